@@ -1,0 +1,42 @@
+"""jssl: state an SSL problem once; ask theory and simulation the same question.
+
+Everything is imported when first used: `jssl.losses`, `jssl.theory.stepwise`, `jssl.simulate`.
+"""
+
+from jssl._lazy import attach
+
+__version__ = "0.1.0"
+
+__getattr__, __dir__ = attach(
+    __name__,
+    modules=(
+        "cli",
+        "data",
+        "diagnostics",
+        "errors",
+        "experiments",
+        "figures",
+        "kernels",
+        "losses",
+        "models",
+        "optim",
+        "precision",
+        "report",
+        "theory",
+        "types",
+    ),
+    members={
+        "Claim": "types",
+        "Model": "types",
+        "Pairs": "types",
+        "Problem": "types",
+        "Simulation": "types",
+        "State": "types",
+        "Trajectory": "types",
+        "InputError": "errors",
+        "run": "simulation",
+        "simulate": "simulation",
+        "compare": "comparison",
+        "plot": "figures",
+    },
+)

@@ -1,0 +1,84 @@
+"""The command line: `jssl reproduce`, `jssl doctor`.
+
+Exit status: 0 all claims hold, 1 a claim fails, 2 bad input, 130 interrupted. Everything heavy is
+imported after the arguments are understood, so `jssl --help` answers at once.
+"""
+
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+import tyro
+
+from jssl.errors import InputError
+
+
+@dataclass(frozen=True)
+class Reproduce:
+    """Run papers' claims, print the verdicts, write report.html and report.json.
+
+    Exit status 1 if a claim fails.
+    """
+
+    papers: Annotated[tuple[str, ...], tyro.conf.Positional] = ()
+    """Which papers; all if none is named."""
+    scale: Literal["quick", "paper", "large"] = "quick"
+    """quick: minutes on two cores; paper: the paper's own sizes; large: what nobody has run."""
+    out: Path = Path("jssl-out")
+    """Folder for the report, created if needed."""
+    seed: int = 0
+    """Root seed of every random draw, 0 or more."""
+
+
+@dataclass(frozen=True)
+class Doctor:
+    """Print devices, versions, precision, usable kernels and data sets, and what to do."""
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line and exit with its status."""
+    sys.exit(run(arguments))
+
+
+def run(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; return its exit status.
+
+    Example:
+        >>> run(["reproduce", "no-such-paper"])
+        2
+    """
+    command = tyro.extras.subcommand_cli_from_dict(
+        {"reproduce": Reproduce, "doctor": Doctor},
+        prog="jssl",
+        description="State an SSL problem once; ask theory and simulation the same question.",
+        args=list(arguments) if arguments is not None else None,
+    )
+    _prepare_jax()
+    try:
+        if isinstance(command, Doctor):
+            from jssl.doctor import examine
+
+            return examine()
+        from jssl.reproduce import reproduce
+
+        return reproduce(command.papers, command.scale, command.out, command.seed)
+    except InputError as error:
+        print(f"jssl: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("jssl: interrupted; nothing was written", file=sys.stderr)
+        return 130
+
+
+def _prepare_jax() -> None:
+    """Keep compiled programs between runs, where the user keeps caches."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "jssl" / "xla"
+    os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(cache))
+    os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.5")
+
+
+if __name__ == "__main__":
+    main()

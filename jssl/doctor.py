@@ -1,0 +1,31 @@
+"""`jssl doctor`: what this machine has, and what to do about what it lacks."""
+
+import jax
+from rich.console import Console
+from rich.table import Table
+
+from jssl._compat import neural_tangents
+from jssl.data import images
+from jssl.precision import float64
+from jssl.report.html import environment
+
+
+def examine() -> int:
+    """Print devices, versions, precision, kernels and data sets; return 0."""
+    table = Table(show_header=False, box=None, pad_edge=False)
+    table.add_column(style="bold", no_wrap=True)
+    table.add_column(overflow="fold")
+    for key, value in environment().items():
+        table.add_row(key, value)
+    default = jax.numpy.ones(()).dtype
+    with float64():
+        double = jax.numpy.ones(()).dtype
+    precision = f"{default} by default; commands use {double} on the CPU where theory needs it"
+    table.add_row("precision", precision)
+    usable, message = neural_tangents.status()
+    table.add_row("infinite-width kernels", message if message else str(usable))
+    for name, place in images.available().items():
+        missing = "not found: set JSSL_DATA to the folder that holds it"
+        table.add_row(f"data: {name}", str(place) if place else missing)
+    Console().print(table)
+    return 0

@@ -1,0 +1,182 @@
+"""The report: one self-contained HTML page and the same claims as JSON, written atomically."""
+
+import base64
+import contextlib
+import io
+import json
+import math
+import os
+import platform
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import jinja2
+
+from jssl.errors import InputError
+from jssl.experiments.outcome import Outcome
+from jssl.types import Claim
+
+_TEMPLATE = Path(__file__).with_name("report.html.jinja")
+
+
+def environment() -> dict[str, str]:
+    """Return the versions and devices that a result depends on.
+
+    Example:
+        >>> print("jax" in environment())
+        True
+    """
+    import jax
+    import jaxlib
+    import numpy as np
+    import optax
+
+    import jssl
+
+    devices = jax.devices()
+    return {
+        "jssl": jssl.__version__,
+        "jax": jax.__version__,
+        "jaxlib": jaxlib.__version__,
+        "optax": optax.__version__,
+        "numpy": np.__version__,
+        "python": platform.python_version(),
+        "system": f"{platform.system()} {platform.machine()}",
+        "devices": f"{len(devices)} x {devices[0].device_kind} ({devices[0].platform})",
+        "cores": str(os.cpu_count()),
+    }
+
+
+def claim_record(claim: Claim) -> dict[str, Any]:
+    """Return a claim as plain JSON: numbers that are not finite become null.
+
+    Example:
+        >>> claim_record(Claim("a/b", "s", "eq", 1.0, float("nan"), 0.1, False))["measured"] is None
+        True
+    """
+    return {
+        key: None if isinstance(value, float) and not math.isfinite(value) else value
+        for key, value in claim._asdict().items()
+    }
+
+
+def writable_folder(out: str | os.PathLike[str]) -> Path:
+    """Create the output folder if needed and check that files can be written into it.
+
+    Raises:
+        InputError: if it cannot be used.
+    """
+    folder = Path(out)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        reason = (error.strerror or "not writable").lower()
+        message = f"cannot write into '{out}' ({reason}); choose a writable folder with --out"
+        raise InputError(message) from error
+    return folder
+
+
+def write_report(
+    out: str | os.PathLike[str],
+    outcomes: Mapping[str, Outcome],
+    settings: Mapping[str, Any],
+) -> tuple[Path, Path]:
+    """Write `report.html` and `report.json` into a folder, each in one atomic step.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     paths = write_report(folder, {}, {"scale": "quick"})
+        ...     print([path.name for path in paths])
+        ['report.html', 'report.json']
+
+    Args:
+        out: the folder, created if needed.
+        outcomes: paper -> what its experiment found.
+        settings: what was asked for (scale, seed, command).
+
+    Returns:
+        The paths of the page and of the JSON.
+
+    Raises:
+        InputError: if the folder cannot be written.
+    """
+    folder = writable_folder(out)
+    versions = environment()
+    claims = [claim_record(c) for outcome in outcomes.values() for c in outcome.claims]
+    record = {
+        "settings": dict(settings),
+        "environment": versions,
+        "passed": all(c["passed"] for c in claims),
+        "papers": {
+            name: {"settings": dict(o.settings), "remarks": list(o.remarks)}
+            for name, o in outcomes.items()
+        },
+        "claims": claims,
+    }
+    page = _render(outcomes, settings, versions)
+    html, data = folder / "report.html", folder / "report.json"
+    _write_atomically(html, page)
+    _write_atomically(data, json.dumps(record, indent=2, default=_plain, allow_nan=False) + "\n")
+    return html, data
+
+
+def number(value: float | None) -> str:
+    """Return a number as a reader wants it: four digits, no noise.
+
+    Example:
+        >>> print(number(0.123456), number(1e-7), number(12.0), number(float("nan")))
+        0.1235 1e-07 12 not finite
+    """
+    if value is None or not math.isfinite(value):
+        return "not finite"
+    return f"{value:.4g}"
+
+
+def _render(
+    outcomes: Mapping[str, Outcome], settings: Mapping[str, Any], versions: Mapping[str, str]
+) -> str:
+    engine = jinja2.Environment(
+        autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
+    )
+    engine.filters["number"] = number
+    engine.filters["picture"] = _picture
+    claims = [claim for outcome in outcomes.values() for claim in outcome.claims]
+    return engine.from_string(_TEMPLATE.read_text(encoding="utf-8")).render(
+        outcomes=outcomes,
+        settings=settings,
+        versions=versions,
+        total=len(claims),
+        failed=[claim for claim in claims if not claim.passed],
+    )
+
+
+def _picture(figure: Any) -> str:
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=140)
+    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
+
+
+def _write_atomically(path: Path, text: str) -> None:
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        umask = os.umask(0)
+        os.umask(umask)
+        os.chmod(temporary, 0o666 & ~umask)
+        os.replace(temporary, path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.unlink(temporary)
+        raise
+
+
+def _plain(value: Any) -> Any:
+    return value.tolist() if hasattr(value, "tolist") else str(value)

@@ -1,0 +1,92 @@
+"""`jssl reproduce`: run experiments with progress, print the table of claims, write the report."""
+
+import time
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from jssl import experiments
+from jssl.errors import InputError
+from jssl.experiments import Outcome, Scale, Settings
+from jssl.precision import float64
+from jssl.report.html import number, writable_folder, write_report
+from jssl.types import Claim
+
+
+def reproduce(papers: Sequence[str], scale: Scale, out: Path, seed: int) -> int:
+    """Run papers at a scale; return 0 if every claim holds and 1 otherwise.
+
+    The report is written once everything has run, so an interrupted run leaves an earlier report
+    as it was.
+
+    Args:
+        papers: names in `jssl.experiments.PAPERS`; empty for all.
+        scale: `quick`, `paper` or `large`.
+        out: folder of the report.
+        seed: root seed, 0 or more.
+
+    Raises:
+        InputError: for an unknown paper, a negative seed or a folder that cannot be written;
+            before anything runs.
+    """
+    names = list(dict.fromkeys(papers)) or list(experiments.PAPERS)
+    runs = {name: experiments.experiment(name) for name in names}
+    if not 0 <= seed < 2**32:
+        message = f"--seed must be between 0 and 2**32 - 1; got {seed}"
+        raise InputError(message)
+    folder = writable_folder(out)
+    errors = Console(stderr=True)
+    outcomes: dict[str, Outcome] = {}
+    started = time.perf_counter()
+    columns = (SpinnerColumn(), BarColumn(), TextColumn("{task.percentage:>3.0f}%"))
+    with Progress(
+        *columns, TimeElapsedColumn(), TextColumn("{task.description}"), console=errors
+    ) as bar:
+        for name, run in runs.items():
+            task = bar.add_task(name, total=1.0)
+
+            def progress(
+                description: str, share: float, task: object = task, name: str = name
+            ) -> None:
+                bar.update(task, completed=share, description=f"{name}: {description}")  # type: ignore[arg-type]
+
+            with float64():
+                outcomes[name] = run(Settings(scale, seed, progress))
+            bar.update(task, completed=1.0, description=name)
+    seconds = round(time.perf_counter() - started, 1)
+    command = f"jssl reproduce {' '.join(names)} --scale {scale} --seed {seed}"
+    settings = {"command": command, "scale": scale, "seed": seed, "seconds": seconds}
+    page, data = write_report(folder, outcomes, settings)
+    claims = [claim for outcome in outcomes.values() for claim in outcome.claims]
+    console = Console()
+    console.print(claims_table(claims))
+    for name, outcome in outcomes.items():
+        for remark in outcome.remarks:
+            console.print(f"{name}: {remark}", markup=False, highlight=False)
+    held = sum(claim.passed for claim in claims)
+    console.print(f"{held} of {len(claims)} claims hold, {seconds:.0f} s; {page} and {data.name}")
+    return 0 if held == len(claims) else 1
+
+
+def claims_table(claims: Iterable[Claim]) -> Table:
+    """Return the claims as a table for the terminal."""
+    table = Table(title="claims", show_lines=False, pad_edge=False)
+    table.add_column("claim", overflow="fold", ratio=3)
+    table.add_column("predicted", justify="right", no_wrap=True)
+    table.add_column("measured", justify="right", no_wrap=True)
+    table.add_column("tolerance", justify="right", no_wrap=True)
+    table.add_column("verdict", no_wrap=True)
+    signs = {"=": "", "<=": "≤ ", ">=": "≥ "}
+    for claim in claims:
+        verdict = "[green]holds[/green]" if claim.passed else "[bold red]FAILS[/bold red]"
+        table.add_row(
+            claim.name,
+            signs[claim.relation] + number(claim.predicted),
+            number(claim.measured),
+            number(claim.tolerance),
+            verdict,
+        )
+    return table

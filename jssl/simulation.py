@@ -1,0 +1,240 @@
+"""The heart: a problem becomes two pure functions, `init` and `advance`, and a run is their scan.
+
+    params_{k+1} = params_k + optimiser(dL/dparams(params_k, pairs(fold_in(key, k))))
+
+`advance` takes a traced number of steps, so one program serves every distance between record
+points; progress, checkpoints and early stops are host loops over it.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jax import lax
+
+from jssl.diagnostics.spectrum import cross_correlation, spectrum
+from jssl.errors import InputError
+from jssl.optim.descent import learning_rate_at
+from jssl.types import Array, Pairs, Params, Problem, Simulation, State, Trajectory, start_key
+
+Observe = Callable[[Params, Pairs], dict[str, Array]]
+
+
+def objective(problem: Problem) -> Callable[[Params, Pairs, Array], Array]:
+    """Return `objective(params, pairs, key) -> scalar` of a problem.
+
+    Example:
+        >>> import jssl
+        >>> model = jssl.Model(init=lambda key: 2.0, apply=lambda w, x: w * x)
+        >>> loss = lambda za, zb: ((za - zb) ** 2).mean()
+        >>> value = objective(jssl.Problem(None, model, loss, None))
+        >>> print(value(2.0, jssl.Pairs(jnp.ones((3, 1)), jnp.zeros((3, 1))), None))
+        4.0
+    """
+    if problem.objective is not None:
+        return problem.objective
+
+    def of_embeddings(params: Params, pairs: Pairs, key: Array) -> Array:
+        del key
+        za, zb = embed_views(problem, params, pairs)
+        if pairs.negative is None:
+            return problem.loss(za, zb)
+        negatives = problem.model.apply(params, pairs.negative)
+        return problem.loss(za, zb, negatives=negatives)  # type: ignore[call-arg]
+
+    return of_embeddings
+
+
+def embed_views(problem: Problem, params: Params, pairs: Pairs) -> tuple[Array, Array]:
+    """Return the embeddings of both views in one pass through the model."""
+    n = pairs.first.shape[0]
+    both = problem.model.apply(params, jnp.concatenate([pairs.first, pairs.second]))
+    return both[:n], both[n:]
+
+
+def observe_embeddings(problem: Problem) -> Observe:
+    """Return the default observables: the loss and the eigenvalues of C (S-1), descending.
+
+    Example:
+        >>> import jssl
+        >>> model = jssl.Model(init=lambda key: 2.0, apply=lambda w, x: w * x)
+        >>> loss = lambda za, zb: ((za - zb) ** 2).mean()
+        >>> observe = observe_embeddings(jssl.Problem(None, model, loss, None))
+        >>> seen = observe(2.0, jssl.Pairs(jnp.ones((3, 1)), jnp.ones((3, 1))))
+        >>> print(sorted(seen), seen["eigenvalues"])
+        ['eigenvalues', 'loss'] [4.]
+
+    A user's own `observe(params, pairs) -> dict of arrays` replaces it or calls it.
+    """
+    value = objective(problem)
+
+    def observe(params: Params, pairs: Pairs) -> dict[str, Array]:
+        za, zb = embed_views(problem, params, pairs)
+        return {
+            "loss": value(params, pairs, jax.random.key(0)),
+            "eigenvalues": spectrum(cross_correlation(za, zb)),
+        }
+
+    return observe
+
+
+def simulate(problem: Problem, observe: Observe | None = None) -> Simulation:
+    """Return the two pure functions that simulate a problem.
+
+    Example:
+        >>> import jssl
+        >>> from jssl.optim import gradient_descent
+        >>> model = jssl.Model(init=lambda key: jnp.float32(0.1), apply=lambda w, x: w * x)
+        >>> loss = lambda za, zb: ((za * zb).mean() - 1) ** 2
+        >>> pairs = jssl.Pairs(jnp.ones((4, 1)), jnp.ones((4, 1)))
+        >>> problem = jssl.Problem(lambda key: pairs, model, loss, gradient_descent(0.05))
+        >>> simulation = simulate(problem)
+        >>> state, record = jax.jit(simulation.advance)(simulation.init(jax.random.key(0)), 100)
+        >>> print(int(state.step), round(float(state.t), 3), round(float(record["loss"]), 6))
+        100 5.0 0.0
+
+    Step k draws its pairs from `fold_in(key, k)` and the record after it from the pairs of the
+    next step, so a record never looks at data the step was fitted to, unless the set is fixed.
+
+    Args:
+        problem: what to simulate; hyperparameters inside it may be tracers.
+        observe: `observe(params, pairs) -> dict of arrays`; None for the loss and the
+            eigenvalues of C.
+
+    Returns:
+        `Simulation(init, advance)`; both can be jitted, vmapped over keys and sharded.
+    """
+    value = objective(problem)
+    see = observe if observe is not None else observe_embeddings(problem)
+
+    def init(key: Array) -> State:
+        params = problem.model.init(start_key(key))
+        has_time = learning_rate_at(problem.optimiser, jnp.int32(0)) is not None
+        return State(
+            params=params,
+            opt_state=problem.optimiser.init(params),
+            key=key,
+            step=jnp.int32(0),
+            t=jnp.asarray(0.0 if has_time else jnp.nan),
+            first_bad_step=jnp.int32(-1),
+        )
+
+    def one_step(_: Any, state: State) -> State:
+        draw = jax.random.fold_in(state.key, state.step)
+        pairs = problem.pairs(draw)
+        loss, gradients = jax.value_and_grad(value)(state.params, pairs, draw)
+        updates, opt_state = problem.optimiser.update(gradients, state.opt_state, state.params)
+        is_first_bad = (state.first_bad_step < 0) & ~jnp.isfinite(loss)
+        return State(
+            params=optax.apply_updates(state.params, updates),
+            opt_state=opt_state,
+            key=state.key,
+            step=state.step + 1,
+            t=effective_time(problem.optimiser, state.t, state.step + 1),
+            first_bad_step=jnp.where(is_first_bad, state.step, state.first_bad_step),
+        )
+
+    def advance(state: State, steps: Any) -> tuple[State, dict[str, Array]]:
+        state = lax.fori_loop(0, steps, one_step, state)
+        return state, see(state.params, problem.pairs(jax.random.fold_in(state.key, state.step)))
+
+    return Simulation(init, advance)
+
+
+def run(
+    problem: Problem, record_steps: Sequence[int] | np.ndarray, observe: Observe | None = None
+) -> Callable[[Array], Trajectory]:
+    """Return `run(key) -> Trajectory`, a scan of `advance` over the record points.
+
+    Example:
+        >>> import jssl
+        >>> from jssl.optim import gradient_descent
+        >>> model = jssl.Model(init=lambda key: jnp.float32(0.1), apply=lambda w, x: w * x)
+        >>> loss = lambda za, zb: ((za * zb).mean() - 1) ** 2
+        >>> pairs = jssl.Pairs(jnp.ones((4, 1)), jnp.ones((4, 1)))
+        >>> problem = jssl.Problem(lambda key: pairs, model, loss, gradient_descent(0.05))
+        >>> keys = jax.random.split(jax.random.key(0), 3)
+        >>> trajectories = jax.jit(jax.vmap(run(problem, [0, 10, 100])))(keys)
+        >>> print(trajectories.observables["eigenvalues"].shape, trajectories.t[0])
+        (3, 3, 1) [0.  0.5 5. ]
+
+    Args:
+        problem: what to simulate.
+        record_steps: (points,) steps at which observables are kept, increasing from 0 or more.
+        observe: see `simulate`.
+
+    Returns:
+        A pure function of the run's key. `t` of its Trajectory is None where the optimiser has
+        no gradient-flow time.
+
+    Raises:
+        InputError: if `record_steps` is empty, negative or not strictly increasing.
+    """
+    steps = checked_record_steps(record_steps)
+    simulation = simulate(problem, observe)
+
+    def from_key(key: Array) -> Trajectory:
+        def to_next(state: State, increment: Array) -> tuple[State, tuple[Array, dict]]:
+            state, record = simulation.advance(state, increment)
+            return state, (state.t, record)
+
+        increments = jnp.asarray(np.diff(steps, prepend=0), jnp.int32)
+        state, (t, observables) = lax.scan(to_next, simulation.init(key), increments)
+        has_time = getattr(problem.optimiser, "learning_rate", None) is not None
+        return Trajectory(
+            step=jnp.asarray(steps, jnp.int32),
+            t=t if has_time else None,
+            observables=observables,
+            first_bad_step=state.first_bad_step,
+        )
+
+    return from_key
+
+
+def effective_time(optimiser: Any, before: Array, step: Array) -> Array:
+    """Return the sum of the learning rates of the first `step` steps.
+
+    A constant rate is multiplied, not summed: 1e5 float32 additions would be off by 1e-3.
+
+    Example:
+        >>> from jssl.optim import gradient_descent
+        >>> print(effective_time(gradient_descent(0.5), jnp.float32(1.0), jnp.int32(3)))
+        1.5
+    """
+    rate = learning_rate_at(optimiser, step - 1)
+    if rate is None:
+        return before
+    if callable(optimiser.learning_rate):
+        return before + jnp.asarray(rate, before.dtype)
+    return jnp.asarray(rate, before.dtype) * step.astype(before.dtype)
+
+
+def log_spaced_steps(last: int, points: int, first: int = 1) -> np.ndarray:
+    """Return distinct steps from 0 to `last`, log-spaced from `first` on.
+
+    Example:
+        >>> print(log_spaced_steps(1000, 4))
+        [   0    1   10  100 1000]
+
+    Args:
+        last: the last step, at least `first`.
+        points: number of log-spaced points before rounding.
+        first: the first step after 0, at least 1.
+    """
+    if not 1 <= first <= last or points < 2:
+        message = f"need 1 <= first <= last and points >= 2; got {first=}, {last=}, {points=}"
+        raise InputError(message)
+    spaced = np.round(np.geomspace(first, last, points)).astype(np.int64)
+    return np.unique(np.concatenate([[0], spaced]))
+
+
+def checked_record_steps(record_steps: Sequence[int] | np.ndarray) -> np.ndarray:
+    """Return the record points as an integer array, or raise `InputError`."""
+    steps = np.asarray(record_steps)
+    if steps.ndim != 1 or steps.size == 0 or steps[0] < 0 or np.any(np.diff(steps) <= 0):
+        message = "record_steps must be a non-empty list of steps, increasing from 0 or more"
+        raise InputError(message)
+    return steps.astype(np.int64)

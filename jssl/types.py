@@ -1,0 +1,152 @@
+"""The few nouns of jssl: Pairs, Model, Problem, State, Simulation, Trajectory, Claim.
+
+All are NamedTuples. `Pairs`, `State` and `Trajectory` hold arrays and are pytrees that may be
+mapped, stored and passed through jit; `Model`, `Problem` and `Simulation` hold pure functions and
+are built inside the trace, never passed as arguments of jit.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import jax
+
+Array = jax.Array
+Params = Any
+"""Any pytree of arrays."""
+
+
+class Pairs(NamedTuple):
+    """A batch of positive pairs: two views of the same n samples.
+
+    Attributes:
+        first: (n, ...) first views.
+        second: (n, ...) second views, row i belonging to row i of `first`.
+        negative: (n, ...) explicit negatives, or None where negatives come from the batch.
+    """
+
+    first: Array
+    second: Array
+    negative: Array | None = None
+
+
+class Model(NamedTuple):
+    """An encoder as a pair of pure functions, with its infinite-width kernel where it has one.
+
+    Attributes:
+        init: `init(key) -> params`.
+        apply: `apply(params, x) -> z` with x (n, ...) and z (n, dim).
+        kernel: `kernel(x1, x2) -> (nngp, ntk)` of the same architecture at infinite width,
+            each (n1, n2); None where no such limit exists.
+        no_kernel: the reason why `kernel` is None, empty otherwise.
+    """
+
+    init: Callable[[Array], Params]
+    apply: Callable[[Params, Array], Array]
+    kernel: Callable[[Array, Array], tuple[Array, Array]] | None = None
+    no_kernel: str = ""
+
+
+class Problem(NamedTuple):
+    """One SSL problem, stated once, for theory and simulation alike.
+
+    Attributes:
+        pairs: `pairs(key) -> Pairs`, pure; a fixed set of pairs ignores its key.
+        model: the encoder.
+        loss: `loss(za, zb) -> scalar` on two (n, dim) embeddings.
+        optimiser: an optax transformation. One with an attribute `learning_rate` is plain
+            gradient descent, so a run under it has a gradient-flow time
+            (`jssl.optim.gradient_descent`); any other counts steps only.
+        objective: `objective(params, pairs, key) -> scalar` where the objective is no function of
+            the two embeddings alone (predictors, target networks, supervision); None for
+            `loss(apply(params, first), apply(params, second))`.
+    """
+
+    pairs: Callable[[Array], Pairs]
+    model: Model
+    loss: Callable[[Array, Array], Array]
+    optimiser: Any
+    objective: Callable[[Params, Pairs, Array], Array] | None = None
+
+
+class State(NamedTuple):
+    """What a simulation carries from step to step.
+
+    Attributes:
+        params: parameters of the model.
+        opt_state: state of the optimiser.
+        key: the run's typed key; step k draws from `fold_in(key, k)`.
+        step: number of steps taken, int32.
+        t: effective time, the sum of the learning rates so far; NaN where there is none.
+        first_bad_step: the first step whose loss was not finite, -1 if none.
+    """
+
+    params: Params
+    opt_state: Any
+    key: Array
+    step: Array
+    t: Array
+    first_bad_step: Array
+
+
+class Simulation(NamedTuple):
+    """The two pure functions that every run is built from.
+
+    Attributes:
+        init: `init(key) -> State`.
+        advance: `advance(state, steps) -> (state, record)`; `steps` may be traced, `record` is
+            the dictionary of observables after the last of them.
+    """
+
+    init: Callable[[Array], State]
+    advance: Callable[[State, Any], tuple[State, dict[str, Array]]]
+
+
+class Trajectory(NamedTuple):
+    """A prediction or a simulation: observables along one time axis.
+
+    Attributes:
+        step: (..., points) steps taken.
+        t: (..., points) effective time, the sum of the learning rates of plain gradient descent
+            on the mean loss; None where there is no gradient-flow time (momentum, Adam).
+        observables: name -> (..., points, ...) values at the record points.
+        first_bad_step: (...) first step whose loss was not finite, -1 if none; None for a theory.
+    """
+
+    step: Array
+    t: Array | None
+    observables: Mapping[str, Array]
+    first_bad_step: Array | None = None
+
+
+def start_key(key: Array) -> Array:
+    """Return the key that draws the initial parameters of the run `key`.
+
+    Step k of a run draws from `fold_in(key, k)`; the start has an index no step reaches, so that
+    theory and simulation, given the same run key, begin from the same parameters.
+    """
+    return jax.random.fold_in(key, 0xFFFF_FFFF)
+
+
+class Claim(NamedTuple):
+    """One statement of a paper, run and judged.
+
+    Attributes:
+        name: short and unique, `paper/what`.
+        statement: the sentence that is tested.
+        source: paper and equation or figure.
+        predicted: what the theory says.
+        measured: what came out.
+        tolerance: how far apart the two may be; follows from theory, decided beforehand.
+        passed: the verdict.
+        relation: how the two are compared: `=` (within the tolerance), `<=` or `>=`
+            (measured against predicted, the tolerance being slack).
+    """
+
+    name: str
+    statement: str
+    source: str
+    predicted: float
+    measured: float
+    tolerance: float
+    passed: bool
+    relation: str = "="

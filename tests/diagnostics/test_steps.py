@@ -1,0 +1,69 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jssl.diagnostics import detect_steps, half_times
+
+
+def sigmoids(t, middles, rates=4.0, heights=1.0):
+    return jnp.asarray(heights) / (
+        1 + jnp.exp(-jnp.asarray(rates) * (t[:, None] - jnp.asarray(middles)))
+    )
+
+
+def test_half_times_of_sigmoids_are_their_middles():
+    t = jnp.linspace(0, 20, 400)
+    middles = np.array([2.0, 7.3, 11.1])
+    np.testing.assert_allclose(half_times(t, sigmoids(t, middles)), middles, atol=2e-3)
+
+
+def test_rise_time_is_log_81_over_the_rate():
+    t = jnp.linspace(0, 20, 2000)
+    steps = detect_steps(t, sigmoids(t, [5.0, 12.0], rates=[4.0, 2.0]))
+    np.testing.assert_allclose(steps.rise_times, np.log(81) / np.array([4.0, 2.0]), rtol=1e-3)
+
+
+def test_a_staircase_has_as_many_steps_as_dimensions():
+    t = jnp.linspace(0, 40, 800)
+    steps = detect_steps(t, sigmoids(t, [5.0, 12.0, 20.0, 30.0]))
+    assert int(steps.learned) == int(steps.distinct) == 4
+    assert steps.separate.all()
+
+
+def test_modes_learned_together_are_one_step():
+    t = jnp.linspace(0, 40, 800)
+    steps = detect_steps(t, sigmoids(t, [5.0, 5.05, 20.0, 20.1]))
+    assert int(steps.learned) == 4
+    assert int(steps.distinct) == 2
+
+
+def test_unlearned_modes_are_not_counted():
+    t = jnp.linspace(0, 10, 300)
+    steps = detect_steps(t, sigmoids(t, [5.0, 30.0]))
+    assert int(steps.learned) == 1
+    assert int(steps.distinct) == 1
+    assert np.isnan(steps.half_times[1])
+
+
+def test_heights_do_not_matter_above_the_share():
+    t = jnp.linspace(0, 40, 800)
+    steps = detect_steps(t, sigmoids(t, [5.0, 15.0, 25.0], heights=[3.0, 1.0, 0.5]))
+    assert int(steps.distinct) == 3
+
+
+def test_a_spectrum_there_from_the_start_has_no_separate_steps():
+    steps = detect_steps(jnp.linspace(0, 10, 50), jnp.ones((50, 3)))
+    assert int(steps.learned) == 3
+    assert int(steps.distinct) == 1
+
+
+def test_a_spectrum_that_stays_zero_has_no_step():
+    steps = detect_steps(jnp.linspace(0, 10, 50), jnp.zeros((50, 3)))
+    assert int(steps.learned) == int(steps.distinct) == 0
+
+
+def test_seeds_are_batched_and_jitted():
+    t = jnp.linspace(0, 40, 400)
+    runs = jnp.stack([sigmoids(t, [5.0, 15.0]), sigmoids(t, [5.0, 5.0])])
+    counts = jax.jit(jax.vmap(lambda v: detect_steps(t, v).distinct))(runs)
+    np.testing.assert_array_equal(counts, [2, 1])

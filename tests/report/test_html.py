@@ -1,0 +1,87 @@
+import json
+import re
+
+import numpy as np
+import pytest
+
+from jssl.errors import InputError
+from jssl.experiments.claims import at_least, at_most, close
+from jssl.experiments.outcome import Figure, Outcome
+from jssl.figures import new_figure
+from jssl.report.html import write_report
+
+
+def outcome(measured=1.0):
+    figure, (ax,) = new_figure(1)
+    ax.plot([0, 1], [0, 1])
+    claims = (
+        close("demo/a", "a < b & c", "eq. 1", 1.0, measured, 0.1),
+        at_most("demo/b", "small", "eq. 2", 1.0, 0.5),
+        at_least("demo/c", "large", "eq. 3", 1.0, 1.5),
+    )
+    return Outcome(
+        claims, (Figure("f", "A line", "It rises.", figure),), {"n": np.int64(3)}, ("noted",)
+    )
+
+
+def test_json_holds_every_claim_with_its_fields(tmp_path):
+    _, data = write_report(tmp_path, {"demo": outcome()}, {"scale": "quick"})
+    record = json.loads(data.read_text())
+    fields = {"name", "statement", "source", "predicted", "measured", "tolerance", "passed"}
+    assert len(record["claims"]) == 3
+    assert all(fields <= set(claim) for claim in record["claims"])
+    assert record["passed"] is True
+    assert record["environment"]["jax"]
+
+
+def test_the_page_is_self_contained_and_escaped(tmp_path):
+    page, _ = write_report(tmp_path, {"demo": outcome()}, {"scale": "quick"})
+    text = page.read_text()
+    assert "a &lt; b &amp; c" in text
+    assert not re.search(r"(src|href)=\"(?!data:)", text)
+    assert 'alt="A line. It rises."' in text
+    assert "3 of 3 claims hold" in text
+
+
+def test_a_failed_claim_is_named_in_the_page(tmp_path):
+    page, data = write_report(tmp_path, {"demo": outcome(measured=2.0)}, {})
+    assert "failed: demo/a" in page.read_text()
+    assert json.loads(data.read_text())["passed"] is False
+
+
+def test_a_value_that_is_not_finite_fails_and_stays_valid_json(tmp_path):
+    _, data = write_report(tmp_path, {"demo": outcome(measured=float("nan"))}, {})
+    record = json.loads(data.read_text())
+    assert record["claims"][0]["measured"] is None
+    assert record["claims"][0]["passed"] is False
+
+
+def test_a_failure_while_writing_leaves_the_earlier_report(tmp_path, monkeypatch):
+    page, data = write_report(tmp_path, {"demo": outcome()}, {})
+    before = page.read_text(), data.read_text()
+    monkeypatch.setattr("os.replace", lambda *a: (_ for _ in ()).throw(KeyboardInterrupt))
+    with pytest.raises(KeyboardInterrupt):
+        write_report(tmp_path, {"demo": outcome(measured=9.0)}, {})
+    assert (page.read_text(), data.read_text()) == before
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["report.html", "report.json"]
+
+
+def test_an_unwritable_folder_is_one_clear_line(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match="choose a writable folder with --out"):
+        write_report(tmp_path / "file" / "sub", {}, {})
+
+
+@pytest.mark.parametrize(
+    ("claim", "passed"),
+    [
+        (close("n", "s", "e", 1.0, 1.1, 0.1001), True),
+        (close("n", "s", "e", 1.0, 0.8, 0.1), False),
+        (at_most("n", "s", "e", 1.0, 1.0), True),
+        (at_most("n", "s", "e", 1.0, 1.2, 0.1), False),
+        (at_least("n", "s", "e", 1.0, 0.95, 0.1), True),
+        (at_least("n", "s", "e", 1.0, float("inf")), False),
+    ],
+)
+def test_verdicts(claim, passed):
+    assert claim.passed is passed
