@@ -82,7 +82,12 @@ def half_times(t: ArrayLike, values: ArrayLike, final: ArrayLike | None = None) 
 
 
 def detect_steps(
-    t: Array, values: Array, *, learned_share: float = 0.1, plateau: float = 0.8
+    t: ArrayLike,
+    values: ArrayLike,
+    final: ArrayLike | None = None,
+    *,
+    learned_share: float = 0.1,
+    plateau: float = 0.8,
 ) -> Steps:
     """Find the steps in a logged spectrum.
 
@@ -98,14 +103,19 @@ def detect_steps(
     Args:
         t: (points,) increasing times or step numbers.
         values: (points, dim) eigenvalues, sorted descending at every point.
-        learned_share: a mode is learned when its last value exceeds this share of the largest.
+        final: (dim,) or scalar level of a learned mode, where theory knows it (1 for the
+            eigenvalues of C under Barlow Twins, the temperature for unnormalised InfoNCE, which
+            grows on without bound); None for the last value.
+        learned_share: a mode is learned when its last value exceeds this share of the largest
+            final value.
         plateau: share of its last value that a mode must have reached before the next one is
             at half, for the two to be separate steps.
     """
-    final = values[-1]
-    learned = final > learned_share * final.max()
+    values = jnp.asarray(values)
+    level = values[-1] if final is None else jnp.broadcast_to(final, values[-1].shape)
+    learned = values[-1] > learned_share * level.max()
     half, low, high, flat = (
-        jnp.where(learned, crossing_times(t, values, share * final), jnp.nan)
+        jnp.where(learned, crossing_times(t, values, share * level), jnp.nan)
         for share in (0.5, 0.1, 0.9, plateau)
     )
     separate = learned[1:] & (half[1:] >= flat[:-1]) & (half[1:] > half[:-1])

@@ -1,0 +1,241 @@
+"""Readers of published image formats: IDX, CIFAR batches (pickled or binary), npz.
+
+All read from disk only, check what they read, and return the stored arrays unscaled.
+"""
+
+import gzip
+import io
+import math
+import pathlib
+import pickle
+import tarfile
+import zipfile
+import zlib
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from jssl.data.checks import require_name
+from jssl.errors import InputError
+
+_IDX_TYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
+_BATCHES = {"train": tuple(f"data_batch_{i}" for i in range(1, 6)), "test": ("test_batch",)}
+_PIXELS = 3 * 32 * 32
+
+
+def read_idx(path: str | pathlib.Path) -> np.ndarray:
+    """Return the array of an IDX file, plain or gzipped.
+
+    Example:
+        >>> read_idx("absent-idx3-ubyte")
+        Traceback (most recent call last):
+        ...
+        jssl.errors.InputError: no file absent-idx3-ubyte; check the path
+
+    Magic: two zero bytes, a type code, the number of axes; then the sizes as big-endian uint32 and
+    the payload.
+
+    Args:
+        path: the file; gzip is recognised by its content.
+
+    Returns:
+        The array in native byte order.
+
+    Raises:
+        InputError: for a missing, truncated or foreign file.
+    """
+    path = pathlib.Path(path)
+    if not path.is_file():
+        message = f"no file {path}; check the path"
+        raise InputError(message)
+    data = _gunzip(path)
+    ndim = data[3] if len(data) > 3 else 0
+    if data[:2] != b"\0\0" or len(data) < 4 + 4 * ndim or ndim < 1 or data[2] not in _IDX_TYPES:
+        message = f"{path} is no IDX file (magic {data[:4].hex() or 'missing'}); download it again"
+        raise InputError(message)
+    shape = tuple(int(size) for size in np.frombuffer(data, ">u4", ndim, 4))
+    dtype = np.dtype(_IDX_TYPES[data[2]])
+    expected = math.prod(shape) * dtype.itemsize
+    payload = data[4 + 4 * ndim :]
+    if len(payload) != expected:
+        message = (
+            f"{path} is truncated or damaged: {len(payload)} bytes of data where its header says "
+            f"{expected}; download it again"
+        )
+        raise InputError(message)
+    return np.frombuffer(payload, dtype).reshape(shape).astype(dtype.newbyteorder("="))
+
+
+def read_cifar10(path: str | pathlib.Path, split: str) -> tuple[np.ndarray, np.ndarray]:
+    """Return CIFAR-10 images and labels from any of its published layouts.
+
+    Example:
+        >>> read_cifar10("absent", "train")
+        Traceback (most recent call last):
+        ...
+        jssl.errors.InputError: no CIFAR-10 at absent; give the folder of batches or its .tar.gz
+
+    Pickled batches are read by an unpickler that can rebuild NumPy arrays and nothing else;
+    archives are read in memory and never extracted.
+
+    Args:
+        path: folder of `data_batch_1` ... `test_batch` (pickled, or binary with `.bin`), or a tar
+            archive of one.
+        split: "train" or "test".
+
+    Returns:
+        Images (n, 32, 32, 3) uint8 and labels (n,) uint8.
+
+    Raises:
+        InputError: for missing batches or damaged files.
+    """
+    require_name("split", split, _BATCHES)
+    path = pathlib.Path(path)
+    wanted = [name + suffix for name in _BATCHES[split] for suffix in ("", ".bin")]
+    files = _members(path, wanted)
+    suffix = ".bin" if any(name.endswith(".bin") for name in files) else ""
+    missing = [name + suffix for name in _BATCHES[split] if name + suffix not in files]
+    if missing:
+        message = f"{path} lacks {', '.join(missing)}; download the archive again"
+        raise InputError(message)
+    decode = _binary_batch if suffix else _pickled_batch
+    batches = [decode(f"{path}: {n + suffix}", files[n + suffix]) for n in _BATCHES[split]]
+    pixels, labels = (np.concatenate(parts) for parts in zip(*batches, strict=True))
+    return pixels.reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1), labels
+
+
+def read_npz(
+    path: str | pathlib.Path, images: str | None = None, labels: str | None = None
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """Return the image array of an .npz file and its labels, if it has any.
+
+    Example:
+        >>> read_npz("absent.npz")
+        Traceback (most recent call last):
+        ...
+        jssl.errors.InputError: no file absent.npz; check the path
+
+    Args:
+        path: the file; pickled objects inside are refused.
+        images: name of the images (n, h, w) or (n, h, w, c); None for the only array of 3 or 4
+            axes.
+        labels: name of the labels (n,); None for the only 1-d integer array of length n, or none.
+
+    Raises:
+        InputError: for a missing, damaged or ambiguous file and names that are not in it.
+    """
+    path = pathlib.Path(path)
+    if not path.is_file():
+        message = f"no file {path}; check the path"
+        raise InputError(message)
+    try:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
+            arrays = {name: stored[name] for name in stored.files}
+    except (ValueError, OSError, EOFError, AttributeError, zipfile.BadZipFile, zlib.error) as error:
+        message = f"cannot read {path}: {error}; write it with numpy.savez, without objects"
+        raise InputError(message) from None
+    candidates = [name for name, value in arrays.items() if value.ndim in (3, 4)]
+    x = arrays[_choose(path, "images", images, arrays, candidates)]
+    candidates = [
+        name for name, y in arrays.items() if y.shape == x.shape[:1] and y.dtype.kind in "iu"
+    ]
+    if labels is None and len(candidates) != 1:
+        return x, None
+    return x, arrays[_choose(path, "labels", labels, arrays, candidates)]
+
+
+def _choose(
+    path: pathlib.Path,
+    what: str,
+    name: str | None,
+    arrays: Mapping[str, np.ndarray],
+    candidates: list[str],
+) -> str:
+    if name is None and len(candidates) == 1:
+        return candidates[0]
+    if name is None:
+        held = ", ".join(f"{key} {value.shape}" for key, value in arrays.items()) or "nothing"
+        message = f"{path} holds {held}; say which array holds the {what}"
+        raise InputError(message)
+    require_name(f"array of {path.name}", name, arrays)
+    if name not in candidates:
+        message = f"{path}: {name} {arrays[name].shape} cannot be {what}; choose another array"
+        raise InputError(message)
+    return name
+
+
+def _gunzip(path: pathlib.Path) -> bytes:
+    data = path.read_bytes()
+    if data[:2] != b"\x1f\x8b":
+        return data
+    try:
+        return gzip.decompress(data)
+    except (OSError, EOFError, zlib.error) as error:
+        message = f"{path} is truncated or damaged ({error}); download it again"
+        raise InputError(message) from None
+
+
+def _members(path: pathlib.Path, wanted: list[str]) -> dict[str, bytes]:
+    if path.is_dir():
+        return {name: (path / name).read_bytes() for name in wanted if (path / name).is_file()}
+    if not path.is_file():
+        message = f"no CIFAR-10 at {path}; give the folder of batches or its .tar.gz"
+        raise InputError(message)
+    found = {}
+    try:
+        with tarfile.open(path) as archive:
+            for member in archive:
+                name = pathlib.PurePosixPath(member.name).name
+                if name in wanted and (stream := archive.extractfile(member)):
+                    found[name] = stream.read()
+    except (tarfile.TarError, OSError, EOFError, zlib.error) as error:
+        message = f"{path} is truncated or no tar archive ({error}); download it again"
+        raise InputError(message) from None
+    return found
+
+
+def _binary_batch(source: str, data: bytes) -> tuple[np.ndarray, np.ndarray]:
+    if not data or len(data) % (1 + _PIXELS):
+        message = f"{source} holds {len(data)} bytes, no whole number of images; download it again"
+        raise InputError(message)
+    rows = np.frombuffer(data, np.uint8).reshape(-1, 1 + _PIXELS)
+    return rows[:, 1:], rows[:, 0]
+
+
+# What a pickled ndarray names, under NumPy 1's and NumPy 2's module names.
+_REBUILD = np.empty(0).__reduce__()[0]
+_ALLOWED: dict[tuple[str, str], Any] = {
+    ("numpy.core.multiarray", "_reconstruct"): _REBUILD,
+    ("numpy._core.multiarray", "_reconstruct"): _REBUILD,
+    ("numpy", "ndarray"): np.ndarray,
+    ("numpy", "dtype"): np.dtype,
+}
+
+
+class _ArrayUnpickler(pickle.Unpickler):
+    def find_class(self, module: str, name: str) -> Any:
+        if (module, name) not in _ALLOWED:
+            message = f"it asks for {module}.{name}"
+            raise pickle.UnpicklingError(message)
+        return _ALLOWED[module, name]
+
+
+def _pickled_batch(source: str, data: bytes) -> tuple[np.ndarray, np.ndarray]:
+    try:
+        batch = _ArrayUnpickler(io.BytesIO(data), encoding="bytes").load()
+        pixels, labels = batch[b"data"], np.asarray(batch[b"labels"])
+    except Exception as error:  # a damaged pickle may raise anything
+        reason = f"{type(error).__name__}: {error}"
+        message = f"{source} is no CIFAR-10 batch ({reason}); download the archive again"
+        raise InputError(message) from None
+    if (
+        not isinstance(pixels, np.ndarray)
+        or pixels.dtype != np.uint8
+        or pixels.shape != (labels.size, _PIXELS)
+        or labels.ndim != 1
+        or labels.dtype.kind not in "iu"
+    ):
+        message = f"{source} does not hold images and as many labels; download the archive again"
+        raise InputError(message)
+    return pixels, labels.astype(np.uint8)
