@@ -81,7 +81,9 @@ def observe_embeddings(problem: Problem) -> Observe:
     return observe
 
 
-def simulate(problem: Problem, observe: Observe | None = None) -> Simulation:
+def simulate(
+    problem: Problem, observe: Observe | None = None, *, precision: str = "highest"
+) -> Simulation:
     """Return the two pure functions that simulate a problem.
 
     Example:
@@ -103,6 +105,8 @@ def simulate(problem: Problem, observe: Observe | None = None) -> Simulation:
         problem: what to simulate; hyperparameters inside it may be tracers.
         observe: `observe(params, pairs) -> dict of arrays`; None for the loss and the
             eigenvalues of C.
+        precision: of matrix products, `highest` so that TF32 or bfloat16 never enters unseen;
+            any name that `jax.default_matmul_precision` knows.
 
     Returns:
         `Simulation(init, advance)`; both can be jitted, vmapped over keys and sharded.
@@ -138,14 +142,20 @@ def simulate(problem: Problem, observe: Observe | None = None) -> Simulation:
         )
 
     def advance(state: State, steps: Any) -> tuple[State, dict[str, Array]]:
-        state = lax.fori_loop(0, steps, one_step, state)
-        return state, see(state.params, problem.pairs(jax.random.fold_in(state.key, state.step)))
+        with jax.default_matmul_precision(precision):
+            state = lax.fori_loop(0, steps, one_step, state)
+            next_pairs = problem.pairs(jax.random.fold_in(state.key, state.step))
+            return state, see(state.params, next_pairs)
 
     return Simulation(init, advance)
 
 
 def run(
-    problem: Problem, record_steps: Sequence[int] | np.ndarray, observe: Observe | None = None
+    problem: Problem,
+    record_steps: Sequence[int] | np.ndarray,
+    observe: Observe | None = None,
+    *,
+    precision: str = "highest",
 ) -> Callable[[Array], Trajectory]:
     """Return `run(key) -> Trajectory`, a scan of `advance` over the record points.
 
@@ -165,6 +175,7 @@ def run(
         problem: what to simulate.
         record_steps: (points,) steps at which observables are kept, increasing from 0 or more.
         observe: see `simulate`.
+        precision: see `simulate`.
 
     Returns:
         A pure function of the run's key. `t` of its Trajectory is None where the optimiser has
@@ -174,7 +185,7 @@ def run(
         InputError: if `record_steps` is empty, negative or not strictly increasing.
     """
     steps = checked_record_steps(record_steps)
-    simulation = simulate(problem, observe)
+    simulation = simulate(problem, observe, precision=precision)
 
     def from_key(key: Array) -> Trajectory:
         def to_next(state: State, increment: Array) -> tuple[State, tuple[Array, dict]]:

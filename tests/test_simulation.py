@@ -159,6 +159,15 @@ def test_a_run_lowers_for_every_platform():
     assert "f64" not in exported.mlir_module()
 
 
+@pytest.mark.float32
+def test_matrix_products_are_full_precision_unless_asked_otherwise():
+    def lowered(**options):
+        return str(jax.make_jaxpr(run(linear_problem(), [0, 1], **options))(jax.random.key(0)))
+
+    assert "Precision.HIGHEST" in lowered()
+    assert "Precision.HIGHEST" not in lowered(precision="bfloat16")
+
+
 @pytest.mark.parametrize("steps", [[], [-1, 2], [0, 0], [3, 1]])
 def test_bad_record_points_are_refused(steps):
     with pytest.raises(InputError, match="record_steps"):

@@ -1,0 +1,35 @@
+"""Losses of joint-embedding self-supervised learning: pure functions (za, zb) -> scalar.
+
+Each takes two (n, dim) embeddings of the same n samples and keyword hyperparameters; numbers may
+be traced, strings are static. `get(name, **hyperparameters)` makes the loss of a `Problem`.
+"""
+
+from jssl._lazy import attach
+
+__getattr__, __dir__ = attach(
+    __name__,
+    modules=("common", "contrastive", "decorrelation", "distillation", "linearized", "registry"),
+    members={
+        "ALIASES": "registry",
+        "LOSSES": "registry",
+        "LossSpec": "registry",
+        "TrackTargetState": "distillation",
+        "align_uniform": "contrastive",
+        "barlow_twins": "decorrelation",
+        "barlow_twins_linearized": "linearized",
+        "byol_regression": "distillation",
+        "decoupled_contrastive": "contrastive",
+        "get": "registry",
+        "info_nce": "contrastive",
+        "linear_contrastive": "linearized",
+        "linear_non_contrastive": "linearized",
+        "nt_xent": "contrastive",
+        "simsiam": "distillation",
+        "spectral_contrastive": "contrastive",
+        "target_model": "distillation",
+        "target_objective": "distillation",
+        "track_target": "distillation",
+        "vicreg": "decorrelation",
+        "vicreg_squared": "decorrelation",
+    },
+)

@@ -1,0 +1,98 @@
+"""What the losses share: host-side checks, one dtype, and unit vectors without a singularity.
+
+A hyperparameter's name means the same in every loss, so its range is kept here once, by name.
+"""
+
+import math
+import numbers
+from collections.abc import Iterable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from jssl.errors import InputError, unknown_name
+from jssl.types import Array
+
+POSITIVE = frozenset({"align_exponent", "target_std", "temperature", "uniform_scale"})
+NON_NEGATIVE = frozenset(
+    {"covariance", "epsilon", "invariance", "redundancy", "variance", "weight"}
+)
+
+
+def prepare(za: Any, zb: Any, least: int = 1, **hyperparameters: Any) -> tuple[Array, ...]:
+    """Check two embeddings and scalar hyperparameters and return all of them in one dtype.
+
+    The dtype is that of the embeddings; hyperparameters follow it, so that a float64 number on
+    the host or a float32 tracer of a sweep never promotes the loss.
+
+    Args:
+        za: (n, dim) embeddings of the first views.
+        zb: (n, dim) embeddings of the second views.
+        least: the smallest n that the loss is defined for.
+        **hyperparameters: numbers, checked by `check_number`.
+
+    Raises:
+        InputError: on shapes that are not two equal (n, dim) with n >= `least`, or on a number
+            out of range.
+    """
+    za, zb = jnp.asarray(za), jnp.asarray(zb)
+    if za.ndim != 2 or za.shape != zb.shape:
+        message = (
+            "a loss takes two (n, dim) embeddings of equal shape, row i of both from sample i; "
+            f"got {za.shape} and {zb.shape}"
+        )
+        raise InputError(message)
+    if za.shape[0] < least:
+        message = f"this loss compares samples: pass at least {least} pairs; got {za.shape[0]}"
+        raise InputError(message)
+    for name, value in hyperparameters.items():
+        check_number(name, value)
+    dtype = jnp.result_type(za, zb, float)
+    return tuple(jnp.asarray(value, dtype) for value in (za, zb, *hyperparameters.values()))
+
+
+def check_number(name: str, value: Any) -> None:
+    """Raise unless `value` is a scalar that its name allows; arrays and tracers pass by shape."""
+    if not isinstance(value, numbers.Real):
+        if getattr(value, "shape", None) != ():
+            message = f"{name} must be one number (vmap the loss over many); got {value!r}"
+            raise InputError(message)
+        return
+    number = float(value)
+    if not math.isfinite(number) or number < 0 or (number == 0 and name in POSITIVE):
+        message = f"{name} must be {'positive' if name in POSITIVE else '>= 0'}; got {value}"
+        raise InputError(message)
+
+
+def check_choice(name: str, value: Any, known: Iterable[str]) -> None:
+    """Raise unless `value` is one of the known strings, naming the nearest."""
+    if not isinstance(value, str) or value not in known:
+        raise unknown_name(name, value, known)
+
+
+def check_rows(name: str, rows: Array, za: Array, *, paired: bool = False) -> None:
+    """Raise unless `rows` is (count, dim) like the embeddings, or of their shape if `paired`."""
+    if rows.ndim != 2 or rows.shape[1] != za.shape[1] or (paired and rows.shape != za.shape):
+        wanted = za.shape if paired else f"(count, {za.shape[1]})"
+        message = f"{name} must be embeddings of shape {wanted}; got {rows.shape}"
+        raise InputError(message)
+
+
+def unit(z: Array) -> Array:
+    """Return rows of norm one; a zero row stays zero and has zero gradient.
+
+    The rows are divided by their largest entry first, held constant: z / |z| is free of scale, so
+    all derivatives stay exact and no square of a small or large embedding leaves the dtype.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> unit(jnp.array([[3e-30, 4e-30], [0.0, 0.0]]))
+        Array([[0.6, 0.8],
+               [0. , 0. ]], dtype=float32)
+    """
+    largest = jax.lax.stop_gradient(jnp.max(jnp.abs(z), axis=-1, keepdims=True))
+    nonzero = largest > 0
+    scaled = jnp.where(nonzero, z, 1) / jnp.where(nonzero, largest, 1)
+    norm = jnp.sqrt(jnp.sum(scaled**2, axis=-1, keepdims=True))
+    return jnp.where(nonzero, scaled / norm, 0)

@@ -1,0 +1,60 @@
+"""Plain gradient descent that says its learning rate, so that a run has a gradient-flow time.
+
+W <- W - learning_rate * dL/dW,   t = sum of the learning rates.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import optax
+
+Schedule = Callable[[Any], Any]
+
+
+class Descent(NamedTuple):
+    """An optax transformation that follows a gradient flow.
+
+    Usable wherever optax takes a `GradientTransformation`; the third field is what tells
+    `jssl.simulate` that effective time exists.
+
+    Attributes:
+        init: `init(params) -> state`.
+        update: `update(gradients, state, params) -> (updates, state)`.
+        learning_rate: the learning rate, a number, tracer or schedule of the step.
+    """
+
+    init: Callable[..., Any]
+    update: Callable[..., Any]
+    learning_rate: Any
+
+
+def gradient_descent(learning_rate: float | jax.Array | Schedule) -> Descent:
+    """Return plain gradient descent with a known learning rate.
+
+    Example:
+        >>> import jax.numpy as jnp, optax
+        >>> optimiser = gradient_descent(0.5)
+        >>> updates, _ = optimiser.update(jnp.ones(2), optimiser.init(jnp.zeros(2)))
+        >>> print(optax.apply_updates(jnp.zeros(2), updates), optimiser.learning_rate)
+        [-0.5 -0.5] 0.5
+
+    Args:
+        learning_rate: positive; a number, a tracer, or a schedule `step -> learning rate`.
+
+    Returns:
+        A `Descent`, which optax accepts as a `GradientTransformation`.
+    """
+    plain = optax.sgd(learning_rate)
+    return Descent(plain.init, plain.update, learning_rate)
+
+
+def learning_rate_at(optimiser: Any, step: jax.Array) -> Any | None:
+    """Return the learning rate of a step where gradient-flow time exists, None elsewhere.
+
+    Example:
+        >>> print(learning_rate_at(gradient_descent(0.1), 3), learning_rate_at(optax.adam(0.1), 3))
+        0.1 None
+    """
+    rate = getattr(optimiser, "learning_rate", None)
+    return rate(step) if callable(rate) else rate
