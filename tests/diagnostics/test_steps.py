@@ -67,3 +67,10 @@ def test_seeds_are_batched_and_jitted():
     runs = jnp.stack([sigmoids(t, [5.0, 15.0]), sigmoids(t, [5.0, 5.0])])
     counts = jax.jit(jax.vmap(lambda v: detect_steps(t, v).distinct))(runs)
     np.testing.assert_array_equal(counts, [2, 1])
+
+
+def test_a_known_level_finds_steps_in_a_spectrum_that_grows_on():
+    t = jnp.linspace(0, 40, 800)
+    values = sigmoids(t, [5.0, 15.0]) + 0.2 * jnp.maximum(t[:, None] - 15, 0) ** 2
+    assert int(detect_steps(t, values).distinct) == 1
+    assert int(detect_steps(t, values, 1.0).distinct) == 2

@@ -1,0 +1,132 @@
+"""What neural-tangents 0.6.5 needs on a current JAX, in one place.
+
+neural-tangents is archived and does not import on JAX >= 0.6. On JAX 0.10 to 0.12 it works after
+four additions, made once, when a kernel is first asked for, and only where something is missing:
+
+* the names `Jaxpr`, `JaxprEqn`, `ClosedJaxpr`, `Literal`, `Var`, `Primitive`, `jaxpr_as_fun` on
+  `jax.core`, taken from `jax.extend.core`;
+* a module `jax.util` with `safe_map` and `safe_zip`;
+* a primitive `jax.interpreters.ad.zeros_like_p`;
+* an empty module `neural_tangents.experimental`, all that needs TensorFlow.
+
+Analytic kernels, Monte Carlo, batching, linearize, predict and the empirical NTK with
+`implementation` 1 and 2 then run; `implementation` 0 and 3 do not.
+"""
+
+import functools
+import importlib
+import importlib.util
+import math
+import sys
+import types
+from collections.abc import Iterable
+from typing import Any
+
+import jax
+import jax.extend.core
+import numpy as np
+
+from jssl.errors import InputError
+
+INSTALL = "pip install --no-deps neural-tangents==0.6.5 frozendict"
+"""The line that gives an environment its infinite-width kernels."""
+
+_CORE_NAMES = (
+    "Jaxpr",
+    "JaxprEqn",
+    "ClosedJaxpr",
+    "Literal",
+    "Var",
+    "Primitive",
+    "jaxpr_as_fun",
+)
+
+
+@functools.cache
+def load() -> Any:
+    """Return the module `neural_tangents`, made to import on this JAX.
+
+    Example:
+        >>> usable, _ = status()
+        >>> not usable or hasattr(load(), "stax")
+        True
+
+    Returns:
+        The imported module; later calls return the same one and patch nothing.
+
+    Raises:
+        InputError: neural-tangents is not installed, or this JAX breaks it.
+    """
+    for package in ("neural_tangents", "frozendict"):
+        if _absent(package):
+            message = f"infinite-width kernels need {package}, not installed; run: {INSTALL}"
+            raise InputError(message)
+    try:
+        _patch()
+        return importlib.import_module("neural_tangents")
+    except Exception as error:  # whatever a later JAX takes away
+        raise InputError(_broken(error)) from error
+
+
+def status() -> tuple[bool, str]:
+    """Return whether infinite-width kernels work here, and one line that says why or what to do.
+
+    One small kernel is computed and held against its closed form, the arc-cosine kernel of two
+    orthogonal inputs of unit length.
+
+    Example:
+        >>> usable, message = status()
+        >>> isinstance(usable, bool) and message.startswith(("neural-tangents", "infinite"))
+        True
+    """
+    try:
+        stax = load().stax
+    except InputError as error:
+        return False, str(error)
+    try:
+        *_, kernel = stax.serial(stax.Dense(1), stax.Relu(), stax.Dense(1))
+        x = np.eye(2, dtype=np.float32)
+        value = float(kernel(x, None, "nngp")[0, 1])
+    except Exception as error:  # whatever a later JAX takes away
+        return False, _broken(error)
+    if not math.isclose(value, 1 / (4 * math.pi), rel_tol=1e-5):
+        return False, _broken(f"the arc-cosine kernel came out as {value:.6g}, not 1 / (4 pi)")
+    return True, f"neural-tangents {load().__version__} works with JAX {jax.__version__}"
+
+
+def _patch() -> None:
+    """Add what is missing, and nothing else."""
+    for name in _CORE_NAMES:
+        if not hasattr(jax.core, name):
+            setattr(jax.core, name, getattr(jax.extend.core, name))
+    if _absent("jax.util"):
+        util = types.ModuleType("jax.util", "safe_map and safe_zip, as they were.")
+        util.safe_map = _safe_map  # type: ignore[attr-defined]
+        util.safe_zip = _safe_zip  # type: ignore[attr-defined]
+        sys.modules["jax.util"] = jax.util = util  # type: ignore[attr-defined]
+    ad: Any = importlib.import_module("jax.interpreters.ad")
+    if not hasattr(ad, "zeros_like_p"):
+        ad.zeros_like_p = jax.extend.core.Primitive("zeros_like")
+    if _absent("tensorflow") or _absent("tf2jax"):
+        name = "neural_tangents.experimental"
+        sys.modules.setdefault(name, types.ModuleType(name, "Empty: needs TensorFlow."))
+
+
+def _absent(module: str) -> bool:
+    return module not in sys.modules and importlib.util.find_spec(module) is None
+
+
+def _safe_zip(*iterables: Iterable[Any]) -> list[tuple[Any, ...]]:
+    return list(zip(*map(list, iterables), strict=True))
+
+
+def _safe_map(function: Any, *iterables: Iterable[Any]) -> list[Any]:
+    return [function(*items) for items in _safe_zip(*iterables)]
+
+
+def _broken(error: object) -> str:
+    reason = " ".join(str(error).split())
+    return (
+        f"infinite-width kernels: neural-tangents does not work with JAX {jax.__version__} "
+        f"({reason}); install a JAX from 0.10 to 0.12, or go without Model.kernel"
+    )

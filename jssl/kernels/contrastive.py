@@ -1,0 +1,335 @@
+r"""The contrastive kernel of a set of positive pairs, its modes, and the embedding they give.
+
+With Z the n first views followed by the n second views, K = k(Z, Z) (2n, 2n) and J the operator
+that swaps the views of every pair,
+
+    K_Gamma = (1/2n) K^{1/2} J K^{1/2}.
+
+Its nonzero eigenvalues are those of J K / 2n, so no square root is needed: a mode is
+
+    J K c = 2n eigenvalue c,    c^T K c = 1,
+
+and the embedding that self-supervised learning ends in is
+f_j(x) = eigenvalue_j^{-1/2} k(x, Z) c_j for the dim largest eigenvalues, up to a rotation. Any
+symmetric A in C = sum_ij A_ij f_i f_j^T may stand in place of J/2n: more views than two, weights
+for the pairs. Two networks are the Gram matrix diag(K_A, K_B).
+
+Source: Simon, Knutins, Ziyin, Geisz, Fetterman, Albrecht, ICML 2023, arXiv 2303.15438.
+"""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax.tree_util import Partial
+
+from jssl.data.checks import host_value
+from jssl.errors import InputError, unknown_name
+from jssl.kernels import dense, lanczos
+from jssl.kernels.dense import square_root
+from jssl.types import Array
+
+_INDEFINITE = 1e-3  # no rounding makes a Gram matrix this indefinite
+
+
+class ContrastiveModes(NamedTuple):
+    """The largest eigenvalues of the contrastive kernel and the functions that belong to them.
+
+    Attributes:
+        eigenvalues: (dim,) descending.
+        coefficients: (size, dim) c_j: the mode's function is x -> k(x, Z) c_j.
+        residual: (dim,) || A K c - eigenvalue c ||_K: an exact eigenvalue is at most this far.
+        rank: numerical rank of K; below `size` K is singular. -1: the method does not see it.
+        steps: products of K with a block of vectors; 0 for the dense method.
+        clipped: the most negative energy v^T K v met, over the largest, as a positive number.
+    """
+
+    eigenvalues: Array
+    coefficients: Array
+    residual: Array
+    rank: Array
+    steps: Array
+    clipped: Array
+
+
+def two_view_gram(first: Array, cross: Array, second: Array) -> Array:
+    """Return the Gram matrix of both views, [[first, cross], [cross^T, second]].
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> two_view_gram(jnp.eye(2), jnp.ones((2, 2)), jnp.eye(2)).shape
+        (4, 4)
+
+    Args:
+        first: (n, n) k(X, X).
+        cross: (n, n) k(X, X'); row i is the first view of sample i.
+        second: (n, n) k(X', X').
+
+    Returns:
+        (2n, 2n) k(Z, Z) with Z = [X; X'].
+
+    Raises:
+        InputError: if the three are not square and of one size.
+    """
+    shapes = [jnp.shape(part) for part in (first, cross, second)]
+    if len(set(shapes)) > 1 or len(shapes[0]) != 2 or shapes[0][0] != shapes[0][1]:
+        message = f"the three Gram matrices must all be (n, n); got {', '.join(map(str, shapes))}"
+        raise InputError(message)
+    return jnp.block([[first, cross], [cross.T, second]])
+
+
+def swap(n: int) -> Array:
+    """Return J (2n, 2n), which swaps the two views of every pair.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> swap(2) @ jnp.array([1.0, 2.0, 3.0, 4.0])
+        Array([3., 4., 1., 2.], dtype=float32)
+
+    Args:
+        n: number of pairs.
+    """
+    return jnp.roll(jnp.eye(2 * n), n, axis=0)
+
+
+def contrastive_kernel(gram: Array, pairing: Array | None = None) -> Array:
+    """Return K_Gamma = K^{1/2} A K^{1/2}, by default (1/2n) K^{1/2} J K^{1/2}.
+
+    A dense eigendecomposition: for the leading modes alone `contrastive_modes` is far cheaper.
+    Negative eigenvalues of K are set to zero; `square_root` says how large they were.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> jnp.linalg.eigvalsh(contrastive_kernel(jnp.eye(4))).round(3) + 0.0
+        Array([-0.25, -0.25,  0.25,  0.25], dtype=float32)
+
+    Args:
+        gram: (2n, 2n) k(Z, Z), as from `two_view_gram`.
+        pairing: (size, size) symmetric A; J/2n by default.
+
+    Returns:
+        (2n, 2n) symmetric; its eigenvalues may be negative.
+
+    Raises:
+        InputError: for a matrix that is not square, or is indefinite beyond rounding.
+
+    References:
+        Simon et al. 2023, arXiv 2303.15438, section 5.
+    """
+    size = _size(gram, None, pairing)
+    root = square_root(gram)
+    _check_definite(root.clipped)
+    kernel = _dot(root.root, _apply_pairing(pairing, size)(root.root))
+    return (kernel + kernel.T) / 2
+
+
+def contrastive_modes(
+    gram: Array | Callable[[Array], Array],
+    dim: int,
+    *,
+    method: str = "dense",
+    pairing: Array | Callable[[Array], Array] | None = None,
+    size: int | None = None,
+    key: Array | None = None,
+    tolerance: float | None = None,
+    steps: int = 200,
+) -> ContrastiveModes:
+    r"""Return the `dim` largest modes of the contrastive kernel, A K c = eigenvalue c.
+
+    `dense` factors K = B B^T, by Cholesky if K is regular and else by its eigenvectors
+    restricted to its range, and diagonalises B^T A B. `iterative` runs block Lanczos in the inner
+    product of K: one product of K with a (size, dim) block a step, no factorisation, and K may be
+    singular or known by its products alone. Under jit `dense` always takes the eigenvectors, and
+    of the checks only those of shapes are made.
+
+    Example:
+        >>> import jax, jax.numpy as jnp
+        >>> x = jax.random.normal(jax.random.key(0), (6, 3))
+        >>> modes = contrastive_modes(x @ x.T, 1)
+        >>> a, b = x[:3], x[3:]
+        >>> bool(jnp.allclose(modes.eigenvalues, jnp.linalg.eigvalsh((a.T @ b + b.T @ a) / 6)[-1:]))
+        True
+        >>> int(modes.rank)
+        3
+
+    Args:
+        gram: (2n, 2n) symmetric positive semi-definite, or v -> K v for v (2n, columns). A function
+            that is passed again is not traced again; arrays that it holds are constants, so wrap a
+            function of large arrays in `jax.tree_util.Partial`.
+        dim: number of modes, at least 1.
+        method: `dense` or `iterative`.
+        pairing: symmetric A, as (size, size) or as v -> A v; J/2n by default.
+        size: number of rows of K where `gram` is a function.
+        key: typed key of the random start block of `iterative`; the answer does not depend on it.
+        tolerance: for `iterative`, the residual at which it stops, as a share of the largest
+            eigenvalue; eigenvalues are then right to about its square over the relative gap.
+            epsilon^(2/3) by default: 4e-11 in float64, 2e-5 in float32.
+        steps: for `iterative`, the bound on products with K.
+
+    Returns:
+        The modes. `rank` < 2n says that K is singular; modes are defined all the same.
+
+    Raises:
+        InputError: if fewer than `dim` modes are positive (it says how many are), K is indefinite
+            beyond rounding, shapes do not fit, or `iterative` does not converge within `steps`.
+
+    References:
+        Simon et al. 2023, arXiv 2303.15438, section 5.
+    """
+    if method not in ("dense", "iterative"):
+        kind = "method"
+        raise unknown_name(kind, method, ["dense", "iterative"])
+    size = _size(gram, size, pairing)
+    if not 1 <= dim <= size:
+        message = f"dim must be between 1 and the size of the Gram matrix, {size}; got {dim}"
+        raise InputError(message)
+    apply_pairing = _apply_pairing(pairing, size)
+    if method == "dense":
+        if callable(gram):
+            message = "method 'dense' needs the Gram matrix itself; use 'iterative' for products"
+            raise InputError(message)
+        return _dense(jnp.asarray(gram), apply_pairing, dim)
+    product = _as_product(gram)
+    dtype = jnp.result_type(float if callable(gram) else gram)
+    if tolerance is None:
+        tolerance = float(jnp.finfo(dtype).eps) ** (2 / 3)
+    key = jax.random.key(0) if key is None else key
+    start = jax.random.normal(key, (size, min(max(dim, 4), size)), dtype)
+    ritz = _largest(product, apply_pairing, start, tolerance, dim=dim, steps=steps)
+    _check_definite(ritz.clipped)
+    _check_converged(ritz, dim)
+    return ContrastiveModes(
+        ritz.eigenvalues,
+        ritz.vectors,
+        ritz.residual,
+        jnp.full((), -1),
+        ritz.steps,
+        ritz.clipped,
+    )
+
+
+def embed(modes: ContrastiveModes, cross: Array) -> Array:
+    """Return the final embedding f_j(x) = eigenvalue_j^{-1/2} k(x, Z) c_j.
+
+    On the pairs themselves it has C = I: zero loss. A mode that is not positive is not learned
+    and embeds to 0.
+
+    Example:
+        >>> import jax, jax.numpy as jnp
+        >>> x = jax.random.normal(jax.random.key(0), (8, 5))
+        >>> z = embed(contrastive_modes(x @ x.T, 2), x @ x.T)
+        >>> za, zb = z[:4], z[4:]
+        >>> bool(jnp.allclose((za.T @ zb + zb.T @ za) / 8, jnp.eye(2), atol=1e-5))
+        True
+
+    Args:
+        modes: from `contrastive_modes`.
+        cross: (q, 2n) k(x, Z) for q points, seen or not.
+
+    Returns:
+        (q, dim) embedding, one of its rotations.
+
+    References:
+        Simon et al. 2023, arXiv 2303.15438, section 5.
+    """
+    learned = modes.eigenvalues > 0
+    scale = jnp.where(learned, jax.lax.rsqrt(jnp.where(learned, modes.eigenvalues, 1)), 0)
+    return _dot(cross, modes.coefficients) * scale
+
+
+_dot = partial(jnp.matmul, precision="highest")
+
+
+def _swap_views(v: Array) -> Array:
+    return jnp.roll(v, v.shape[0] // 2, axis=0) / v.shape[0]
+
+
+def _as_product(operator: Array | Callable[[Array], Array]) -> Partial:
+    if isinstance(operator, Partial):
+        return operator
+    return Partial(operator) if callable(operator) else Partial(_dot, jnp.asarray(operator))
+
+
+def _apply_pairing(pairing: Array | Callable[[Array], Array] | None, size: int) -> Partial:
+    if pairing is None and size % 2:
+        message = f"two views need an even number of rows; got {size}: pass pairing"
+        raise InputError(message)
+    return _as_product(_swap_views if pairing is None else pairing)
+
+
+def _size(gram: Any, size: int | None, pairing: Any) -> int:
+    if callable(gram):
+        if size is None:
+            message = "pass size, the number of rows, where the Gram matrix is a function"
+            raise InputError(message)
+        rows = size
+    else:
+        shape = jnp.shape(gram)
+        if len(shape) != 2 or shape[0] != shape[1]:
+            message = f"the Gram matrix must be square; got shape {shape}"
+            raise InputError(message)
+        rows = shape[0]
+    if pairing is not None and not callable(pairing) and jnp.shape(pairing) != (rows, rows):
+        message = f"pairing must be ({rows}, {rows}) like the Gram matrix; got {jnp.shape(pairing)}"
+        raise InputError(message)
+    return rows
+
+
+def _dense(gram: Array, pairing: Partial, dim: int) -> ContrastiveModes:
+    size, eps = gram.shape[0], float(jnp.finfo(gram.dtype).eps)
+    rank, clipped = jnp.full((), size), jnp.zeros((), gram.dtype)
+    factor = dense.cholesky(gram)
+    if factor is None:
+        factor, _, rank, clipped = dense.range_factor(gram)
+        _check_definite(clipped)
+    (values, vectors, residual), positive = dense.diagonalise(
+        gram, factor, pairing, dim, size * eps
+    )
+    count = host_value(positive)
+    if count is not None and count < dim:
+        raise _too_few(dim, int(count))
+    return ContrastiveModes(values, vectors, residual, rank, jnp.zeros((), int), clipped)
+
+
+@partial(jax.jit, static_argnames="dim")
+def _largest(
+    product: Partial, pairing: Partial, start: Array, tolerance: float, *, dim: int, steps: int
+) -> lanczos.Ritz:
+    depth = max(6, 96 // start.shape[1])
+    return lanczos.largest(
+        product, pairing, start, dim=dim, tolerance=tolerance, steps=steps, depth=depth
+    )
+
+
+def _check_definite(clipped: Array) -> None:
+    energy = host_value(clipped)
+    if energy is None or energy <= _INDEFINITE:
+        return
+    message = "the Gram matrix holds values that are not finite"
+    if energy > 0:
+        message = (
+            f"the Gram matrix is indefinite: an energy of {-float(energy):.1e} of the largest; "
+            "pass k(Z, Z) of a positive semi-definite kernel"
+        )
+    raise InputError(message)
+
+
+def _check_converged(ritz: lanczos.Ritz, dim: int) -> None:
+    converged = host_value(ritz.converged)
+    if converged is None or converged:
+        return
+    positive = int(ritz.positive)
+    if bool(ritz.exhausted) and positive < dim:
+        raise _too_few(dim, positive)
+    message = (
+        f"no convergence in {int(ritz.steps)} products with {positive} of {dim} modes above the "
+        "tolerance: raise steps or tolerance, lower dim, or use method='dense'"
+    )
+    raise InputError(message)
+
+
+def _too_few(dim: int, positive: int) -> InputError:
+    hint = f"ask for at most {positive}" if positive else "there is nothing to learn"
+    return InputError(f"dim is {dim} but only {positive} modes are positive: {hint}")

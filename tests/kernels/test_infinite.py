@@ -1,0 +1,61 @@
+"""Gram matrices of infinite-width kernels on data."""
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jssl.errors import InputError
+from jssl.kernels import infinite
+from jssl.models import conv, linear, mlp
+from jssl.types import Pairs
+
+RNG = np.random.default_rng(0)
+PAIRS = Pairs(*RNG.standard_normal((2, 5, 3)))
+
+
+@pytest.mark.parametrize("kind", infinite.KINDS)
+def test_gram_holds_all_views_with_all_views_first_views_first(kind):
+    model = mlp(3, 2, width=4, activation="erf")
+    gram = np.asarray(infinite.gram(model, PAIRS, kind=kind))
+    index = infinite.KINDS.index(kind)
+    np.testing.assert_array_equal(gram, gram.T)
+    for i, a in enumerate((PAIRS.first, PAIRS.second)):
+        for j, b in enumerate((PAIRS.first, PAIRS.second)):
+            block = gram[5 * i : 5 * i + 5, 5 * j : 5 * j + 5]
+            np.testing.assert_allclose(block, model.kernel(a, b)[index], rtol=1e-12)
+
+
+@pytest.mark.parametrize("activation", ["relu", "tanh"])
+def test_gram_is_positive_definite(activation):
+    gram = infinite.gram(mlp(3, 2, width=4, activation=activation), PAIRS)
+    assert np.linalg.eigvalsh(gram)[0] > 1e-6
+
+
+@pytest.mark.parametrize(("activation", "rows"), [("tanh", 3), ("erf", 1), ("erf", 64)])
+def test_blocks_of_rows_change_nothing(activation, rows):
+    model = mlp(3, 2, width=4, activation=activation)
+    whole = infinite.gram(model, PAIRS)
+    np.testing.assert_allclose(infinite.gram(model, PAIRS, rows=rows), whole, rtol=1e-12)
+
+
+def test_blocks_of_image_rows_change_nothing():
+    images, others = (RNG.standard_normal((n, 4, 4, 1)) for n in (5, 3))
+    model = conv((4, 4, 1), 2, channels=4, layers=1)
+    whole = infinite.kernel(model, images, others)
+    assert whole.shape == (5, 3)
+    blocks = infinite.kernel(model, jnp.asarray(images), jnp.asarray(others), rows=2)
+    np.testing.assert_allclose(blocks, whole, rtol=1e-12)
+
+
+def test_linear_gram_is_the_gram_of_the_data():
+    views = np.concatenate(PAIRS[:2])
+    np.testing.assert_allclose(infinite.gram(linear(3, 2), PAIRS), views @ views.T, rtol=1e-12)
+    nngp = infinite.kernel(linear(3, 2, scale=0.1), views, kind="nngp")
+    np.testing.assert_allclose(nngp, 0.01 / 3 * views @ views.T, rtol=1e-12)
+
+
+def test_kernel_that_does_not_exist_is_refused_with_the_reason():
+    with pytest.raises(InputError, match=r"standard parametrisation.*jssl.kernels.empirical"):
+        infinite.gram(mlp(3, 2, parametrisation="standard"), PAIRS)
+    with pytest.raises(InputError, match="did you mean 'ntk'"):
+        infinite.gram(linear(3, 2), PAIRS, kind="nkt")
