@@ -1,0 +1,1 @@
+"""jssl.theory."""

@@ -1,0 +1,115 @@
+"""What to run to see the steps: a stable learning rate, a small start, enough steps.
+
+    learning rate    share / (4 gamma_1)               below the stability threshold
+    start            8192 eps / sqrt(gamma_1)          above what rounding feeds the small modes
+    steps            (tau_dim + rise time) / lr        until the last mode is learned
+
+Derived here for the model of Simon et al. 2023, arXiv 2303.15438.
+"""
+
+import math
+from typing import Any, NamedTuple
+
+import jax.numpy as jnp
+import numpy as np
+
+from jssl.data.checks import require_count, require_range
+from jssl.errors import InputError
+from jssl.theory.stepwise.generic import error_estimate, explain
+from jssl.theory.stepwise.landscape import stability_threshold
+from jssl.theory.stepwise.linear import modes
+from jssl.theory.stepwise.times import critical_time, rise_time
+from jssl.types import Array
+
+SMALLEST_START = 8192
+"""The smallest start a dtype bears, in units of its epsilon: 1e-3 in float32, 2e-12 in float64.
+
+The large modes' rounding error feeds the small ones, so a start must stay well above it."""
+
+
+class Suggestion(NamedTuple):
+    """What to run to see the steps.
+
+    Attributes:
+        learning_rate: a share of the stability threshold 1 / (4 gamma_1).
+        start_scale: standard deviation of the entries of W(0).
+        steps: until the last of the modes is learned, its rise included.
+        critical_times: (dim,) expected times of the steps, infinite for modes never learned.
+        smallest_start: the smallest start_scale that the dtype bears.
+        identifiable: whether this start learns the top modes' subspace.
+        message: what this means, in a line.
+    """
+
+    learning_rate: float
+    start_scale: float
+    steps: int
+    critical_times: np.ndarray
+    smallest_start: float
+    identifiable: bool
+    message: str
+
+
+def suggest(
+    cross_moment: Array,
+    dim: int,
+    dtype: Any = jnp.float32,
+    *,
+    share: float = 0.1,
+    start_scale: float | None = None,
+) -> Suggestion:
+    """Return a stable learning rate, a small start and the steps to the last mode.
+
+    Example:
+        >>> advice = suggest(jnp.diag(jnp.array([1.0, 0.5, 0.05])), dim=2)
+        >>> round(advice.learning_rate, 3), advice.steps // 10, advice.identifiable
+        (0.025, 19, True)
+
+    At the share s of the threshold the first step comes late by the fraction s / 2, and later ones
+    by less (`descent_delay`), so the default of a tenth keeps every step within 5 % of the flow.
+    A start is relative to the first mode's final scale, gamma_1^{-1/2}.
+
+    Args:
+        cross_moment: (m, m) symmetric, or its (m,) eigenvalues.
+        dim: embedding dimension.
+        dtype: of the run; float32 or float64.
+        share: of the stability threshold 1 / (4 gamma_1), in (0, 1).
+        start_scale: standard deviation of the entries of W(0); None for the smallest that the dtype
+            bears, but not below 1e-6 of the final scale.
+
+    Returns:
+        Suggestion.
+
+    Raises:
+        InputError: for a cross moment without a positive mode, a dtype too coarse to hold a small
+            start, a share outside (0, 1), or a start_scale that is not positive.
+    """
+    dim = require_count("dim", dim)
+    require_range("share", share, np.finfo(float).eps, 1 - np.finfo(float).eps)
+    values = jnp.asarray(cross_moment)
+    spectrum = np.asarray(jnp.sort(values)[::-1] if values.ndim == 1 else modes(values).eigenvalues)
+    if not np.isfinite(spectrum).all() or not spectrum.max(initial=0) > 0:
+        message = "the cross moment has no positive eigenvalue, so nothing can be learned from it"
+        raise InputError(message)
+    floor = SMALLEST_START * float(jnp.finfo(dtype).eps)
+    if floor > 0.1:
+        message = f"{jnp.dtype(dtype).name} is too coarse for a small start; use float32 or float64"
+        raise InputError(message)
+    top = float(spectrum[0])
+    smallest = floor / math.sqrt(top)
+    start = max(smallest, 1e-6 / math.sqrt(top)) if start_scale is None else float(start_scale)
+    require_range("start_scale", start, np.finfo(float).tiny)
+
+    eigenvalues = jnp.asarray(spectrum)
+    times = np.asarray(critical_time(jnp.full_like(eigenvalues[:dim], start), eigenvalues[:dim]))
+    rate = share * float(stability_threshold(eigenvalues))
+    ends = times + np.asarray(rise_time(eigenvalues[:dim]))
+    last = ends[np.isfinite(ends)].max(initial=0.0)
+    estimate = error_estimate(min(start * math.sqrt(top), 1.0), eigenvalues, dim)
+    message = explain(estimate)
+    if start < smallest:
+        message += f"; below {smallest:.1e} the rounding of {jnp.dtype(dtype).name} sets the steps"
+    learned = int((spectrum[:dim] > 0).sum())
+    if learned < dim:
+        message += f"; only {learned} of {dim} dimensions can be learned"
+    steps = math.ceil(last / rate)
+    return Suggestion(rate, start, steps, times, smallest, bool(estimate.identifiable), message)
