@@ -24,9 +24,11 @@ if importlib.util.find_spec("jssl") is None:
     pass
 
 # %%
+# %matplotlib inline
 import os
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 import jssl
@@ -50,8 +52,8 @@ count, dim = (60, 3) if tiny else (500, 8)
 key = jax.random.key(0)
 with float64():
     sample = images.subset(key, images.digits(), count).x.astype(np.float64)
-    views_of = pairs.make_pairs(jax.random.fold_in(key, 1), jax.numpy.asarray(sample), views.shift(1))
-    data = pairs.compress(pairs.flatten(views_of))
+    two_views = pairs.make_pairs(jax.random.fold_in(key, 1), jnp.asarray(sample), views.shift(1))
+    data = pairs.compress(pairs.flatten(two_views))
     gamma = pairs.cross_moment(data)
     modes = stepwise.modes(gamma)
 print(np.asarray(modes.eigenvalues[:dim]).round(3))
@@ -77,7 +79,8 @@ with float64():
 
 # %%
 with float64():
-    last = int(1.2 * np.log(1e12 / float(modes.eigenvalues[dim - 1])) / (8 * float(modes.eigenvalues[dim - 1])) / rate)
+    slowest = float(modes.eigenvalues[dim - 1])
+    last = int(1.2 * np.log(1e12 / slowest) / (8 * slowest) / rate)
     record = log_spaced_steps(last, 200 if tiny else 800, 100)
     simulation = jax.jit(jssl.run(problem, record))(key)
     prediction = stepwise.predict(problem, simulation.t, key)

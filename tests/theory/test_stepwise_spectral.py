@@ -85,6 +85,15 @@ def test_rounding_of_a_low_rank_start_is_not_learned():
     np.testing.assert_allclose(gram, value * np.outer(vector, vector), atol=1e-12)
 
 
+def test_rounding_of_a_missed_mode_is_not_blown_up_by_a_small_one():
+    cross = symmetric(SPECTRA["positive"])
+    modes = np.linalg.eigh(cross)[1].T[::-1]
+    outputs = np.random.default_rng(10).normal(size=(2, 3))
+    start = np.outer(outputs[0], modes[1]) + 1e-9 * np.outer(outputs[1], modes[2])
+    expected = 0.7 * np.outer(modes[1], modes[1]) + 0.5 * np.outer(modes[2], modes[2])
+    np.testing.assert_allclose(spectral_gram(1e3, start, cross), expected, atol=1e-12)
+
+
 def test_the_aligned_start_is_logistic_mode_by_mode():
     eigenvalues = np.array([0.9, 0.4, 0.1, -0.2, -0.6])
     sizes = np.array([1e-3, 0.5, 2.0, 0.3, 1.0])

@@ -1,0 +1,25 @@
+"""Encoders: factories that return Model(init, apply, kernel)."""
+
+from jssl.models.activations import ACTIVATIONS, Activation
+from jssl.models.centred import centred
+from jssl.models.conv import conv
+from jssl.models.linear import deep_linear, linear
+from jssl.models.mlp import mlp
+from jssl.models.registry import MODELS, get
+from jssl.models.width import crop, cut, nested_normal, pad
+
+__all__ = [
+    "ACTIVATIONS",
+    "MODELS",
+    "Activation",
+    "centred",
+    "conv",
+    "crop",
+    "cut",
+    "deep_linear",
+    "get",
+    "linear",
+    "mlp",
+    "nested_normal",
+    "pad",
+]

@@ -1,0 +1,63 @@
+"""The activations by name, with what padding and the infinite-width limit need to know of them."""
+
+import math
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from jssl.errors import unknown_name
+from jssl.types import Array
+
+
+class Activation(NamedTuple):
+    """An elementwise function and its two facts.
+
+    Attributes:
+        function: phi, elementwise.
+        weight_std: the gain that a model takes when none is given.
+        zero_at_zero: whether phi(0) = 0, so that a padded neuron stays silent.
+    """
+
+    function: Callable[[Array], Array]
+    weight_std: float = 1.0
+    zero_at_zero: bool = True
+
+
+def _exact_gelu(x: Array) -> Array:
+    return jax.nn.gelu(x, approximate=False)
+
+
+def _identity(x: Array) -> Array:
+    return x
+
+
+ACTIVATIONS = {
+    "erf": Activation(jax.scipy.special.erf),
+    "gelu": Activation(_exact_gelu),
+    "linear": Activation(_identity),
+    "relu": Activation(jax.nn.relu, weight_std=math.sqrt(2.0)),
+    "sigmoid": Activation(jax.nn.sigmoid, zero_at_zero=False),
+    "silu": Activation(jax.nn.silu),
+    "sin": Activation(jnp.sin),
+    "softplus": Activation(jax.nn.softplus, zero_at_zero=False),
+    "tanh": Activation(jnp.tanh),
+}
+"""Name -> activation. relu takes weight_std sqrt(2), which keeps its signal's size; others 1."""
+
+
+def activation(name: str) -> Activation:
+    """Return the activation of that name.
+
+    Example:
+        >>> activation("tanh").zero_at_zero, activation("sigmoid").zero_at_zero
+        (True, False)
+
+    Raises:
+        InputError: no activation has that name.
+    """
+    if name not in ACTIVATIONS:
+        error = unknown_name("activation", name, ACTIVATIONS)
+        raise error
+    return ACTIVATIONS[name]

@@ -1,0 +1,216 @@
+"""One affine map in either parametrisation, and a stack of them.
+
+With fan-in n, gain g = weight_std, bias_std b and start s (1 unless stated):
+
+    ntk         h = (g / sqrt(n)) W x + b B     W, B ~ N(0, s^2)
+    standard    h = W x + B                     W ~ N(0, (s g)^2 / n),  B ~ N(0, (s b)^2)
+
+Both draw the same function from the same key; they differ in how training moves it (Jacot et al.,
+arXiv 1806.07572). A bias exists only where bias_std is not 0.
+"""
+
+import itertools
+import math
+import numbers
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from jssl.errors import InputError, unknown_name
+from jssl.models.width import cut, nested_normal
+from jssl.types import Array, Params
+
+PARAMETRISATIONS = ("ntk", "standard")
+
+
+class Affine(NamedTuple):
+    """An affine map.
+
+    Attributes:
+        init: `init(key) -> {"weight": ..., "bias": ...}`.
+        finish: `finish(params, product) -> h`: scales the product W x (channels last) and adds
+            the bias.
+    """
+
+    init: Callable[[Array], dict[str, Array]]
+    finish: Callable[[dict[str, Array], Array], Array]
+
+
+def affine(
+    shape: Sequence[int],
+    fan_in: Any,
+    *,
+    weight_std: Any,
+    bias_std: Any = 0.0,
+    start: Any = 1.0,
+    parametrisation: str = "ntk",
+    live: tuple[Any, Any] = (None, None),
+    dtype: Any = None,
+) -> Affine:
+    """Return an affine map with a weight of the given shape.
+
+    Example:
+        >>> import jax
+        >>> layer = affine((4, 3), 3, weight_std=1.0)
+        >>> layer.init(jax.random.key(0))["weight"].shape
+        (4, 3)
+
+    Args:
+        shape: shape of the weight, (out, in) or (out, in, height, width).
+        fan_in: number of inputs that a neuron sums; may be traced.
+        weight_std: gain g; may be traced.
+        bias_std: b; the number 0 for no bias.
+        start: s, multiplies the initial weight and bias.
+        parametrisation: "ntk" or "standard".
+        live: live rows and columns where width is padding, None for all; may be traced.
+        dtype: dtype of the parameters; None for JAX's default float.
+    """
+    ntk = parametrisation == "ntk"
+    biased = has_bias(bias_std)
+
+    def init(key: Array) -> dict[str, Array]:
+        weight_key, bias_key = jax.random.split(key)
+        weight = nested_normal(weight_key, shape[0], math.prod(shape[1:]), dtype).reshape(shape)
+        size = start if ntk else start * weight_std / _root(fan_in)
+        params = {"weight": cut(weight * cast_like(size, weight), *live)}
+        if biased:
+            bias = nested_normal(bias_key, 1, shape[0], dtype)[0]
+            size = start if ntk else start * bias_std
+            params["bias"] = cut(bias * cast_like(size, bias), live[0])
+        return params
+
+    def finish(params: dict[str, Array], product: Array) -> Array:
+        if ntk:
+            product = product * cast_like(weight_std / _root(fan_in), product)
+        if not biased:
+            return product
+        return product + params["bias"] * cast_like(bias_std if ntk else 1.0, product)
+
+    return Affine(init, finish)
+
+
+def dense_stack(
+    in_dim: int,
+    out_dim: int,
+    *,
+    width: Any,
+    depth: int,
+    function: Callable[[Array], Array],
+    weight_std: Any,
+    bias_std: Any,
+    hidden_start: Any = 1.0,
+    output_start: Any = 1.0,
+    parametrisation: str,
+    max_width: int | None,
+    dtype: Any,
+) -> tuple[Callable[[Array], Params], Callable[[Params, Array], Array]]:
+    """Return `init` and `apply` of `depth` hidden dense layers and a linear readout.
+
+    Arguments are those of `jssl.models.mlp`; `hidden_start` multiplies the start of every layer but
+    the last, `output_start` that of the last. Params are a tuple of {"weight", "bias"}, one per
+    layer.
+    """
+    check_at_least_one(in_dim=in_dim, out_dim=out_dim)
+    if not isinstance(depth, numbers.Integral) or depth < 0:
+        message = f"depth is a number of hidden layers, 0 or more; got {depth}"
+        raise InputError(message)
+    check_parametrisation(parametrisation)
+    size, live_width = resolve_width(width, max_width)
+    sizes = (in_dim, *[size] * depth, out_dim)
+    live = (None, *[live_width] * depth, None)
+    fans = (in_dim, *[width] * depth)
+    starts = (*[hidden_start] * depth, output_start)
+    layers = [
+        affine(
+            (rows, columns),
+            fan_in,
+            weight_std=weight_std,
+            bias_std=bias_std,
+            start=start,
+            parametrisation=parametrisation,
+            live=(live_rows, live_columns),
+            dtype=dtype,
+        )
+        for (columns, rows), (live_columns, live_rows), fan_in, start in zip(
+            itertools.pairwise(sizes), itertools.pairwise(live), fans, starts, strict=True
+        )
+    ]
+
+    def init(key: Array) -> Params:
+        return init_layers(layers, key)
+
+    def apply(params: Params, x: Array) -> Array:
+        h = flatten(x, in_dim)
+        for index, (layer, layer_params) in enumerate(zip(layers, params, strict=True)):
+            h = layer.finish(layer_params, (function(h) if index else h) @ layer_params["weight"].T)
+        return h
+
+    return init, apply
+
+
+def init_layers(layers: Sequence[Affine], key: Array) -> Params:
+    """Return the parameters of all layers, layer k from `fold_in(key, k)`."""
+    return tuple(layer.init(jax.random.fold_in(key, k)) for k, layer in enumerate(layers))
+
+
+def flatten(x: Array, in_dim: int) -> Array:
+    """Return x of shape (n, ...) as (n, in_dim).
+
+    Raises:
+        InputError: a sample does not hold in_dim numbers.
+    """
+    if x.ndim < 2 or math.prod(x.shape[1:]) != in_dim:
+        message = f"x must be (n, ...) with {in_dim} numbers a sample; got shape {x.shape}"
+        raise InputError(message)
+    return x.reshape(x.shape[0], in_dim)
+
+
+def resolve_width(width: Any, max_width: int | None) -> tuple[int, Any]:
+    """Return the width of the arrays, and the live width (None where nothing is padded).
+
+    Raises:
+        InputError: the width is traced without max_width, or does not lie in 1 ... max_width.
+    """
+    static = isinstance(width, numbers.Integral)
+    if max_width is None:
+        if not static:
+            message = "width must be an integer; a traced width needs max_width, its upper bound"
+            raise InputError(message)
+        check_at_least_one(width=width)
+        return int(width), None
+    check_at_least_one(max_width=max_width)
+    if static and not 1 <= width <= max_width:
+        message = f"width must lie in 1 ... max_width = {max_width}; got {width}"
+        raise InputError(message)
+    return int(max_width), width
+
+
+def check_at_least_one(**sizes: Any) -> None:
+    """Raise InputError unless every named size is an integer of at least 1."""
+    for name, size in sizes.items():
+        if not isinstance(size, numbers.Integral) or size < 1:
+            message = f"{name} must be an integer of at least 1; got {size}"
+            raise InputError(message)
+
+
+def check_parametrisation(name: str) -> None:
+    """Raise InputError unless the parametrisation is known."""
+    if name not in PARAMETRISATIONS:
+        error = unknown_name("parametrisation", name, PARAMETRISATIONS)
+        raise error
+
+
+def has_bias(bias_std: Any) -> bool:
+    """Return whether there is a bias; a traced bias_std always has one."""
+    return not (isinstance(bias_std, numbers.Real) and bias_std == 0)
+
+
+def cast_like(value: Any, like: Array) -> Array:
+    """Return the value as an array of the other's dtype."""
+    return jnp.asarray(value).astype(like.dtype)
+
+
+def _root(fan_in: Any) -> Any:
+    return math.sqrt(fan_in) if isinstance(fan_in, numbers.Real) else jnp.sqrt(fan_in)

@@ -1,0 +1,128 @@
+"""Nested starts, and width as padding.
+
+Row i of a weight is `normal(fold_in(key, i), (columns,))`. Partitionable threefry in one dimension
+has the prefix property, normal(key, (W,))[:w] = normal(key, (w,)), so a narrow net's start is the
+first rows and columns of a wide one's. A net of width w may then live in arrays of a width W > w
+that hold zeros beyond w: where phi(0) = 0 it is the same function, its gradients there are exactly
+zero, and they stay so under optax optimisers. Orthonormal starts are not nested.
+"""
+
+import functools
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from jssl.errors import InputError
+from jssl.types import Array, Params
+
+
+@functools.partial(jax.jit, static_argnames=("rows", "columns", "dtype"))
+def nested_normal(key: Array, rows: int, columns: int, dtype: Any = None) -> Array:
+    """Return standard normals whose leading block depends on neither `rows` nor `columns`.
+
+    Example:
+        >>> import jax, numpy as np
+        >>> key = jax.random.key(0)
+        >>> wide, narrow = nested_normal(key, 8, 6), nested_normal(key, 4, 3)
+        >>> bool(np.array_equal(wide[:4, :3], narrow))
+        True
+
+    Entries are drawn in float32 and cast, so that every precision shares one start.
+
+    Args:
+        key: a typed threefry key.
+        rows: number of rows, one per output neuron.
+        columns: number of columns.
+        dtype: dtype of the result; None for JAX's default float.
+
+    Returns:
+        (rows, columns) array.
+
+    Raises:
+        InputError: the key is no typed threefry key.
+    """
+    check_key(key)
+    keys = jax.vmap(jax.random.fold_in, (None, 0))(key, jnp.arange(rows))
+    draw = jax.vmap(lambda row: jax.random.normal(row, (columns,), jnp.float32))
+    return draw(keys).astype(jnp.result_type(float) if dtype is None else dtype)
+
+
+def cut(array: Array, *live: Any) -> Array:
+    """Return the array with zeros where the index along axis k is `live[k]` or more.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> cut(jnp.ones((2, 4)), None, 3).tolist()
+        [[1.0, 1.0, 1.0, 0.0], [1.0, 1.0, 1.0, 0.0]]
+
+    Args:
+        array: any array.
+        live: for each leading axis the number of live entries, may be traced; None leaves it whole.
+    """
+    for axis, size in enumerate(live):
+        if size is not None:
+            index = jax.lax.broadcasted_iota(jnp.int32, array.shape, axis)
+            array = jnp.where(index < size, array, jnp.zeros((), array.dtype))
+    return array
+
+
+def pad(params: Params, like: Params) -> Params:
+    """Return a narrow net's parameters inside zeros of a wide net's shapes.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> pad({"weight": jnp.ones((1, 1))}, {"weight": jnp.zeros((2, 2))})["weight"].tolist()
+        [[1.0, 0.0], [0.0, 0.0]]
+
+    Args:
+        params: parameters of the narrow net.
+        like: pytree of the same structure whose leaves have the shapes wanted (arrays, or the
+            result of `jax.eval_shape(wide.init, key)`).
+    """
+
+    def grow(leaf: Array, target: Any) -> Array:
+        return jnp.pad(leaf, [(0, m - n) for n, m in zip(leaf.shape, target.shape, strict=True)])
+
+    return jax.tree.map(grow, params, like)
+
+
+def crop(params: Params, like: Params) -> Params:
+    """Return the leading blocks of a wide net's parameters in a narrow net's shapes; undoes `pad`.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> crop({"weight": jnp.eye(3)}, {"weight": jnp.zeros((1, 2))})["weight"].tolist()
+        [[1.0, 0.0]]
+
+    Args:
+        params: parameters of the wide net.
+        like: pytree of the same structure whose leaves have the shapes wanted.
+    """
+
+    def shrink(leaf: Array, target: Any) -> Array:
+        return leaf[tuple(slice(size) for size in target.shape)]
+
+    return jax.tree.map(shrink, params, like)
+
+
+def check_key(key: Array) -> None:
+    """Raise InputError unless the key is typed and threefry.
+
+    Under vmap the numbers that a seed draws with `rbg` depend on the seeds beside it.
+
+    Example:
+        >>> import jax
+        >>> check_key(jax.random.key(0, impl="rbg"))
+        Traceback (most recent call last):
+        ...
+        jssl.errors.InputError: starts need a threefry key, as jax.random.key(0) gives; got rbg
+    """
+    dtype = getattr(key, "dtype", None)
+    if dtype is None or not jnp.issubdtype(dtype, jax.dtypes.prng_key):
+        message = "starts need a typed key, as jax.random.key(0) gives"
+        raise InputError(message)
+    name = str(jax.random.key_impl(key))
+    if "threefry" not in name:
+        message = f"starts need a threefry key, as jax.random.key(0) gives; got {name}"
+        raise InputError(message)
