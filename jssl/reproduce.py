@@ -86,7 +86,7 @@ def claims_table(claims: Iterable[Claim]) -> Table:
             claim.name,
             signs[claim.relation] + number(claim.predicted),
             number(claim.measured),
-            number(claim.tolerance),
+            number(claim.tolerance) if claim.tolerance or claim.relation == "=" else "–",
             verdict,
         )
     return table

@@ -32,6 +32,8 @@ def test_smaller_start_is_the_leading_block_of_a_larger_one(rows, columns):
     key = jax.random.key(3)
     wide = nested_normal(key, 33, 65)
     np.testing.assert_array_equal(nested_normal(key, rows, columns), wide[:rows, :columns])
+    last = jax.random.normal(jax.random.fold_in(key, rows - 1), (columns,), jnp.float32)
+    np.testing.assert_array_equal(wide[rows - 1, :columns], last)
 
 
 def test_both_precisions_share_one_start():

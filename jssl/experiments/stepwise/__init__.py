@@ -46,10 +46,8 @@ def run(settings: Settings) -> Outcome:
         figures += part.figures
     remarks = []
     if "fashion_mnist" not in sets:
-        where = (
-            "found, and run at scale paper" if fashion else "not found: set JSSL_DATA to its folder"
-        )
-        remarks.append(f"Fashion-MNIST was {where}; digits were run.")
+        where = "runs at scale paper" if fashion else "was not found: set JSSL_DATA to its folder"
+        remarks.append(f"Digits were run; Fashion-MNIST {where}.")
     if not any(claim.name == "stepwise/width-exponent" for claim in claims):
         remarks.append(
             "Wide networks were not compared with their infinite-width kernel: neural-tangents is "

@@ -1,0 +1,309 @@
+"""The exact Grassmann flow of L = Tr(W^T C W) with W^T W = I, for all times.
+
+    W' = -2 (I - W W^T) C W          to the bottom-dim eigenspace of C
+
+    V, l eigenvectors and eigenvalues of C, ascending;  V^T W_0 = [A; B],  T_0 = B A^{-1}
+    T(t)_ij = e^{-2 (l_{dim+i} - l_j) t} (T_0)_ij,   span W(t) = span V [I; T(t)]
+
+The singular values of T(t) are the tangents of the angles to the optimum, so both keep their
+relative accuracy; the paper's e^{-Ct} W_0 becomes singular instead. The paper's equations are
+written for half the gradient: here t = learning rate x step on L, hence the factors of 2.
+Esser, Mukherjee, Ghoshdastidar 2023, arXiv 2309.02011, section 4. W(t) itself is one basis of the
+span, and not the polar factor of e^{-2Ct} W_0: compare projectors.
+"""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jssl.data.checks import host_value, require_count, require_name
+from jssl.errors import InputError
+from jssl.types import Array
+
+
+class Tilt(NamedTuple):
+    """A subspace as the graph of a linear map over the bottom eigenspace of C.
+
+    Attributes:
+        eigenvalues: (d,) of C, ascending.
+        eigenvectors: (d, d), a column per eigenvalue.
+        map: (d - dim, dim), T = B A^{-1}; 0 at the optimum.
+        coefficients: (dim, dim), A, what the start holds of the bottom eigenvectors.
+    """
+
+    eigenvalues: Array
+    eigenvectors: Array
+    map: Array
+    coefficients: Array
+
+
+def velocity(objective: Array, weight: Array) -> Array:
+    """Return W' = -2 (I - W W^T) C W, minus the Riemannian gradient of L.
+
+    Example:
+        >>> print(velocity(jnp.diag(jnp.array([1.0, 2.0])), jnp.full((2, 1), 0.5**0.5)).round(4).T)
+        [[ 0.7071 -0.7071]]
+
+    The loss falls at the rate dL/dt = -||W'||_F^2.
+
+    Args:
+        objective: C (d, d) symmetric.
+        weight: W (d, dim), orthonormal columns.
+
+    References:
+        Esser et al. 2023, arXiv 2309.02011, section 4.
+    """
+    gradient = 2 * objective @ weight
+    return weight @ (weight.T @ gradient) - gradient
+
+
+def tilt(objective: Array, weight: Array) -> Tilt:
+    """Return the start as a graph over the bottom eigenspace.
+
+    Example:
+        >>> print(tilt(jnp.diag(jnp.array([1.0, 2.0])), jnp.ones((2, 1))).map)
+        [[1.]]
+
+    Args:
+        objective: C (d, d) symmetric.
+        weight: W_0 (d, dim) of full rank, dim < d.
+
+    Raises:
+        InputError: where W_0 misses a bottom eigenvector, A being singular to rounding: the flow
+            then never finds it. Traced values pass.
+    """
+    d, dim = weight.shape
+    require_count("dim", dim, high=d - 1)
+    start = _tilt(objective, weight)
+    known, scale = host_value(start.coefficients), host_value(weight)
+    if known is not None and scale is not None:
+        smallest = np.linalg.svd(known, compute_uv=False).min()
+        if smallest <= d * np.finfo(known.dtype).eps * np.linalg.norm(scale, 2):
+            message = (
+                f"the start misses one of the bottom {dim} eigenvectors of the objective (overlap "
+                f"{smallest:.1e}) and can never find it; start elsewhere"
+            )
+            raise InputError(message)
+    return start
+
+
+@jax.jit
+def flow_tilt(start: Tilt, time: Array) -> Array:
+    """Return T(t) (..., d - dim, dim) of the flow.
+
+    Example:
+        >>> start = tilt(jnp.diag(jnp.array([1.0, 2.0])), jnp.ones((2, 1)))
+        >>> print(flow_tilt(start, jnp.array([0.0, 1.0])).ravel().round(4))
+        [1.     0.1353]
+
+    Args:
+        start: from `tilt`.
+        time: (...) learning rate x step.
+    """
+    exponents = -2 * _gaps(start) * jnp.asarray(time)[..., None, None]
+    return jnp.exp(exponents) * start.map
+
+
+def graph(now: Array) -> Array:
+    """Return [I; T] (..., d, dim) of maps T (..., d - dim, dim).
+
+    Example:
+        >>> print(graph(jnp.full((1, 2), 3.0)))
+        [[1. 0.]
+         [0. 1.]
+         [3. 3.]]
+    """
+    dim = now.shape[-1]
+    eye = jnp.broadcast_to(jnp.eye(dim, dtype=now.dtype), (*now.shape[:-2], dim, dim))
+    return jnp.concatenate([eye, now], axis=-2)
+
+
+def subspace(objective: Array, weight: Array, time: Array) -> Array:
+    """Return an orthonormal basis of span W(t); the basis is arbitrary, the span is exact.
+
+    Example:
+        >>> c = jnp.diag(jnp.array([1.0, 2.0]))
+        >>> print(jnp.abs(subspace(c, jnp.ones((2, 1)), 50.0)).T)
+        [[1. 0.]]
+
+    Args:
+        objective: C (d, d) symmetric.
+        weight: W_0 (d, dim) of full rank.
+        time: (...) learning rate x step.
+
+    Returns:
+        (..., d, dim).
+
+    References:
+        Esser et al. 2023, arXiv 2309.02011, section 4, in a form that holds for all times.
+    """
+    return _basis(tilt(objective, weight), time)
+
+
+def projector(objective: Array, weight: Array, time: Array) -> Array:
+    """Return P(t) = W W^T of the exact flow, which no width and no basis enters.
+
+    Example:
+        >>> c = jnp.diag(jnp.array([1.0, 2.0]))
+        >>> print(projector(c, jnp.ones((2, 1)), jnp.array([0.0, 9.0])).round(2) + 0)
+        [[[0.5 0.5]
+          [0.5 0.5]]
+        <BLANKLINE>
+         [[1.  0. ]
+          [0.  0. ]]]
+
+    Args:
+        objective: C (d, d) symmetric.
+        weight: W_0 (d, dim) of full rank; only its span matters.
+        time: (...) learning rate x step.
+
+    Returns:
+        (..., d, d).
+
+    References:
+        Esser et al. 2023, arXiv 2309.02011, section 4.
+    """
+    basis = subspace(objective, weight, time)
+    return basis @ basis.mT
+
+
+def optimum_angles(objective: Array, weight: Array, time: Array) -> Array:
+    """Return the principal angles between span W(t) and the optimum, ascending.
+
+    Example:
+        >>> c = jnp.diag(jnp.array([1.0, 2.0]))
+        >>> print(optimum_angles(c, jnp.ones((2, 1)), jnp.array([0.0, 1.0])).ravel().round(4))
+        [0.7854 0.1345]
+
+    The largest decays as e^{-rate t} with `convergence_rate`.
+
+    Args:
+        objective: C (d, d) symmetric.
+        weight: W_0 (d, dim) of full rank.
+        time: (...) learning rate x step.
+
+    Returns:
+        (..., dim) radians; tiny ones keep their relative accuracy.
+    """
+    return _angles(flow_tilt(tilt(objective, weight), time))
+
+
+def optimal_loss(objective: Array, dim: int) -> Array:
+    """Return the least L over orthonormal W, the sum of the dim smallest eigenvalues of C.
+
+    Example:
+        >>> print(optimal_loss(jnp.diag(jnp.array([3.0, -1.0, 0.5])), 2))
+        -0.5
+    """
+    return jnp.linalg.eigvalsh(objective)[..., : require_count("dim", dim)].sum(-1)
+
+
+def excess_loss(objective: Array, weight: Array, time: Array) -> Array:
+    """Return L(t) - `optimal_loss`, accurate however small it is.
+
+    Example:
+        >>> c = jnp.diag(jnp.array([1.0, 2.0]))
+        >>> print(excess_loss(c, jnp.ones((2, 1)), jnp.array([0.0, 1.0])).round(5))
+        [0.5     0.01799]
+
+    sum_ij (l_{dim+i} - l_j) T_ij (T (I + T^T T)^{-1})_ij, which falls as e^{-2 rate t}.
+
+    Args:
+        objective: C (d, d) symmetric.
+        weight: W_0 (d, dim) of full rank.
+        time: (...) learning rate x step.
+
+    Returns:
+        (...) excess losses.
+    """
+    return _excess(tilt(objective, weight), time)
+
+
+def convergence_rate(objective: Array, dim: int) -> Array:
+    """Return 2 (l_{dim+1} - l_dim): sin of the largest angle decays as e^{-rate t}.
+
+    Example:
+        >>> print(convergence_rate(jnp.diag(jnp.array([3.0, -1.0, 0.5])), 1))
+        3.0
+
+    Retracted gradient descent contracts by 1 - learning_rate rate a step near the optimum.
+
+    Args:
+        objective: C (..., d, d) symmetric.
+        dim: columns of W, below d.
+
+    References:
+        Esser et al. 2023, arXiv 2309.02011, section 4.
+    """
+    dim = require_count("dim", dim, high=objective.shape[-1] - 1)
+    eigenvalues = jnp.linalg.eigvalsh(objective)
+    return 2 * (eigenvalues[..., dim] - eigenvalues[..., dim - 1])
+
+
+def stable_learning_rate(objective: Array) -> Array:
+    """Return 1 / (l_d - l_1), below which descent is stable at its optimum for every dim.
+
+    Example:
+        >>> print(stable_learning_rate(jnp.diag(jnp.array([3.0, -1.0]))))
+        0.25
+
+    Mode (i, j) of T contracts by 1 - 2 learning_rate (l_i - l_j) a step, at least -1.
+    """
+    eigenvalues = jnp.linalg.eigvalsh(objective)
+    return 1 / (eigenvalues[..., -1] - eigenvalues[..., 0])
+
+
+def depth_multiplier(depth: int, metric: str = "euclidean") -> float:
+    """Return how much faster the end-to-end map of a deep linear net moves than one layer.
+
+    Example:
+        >>> print(depth_multiplier(3), depth_multiplier(3, "canonical"))
+        2.0 3.0
+
+    W = W_1 ... W_L with square orthogonal hidden layers follows the flow with t times L in the
+    canonical metric and (L + 1) / 2 in the Euclidean one, where a square layer moves half as fast.
+
+    Args:
+        depth: L, the number of layers, the last being (d, dim).
+        metric: `euclidean` or `canonical`, of the Stiefel manifold of every layer.
+
+    References:
+        Esser et al. 2023, arXiv 2309.02011, section 4, with both metrics.
+    """
+    require_name("metric", metric, ("canonical", "euclidean"))
+    depth = require_count("depth", depth)
+    return float(depth) if metric == "canonical" else (depth + 1) / 2
+
+
+def _gaps(start: Tilt) -> Array:
+    dim = start.map.shape[-1]
+    return start.eigenvalues[dim:, None] - start.eigenvalues[None, :dim]
+
+
+@jax.jit
+def _tilt(objective: Array, weight: Array) -> Tilt:
+    eigenvalues, eigenvectors = jnp.linalg.eigh(objective)
+    start = eigenvectors.T @ weight
+    inside, outside = start[: weight.shape[1]], start[weight.shape[1] :]
+    return Tilt(eigenvalues, eigenvectors, jnp.linalg.solve(inside.T, outside.T).T, inside)
+
+
+@jax.jit
+def _basis(start: Tilt, time: Array) -> Array:
+    return start.eigenvectors @ jnp.linalg.qr(graph(flow_tilt(start, time)))[0]
+
+
+@jax.jit
+def _angles(now: Array) -> Array:
+    tangents = jnp.linalg.svd(now, compute_uv=False)[..., ::-1]
+    inside = jnp.zeros((*tangents.shape[:-1], now.shape[-1] - tangents.shape[-1]), now.dtype)
+    return jnp.arctan(jnp.concatenate([inside, tangents], axis=-1))
+
+
+@jax.jit
+def _excess(start: Tilt, time: Array) -> Array:
+    now = flow_tilt(start, time)
+    gram = jnp.eye(now.shape[-1], dtype=now.dtype) + now.mT @ now
+    return (_gaps(start) * now * jnp.linalg.solve(gram, now.mT).mT).sum((-2, -1))
