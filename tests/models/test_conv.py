@@ -71,6 +71,7 @@ def test_kernel_of_one_layer_is_the_mean_over_starts(readout):
         assert np.all(np.abs(np.mean(measured, 0) - expected) < 4.5 * error)
 
 
+@pytest.mark.slow
 def test_kernel_of_two_layers_is_the_mean_over_wide_starts():
     channels = 48
     model = conv((5, 4, 2), 4, channels=channels, layers=2, activation="tanh", bias_std=0.3)
