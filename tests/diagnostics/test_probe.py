@@ -1,0 +1,52 @@
+"""The ridge probe against scikit-learn, and on collapsed embeddings."""
+
+import jax
+import numpy as np
+import pytest
+
+from jssl.diagnostics import ridge_probe
+from jssl.errors import InputError
+
+RNG = np.random.default_rng(0)
+CENTRES = RNG.normal(size=(4, 6))
+LABELS = RNG.integers(0, 4, 240)
+Z = CENTRES[LABELS] + 0.9 * RNG.normal(size=(240, 6))
+
+
+def test_probe_equals_ridge_regression_of_scikit_learn():
+    """The accuracy is that of an independent fit, at a ridge that changes the answer."""
+    linear_model = pytest.importorskip("sklearn.linear_model")
+    train, test = slice(0, 60), slice(60, None)
+    centred = Z[train] - Z[train].mean(0)
+    found = []
+    for ridge in (1e-6, 30.0):
+        penalty = ridge * np.square(centred).sum() / 6
+        fit = linear_model.Ridge(alpha=penalty).fit(Z[train], np.eye(4)[LABELS[train]])
+        expected = (fit.predict(Z[test]).argmax(1) == LABELS[test]).mean()
+        found.append(ridge_probe(Z[train], LABELS[train], Z[test], LABELS[test], ridge=ridge))
+        assert found[-1] == pytest.approx(expected, abs=1e-12)
+    assert found[0] != found[1]
+
+
+def test_scale_does_not_matter_and_a_collapsed_embedding_reads_as_collapsed():
+    flat = Z @ np.diag([1.0, *[1e-7] * 5])
+    full, scaled, collapsed, single = (
+        float(ridge_probe(z, LABELS, z, LABELS)) for z in (Z, 1e6 * Z, flat, Z[:, :1])
+    )
+    assert full == scaled
+    assert collapsed == single < full
+
+
+def test_one_class_and_constant_embeddings_have_an_accuracy():
+    zeros = np.zeros((5, 2))
+    assert ridge_probe(zeros, np.zeros(5, int), zeros, np.zeros(5, int)) == 1
+    assert ridge_probe(zeros, np.arange(5) % 2, zeros, np.arange(5) % 2) == pytest.approx(0.6)
+
+
+def test_bad_input_is_refused():
+    with pytest.raises(InputError, match="ridge"):
+        ridge_probe(Z, LABELS, Z, LABELS, ridge=-1.0)
+    with pytest.raises(InputError, match="both sets"):
+        ridge_probe(Z, LABELS[1:], Z, LABELS)
+    with pytest.raises(InputError, match="classes="):
+        jax.jit(ridge_probe)(Z, LABELS, Z, LABELS)
