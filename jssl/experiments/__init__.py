@@ -9,7 +9,10 @@ from collections.abc import Callable
 from jssl.errors import unknown_name
 from jssl.experiments.outcome import Figure, Outcome, Scale, Settings
 
-PAPERS = {"stepwise": "jssl.experiments.stepwise"}
+PAPERS = {
+    "stepwise": "jssl.experiments.stepwise",
+    "grassmann": "jssl.experiments.grassmann",
+}
 
 __all__ = ["PAPERS", "Figure", "Outcome", "Scale", "Settings", "experiment"]
 

@@ -43,6 +43,18 @@ class Figure(NamedTuple):
     figure: Any
 
 
+class Part(NamedTuple):
+    """One study's claims and figures.
+
+    Attributes:
+        claims: every claim, judged.
+        figures: what it drew.
+    """
+
+    claims: list[Claim]
+    figures: list[Figure]
+
+
 class Outcome(NamedTuple):
     """What an experiment found.
 

@@ -13,6 +13,7 @@ __getattr__, __dir__ = attach(
         "grassmann_adam": "chains",
         "grassmann_sgd": "chains",
         "manifold_error": "specs",
+        "orthonormal_start": "specs",
         "orthonormalize": "specs",
         "project_to_tangent": "riemannian",
         "retract": "riemannian",

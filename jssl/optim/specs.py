@@ -9,7 +9,7 @@ import jax.numpy as jnp
 
 from jssl.errors import InputError
 from jssl.manifolds.base import Manifold
-from jssl.types import Array, Params
+from jssl.types import Array, Model, Params
 
 ManifoldTree = Any
 """A `Manifold`, or a prefix pytree of them with None for free parameters."""
@@ -86,6 +86,32 @@ def orthonormalize(params: Params, manifold: ManifoldTree) -> Params:
         manifold: a spec, or a prefix pytree of specs and None.
     """
     return map_manifold(lambda spec, x: spec.orthonormalize(x), lambda x: x, manifold, params)
+
+
+def orthonormal_start(model: Model, manifold: ManifoldTree) -> Model:
+    """Return the model with its initial parameters moved to their manifold.
+
+    Example:
+        >>> from jssl.manifolds import Stiefel
+        >>> from jssl.models.linear import linear
+        >>> rows = Stiefel(row_axis=-1, col_axis=-2)
+        >>> model = orthonormal_start(linear(5, 2), rows)
+        >>> print(manifold_error(model.init(jax.random.key(0)), rows) < 1e-5)
+        True
+
+    A weight that started Gaussian, rotation-invariant, starts uniformly distributed. The kernel of
+    the model is that of free weights, so it is dropped.
+
+    Args:
+        model: any model.
+        manifold: a spec, or a prefix pytree of specs and None.
+    """
+
+    def init(key: Array) -> Params:
+        return orthonormalize(model.init(key), manifold)
+
+    reason = "orthonormal weights have no infinite-width kernel"
+    return Model(init, model.apply, None, reason)
 
 
 def manifold_error(params: Params, manifold: ManifoldTree) -> Array:

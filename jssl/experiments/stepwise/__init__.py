@@ -3,9 +3,8 @@
 from collections.abc import Callable
 
 from jssl.data import images
-from jssl.experiments.outcome import Outcome, Settings
+from jssl.experiments.outcome import Outcome, Part, Settings
 from jssl.experiments.stepwise import kernel, linear, networks, starts, variants
-from jssl.experiments.stepwise.linear import Part
 
 
 def run(settings: Settings) -> Outcome:

@@ -9,8 +9,8 @@ from jssl import losses
 from jssl._compat import neural_tangents
 from jssl.data import images, pairs, views
 from jssl.experiments.claims import at_most, close
-from jssl.experiments.outcome import Figure, Settings
-from jssl.experiments.stepwise.linear import Part, image_pairs
+from jssl.experiments.outcome import Figure, Part, Settings
+from jssl.experiments.stepwise.linear import image_pairs
 from jssl.figures import new_figure
 from jssl.kernels.contrastive import contrastive_modes
 from jssl.kernels.infinite import gram as infinite_gram

@@ -4,7 +4,7 @@ The simulation is gradient descent on the linearised Barlow Twins loss of the em
 themselves; the prediction is S-5 ... S-9 from the QR alignment of the same start (S-13).
 """
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -14,25 +14,18 @@ from jssl import losses
 from jssl.data import images, pairs, views
 from jssl.diagnostics import half_times, subspace_overlap
 from jssl.experiments.claims import at_least, at_most, close
-from jssl.experiments.outcome import Figure, Settings
+from jssl.experiments.outcome import Figure, Part, Settings
 from jssl.figures import plot
 from jssl.models import linear
 from jssl.optim import gradient_descent
 from jssl.simulation import log_spaced_steps, run
 from jssl.theory import stepwise
-from jssl.types import Array, Claim, Pairs, Problem, Trajectory, start_key
+from jssl.types import Array, Pairs, Problem, Trajectory, start_key
 
 DIM = 10
 START = 1e-6
 SHARE = 0.02
 """Learning rate x largest eigenvalue: 8 % of the stability limit 1 / (4 gamma_1)."""
-
-
-class Part(NamedTuple):
-    """One study's claims and figures."""
-
-    claims: list[Claim]
-    figures: list[Figure]
 
 
 def image_pairs(name: str, settings: Settings, count: int = 500) -> Pairs:

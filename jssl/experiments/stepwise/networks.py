@@ -15,8 +15,7 @@ from jssl import losses
 from jssl.data import images, pairs, views
 from jssl.diagnostics import Steps, covariance, cross_correlation, detect_steps, spectrum
 from jssl.experiments.claims import at_least, at_most
-from jssl.experiments.outcome import Figure, Settings
-from jssl.experiments.stepwise.linear import Part
+from jssl.experiments.outcome import Figure, Part, Settings
 from jssl.figures import draw_modes, new_figure
 from jssl.models import conv, mlp
 from jssl.optim import gradient_descent

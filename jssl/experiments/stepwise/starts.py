@@ -9,8 +9,8 @@ from jssl.comparison import compare
 from jssl.data import pairs, toy
 from jssl.errors import InputError
 from jssl.experiments.claims import at_least, at_most, close
-from jssl.experiments.outcome import Figure, Settings
-from jssl.experiments.stepwise.linear import Part, linear_problem
+from jssl.experiments.outcome import Figure, Part, Settings
+from jssl.experiments.stepwise.linear import linear_problem
 from jssl.figures import new_figure
 from jssl.simulation import run
 from jssl.theory import stepwise

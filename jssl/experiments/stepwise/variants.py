@@ -12,8 +12,7 @@ import numpy as np
 from jssl import losses
 from jssl.data import pairs, toy
 from jssl.experiments.claims import at_most, close
-from jssl.experiments.outcome import Figure, Settings
-from jssl.experiments.stepwise.linear import Part
+from jssl.experiments.outcome import Figure, Part, Settings
 from jssl.figures import draw_modes, new_figure
 from jssl.models import linear
 from jssl.optim import gradient_descent

@@ -15,15 +15,17 @@ arXiv 2309.02011. Its letters, and the words used here:
     t                    time               learning rate x step on L; the paper's is twice it
 
 `objective` the matrices · `naive` the collapse without a constraint · `constrained` the exact
-flow with W^T W = I · `full_rank` from any start, and for frozen features.
+flow with W^T W = I · `full_rank` from any start, and for frozen features · `prediction` reads a
+stated problem.
 """
 
 from jssl._lazy import attach
 
 __getattr__, __dir__ = attach(
     __name__,
-    modules=("constrained", "full_rank", "naive", "objective"),
+    modules=("constrained", "full_rank", "naive", "objective", "prediction"),
     members={
+        "Setting": "prediction",
         "Tilt": "constrained",
         "collapse_rate": "naive",
         "convergence_rate": "constrained",
@@ -41,12 +43,15 @@ __getattr__, __dir__ = attach(
         "optimum_angles": "constrained",
         "outer_product": "full_rank",
         "pairing_matrix": "objective",
+        "predict": "prediction",
         "projector": "constrained",
+        "read": "prediction",
         "stable_learning_rate": "constrained",
         "stack_views": "objective",
         "subspace": "constrained",
         "supervised_outputs": "full_rank",
         "tilt": "constrained",
+        "trajectory": "prediction",
         "velocity": "constrained",
     },
 )

@@ -7,7 +7,6 @@ fixed set of pairs) and returns the closed form as a Trajectory; `trajectory` is
 Simon et al. 2023, arXiv 2303.15438, proposition 4.1 and result 4.6.
 """
 
-import math
 import warnings
 from typing import Any, NamedTuple
 
@@ -16,8 +15,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from jssl.data.checks import require_range
-from jssl.data.pairs import FixedPairs, check_pairs, cross_moment
+from jssl.data.pairs import cross_moment
 from jssl.errors import InputError
+from jssl.theory.reading import fixed_pairs, linear_weight
 from jssl.theory.stepwise.generic import (
     ErrorEstimate,
     IdentifiabilityWarning,
@@ -26,7 +26,7 @@ from jssl.theory.stepwise.generic import (
     explain,
 )
 from jssl.theory.stepwise.linear import Modes, mode_eigenvalues, modes
-from jssl.types import Array, Pairs, Params, Problem, Trajectory, start_key
+from jssl.types import Array, Problem, Trajectory, start_key
 
 
 class Setting(NamedTuple):
@@ -150,10 +150,9 @@ def read(problem: Problem, key: Array) -> Setting:
     if problem.objective is not None:
         message = "the stepwise theory knows losses of two embeddings only; drop the objective"
         raise InputError(message)
-    pairs = check_pairs(problem.pairs(key))
-    _require_fixed(problem, pairs, key)
+    pairs = fixed_pairs(problem, key, instead="give trajectory() the expected_cross_moment")
     params = problem.model.init(start_key(key))
-    weight = _read_weight(problem, params, pairs.first)
+    weight = linear_weight(problem, params, pairs.first)
     _require_linearised(problem, weight)
     if not jnp.any(weight):
         message = "the start is exactly zero, a stationary point that never moves; start small"
@@ -191,47 +190,6 @@ def _spectrum(times: Array, start_weight: Array, top: Modes) -> Array:
     eigenvalues = mode_eigenvalues(times, align(start_weight, top).start_scales, top.eigenvalues)
     missing = [(0, 0)] * times.ndim + [(0, dim - learnable)]
     return jnp.sort(jnp.pad(eigenvalues, missing), axis=-1)[..., ::-1]
-
-
-def _require_fixed(problem: Problem, pairs: Pairs, key: Array) -> None:
-    if isinstance(problem.pairs, FixedPairs):
-        return
-    again = problem.pairs(jax.random.fold_in(key, 1))
-    if not all(jnp.array_equal(a, b) for a, b in zip(pairs[:2], again[:2], strict=True)):
-        message = (
-            "the pairs change with the key; fix them with jssl.data.pairs.fixed, or give "
-            "trajectory() the expected_cross_moment"
-        )
-        raise InputError(message)
-
-
-def _read_weight(problem: Problem, params: Params, x: Array) -> Array:
-    """Return W of z = W x, having seen that the entries of W are all the parameters.
-
-    A bias, a factor or a hidden layer shows in the tangent kernel, which is |x|^2 I for z = W x.
-    """
-    features = math.prod(x.shape[1:])
-
-    def apply(params: Params, rows: Array) -> Array:
-        return problem.model.apply(params, rows.reshape(-1, *x.shape[1:]))
-
-    weight = apply(params, jnp.eye(features, dtype=x.dtype)).T
-    draws = np.random.default_rng(0)
-    probe = jnp.asarray(draws.standard_normal((1, features)), x.dtype)
-    z, pull = jax.vjp(lambda p: apply(p, probe), params)
-    direction = jnp.asarray(draws.standard_normal(z.shape), z.dtype)
-    gradients = jax.tree.leaves(pull(direction))
-    tangent = sum(float(jnp.square(gradient).sum()) for gradient in gradients)
-    plain = float(jnp.square(probe).sum() * jnp.square(direction).sum())
-    size = float(jnp.abs(weight).sum() * jnp.abs(probe).max())
-    linear = np.allclose(z, probe @ weight.T, rtol=0, atol=1e-3 * size)
-    if not linear or not math.isclose(tangent, plain, rel_tol=1e-3):
-        message = (
-            "the encoder must be z = W x with W its only parameters (jssl.models.linear without "
-            "bias): depth, factors and biases change the flow"
-        )
-        raise InputError(message)
-    return weight
 
 
 def _require_linearised(problem: Problem, weight: Array) -> None:
