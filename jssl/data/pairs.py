@@ -194,10 +194,16 @@ def cross_moment(pairs: Pairs) -> Array:
     Returns:
         (m, m) symmetric, not necessarily positive semidefinite.
 
+    Raises:
+        InputError: for views of different shapes.
+
     References:
         Simon et al. 2023, arXiv 2303.15438, section 4.
     """
     pairs = flatten(pairs)
+    if pairs.first.shape != pairs.second.shape:
+        message = f"views must match; got {pairs.first.shape} and {pairs.second.shape}"
+        raise InputError(message)
     moment = jnp.matmul(pairs.first.T, pairs.second, precision="highest") / len(pairs.first)
     return (moment + moment.T) / 2
 

@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from jssl.data.checks import host_value
 from jssl.errors import InputError, unknown_name
 from jssl.models.width import cut, nested_normal
 from jssl.types import Array, Params
@@ -66,7 +67,12 @@ def affine(
         parametrisation: "ntk" or "standard".
         live: live rows and columns where width is padding, None for all; may be traced.
         dtype: dtype of the parameters; None for JAX's default float.
+
+    Raises:
+        InputError: for a weight_std or start that is not above 0, or a negative bias_std.
     """
+    for scale, least in ((weight_std, 1e-300), (start, 1e-300), (bias_std, 0)):
+        check_scale(scale, least)
     ntk = parametrisation == "ntk"
     biased = has_bias(bias_std)
 
@@ -193,6 +199,15 @@ def check_at_least_one(**sizes: Any) -> None:
         if not isinstance(size, numbers.Integral) or size < 1:
             message = f"{name} must be an integer of at least 1; got {size}"
             raise InputError(message)
+
+
+def check_scale(scale: Any, least: float) -> None:
+    """Raise InputError unless the scale of a start, where it is known, is at least that."""
+    known = host_value(scale)
+    if known is not None and not (known.dtype.kind in "iuf" and (known >= least).all()):
+        what = "above 0, where training never moves" if least else "0 or more"
+        message = f"the scale of a start must be a number {what}; got {scale}"
+        raise InputError(message)
 
 
 def check_parametrisation(name: str) -> None:

@@ -16,7 +16,7 @@ import optax
 from jssl.manifolds.grassmann import Grassmann
 from jssl.manifolds.linalg import PRECISION
 from jssl.manifolds.stiefel import Stiefel
-from jssl.optim.descent import Descent, Schedule
+from jssl.optim.descent import Descent, Schedule, require_rate
 from jssl.optim.riemannian import (
     project_to_tangent,
     retract,
@@ -71,6 +71,7 @@ def stiefel_sgd(
     References:
         Absil, Mahony and Sepulchre 2008, section 4.2.
     """
+    require_rate(learning_rate)
     last = (
         optax.scale_by_learning_rate(learning_rate),
         retract(manifold, method, precision=precision),
@@ -124,6 +125,7 @@ def stiefel_adam(
     References:
         Becigneul and Ganea 2019, arXiv 1810.00760.
     """
+    require_rate(learning_rate)
     return optax.chain(
         project_to_tangent(manifold),
         scale_by_riemannian_adam(b1, b2, eps, manifold=manifold, second_moment=second_moment),

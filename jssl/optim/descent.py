@@ -9,6 +9,8 @@ from typing import Any, NamedTuple
 import jax
 import optax
 
+from jssl.data.checks import require_range
+
 Schedule = Callable[[Any], Any]
 
 
@@ -44,9 +46,26 @@ def gradient_descent(learning_rate: float | jax.Array | Schedule) -> Descent:
 
     Returns:
         A `Descent`, which optax accepts as a `GradientTransformation`.
+
+    Raises:
+        InputError: for a learning rate that is negative or no number.
     """
+    require_rate(learning_rate)
     plain = optax.sgd(learning_rate)
     return Descent(plain.init, plain.update, learning_rate)
+
+
+def require_rate(learning_rate: Any) -> None:
+    """Raise unless the learning rate is a number of at least 0; schedules and tracers pass.
+
+    Example:
+        >>> require_rate(-0.1)
+        Traceback (most recent call last):
+        ...
+        jssl.errors.InputError: learning_rate must be a number in [0, inf]; got -0.1
+    """
+    if not callable(learning_rate):
+        require_range("learning_rate", learning_rate, 0)
 
 
 def learning_rate_at(optimiser: Any, step: jax.Array) -> Any | None:

@@ -248,3 +248,8 @@ def test_bad_input_is_refused_in_one_line(call):
     with pytest.raises(InputError) as error:
         call(jnp.ones((5, 3)))
     assert "\n" not in str(error.value)
+
+
+def test_cross_moment_of_views_that_do_not_match_is_refused():
+    with pytest.raises(InputError, match="views must match"):
+        P.cross_moment(Pairs(jnp.ones((5, 3)), jnp.ones((4, 3))))

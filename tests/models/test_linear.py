@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from jssl.errors import InputError
 from jssl.models import deep_linear, linear, mlp
 
 X1 = np.random.default_rng(0).standard_normal((4, 3))
@@ -96,3 +97,15 @@ def test_deep_linear_kernel_is_that_of_a_linear_mlp(depth):
     same = mlp(3, 2, width=4, depth=depth, activation="linear")
     for a, b in zip(deep.kernel(X1, X2), same.kernel(X1, X2), strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-10)
+
+
+@pytest.mark.parametrize("scale", [0.0, -1.0, float("nan"), "small"])
+def test_a_scale_that_is_not_positive_is_refused(scale):
+    factories = (
+        lambda: linear(3, 2, scale=scale),
+        lambda: deep_linear(3, 2, scale=scale),
+        lambda: mlp(3, 2, output_scale=scale),
+    )
+    for factory in factories:
+        with pytest.raises(InputError, match="scale of a start"):
+            factory()

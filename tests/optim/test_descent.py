@@ -1,8 +1,10 @@
 import jax.numpy as jnp
 import numpy as np
 import optax
+import pytest
 
-from jssl.optim import gradient_descent
+from jssl.errors import InputError
+from jssl.optim import gradient_descent, stiefel_adam, stiefel_sgd
 
 
 def test_it_composes_with_optax():
@@ -20,3 +22,10 @@ def test_it_composes_with_optax():
 
 def test_what_is_no_plain_descent_does_not_claim_a_time():
     assert not hasattr(optax.chain(optax.clip(1.0), gradient_descent(0.5)), "learning_rate")
+
+
+@pytest.mark.parametrize("factory", [gradient_descent, stiefel_sgd, stiefel_adam])
+@pytest.mark.parametrize("rate", [-0.1, float("nan"), "fast"])
+def test_a_learning_rate_that_is_none_is_refused(factory, rate):
+    with pytest.raises(InputError, match="learning_rate"):
+        factory(rate)
