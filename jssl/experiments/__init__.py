@@ -12,6 +12,7 @@ from jssl.experiments.outcome import Figure, Outcome, Scale, Settings
 PAPERS = {
     "stepwise": "jssl.experiments.stepwise",
     "grassmann": "jssl.experiments.grassmann",
+    "learnability": "jssl.experiments.learnability",
 }
 
 __all__ = ["PAPERS", "Figure", "Outcome", "Scale", "Settings", "experiment"]

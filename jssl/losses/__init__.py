@@ -8,7 +8,15 @@ from jssl._lazy import attach
 
 __getattr__, __dir__ = attach(
     __name__,
-    modules=("common", "contrastive", "decorrelation", "distillation", "linearized", "registry"),
+    modules=(
+        "common",
+        "contrastive",
+        "decorrelation",
+        "distillation",
+        "learnability",
+        "linearized",
+        "registry",
+    ),
     members={
         "ALIASES": "registry",
         "LOSSES": "registry",
@@ -18,6 +26,8 @@ __getattr__, __dir__ = attach(
         "barlow_twins": "decorrelation",
         "barlow_twins_linearized": "linearized",
         "byol_regression": "distillation",
+        "decayed_alignment": "learnability",
+        "decayed_cross_entropy": "learnability",
         "decoupled_contrastive": "contrastive",
         "get": "registry",
         "info_nce": "contrastive",

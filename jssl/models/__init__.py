@@ -5,6 +5,7 @@ from jssl.models.centred import centred
 from jssl.models.conv import conv
 from jssl.models.linear import deep_linear, linear
 from jssl.models.mlp import mlp
+from jssl.models.one_layer import one_layer, two_layer
 from jssl.models.registry import MODELS, get
 from jssl.models.width import crop, cut, nested_normal, pad
 
@@ -21,5 +22,7 @@ __all__ = [
     "linear",
     "mlp",
     "nested_normal",
+    "one_layer",
     "pad",
+    "two_layer",
 ]

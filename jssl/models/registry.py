@@ -7,6 +7,7 @@ from jssl.errors import unknown_name
 from jssl.models.conv import conv
 from jssl.models.linear import deep_linear, linear
 from jssl.models.mlp import mlp
+from jssl.models.one_layer import one_layer
 from jssl.types import Model
 
 MODELS: dict[str, Callable[..., Model]] = {
@@ -14,6 +15,7 @@ MODELS: dict[str, Callable[..., Model]] = {
     "deep_linear": deep_linear,
     "linear": linear,
     "mlp": mlp,
+    "one_layer": one_layer,
 }
 """Name -> factory (input size, out_dim, ...) -> Model."""
 

