@@ -13,6 +13,7 @@ PAPERS = {
     "stepwise": "jssl.experiments.stepwise",
     "grassmann": "jssl.experiments.grassmann",
     "learnability": "jssl.experiments.learnability",
+    "landscape": "jssl.experiments.landscape",
 }
 
 __all__ = ["PAPERS", "Figure", "Outcome", "Scale", "Settings", "experiment"]

@@ -1,0 +1,94 @@
+"""The loss landscape of self-supervised learning: which dimensions survive, which collapse.
+
+Ziyin, Lubana, Ueda, Tanaka, "What shapes the loss landscape of self-supervised learning?", ICLR
+2023, arXiv 2210.00638, derived anew. Its letters, and the words used here:
+
+    d, m                 d, dim             dimensions of the data, outputs
+    W (m, d)             weight             the linear encoder f(x) = W x
+    A0 (d, d)            data_cov           covariance of the data before augmentation
+    C (d, d)             augmentation_cov   covariance of additive augmentation
+    B (d, d)             signal             what pulls W up, of any sign
+    Sigma (d, d)         covariance         what the quartic sees
+    c4                   quartic            L = -Tr[W (B - decay) W^T] + c4 Tr[(W Sigma W^T)^2]
+    gamma                weight_decay       multiplies ||W||_F^2
+    S, s_i               strength           Sigma^{-1/2} (B - decay) Sigma^{-1/2}, its eigenvalues
+    M                    mask               modes that a stationary point holds
+    kappa                kappa              weight of soft normalisation
+    t                    times              learning rate x step
+
+`calculator` the answer for a stated loss · `dictionary` from a loss to B, Sigma and the quartic ·
+`stationary` points, Hessians, thresholds · `gaussian` InfoNCE on Gaussian data, exactly · `flow`
+when · `normalisation`, with and without a bias · `imbalance` of classes · `design` of an
+augmentation · `estimate` from pairs · `minimiser` thousands of starts.
+"""
+
+from jssl._lazy import attach
+
+__getattr__, __dir__ = attach(
+    __name__,
+    modules=(
+        "calculator",
+        "design",
+        "dictionary",
+        "estimate",
+        "flow",
+        "gaussian",
+        "imbalance",
+        "minimiser",
+        "normalisation",
+        "stationary",
+    ),
+    members={
+        "BoundCheck": "estimate",
+        "CANDIDATES": "normalisation",
+        "Estimate": "estimate",
+        "Filled": "normalisation",
+        "Form": "dictionary",
+        "LOSSES": "dictionary",
+        "Landscape": "calculator",
+        "Minima": "calculator",
+        "Minimum": "minimiser",
+        "Modes": "stationary",
+        "PLACEMENTS": "dictionary",
+        "SignalSpectrum": "estimate",
+        "Thresholds": "calculator",
+        "Views": "dictionary",
+        "aligned_squares": "flow",
+        "augmentation_factor": "design",
+        "augmentation_thresholds": "stationary",
+        "biased_minima": "normalisation",
+        "biased_minimum": "normalisation",
+        "check_bound": "estimate",
+        "class_covariance": "imbalance",
+        "class_samples": "imbalance",
+        "class_variances": "imbalance",
+        "collapsing_augmentation": "design",
+        "decay_thresholds": "stationary",
+        "decouple": "stationary",
+        "energy": "dictionary",
+        "estimate_covariances": "estimate",
+        "form": "dictionary",
+        "from_loss": "calculator",
+        "from_moments": "calculator",
+        "gaussian_amplitudes": "gaussian",
+        "gaussian_info_nce": "gaussian",
+        "general_form": "dictionary",
+        "hard_normalised_loss": "normalisation",
+        "hessian_spectrum": "stationary",
+        "masks": "stationary",
+        "minimise": "minimiser",
+        "minimise_all": "minimiser",
+        "minimum_mask": "stationary",
+        "normalised_energy": "normalisation",
+        "saddle_index": "stationary",
+        "signal_spectrum": "estimate",
+        "soft_normalisation": "normalisation",
+        "squared_amplitudes": "stationary",
+        "stationary_gram": "stationary",
+        "stationary_loss": "stationary",
+        "stationary_weight": "stationary",
+        "trajectory": "flow",
+        "velocity": "flow",
+        "views": "dictionary",
+    },
+)

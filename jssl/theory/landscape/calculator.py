@@ -1,0 +1,299 @@
+"""The landscape of a stated loss: which dimensions survive, which collapse, and why.
+
+`from_loss` and `from_moments` gather what the other files compute one by one, say how far each
+answer can be trusted, and minimise where no closed form exists. They are host entries: they check
+values, so they run outside jit.
+"""
+
+import math
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jssl.data.checks import require_count
+from jssl.errors import InputError
+from jssl.theory.landscape import flow, stationary
+from jssl.theory.landscape.dictionary import (
+    SIMCLR,
+    Form,
+    decayed_signal,
+    energy,
+    form,
+    general_form,
+)
+from jssl.theory.landscape.minimiser import minimise
+from jssl.theory.landscape.stationary import Modes
+from jssl.types import Array, Trajectory
+
+EXACT, GAUSSIAN, LEADING = "exact", "exact for Gaussian data", "leading order"
+
+
+class Minima(NamedTuple):
+    """The global minimum, a point up to a rotation of the outputs.
+
+    Attributes:
+        mask: (r,) which modes are held; None where they do not decouple.
+        squared_amplitudes: (r,) their w^2 along `Modes.basis`: with one covariance the variance of
+            the embedding, W Sigma W^T; with two the squared weight; None likewise.
+        gram: (d, d) W^T W, the same at every point of the minimum.
+        weight: (dim, d) one point of it.
+        loss: the value there, 0 at W = 0 (plus the loss's own constant).
+        isolated: whether every local minimum is this one; False where that is not known: two
+            covariances and fewer outputs than positive modes.
+    """
+
+    mask: np.ndarray | None
+    squared_amplitudes: Array | None
+    gram: Array
+    weight: Array
+    loss: Array
+    isolated: bool
+
+
+class Thresholds(NamedTuple):
+    """Where dimensions are lost, each descending; the rank is the number above.
+
+    Attributes:
+        decay: (d,) weight decay at which each is lost, eig(B).
+        augmentation: (d,) multiple of the given augmentation at which each is lost, infinite for
+            never, 0 for one already lost without it; None where only B is known.
+    """
+
+    decay: Array
+    augmentation: Array | None
+
+
+class Landscape(NamedTuple):
+    """The landscape of a loss.
+
+    Attributes:
+        form: the matrices (B, covariances, quartic) of the loss.
+        dim: number of outputs m.
+        modes: modes that decouple, None where they do not (two covariances, not commuting).
+        rank: dimensions that survive at the minimum.
+        thresholds: weight decay and augmentation at which they are lost.
+        minima: the global minimum.
+        trust: how far amplitudes, losses and curvature hold: `exact`, `exact for Gaussian data` or
+            `leading order` (small W).
+        rank_trust: how far the rank and the thresholds hold. Complete collapse, lambda_max(B) <=
+            decay, is exact for any distribution (`check_bound` tests it on data).
+        remarks: what to know about this answer.
+    """
+
+    form: Form
+    dim: int
+    modes: Modes | None
+    rank: int
+    thresholds: Thresholds
+    minima: Minima
+    trust: str
+    rank_trust: str
+    remarks: tuple[str, ...] = ()
+
+    def loss(self, weight: Array) -> Array:
+        """Return the quartic loss of weights (..., dim, d)."""
+        return energy(self.form, weight)
+
+    def masks(self) -> Iterator[np.ndarray]:
+        """Yield the masks of all stationary points, one by one; there may be very many."""
+        return stationary.masks(self._modes(), self.dim)
+
+    def stationary_loss(self, mask: Any) -> Array:
+        """Return the loss at a mask."""
+        constant = self.form.offset * self.dim
+        return stationary.stationary_loss(self._modes(), mask) + constant
+
+    def hessian_spectrum(self, mask: Any) -> Array:
+        """Return all eigenvalues of the Hessian at a mask, descending."""
+        return stationary.hessian_spectrum(self._modes(), mask, self.dim)
+
+    def saddle_index(self, mask: Any) -> int:
+        """Return the number of descending directions at a mask."""
+        return stationary.saddle_index(self._modes(), mask, self.dim)
+
+    def trajectory(self, start_weight: Array, times: Array) -> Trajectory:
+        """Return the gradient flow from a weight (dim, d); see `flow.trajectory`."""
+        return flow.trajectory(self.form, start_weight, times)
+
+    def _modes(self) -> Modes:
+        if self.modes is None:
+            message = (
+                "the modes do not decouple: the covariances of anchor and negatives differ and do "
+                "not commute; minimise with `minimise_all(energy, ...)`"
+            )
+            raise InputError(message)
+        return self.modes
+
+
+def from_loss(
+    loss: str,
+    data_cov: Any,
+    augmentation_cov: Any = 0.0,
+    *,
+    dim: int,
+    placement: str = SIMCLR,
+    temperature: float = 1.0,
+    negatives: float = math.inf,
+    weight_decay: float = 0.0,
+    alignment: float = 1.0,
+    invariance: float = 1.0,
+) -> Landscape:
+    """Return the landscape of a loss on data and an augmentation of given covariances.
+
+    Example:
+        >>> seen = from_loss(
+        ...     "info_nce_euclidean", [1.0, 0.4], 1.2, placement="clean-augmented-clean", dim=2
+        ... )
+        >>> print(seen.rank, seen.thresholds.augmentation.round(1), seen.rank_trust)
+        1 [1.7 0.7] exact for Gaussian data
+        >>> [(mask.astype(int).tolist(), seen.saddle_index(mask)) for mask in seen.masks()]
+        [([0, 0], 2), ([1, 0], 0)]
+
+    Args:
+        loss: a name in `jssl.theory.landscape.LOSSES`.
+        data_cov: A0, (d,) variances or (d, d).
+        augmentation_cov: C, a number, (d,) or (d, d).
+        dim: number of outputs m.
+        placement: a name in `jssl.theory.landscape.PLACEMENTS`.
+        temperature: > 0.
+        negatives: for each anchor; infinite for many.
+        weight_decay: >= 0, multiplies ||W||_F^2.
+        alignment: weight of the positive term of info_nce_euclidean.
+        invariance: weight of vicreg_squared.
+
+    Returns:
+        Landscape.
+
+    Raises:
+        InputError: as `jssl.theory.landscape.form`, for dim below 1, and for a loss without a
+            minimum.
+
+    References:
+        Ziyin et al., ICLR 2023, arXiv 2210.00638.
+    """
+    require_count("dim", dim)
+    options: dict[str, Any] = {
+        "placement": placement,
+        "temperature": temperature,
+        "negatives": negatives,
+        "alignment": alignment,
+        "invariance": invariance,
+    }
+    stated = form(loss, data_cov, augmentation_cov, weight_decay=weight_decay, **options)
+    clean = form(loss, data_cov, jnp.zeros_like(stated.data), weight_decay=weight_decay, **options)
+    lost = clean.signal - stated.signal
+    kept = decayed_signal(clean)
+    rounding = 100 * len(kept) * jnp.finfo(kept.dtype).eps * jnp.abs(stated.anchor).max()
+    grows = bool(jnp.diagonal(lost).max() > rounding)  # a multiple of C, so of one sign
+    lifted = stationary.augmentation_thresholds(kept, lost if grows else 0 * lost)
+    remarks, trust, rank_trust = [], EXACT, EXACT
+    if loss.startswith("info_nce"):
+        trust = GAUSSIAN if loss == "info_nce_dot" else LEADING
+        rank_trust = GAUSSIAN
+        if negatives != math.inf:
+            trust = rank_trust = LEADING
+            remarks.append("finitely many negatives keep the threshold of complete collapse alone")
+    return _gather(stated, dim, lifted, trust, rank_trust, remarks)
+
+
+def from_moments(
+    signal: Any, covariance: Any, quartic: Any = 0.75, *, dim: int, weight_decay: Any = 0.0
+) -> Landscape:
+    """Return the landscape -Tr[W (B - decay) W^T] + c4 Tr[(W Sigma W^T)^2] of given matrices.
+
+    Example:
+        >>> from_moments([1.0, 0.5, -0.5], [1.0, 1.0, 1.0], dim=3, weight_decay=0.7).rank
+        1
+
+    Args:
+        signal: B, (d,) or (d, d) symmetric, of any sign.
+        covariance: Sigma, (d,) or (d, d), positive semi-definite.
+        quartic: c4 > 0.
+        dim: number of outputs m.
+        weight_decay: >= 0.
+
+    Raises:
+        InputError: for matrices that do not fit, numbers out of range, and a loss without minimum.
+    """
+    require_count("dim", dim)
+    stated = general_form(signal, covariance, quartic, weight_decay=weight_decay)
+    return _gather(stated, dim, None, EXACT, EXACT, [])
+
+
+def _gather(
+    stated: Form,
+    dim: int,
+    lifted: Array | None,
+    trust: str,
+    rank_trust: str,
+    remarks: list[str],
+) -> Landscape:
+    thresholds = Thresholds(stationary.decay_thresholds(stated), lifted)
+    if float(stated.own + stated.cross) == 0:
+        return _without_quartic(stated, dim, thresholds, remarks)
+    modes = stationary.decouple(stated)
+    if modes is None:
+        remarks.append(
+            "anchor and negatives have two covariances that do not commute: the minimum was found "
+            "by minimisation"
+        )
+        minima, rank = _search(stated, dim)
+        return Landscape(stated, dim, None, rank, thresholds, minima, trust, LEADING, (*remarks,))
+    if modes.outside:
+        remarks.append(
+            f"Sigma is singular: restricted to its range, {modes.outside} of {len(modes.basis)} "
+            "dimensions left out"
+        )
+    mask = stationary.minimum_mask(modes, dim)
+    single = bool(jnp.array_equal(stated.anchor, stated.negative))
+    isolated = single or dim >= int((np.asarray(modes.strength) > 0).sum())
+    if not isolated:
+        remarks.append("with two covariances and few outputs, other local minima may exist")
+    minima = Minima(
+        mask,
+        stationary.squared_amplitudes(modes, mask),
+        stationary.stationary_gram(modes, mask),
+        stationary.stationary_weight(modes, mask, dim),
+        stationary.stationary_loss(modes, mask) + stated.offset * dim,
+        isolated,
+    )
+    rank = int(mask.sum())
+    return Landscape(stated, dim, modes, rank, thresholds, minima, trust, rank_trust, (*remarks,))
+
+
+def _without_quartic(
+    stated: Form, dim: int, thresholds: Thresholds, remarks: list[str]
+) -> Landscape:
+    signal = decayed_signal(stated)
+    values = np.asarray(jnp.linalg.eigvalsh(signal))
+    small = len(values) * np.finfo(values.dtype).eps * np.abs(values).max()
+    flat = int((values >= -small).sum())
+    zero = jnp.zeros_like(signal)
+    if flat:
+        remarks.append(
+            f"nothing opposes collapse; {flat} dimensions that the augmentation leaves alone are "
+            "flat and keep what the start gave them"
+        )
+    minima = Minima(None, None, zero, zero[:1].repeat(dim, 0), jnp.sum(zero), flat == 0)
+    return Landscape(stated, dim, None, 0, thresholds, minima, EXACT, EXACT, (*remarks,))
+
+
+def _search(stated: Form, dim: int, starts: int = 8) -> tuple[Minima, int]:
+    size = len(stated.signal)
+    draws = jax.random.normal(jax.random.key(0), (starts, dim, size), stated.signal.dtype)
+    scale = jnp.trace(stated.negative) / size
+    scaled = 0.3 * draws / jnp.sqrt(size * scale)
+    ends = jax.vmap(lambda w: minimise(_loss, w, stated, steps=2000, tolerance=1e-9))(scaled)
+    best = jnp.nanargmin(jnp.where(ends.diverged, jnp.nan, ends.value))
+    weight = ends.point[best]
+    gram = weight.T @ weight
+    spread = jnp.linalg.eigvalsh(gram * scale)
+    rank = int((spread > 1e-4 * jnp.maximum(spread[-1], 1e-4)).sum())
+    return Minima(None, None, gram, weight, ends.value[best], dim >= size), rank
+
+
+def _loss(weight: Array, stated: Form) -> Array:
+    return energy(stated, weight)

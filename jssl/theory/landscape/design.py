@@ -1,0 +1,80 @@
+r"""Collapse that helps: an augmentation that removes nuisance and keeps the signal (L-16).
+
+Under a placement with B = A0 - f C (f = 1/2 or 1) the augmentation
+
+    C = (1 + margin) P A0 P / f,    P the projector on the nuisance directions,
+
+makes B negative there, -margin P A0 P, and leaves it alone across. By Sylvester's law the rank is
+the number of signal directions whether or not signal and nuisance are correlated.
+"""
+
+from typing import Any
+
+import jax.numpy as jnp
+
+from jssl.data.checks import require_count, require_name
+from jssl.errors import InputError
+from jssl.manifolds.linalg import matmul
+from jssl.theory.landscape.dictionary import PLACEMENTS, covariance, views
+from jssl.types import Array
+
+
+def augmentation_factor(placement: str, *, alignment: Any = 1.0) -> Array:
+    """Return f of B = A0 - f C for InfoNCE with the score -|z - z'|^2 / 2.
+
+    Example:
+        >>> print(augmentation_factor("clean-augmented-clean"))
+        0.5
+    """
+    require_name("placement", placement, PLACEMENTS)
+    seen = views(1.0 * jnp.ones(1), 1.0, placement, alignment=alignment)
+    return (1 + seen.positive - (seen.anchor + seen.negative) / 2)[0, 0]
+
+
+def collapsing_augmentation(
+    data_cov: Any,
+    nuisance: Array,
+    *,
+    placement: str = "clean-augmented-clean",
+    margin: float = 0.5,
+    alignment: Any = 1.0,
+) -> Array:
+    """Return the augmentation covariance (d, d) that collapses the nuisance directions alone.
+
+    Example:
+        >>> print(collapsing_augmentation([1.0, 0.4], jnp.array([[0.0], [1.0]])) + 0)
+        [[0.  0. ]
+         [0.  1.2]]
+
+    Args:
+        data_cov: A0, (d,) variances or (d, d).
+        nuisance: (d, k) directions to lose, linearly independent columns.
+        placement: a name in `PLACEMENTS`, not one under which nothing collapses.
+        margin: how far past the threshold, > 0, relative.
+        alignment: weight of the positive term.
+
+    Returns:
+        C of rank k; `from_loss("info_nce_euclidean", data_cov, C, ...)` keeps d - k dimensions.
+
+    Raises:
+        InputError: for a placement whose B does not fall with C, a margin that is not positive, or
+            directions that do not fit.
+    """
+    data = covariance("data_cov", data_cov)
+    factor = float(augmentation_factor(placement, alignment=alignment))
+    if factor <= 0:
+        message = (
+            f"under {placement} augmentation collapses nothing; take clean-augmented-clean, or "
+            "an alignment above 1"
+        )
+        raise InputError(message)
+    if not margin > 0:
+        message = f"margin must be positive; got {margin}"
+        raise InputError(message)
+    if nuisance.ndim != 2 or len(nuisance) != len(data):
+        message = f"nuisance must be ({len(data)}, k) directions; got shape {nuisance.shape}"
+        raise InputError(message)
+    require_count("number of nuisance directions", nuisance.shape[1], high=len(data))
+    basis = jnp.linalg.qr(nuisance)[0]
+    inside = matmul(basis.T, matmul(data, basis))
+    return (1 + margin) / factor * matmul(basis, matmul(inside, basis.T))

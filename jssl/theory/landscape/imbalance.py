@@ -1,0 +1,104 @@
+r"""Unequal classes: which of them a linear encoder keeps (L-15).
+
+K orthogonal classes at +-r e_k with probability p_k have A0 = diag(a), a_k = p_k r^2, and each is a
+mode of its own. For 2 c4 = 1 (the dot score) and augmentation c_k along the class direction,
+
+    q_k = (a_k - decay)_+ / (a_k + c_k)
+
+is its variance in the embedding: 1 for every class, however rare, without augmentation and decay.
+Augmentation shrinks minorities, weight decay loses class k iff p_k r^2 <= decay, and a one-sided
+Euclidean loss iff c_k >= 2 p_k r^2. Classes at +r e_k only have a mean: InfoNCE centres it away,
+A0 = r^2 (diag p - p p^T) of K - 1 modes, while the spectral loss and Barlow Twins see r^2 diag p.
+"""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from jssl.data.checks import host_value, require_range
+from jssl.errors import InputError
+from jssl.types import Array
+
+
+def class_covariance(
+    probabilities: Any, radius: Any = 1.0, *, one_sided: bool = False, centred: bool = True
+) -> Array:
+    """Return A0 (K, K) of orthogonal classes.
+
+    Example:
+        >>> print(class_covariance([0.75, 0.25], 2.0))
+        [[3. 0.]
+         [0. 1.]]
+        >>> print(class_covariance([0.75, 0.25], one_sided=True))
+        [[ 0.1875 -0.1875]
+         [-0.1875  0.1875]]
+
+    Args:
+        probabilities: (K,) p > 0, sum 1.
+        radius: r > 0.
+        one_sided: classes at +r e_k; else at +-r e_k with equal chance.
+        centred: take the mean off (InfoNCE does), which matters for one-sided classes.
+
+    Raises:
+        InputError: for probabilities that are not positive or do not sum to 1.
+    """
+    p = _probabilities(probabilities)
+    second = jnp.diag(p)
+    if one_sided and centred:
+        second = second - jnp.outer(p, p)
+    return radius**2 * second
+
+
+def class_variances(
+    probabilities: Any, radius: Any = 1.0, *, augmentation: Any = 0.0, weight_decay: Any = 0.0
+) -> Array:
+    """Return (K,) q_k, the variance that each class keeps under the dot score (2 c4 = 1).
+
+    Example:
+        >>> print(class_variances([0.9, 0.1], augmentation=0.1, weight_decay=0.05).round(3))
+        [0.85 0.25]
+
+    Args:
+        probabilities: (K,) p > 0, sum 1, of classes at +-r e_k.
+        radius: r > 0.
+        augmentation: number or (K,) c_k >= 0, both views augmented.
+        weight_decay: >= 0.
+
+    Raises:
+        InputError: as `class_covariance`, and for negative numbers.
+    """
+    require_range("augmentation", augmentation, 0)
+    require_range("weight_decay", weight_decay, 0)
+    strength = radius**2 * _probabilities(probabilities)
+    return jnp.maximum(strength - weight_decay, 0) / (strength + augmentation)
+
+
+def class_samples(
+    key: Array, n: int, probabilities: Any, radius: Any = 1.0, *, one_sided: bool = False
+) -> tuple[Array, Array]:
+    """Draw samples (n, K) of the classes, and their labels (n,).
+
+    Example:
+        >>> x, labels = class_samples(jax.random.key(0), 5, [0.5, 0.5], one_sided=True)
+        >>> bool((x.argmax(1) == labels).all())
+        True
+    """
+    p = _probabilities(probabilities)
+    of_class, of_side = jax.random.split(key)
+    labels = jax.random.choice(of_class, len(p), (n,), p=p)
+    x = radius * jax.nn.one_hot(labels, len(p), dtype=p.dtype)
+    if not one_sided:
+        x = x * jax.random.rademacher(of_side, (n, 1), p.dtype)
+    return x, labels
+
+
+def _probabilities(probabilities: Any) -> Array:
+    p = jnp.asarray(probabilities)
+    known = host_value(p)
+    if p.ndim != 1 or (
+        known is not None and not ((known > 0).all() and abs(known.sum() - 1) < 1e-5)
+    ):
+        message = f"probabilities must be (K,), positive, with sum 1; got {probabilities}"
+        raise InputError(message)
+    return p

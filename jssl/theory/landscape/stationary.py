@@ -1,0 +1,306 @@
+r"""Stationary points, minima, Hessians, ranks and thresholds of the quartic landscape.
+
+With one covariance Sigma, S = Sigma^{-1/2} (B - decay I) Sigma^{-1/2} = U diag(s) U^T and
+V = W Sigma^{1/2}, every stationary point is a mask M of modes with s > 0, |M| <= m:
+
+    W = R diag(w) (Sigma^{-1/2} U)^T,  w_i^2 = s_i / (2 c4) on M,  L = -(1/4 c4) sum_M s_i^2  (L-6)
+
+The only local minimum, up to rotations R of the outputs, is that of the top min(m, n_+) modes; all
+the others are strict saddles (L-7). Where Ka and Kn belong to different covariances the modes
+decouple if these commute with B: then with b, a, n the common eigenvalues of B - decay I,
+cov(anchor), cov(negative), q = own n^2 + cross a n,
+
+    w_i^2 = b_i / (2 q_i) on M,    L = -sum_M b_i^2 / (4 q_i)
+
+are stationary points; with m below the number of positive modes some of them besides the best may
+be local minima, and points that are no mask may be stationary. (b, a, n, c4) = (s, 1, 1, c4) is the
+first case, so one set of functions serves both. Hessians are in these coordinates: V, or W.
+"""
+
+import itertools
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import jax.numpy as jnp
+import numpy as np
+
+from jssl.data.checks import require_count
+from jssl.errors import InputError
+from jssl.manifolds.linalg import matmul
+from jssl.theory.landscape.dictionary import Form, decayed_signal
+from jssl.types import Array
+
+
+class Modes(NamedTuple):
+    """Modes that decouple, those that lower the loss most first.
+
+    Attributes:
+        strength: (r,) s, or b.
+        anchor: (r,) variance in Ka; ones with a single covariance.
+        negative: (r,) variance in Kn; ones with a single covariance.
+        own: coefficient of Tr[Kn^2].
+        cross: coefficient of Tr[Ka Kn].
+        basis: (d, r) columns: W = rotation diag(w) basis^T.
+        outside: number of dimensions where Sigma vanishes, left out.
+    """
+
+    strength: Array
+    anchor: Array
+    negative: Array
+    own: Any
+    cross: Any
+    basis: Array
+    outside: int = 0
+
+
+def decouple(form: Form) -> Modes | None:
+    """Return the modes of a landscape, or None where they do not decouple.
+
+    Example:
+        >>> from jssl.theory.landscape.dictionary import general_form
+        >>> print(decouple(general_form([1.0, 2.0], [1.0, 4.0])).strength)
+        [1.  0.5]
+
+    A singular Sigma is restricted to its range, after the weight outside has been eliminated: B
+    there is at most 0 or the loss has no minimum.
+
+    Args:
+        form: from `jssl.theory.landscape.form`; needs values, so works outside jit only.
+
+    Returns:
+        Modes; None for two covariances that do not commute.
+
+    Raises:
+        InputError: where B is positive on a direction in which Sigma vanishes.
+    """
+    if np.array_equal(form.anchor, form.negative):
+        return _one_covariance(form)
+    return _two_covariances(form)
+
+
+def _one_covariance(form: Form) -> Modes:
+    signal, quartic = decayed_signal(form), form.own + form.cross
+    variances, vectors = jnp.linalg.eigh(form.anchor)
+    size = len(variances)
+    kept = np.asarray(variances > size * jnp.finfo(variances.dtype).eps * variances[-1])
+    inside, outer = vectors[:, kept], vectors[:, ~kept]
+    effective, lift = matmul(inside.T, matmul(signal, inside)), inside
+    if outer.shape[1]:
+        # W outside the range costs nothing in the quartic: minimise it out.
+        block = matmul(outer.T, matmul(signal, outer))
+        coupling = matmul(outer.T, matmul(signal, inside))
+        own, directions = jnp.linalg.eigh(block)
+        floor = size * jnp.finfo(own.dtype).eps * jnp.linalg.norm(signal)
+        if own[-1] > floor:
+            message = (
+                "B is positive on a direction in which Sigma vanishes, so the loss has no "
+                "minimum; add weight decay or augmentation there"
+            )
+            raise InputError(message)
+        inverse = jnp.where(own < -floor, 1 / jnp.where(own < -floor, own, 1), 0)
+        pulled = matmul(directions * inverse, matmul(directions.T, coupling))
+        effective = effective - matmul(coupling.T, pulled)
+        lift = inside - matmul(outer, pulled)
+    root = variances[kept] ** -0.5
+    strength, axes = jnp.linalg.eigh(root[:, None] * effective * root)
+    strength, axes = strength[::-1], axes[:, ::-1]
+    ones = jnp.ones_like(strength)
+    basis = matmul(lift * root, axes)
+    return Modes(strength, ones, ones, quartic, 0.0, basis, outer.shape[1])
+
+
+def _two_covariances(form: Form) -> Modes | None:
+    matrices = jnp.stack([decayed_signal(form), form.anchor, form.negative])
+    # A generic combination tells apart what any of the three tells apart.
+    sizes = jnp.maximum(jnp.linalg.norm(matrices, axis=(1, 2)), jnp.finfo(matrices.dtype).tiny)
+    mix = jnp.tensordot(jnp.array([1.0, 0.7548, 0.5698], matrices.dtype) / sizes, matrices, 1)
+    basis = jnp.linalg.eigh(mix)[1]
+    turned = matmul(basis.T, matmul(matrices, basis)) / sizes[:, None, None]
+    diagonal = jnp.diagonal(turned, axis1=1, axis2=2)
+    rest = jnp.abs(turned - diagonal[:, None, :] * jnp.eye(len(basis))).max()
+    if rest > len(basis) * jnp.finfo(basis.dtype).eps ** 0.75:
+        return None
+    strength, anchor, negative = diagonal * sizes[:, None]
+    quartic = form.own * negative**2 + form.cross * anchor * negative
+    held = quartic > 0
+    if bool(jnp.any(~held & (strength > 0))):
+        message = "a mode with B > 0 has no variance, so the loss has no minimum; add augmentation"
+        raise InputError(message)
+    gain = jnp.where(held, strength / jnp.sqrt(jnp.where(held, quartic, 1)), -jnp.inf)
+    order = jnp.argsort(-gain)
+    strength, anchor, negative = (x[order] for x in (strength, anchor, negative))
+    return Modes(strength, anchor, negative, form.own, form.cross, basis[:, order])
+
+
+def stiffness(modes: Modes) -> Array:
+    """Return (r,) q: L = sum_i (-b_i w_i^2 + q_i w_i^4) on masks."""
+    return modes.own * modes.negative**2 + modes.cross * modes.anchor * modes.negative
+
+
+def squared_amplitudes(modes: Modes, mask: Any) -> Array:
+    """Return (r,) w^2 at the stationary point of a mask; 0 off it.
+
+    Along the columns of `Modes.basis`: with one covariance that is the variance of the embedding,
+    an eigenvalue of W Sigma W^T; with two it is the squared weight, an eigenvalue of W^T W.
+
+    Raises:
+        InputError: for a mask that holds a mode without positive strength.
+    """
+    mask = _checked(modes, mask)
+    quartic = stiffness(modes)
+    return jnp.where(mask, modes.strength / (2 * jnp.where(mask, quartic, 1)), 0)
+
+
+def stationary_loss(modes: Modes, mask: Any) -> Array:
+    """Return the loss at the stationary point of a mask, 0 at W = 0."""
+    return -jnp.sum(squared_amplitudes(modes, mask) * modes.strength) / 2
+
+
+def stationary_gram(modes: Modes, mask: Any) -> Array:
+    """Return W^T W (d, d), all that a rotation of the outputs leaves alone."""
+    rows = jnp.sqrt(squared_amplitudes(modes, mask)) * modes.basis
+    return matmul(rows, rows.T)
+
+
+def stationary_weight(modes: Modes, mask: Any, dim: int) -> Array:
+    """Return a weight (dim, d) at the stationary point of a mask; any rotation of it is another."""
+    amplitudes = np.sqrt(squared_amplitudes(modes, mask))
+    chosen = np.flatnonzero(amplitudes)
+    if len(chosen) > dim:
+        message = f"the mask holds {len(chosen)} modes, more than the {dim} outputs"
+        raise InputError(message)
+    rows = jnp.asarray(amplitudes)[chosen, None] * modes.basis.T[chosen]
+    return jnp.zeros((dim, len(modes.basis)), rows.dtype).at[: len(chosen)].set(rows)
+
+
+def minimum_mask(modes: Modes, dim: int) -> np.ndarray:
+    """Return the mask of the global minimum: the first min(dim, n_+) modes."""
+    dim = require_count("dim", dim)
+    positive = np.asarray(modes.strength) > _rounding(modes)
+    return positive & (np.cumsum(positive) <= dim)
+
+
+def masks(modes: Modes, dim: int) -> Iterator[np.ndarray]:
+    """Yield the masks of all stationary points, the smallest first.
+
+    Example:
+        >>> from jssl.theory.landscape.dictionary import general_form
+        >>> modes = decouple(general_form([1.0, 0.5, -1.0], [1.0, 1.0, 1.0]))
+        >>> [mask.astype(int).tolist() for mask in masks(modes, 2)]
+        [[0, 0, 0], [1, 0, 0], [0, 1, 0], [1, 1, 0]]
+
+    There are sum_k binomial(n_+, k) of them: take what you need.
+    """
+    positive = np.flatnonzero(np.asarray(modes.strength) > _rounding(modes))
+    for count in range(min(require_count("dim", dim), len(positive)) + 1):
+        for chosen in itertools.combinations(positive, count):
+            mask = np.zeros(len(modes.strength), bool)
+            mask[list(chosen)] = True
+            yield mask
+
+
+def hessian_spectrum(modes: Modes, mask: Any, dim: int) -> Array:
+    """Return all dim * r eigenvalues of the Hessian at a mask, descending.
+
+    Example:
+        >>> from jssl.theory.landscape.dictionary import general_form
+        >>> modes = decouple(general_form([1.0, 0.5], [1.0, 1.0]))
+        >>> print(hessian_spectrum(modes, minimum_mask(modes, 2), 2))
+        [4. 3. 2. 0.]
+
+    With p_rj = 2 own n_r n_j + cross (a_r n_j + a_j n_r): 4 b_i for i in M; 2 p_rj (w_r^2 + w_j^2)
+    and 0 for r < j in M; 2 (p_rj w_r^2 - b_j) for r in M, j not in M; -2 b_j for j not in M with
+    multiplicity dim - |M|; 0 with |M| (dim - |M|). One covariance: p_rj w_r^2 = s_r (L-8).
+
+    Args:
+        modes: from `decouple`.
+        mask: (r,) boolean.
+        dim: number of outputs, at least the modes in the mask.
+
+    Returns:
+        (dim * r,).
+
+    Raises:
+        InputError: for a mask with too many modes, or modes that are not positive.
+    """
+    squares = np.asarray(squared_amplitudes(modes, mask))
+    held = np.asarray(mask, bool)
+    b, a, n = (np.asarray(x) for x in modes[:3])
+    own, cross = float(modes.own), float(modes.cross)
+    count, dim = int(held.sum()), require_count("dim", dim)
+    if count > dim:
+        message = f"the mask holds {count} modes, more than the {dim} outputs"
+        raise InputError(message)
+    pull = 2 * own * np.outer(n, n) + cross * (np.outer(a, n) + np.outer(n, a))
+    grown = squares[:, None] * pull  # [i, j]: what mode i does to mode j
+    inside, off = np.flatnonzero(held), np.flatnonzero(~held)
+    leave = 2 * (grown[np.ix_(inside, off)] - b[off])
+    first, second = (inside[k] for k in np.triu_indices(count, 1))
+    # The flat direction of a pair is a rotation, so the trace is the other eigenvalue.
+    both = 2 * (grown[first, second] + grown[second, first])
+    values = [4 * b[inside], both, np.zeros(len(both)), leave.ravel()]
+    values += [np.repeat(-2 * b[off], dim - count), np.zeros(count * (dim - count))]
+    return jnp.asarray(np.sort(np.concatenate(values))[::-1].copy(), modes.strength.dtype)
+
+
+def saddle_index(modes: Modes, mask: Any, dim: int) -> int:
+    """Return the number of descending directions at a mask; 0 at the minimum alone (L-8)."""
+    spectrum = np.asarray(hessian_spectrum(modes, mask, dim))
+    return int((spectrum < -1e3 * _rounding(modes)).sum())
+
+
+def decay_thresholds(form: Form) -> Array:
+    """Return (d,) eig(B), descending: the weight decay at which each dimension is lost."""
+    return jnp.linalg.eigvalsh(form.signal)[::-1]
+
+
+def augmentation_thresholds(kept: Array, lost: Array) -> Array:
+    """Return by how much the augmentation may grow before each dimension is lost.
+
+    Example:
+        >>> print(augmentation_thresholds(jnp.diag(jnp.array([1.0, 0.5])), 0.25 * jnp.eye(2)))
+        [4. 2.]
+
+    The multiples t > 0 at which an eigenvalue of P - t Q crosses zero, Q positive semi-definite:
+    generalised eigenvalues, after the kernel of Q is eliminated. The rank at t is their number
+    above t, as many outputs as dimensions.
+
+    Args:
+        kept: (d, d) P, B - decay I without augmentation.
+        lost: (d, d) Q, what the augmentation takes off it.
+
+    Returns:
+        (d,) descending: infinite for a dimension never lost, 0 for one that P has lost already.
+    """
+    sizes, vectors = jnp.linalg.eigh(lost)
+    floor = len(sizes) * jnp.finfo(sizes.dtype).eps
+    acting = np.asarray(sizes > floor * jnp.maximum(sizes[-1], 0))
+    if not bool(sizes[-1] > 0):
+        acting = np.zeros(len(sizes), bool)
+    free, touched = vectors[:, ~acting], vectors[:, acting]
+    never = matmul(free.T, matmul(kept, free))
+    values, axes = jnp.linalg.eigh(never)
+    small = floor * jnp.linalg.norm(kept)
+    inverse = jnp.where(jnp.abs(values) > small, 1 / jnp.where(values == 0, 1, values), 0)
+    coupling = matmul(axes.T, matmul(free.T, matmul(kept, touched)))
+    schur = matmul(touched.T, matmul(kept, touched)) - matmul(coupling.T * inverse, coupling)
+    root = sizes[acting] ** -0.5
+    finite = jnp.maximum(jnp.linalg.eigvalsh(root[:, None] * schur * root), 0)
+    ends = jnp.where(values > small, jnp.inf, 0)
+    return jnp.sort(jnp.concatenate([finite, ends]))[::-1]
+
+
+def _rounding(modes: Modes) -> float:
+    strength = np.asarray(modes.strength)
+    return float(len(strength) * np.finfo(strength.dtype).eps * np.abs(strength).max())
+
+
+def _checked(modes: Modes, mask: Any) -> np.ndarray:
+    held = np.asarray(mask, bool)
+    if held.shape != modes.strength.shape:
+        message = f"a mask has one entry a mode, {modes.strength.shape}; got {held.shape}"
+        raise InputError(message)
+    if (held & (np.asarray(modes.strength) <= 0)).any():
+        message = "a mask may hold only modes of positive strength; see `masks`"
+        raise InputError(message)
+    return held
