@@ -147,22 +147,23 @@ def network_collapse(settings: Settings) -> Part:
     widths = {"quick": (64, 256, 1024), "paper": (64, 256, 1024, 4096)}.get(
         settings.scale, (64, 256, 1024, 4096, 16384)
     )
-    seeds = {"quick": 24, "paper": 64, "large": 128}[settings.scale]
-    features, count, start, last = 6, 20, 1e-8, 500
+    seeds = {"quick": 16, "paper": 64, "large": 128}[settings.scale]
+    features, count, start, last = 6, 20, 1e-8, 300
     draw, begin = jax.random.split(jax.random.fold_in(jax.random.key(settings.seed), 22))
     keys = jax.random.split(begin, seeds)
     data = noisy_pairs(draw, count, (2.0, 1.2, 0.8, 0.5, 0.3, 0.2), NOISE)
     sample = grassmann.stack_views(data)
     pairing = grassmann.pairing_matrix(count)
+    steps = np.arange(0, last + 1, 20)
 
     def start_kernel(key: Array, width: int) -> tuple[Array, Array]:
         net = mlp(features, DIM, width=width, depth=1, activation="tanh", dtype=jnp.float64)
         kernel = empirical_ntk(net.apply, net.init(start_key(key)), sample)
-        # s2 / s1 falls by e^5 in 500 steps
+        # s2 / s1 falls by e^5 in the last step
         rate = 5 / grassmann.collapse_rate(grassmann.kernel_objective(kernel, pairing)) / last
         return kernel, rate
 
-    def descend(key: Array, kernel: Array, rate: Array, width: int, steps: np.ndarray) -> Any:
+    def descend(key: Array, kernel: Array, rate: Array, width: int) -> Any:
         net = mlp(features, DIM, width=width, depth=1, activation="tanh", dtype=jnp.float64)
         model = centred(net, start)
         problem = Problem(
@@ -178,29 +179,28 @@ def network_collapse(settings: Settings) -> Part:
         seen = run(problem, steps, observe)(key).observables["outputs"]
         return seen, jax.lax.scan(frozen, seen[0], None, length=steps[-1] + 1)[1][steps]
 
-    def over_seeds(width: int, steps: np.ndarray, count: int) -> dict[str, np.ndarray]:
-        at_start = jax.jit(jax.vmap(lambda key: start_kernel(key, width)))
-        kernel, rate = at_start(keys[:count])
-        train = jax.jit(jax.vmap(lambda key, k, r: descend(key, k, r, width, steps)))
-        seen, ideal = map(np.asarray, train(keys[:count], kernel, rate))
-        outputs_of = jax.jit(jax.vmap(grassmann.naive_outputs, (0, None, 0, 0)))
-        flow = outputs_of(kernel, pairing, seen[:, 0], np.multiply.outer(rate, steps))
-        lowest = np.linalg.eigvals(np.asarray(pairing @ kernel)).real
-        lowest = np.sort(lowest, axis=1)[:, :2]
+    def over_seeds(width: int) -> dict[str, np.ndarray]:
+        kernel, rate = jax.jit(jax.vmap(lambda key: start_kernel(key, width)))(keys)
+        train = jax.jit(jax.vmap(lambda key, k, r: descend(key, k, r, width)))
+        seen, ideal = map(np.asarray, train(keys, kernel, rate))
+        early = len(steps) // 5
         return {
-            "seen": np.log(_second_over_first(seen)),
-            "flow": np.log(_second_over_first(np.asarray(flow))),
-            "error": _relative(seen[:, -1], ideal[:, -1]),
-            "correlation": np.array([np.abs(np.corrcoef(f)).min() for f in seen[:, -1]]),
-            "uncertainty": np.abs(lowest).sum(1) / (lowest[:, 1] - lowest[:, 0]),
+            "outputs": seen,
+            "kernel": np.asarray(kernel),
+            "rate": np.asarray(rate),
+            "error": _relative(seen[:, early], ideal[:, early]),
         }
 
-    early = {width: over_seeds(width, np.array([0, last // 5]), seeds) for width in widths}
-    errors = np.array([np.log(early[width]["error"]) for width in widths])
+    found = {width: over_seeds(width) for width in widths}
+    errors = np.array([np.log(found[width]["error"]) for width in widths])
     exponent, error = fit_exponent(np.array(widths), errors)
-    steps = np.arange(0, last + 1, 20)
-    wide = 1024
-    late = over_seeds(wide, steps, min(seeds, 8))
+    wide, (seen, kernel, rate, _) = widths[-1], found[widths[-1]].values()
+    outputs_of = jax.jit(jax.vmap(grassmann.naive_outputs, (0, None, 0, 0)))
+    flow = np.asarray(outputs_of(kernel, pairing, seen[:, 0], np.multiply.outer(rate, steps)))
+    seen_ratio, flow_ratio = _second_over_first(seen), _second_over_first(flow)
+    lowest = np.sort(np.linalg.eigvals(np.asarray(pairing @ kernel)).real, axis=1)[:, :2]
+    mixing = np.abs(lowest).sum(1) / (lowest[:, 1] - lowest[:, 0]) / math.sqrt(wide)
+    correlation = [np.abs(np.corrcoef(outputs)).min() for outputs in seen[:, -1]]
     claims = [
         close(
             "grassmann/naive-network-exponent",
@@ -217,8 +217,8 @@ def network_collapse(settings: Settings) -> Part:
             "own s2 / s1 off it, mean over seeds; what the kernel leaves out mixes the modes by "
             "(|l1| + |l2|) / (l2 - l1) / sqrt(width)",
             SOURCE,
-            float(late["uncertainty"].mean()) / math.sqrt(wide),
-            float(np.abs(np.exp(late["seen"]) - np.exp(late["flow"]))[:, -1].mean()),
+            mixing.mean(),
+            np.abs(seen_ratio - flow_ratio)[:, -1].mean(),
         ),
         at_least(
             "grassmann/naive-network-correlation",
@@ -226,7 +226,7 @@ def network_collapse(settings: Settings) -> Part:
             "seeds",
             SOURCE,
             0.9,
-            float(np.median(late["correlation"])),
+            float(np.median(correlation)),
         ),
     ]
     figure, (left, right) = new_figure(2)
@@ -236,10 +236,10 @@ def network_collapse(settings: Settings) -> Part:
     left.loglog(widths, line, "k--", label="width$^{-1/2}$")
     left.set(xlabel="width", ylabel="error of the frozen kernel's function")
     left.legend(frameon=False)
-    right.plot(steps, late["seen"].T, color="C0", alpha=0.5, linewidth=1)
-    right.plot(steps, late["flow"].mean(0), "k--", label="frozen kernel, mean")
+    right.semilogy(steps, seen_ratio.T, color="C0", alpha=0.5, linewidth=1)
+    right.semilogy(steps, np.exp(np.log(flow_ratio).mean(0)), "k--", label="frozen kernel, mean")
     right.plot([], [], color="C0", label=f"networks of width {wide}")
-    right.set(xlabel="step", ylabel="log(second / first singular value)")
+    right.set(xlabel="step", ylabel="second / first singular value")
     right.legend(frameon=False)
     text = (
         "Left: relative error of the frozen-kernel prediction against width, with the predicted "

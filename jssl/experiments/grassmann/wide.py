@@ -33,7 +33,7 @@ def kernel_drift(settings: Settings) -> Part:
     goes from a random frame to the leading directions of the features, however many there are:
     drift^2 = plateau^2 + c / width, c from the random entries of the first frame.
     """
-    widths = {"quick": (1024, 2048, 4096), "paper": (1024, 4096, 16384, 65536)}.get(
+    widths = {"quick": (1024, 4096), "paper": (1024, 4096, 16384, 65536)}.get(
         settings.scale, (1024, 4096, 16384, 65536, 262144)
     )
     seeds = {"quick": 8, "paper": 8, "large": 16}[settings.scale]
