@@ -22,6 +22,7 @@ __getattr__, __dir__ = attach(
         "optim",
         "precision",
         "report",
+        "sweeps",
         "theory",
         "types",
     ),
@@ -38,5 +39,6 @@ __getattr__, __dir__ = attach(
         "simulate": "simulation",
         "compare": "comparison",
         "plot": "figures",
+        "sweep": "sweeps.sweep",
     },
 )

@@ -1,6 +1,7 @@
-"""The command line: `jssl reproduce`, `jssl doctor`.
+"""The command line: `jssl reproduce`, `jssl sweep`, `jssl report`, `jssl doctor`.
 
-Exit status: 0 all claims hold, 1 a claim fails, 2 bad input, 130 interrupted. Everything heavy is
+Exit status: 0 all claims hold, 1 a claim fails, 2 bad input, 130 interrupted; 1
+as well for a sweep whose store took no more. Everything heavy is
 imported after the arguments are understood, so `jssl --help` answers at once.
 """
 
@@ -34,6 +35,36 @@ class Reproduce:
 
 
 @dataclass(frozen=True)
+class Sweep:
+    """Run a study from a TOML file, or go on with it; see jssl.sweeps.study for its keys."""
+
+    study: Annotated[Path, tyro.conf.Positional]
+    """The TOML file."""
+    plan: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
+    """Print programs, chunks, memory and predicted time; write nothing."""
+    shard: str | None = None
+    """i/n, i from 0: compute every n-th chunk, beside n - 1 others on the same store."""
+    devices: int | None = None
+    """CPU devices; one per core by default."""
+    coordinator: str | None = None
+    """host:port of process 0, or auto on TPU pods and Slurm; with the two numbers below."""
+    num_processes: int | None = None
+    """How many processes run this study together."""
+    process_id: int | None = None
+    """Which of them this is, from 0."""
+
+
+@dataclass(frozen=True)
+class Report:
+    """Draw figures and tables of a sweep: error bars over seeds, width plots with exponents."""
+
+    folder: Annotated[Path, tyro.conf.Positional]
+    """The store that a sweep wrote."""
+    out: Path | None = None
+    """Folder for the report; the store's name with -report by default."""
+
+
+@dataclass(frozen=True)
 class Doctor:
     """Print devices, versions, precision, usable kernels and data sets, and what to do."""
 
@@ -51,7 +82,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
         2
     """
     command = tyro.extras.subcommand_cli_from_dict(
-        {"reproduce": Reproduce, "doctor": Doctor},
+        {"reproduce": Reproduce, "sweep": Sweep, "report": Report, "doctor": Doctor},
         prog="jssl",
         description="State an SSL problem once; ask theory and simulation the same question.",
         args=list(arguments) if arguments is not None else None,
@@ -62,6 +93,8 @@ def run(arguments: Sequence[str] | None = None) -> int:
             from jssl.doctor import examine
 
             return examine()
+        if isinstance(command, Sweep | Report):
+            return _sweep(command)
         from jssl.reproduce import reproduce
 
         return reproduce(command.papers, command.scale, command.out, command.seed)
@@ -69,8 +102,33 @@ def run(arguments: Sequence[str] | None = None) -> int:
         print(f"jssl: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print("jssl: interrupted; nothing was written", file=sys.stderr)
+        kept = "finished chunks are kept" if isinstance(command, Sweep) else "nothing was written"
+        print(f"jssl: interrupted; {kept}", file=sys.stderr)
         return 130
+
+
+def _sweep(command: Sweep | Report) -> int:
+    from jssl.sweeps import StoreError
+
+    try:
+        if isinstance(command, Report):
+            from jssl.sweeps.report import report_folder
+
+            return report_folder(command.folder, command.out)
+        from jssl.sweeps.command import run_sweep
+
+        return run_sweep(
+            command.study,
+            plan=command.plan,
+            shard=command.shard,
+            devices=command.devices,
+            coordinator=command.coordinator,
+            processes=command.num_processes,
+            process=command.process_id,
+        )
+    except StoreError as error:
+        print(f"jssl: {error}", file=sys.stderr)
+        return 1
 
 
 def _prepare_jax() -> None:

@@ -120,8 +120,8 @@ def write_report(
     }
     page = _render(outcomes, settings, versions)
     html, data = folder / "report.html", folder / "report.json"
-    _write_atomically(html, page)
-    _write_atomically(data, json.dumps(record, indent=2, default=_plain, allow_nan=False) + "\n")
+    write_atomically(html, page)
+    write_atomically(data, json.dumps(record, indent=2, default=_plain, allow_nan=False) + "\n")
     return html, data
 
 
@@ -144,7 +144,7 @@ def _render(
         autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
     )
     engine.filters["number"] = number
-    engine.filters["picture"] = _picture
+    engine.filters["picture"] = picture
     claims = [claim for outcome in outcomes.values() for claim in outcome.claims]
     return engine.from_string(_TEMPLATE.read_text(encoding="utf-8")).render(
         outcomes=outcomes,
@@ -155,13 +155,15 @@ def _render(
     )
 
 
-def _picture(figure: Any) -> str:
+def picture(figure: Any) -> str:
+    """Return a matplotlib figure as a PNG inside a data address."""
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=140)
     return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
 
 
-def _write_atomically(path: Path, text: str) -> None:
+def write_atomically(path: Path, text: str) -> None:
+    """Write a file beside its place, flush it to the disk, and move it there in one step."""
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as file:

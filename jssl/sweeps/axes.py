@@ -1,0 +1,337 @@
+"""Axes of a sweep: which values become numbers inside a program, and which become programs.
+
+A point is a dictionary of the arguments of `make_problem`. Its **traced** part (axes that hold a
+float) is a vector that one program takes as input; its **static** part (names, flags, sizes) is
+baked into a program; `width` is static, or a traced number in arrays of `max_width` where the plan
+pads it. Seed i of every point starts from
+
+    fold_in(key(root seed), i),
+
+and from nothing else: another width or another seed never changes a run's numbers.
+"""
+
+import inspect
+import itertools
+import math
+import numbers
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from jssl.errors import InputError, unknown_name
+
+SEED = "seed"
+WIDTH = "width"
+MAX_WIDTH = "max_width"
+RESERVED = (SEED, "step", MAX_WIDTH)
+
+
+class Dimension(NamedTuple):
+    """One dimension of the result: an axis, several zipped axes, or a list of points.
+
+    Attributes:
+        name: what the dimension is called.
+        fields: argument of `make_problem` -> its value at each position.
+    """
+
+    name: str
+    fields: Mapping[str, tuple[Any, ...]]
+
+    @property
+    def size(self) -> int:
+        """Return the number of positions."""
+        return len(next(iter(self.fields.values())))
+
+
+class Grid(NamedTuple):
+    """All runs of a sweep.
+
+    Attributes:
+        dimensions: every dimension but the seeds.
+        traced: fields that are numbers inside a program.
+        seeds: number of seeds.
+        can_pad: whether `make_problem` takes `max_width`, so that `width` may be padding.
+    """
+
+    dimensions: tuple[Dimension, ...]
+    traced: frozenset[str]
+    seeds: int
+    can_pad: bool
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Return the sizes of the dimensions, seeds last."""
+        return (*(d.size for d in self.dimensions), self.seeds)
+
+    @property
+    def runs(self) -> int:
+        """Return the number of runs."""
+        return math.prod(self.shape)
+
+
+class Program(NamedTuple):
+    """One program: what is baked in, what it takes, and which points it computes.
+
+    Attributes:
+        static: (field, value) pairs baked into the program.
+        traced: fields it takes as numbers, `width` among them where it is padded.
+        positions: for every dimension the positions whose product are its points.
+    """
+
+    static: tuple[tuple[str, Any], ...]
+    traced: tuple[str, ...]
+    positions: tuple[tuple[int, ...], ...]
+
+    @property
+    def points(self) -> int:
+        """Return the number of points."""
+        return math.prod(len(p) for p in self.positions)
+
+
+def make_grid(
+    make_problem: Callable[..., Any],
+    axes: Mapping[str, Any],
+    *,
+    points: Sequence[Mapping[str, Any]] | None = None,
+    zipped: Sequence[Sequence[str]] = (),
+    static: Sequence[str] = (),
+) -> Grid:
+    """Return the runs that axes span, or say what is wrong with them.
+
+    Example:
+        >>> def make_problem(width, learning_rate, loss, max_width=None): ...
+        >>> axes = {"width": [8, 16], "learning_rate": [0.1, 1], "loss": ["vicreg"], "seed": 3}
+        >>> grid = make_grid(make_problem, axes)
+        >>> print(grid.shape, sorted(grid.traced), grid.can_pad)
+        (2, 2, 1, 3) ['learning_rate'] True
+        >>> make_grid(make_problem, axes | {"widht": [4]})
+        Traceback (most recent call last):
+        ...
+        jssl.errors.InputError: unknown axis 'widht'; did you mean 'width'? known: ...
+
+    Args:
+        make_problem: called with one value of every field.
+        axes: field -> values; `seed` is a number of seeds. An axis with a float among its numbers
+            is traced, any other is static.
+        points: explicit points, one dimension `point` that the axes multiply.
+        zipped: groups of axes of equal length that run along one dimension.
+        static: fields that stay Python values although they are floats.
+
+    Raises:
+        InputError: for an unknown, missing, empty or duplicate field, or a value out of range.
+    """
+    values = {name: _axis_values(name, given) for name, given in axes.items() if name != SEED}
+    seeds = _seed_count(axes.get(SEED, 1))
+    dimensions = list(_zip(values, zipped))
+    if points is not None:
+        dimensions.append(_points(points, values))
+    fields = [name for d in dimensions for name in d.fields]
+    can_pad = _check_fields(make_problem, fields)
+    for name in static:
+        if name not in fields:
+            raise unknown_name(kind="static axis", name=name, known=fields)
+    if WIDTH in fields:
+        _check_width(v for d in dimensions for v in d.fields.get(WIDTH, ()))
+    traced = frozenset(
+        name
+        for d in dimensions
+        for name, held in d.fields.items()
+        if name not in static and name != WIDTH and any(isinstance(v, float) for v in held)
+        if all(isinstance(v, numbers.Real) and not isinstance(v, bool) for v in held)
+    )
+    return Grid(tuple(dimensions), traced, seeds, can_pad and WIDTH in fields)
+
+
+def split(grid: Grid, bins: Mapping[int, int] | None = None) -> list[Program]:
+    """Return the programs of a grid, widths padded as `bins` says.
+
+    Example:
+        >>> def make_problem(width, loss, max_width=None): ...
+        >>> grid = make_grid(make_problem, {"width": [8, 16], "loss": ["vicreg", "simclr"]})
+        >>> print(len(split(grid)), len(split(grid, {8: 16, 16: 16})))
+        4 2
+        >>> split(grid, {8: 16, 16: 16})[0].static
+        (('loss', 'vicreg'), ('max_width', 16))
+
+    Args:
+        grid: the runs.
+        bins: width -> width of the arrays it is padded to; None for a program per width.
+    """
+    bins = bins or {}
+    shared = {size for size in bins.values() if list(bins.values()).count(size) > 1}
+    groups = [_groups(d, grid.traced, bins, shared) for d in grid.dimensions]
+    programs = []
+    for combination in itertools.product(*(group.items() for group in groups)):
+        static = tuple(sorted(pair for key, _ in combination for pair in key))
+        padded = any(name == MAX_WIDTH for name, _ in static)
+        traced = tuple(sorted(grid.traced | ({WIDTH} if padded else set())))
+        programs.append(Program(static, traced, tuple(tuple(held) for _, held in combination)))
+    return programs
+
+
+def values_at(grid: Grid, traced: Sequence[str], index: np.ndarray) -> dict[str, np.ndarray]:
+    """Return the traced numbers of some points.
+
+    Args:
+        grid: the runs.
+        traced: which fields.
+        index: (points, dimensions) positions.
+
+    Returns:
+        field -> (points,) numbers, int32 for a padded width.
+    """
+    found = {}
+    for column, dimension in enumerate(grid.dimensions):
+        for name in dimension.fields:
+            if name in traced:
+                dtype = np.int32 if name == WIDTH else np.float64
+                found[name] = np.asarray(dimension.fields[name], dtype)[index[:, column]]
+    return found
+
+
+def widths(grid: Grid) -> list[int]:
+    """Return the distinct widths of a grid, ascending."""
+    return sorted({w for d in grid.dimensions for w in d.fields.get(WIDTH, ())})
+
+
+def _groups(
+    dimension: Dimension, traced: frozenset[str], bins: Mapping[int, int], shared: set[int]
+) -> dict[tuple[tuple[str, Any], ...], list[int]]:
+    def pair(name: str, value: Any) -> tuple[str, Any]:
+        if name == WIDTH and bins.get(value) in shared:
+            return MAX_WIDTH, bins[value]
+        return name, value
+
+    names = [name for name in dimension.fields if name not in traced]
+    columns = [dimension.fields[name] for name in names]
+    if not names:
+        return {(): list(range(dimension.size))}
+    groups: dict[tuple[tuple[str, Any], ...], list[int]] = {}
+    for position, row in enumerate(zip(*columns, strict=True)):
+        key = tuple(pair(name, value) for name, value in zip(names, row, strict=True))
+        groups.setdefault(key, []).append(position)
+    return groups
+
+
+def _axis_values(name: str, given: Any) -> tuple[Any, ...]:
+    if isinstance(given, str | Mapping) or not isinstance(given, Iterable):
+        message = f"axis '{name}' must be a list of values; got {given!r}"
+        raise InputError(message)
+    values = _plain(list(given.tolist() if isinstance(given, np.ndarray) else given))
+    if not values:
+        message = f"axis '{name}' is empty; give at least one value or leave it out"
+        raise InputError(message)
+    return values
+
+
+def _plain(values: Sequence[Any]) -> tuple[Any, ...]:
+    """Return Python values, numbers all floats where one of them is, lists as tuples."""
+    plain = [v.item() if isinstance(v, np.generic) else v for v in values]
+    plain = [tuple(v) if isinstance(v, list) else v for v in plain]
+    if any(isinstance(v, float) for v in plain):
+        plain = [float(v) if isinstance(v, int) and not isinstance(v, bool) else v for v in plain]
+    if any(isinstance(v, float) and math.isnan(v) for v in plain):
+        message = f"an axis holds NaN: {plain}"
+        raise InputError(message)
+    return tuple(plain)
+
+
+def _refuse_duplicates(what: str, values: Sequence[Any]) -> None:
+    try:
+        seen: dict[Any, int] = {}
+        for position, value in enumerate(values):
+            if seen.setdefault((type(value), value), position) != position:
+                message = f"{what} holds {value!r} twice; leave one out"
+                raise InputError(message)
+    except TypeError as error:
+        message = f"{what} holds a value that cannot be compared ({error}); name it by a string"
+        raise InputError(message) from error
+
+
+def _zip(
+    values: Mapping[str, tuple[Any, ...]], zipped: Sequence[Sequence[str]]
+) -> Iterable[Dimension]:
+    together = {}
+    for group in zipped:
+        for name in group:
+            if name not in values:
+                raise unknown_name(kind="zipped axis", name=name, known=values)
+            if name in together:
+                message = f"axis '{name}' is in two zips; name it once"
+                raise InputError(message)
+            together[name] = tuple(group)
+        lengths = {name: len(values[name]) for name in group}
+        if len(set(lengths.values())) != 1:
+            message = f"zipped axes must have equal lengths; got {lengths}"
+            raise InputError(message)
+    done = set()
+    for name in values:
+        group = together.get(name, (name,))
+        if group not in done:
+            done.add(group)
+            what = f"axis '{name}'" if len(group) == 1 else f"the zip of {', '.join(group)}"
+            rows = list(zip(*(values[member] for member in group), strict=True))
+            _refuse_duplicates(what, values[name] if len(group) == 1 else rows)
+            yield Dimension("_".join(group), {member: values[member] for member in group})
+
+
+def _points(
+    points: Sequence[Mapping[str, Any]], values: Mapping[str, tuple[Any, ...]]
+) -> Dimension:
+    if not points:
+        message = "points is empty; give at least one point or leave it out"
+        raise InputError(message)
+    names = tuple(points[0])
+    for position, point in enumerate(points):
+        if set(point) != set(names):
+            message = (
+                f"point {position} has fields {sorted(point)} and point 0 {sorted(names)}: every "
+                "point needs the same fields"
+            )
+            raise InputError(message)
+    both = [name for name in names if name in values or name in RESERVED]
+    if both or not names:
+        message = f"a point cannot hold {', '.join(both) or 'nothing'}: it is an axis or reserved"
+        raise InputError(message)
+    columns = {name: _plain([point[name] for point in points]) for name in names}
+    _refuse_duplicates("points", list(zip(*columns.values(), strict=True)))
+    return Dimension("point", columns)
+
+
+def _seed_count(given: Any) -> int:
+    if isinstance(given, bool) or not isinstance(given, numbers.Integral) or given < 1:
+        message = f"axis 'seed' is a number of seeds, at least 1; got {given!r}"
+        raise InputError(message)
+    return int(given)
+
+
+def _check_fields(make_problem: Callable[..., Any], fields: Sequence[str]) -> bool:
+    """Raise unless `make_problem` can be called with the fields; return whether it can pad."""
+    for name in fields:
+        if name in RESERVED:
+            message = f"'{name}' cannot be an axis: it is reserved"
+            raise InputError(message)
+    parameters = inspect.signature(make_problem).parameters
+    kinds = inspect.Parameter
+    known = [
+        n
+        for n, p in parameters.items()
+        if p.kind in (kinds.POSITIONAL_OR_KEYWORD, kinds.KEYWORD_ONLY)
+    ]
+    if not any(p.kind is kinds.VAR_KEYWORD for p in parameters.values()):
+        for name in fields:
+            if name not in known:
+                raise unknown_name(kind="axis", name=name, known=[*known, SEED])
+    for name in known:
+        if parameters[name].default is kinds.empty and name not in fields:
+            message = f"make_problem needs '{name}': give it as an axis"
+            raise InputError(message)
+    return MAX_WIDTH in known
+
+
+def _check_width(values: Iterable[Any]) -> None:
+    for value in values:
+        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+            message = f"axis 'width' holds whole numbers of at least 1; got {value!r}"
+            raise InputError(message)

@@ -1,0 +1,244 @@
+"""`jssl sweep`: a study from a file, with progress, in one process or beside others."""
+
+import contextlib
+import functools
+import math
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import jax
+from rich.console import Console
+from rich.progress import BarColumn, TextColumn
+from rich.progress import Progress as Bars
+from rich.table import Table
+
+from jssl.errors import InputError, unknown_name
+from jssl.precision import float64
+from jssl.sweeps import store as stores
+from jssl.sweeps.adaptive import Target, sweep_until
+from jssl.sweeps.devices import use_all_cores
+from jssl.sweeps.execute import Progress
+from jssl.sweeps.plan import Plan, chunk_bytes, from_json, predicted_seconds
+from jssl.sweeps.prepare import Prepared, cost_of, plan_of, prepare
+from jssl.sweeps.study import Study, read_study
+from jssl.sweeps.sweep import sweep
+from jssl.sweeps.tiles import chunks, count_chunks
+
+LOST_SECONDS = 10.0
+"""A process whose lock stays free for so long, its part not done, is lost."""
+
+
+def run_sweep(
+    path: Path,
+    *,
+    plan: bool = False,
+    shard: str | None = None,
+    devices: int | None = None,
+    coordinator: str | None = None,
+    processes: int | None = None,
+    process: int | None = None,
+) -> int:
+    """Run a study, or print its plan; return the exit status.
+
+    Args:
+        path: of the TOML file.
+        plan: print what would run, and write nothing.
+        shard: "i/n", i from 0: compute every n-th chunk; n such commands share the store.
+        devices: CPU devices; None for one per core.
+        coordinator: "host:port" of process 0, or "auto" where JAX finds it (TPU pods, Slurm).
+        processes: how many processes there are.
+        process: which one this is, from 0.
+    """
+    part = _part(shard)
+    if coordinator is not None and shard is not None:
+        message = "give --shard or --coordinator, not both"
+        raise InputError(message)
+    _check_place(coordinator, processes, process)
+    study = read_study(path)
+    use_all_cores(devices)
+    if coordinator is not None:
+        part = _join(coordinator, processes, process)
+    errors = Console(stderr=True)
+    with float64() if study.precision == "float64" else contextlib.nullcontext():
+        prepared = prepare(study.request)
+        if plan:
+            show_plan(prepared, *_stored_or_new(prepared, study))
+            return 0
+        if coordinator is None:
+            _run(study, part, errors)
+        else:
+            with stores.lock(_lock(study.store, *part)):
+                _run(study, part, errors)
+                _wait_for_others(study.store, prepared, part)
+    if part[0] == 0 or coordinator is None:
+        Console().print(f"{study.store}: see `jssl report {study.store}`", highlight=False)
+    return 0
+
+
+def show_plan(prepared: Prepared, plan: Plan, done: int) -> None:
+    """Print programs, chunks, memory and predicted time."""
+    steps = max(int(prepared.steps[-1]), 1)
+    table = Table(title="plan", pad_edge=False)
+    for name in ("program", "runs", "runs a call", "together", "memory", "compile", "run"):
+        table.add_column(name, justify="left" if name == "program" else "right")
+    for x in plan.layouts:
+        what = ", ".join(f"{name}={value}" for name, value in x.program.static) or "all points"
+        runs = x.program.points * prepared.grid.seeds
+        table.add_row(
+            what,
+            f"{runs:,}",
+            f"{x.lanes:,}",
+            str(x.micro),
+            f"{chunk_bytes(x, prepared.machine) * plan.devices / 1e6:.3g} MB",
+            "cached" if x.cost.compile == 0 else duration(x.cost.compile),
+            duration(runs * x.cost.step * steps / plan.devices),
+        )
+    console = Console()
+    console.print(table)
+    compiling, running = predicted_seconds(plan, prepared.grid, steps)
+    total = count_chunks(prepared.grid, plan)
+    padded = f"; widths padded {dict(plan.bins)}" if plan.bins else ""
+    console.print(
+        f"{prepared.grid.runs:,} runs of {steps:,} steps in {total:,} chunks ({done:,} done) on "
+        f"{plan.devices} x {prepared.machine.platform}{padded}; about {duration(compiling)} to "
+        f"compile and {duration(running)} to run",
+        highlight=False,
+    )
+
+
+def duration(seconds: float) -> str:
+    """Return a duration as people say it.
+
+    Example:
+        >>> print(duration(0.5), duration(90), duration(7300), duration(float("inf")))
+        0.5 s 1.5 min 2 h ?
+    """
+    if not math.isfinite(seconds):
+        return "?"
+    for limit, unit, name in ((60, 1, "s"), (3600, 60, "min"), (86400, 3600, "h")):
+        if seconds < limit:
+            return f"{seconds / unit:.2g} {name}"
+    return f"{seconds / 86400:.3g} days"
+
+
+def _run(study: Study, part: tuple[int, int], errors: Console) -> None:
+    request = study.request
+    options = {k: v for k, v in request._asdict().items() if k not in _GIVEN}
+    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[state]}"))
+    with Bars(*columns, console=errors) as bar:
+        task = bar.add_task("sweep", state="compiling")
+
+        def show(progress: Progress) -> None:
+            bar.update(
+                task, total=progress.total, completed=progress.done, state=describe(progress)
+            )
+
+        kept: dict[str, Any] = {"store": study.store, "progress": show, **options}
+        if study.until is None:
+            sweep(request.make_problem, request.axes, part=part, **kept)
+            return
+        if part[1] > 1:
+            message = "[until] looks at all seeds: run it in one process"
+            raise InputError(message)
+        for name in study.until:
+            if name not in Target._fields:
+                raise unknown_name(kind="key of [until]", name=name, known=Target._fields)
+        if "observable" not in study.until:
+            message = "[until] needs observable, the name of what is measured"
+            raise InputError(message)
+        sweep_until(request.make_problem, request.axes, Target(**study.until), **kept)
+
+
+_GIVEN = ("make_problem", "axes", "settings")
+
+
+def describe(progress: Progress) -> str:
+    """Return progress as one line: runs, rate, time left, memory, diverged runs.
+
+    Example:
+        >>> describe(Progress(50, 100, 10.0, 5.0, 2_000_000_000, 1))
+        '50 of 100 runs, 10 runs/s, 5 s left, 2 GB, 1 diverged'
+    """
+    return (
+        f"{progress.done:,} of {progress.total:,} runs, {progress.rate:.3g} runs/s, "
+        f"{duration(progress.seconds_left)} left, {progress.memory / 1e9:.2g} GB, "
+        f"{progress.diverged:,} diverged"
+    )
+
+
+def _stored_or_new(prepared: Prepared, study: Study) -> tuple[Plan, int]:
+    if stores.is_store(study.store):
+        _, stored = stores.read_plan(study.store)
+        plan = from_json(prepared.grid, stored, functools.partial(cost_of, prepared))
+        return plan, len(stores.finished_names(study.store))
+    return plan_of(prepared, study.request), 0
+
+
+def _part(shard: str | None) -> tuple[int, int]:
+    if shard is None:
+        return 0, 1
+    index, slash, count = shard.partition("/")
+    valid = bool(slash) and index.isdecimal() and count.isdecimal()
+    if not valid or not int(index) < int(count):
+        message = f"--shard must be i/n with 0 <= i < n, such as 0/4; got '{shard}'"
+        raise InputError(message)
+    return int(index), int(count)
+
+
+def _check_place(coordinator: str | None, processes: int | None, process: int | None) -> None:
+    if coordinator in (None, "auto"):
+        return
+    if processes is None or process is None or not 0 <= process < processes:
+        message = "--coordinator host:port needs --num-processes n and --process-id i, 0 <= i < n"
+        raise InputError(message)
+
+
+def _join(coordinator: str, processes: int | None, process: int | None) -> tuple[int, int]:
+    """Meet the other processes once, to learn who is who; they then share only the store."""
+    if coordinator == "auto":
+        jax.distributed.initialize()
+    else:
+        jax.distributed.initialize(coordinator, processes, process)
+    part = jax.process_index(), jax.process_count()
+    jax.distributed.shutdown()
+    return part
+
+
+def _lock(store: str, index: int, count: int) -> Path:
+    return Path(store).parent / f".{Path(store).name}.processes" / f"{index}-of-{count}"
+
+
+def _wait_for_others(
+    store: str,
+    prepared: Prepared,
+    part: tuple[int, int],
+    sleep: Callable[[float], None] = time.sleep,
+) -> None:
+    """Return when every part is done; raise where a process is gone and its part is not done."""
+    index, count = part
+    _, stored = stores.read_plan(store)
+    plan = from_json(prepared.grid, stored)
+    parts: list[set[str]] = [set() for _ in range(count)]
+    for number, chunk in enumerate(chunks(prepared.grid, plan)):
+        parts[number % count].add(chunk.name)
+    free_since: dict[int, float] = {}
+    while True:
+        done = stores.finished_names(store)
+        open_parts = [i for i in range(count) if not parts[i] <= done]
+        if not open_parts:
+            return
+        for other in open_parts:
+            with stores.lock(_lock(store, other, count)) as free:
+                if not free or other == index:
+                    free_since.pop(other, None)
+                    continue
+            since = free_since.setdefault(other, time.monotonic())
+            if time.monotonic() - since >= LOST_SECONDS:
+                message = (
+                    f"process {other} of {count} was lost before its part was done; run the same "
+                    "command again to go on"
+                )
+                raise stores.StoreError(message)
+        sleep(0.5)

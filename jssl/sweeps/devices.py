@@ -1,0 +1,34 @@
+"""One XLA device per core: to be decided before JAX touches its backend."""
+
+import os
+
+import jax
+
+from jssl.errors import InputError
+
+
+def use_all_cores(devices: int | None = None) -> int:
+    """Let JAX see the CPU as one device per core, so that seeds are computed side by side.
+
+    Call it first thing in a program, before any array is made.
+
+    Args:
+        devices: how many devices; None for the cores this process may use.
+
+    Returns:
+        The number of devices.
+
+    Raises:
+        InputError: where JAX has started already, with another number of devices.
+    """
+    if devices is None:
+        affinity = getattr(os, "sched_getaffinity", None)
+        devices = len(affinity(0)) if affinity is not None else os.cpu_count() or 1
+    try:
+        jax.config.update("jax_num_cpu_devices", devices)
+    except RuntimeError as error:
+        if len(jax.local_devices(backend="cpu")) == devices:
+            return devices
+        message = "JAX has started: call jssl.sweeps.use_all_cores() before any array is made"
+        raise InputError(message) from error
+    return devices

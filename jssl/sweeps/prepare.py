@@ -1,0 +1,362 @@
+"""From what is asked to what will run: the grid, its plan, and the arrays of the result."""
+
+import json
+import os
+import subprocess
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jssl.errors import InputError, unknown_name
+from jssl.simulation import checked_record_steps
+from jssl.sweeps import records
+from jssl.sweeps.axes import WIDTH, Grid, Program, make_grid, values_at
+from jssl.sweeps.plan import CHUNK_SECONDS, Cost, Machine, Plan, make_plan
+from jssl.sweeps.programs import Spec, local_devices, padding_is_exact, trace
+from jssl.sweeps.store import NOT_RUN, Variable
+
+RATES = {"cpu": (3e10, 1.5e9, 3e-7), "gpu": (1e13, 1e12, 5e-6), "tpu": (1e13, 1e12, 5e-6)}
+"""Assumed operations a second of products and of other work, and seconds an operation."""
+COLD_COMPILE = (0.6, 0.004)
+"""Assumed seconds to compile: for a program, and for each of its operations."""
+
+
+class Request(NamedTuple):
+    """What is asked for: the arguments of `jssl.sweep`."""
+
+    make_problem: Callable[..., Any]
+    axes: Mapping[str, Any]
+    record_steps: Sequence[int] | np.ndarray
+    observe: Any = None
+    seed: int = 0
+    points: Sequence[Mapping[str, Any]] | None = None
+    zip: Sequence[Sequence[str]] = ()
+    static: Sequence[str] = ()
+    dims: Mapping[str, Sequence[str]] = {}
+    precision: str = "highest"
+    shard: str = "seed"
+    settings: Mapping[str, Any] = {}
+    chunk_seconds: float = CHUNK_SECONDS
+    seed_block: int | None = None
+    segment: int | None = None
+    memory: float | None = None
+    point_by_point: bool = False
+
+
+class Prepared(NamedTuple):
+    """What will run.
+
+    Attributes:
+        spec: what programs are made from.
+        grid: all runs.
+        steps: record points.
+        settings: what decides the numbers, as plain JSON; a store of others is refused.
+        machine: where it runs.
+    """
+
+    spec: Spec
+    grid: Grid
+    steps: np.ndarray
+    settings: dict[str, Any]
+    machine: Machine
+
+
+def prepare(request: Request) -> Prepared:
+    """Check a request.
+
+    Raises:
+        InputError: for anything that cannot run.
+    """
+    steps = checked_record_steps(request.record_steps)
+    if not 0 <= request.seed < 2**32 or isinstance(request.seed, bool):
+        message = f"seed must be between 0 and 2**32 - 1; got {request.seed}"
+        raise InputError(message)
+    if request.shard not in ("seed", "batch"):
+        raise unknown_name(kind="shard", name=request.shard, known=("seed", "batch"))
+    grid = make_grid(
+        request.make_problem,
+        request.axes,
+        points=request.points,
+        zipped=request.zip,
+        static=request.static,
+    )
+    spec = Spec(request.make_problem, request.observe, request.precision, request.shard)
+    settings = {
+        "axes": request.axes,
+        "points": request.points,
+        "zip": request.zip,
+        "static": request.static,
+        "record_steps": steps.tolist(),
+        "seed": request.seed,
+        "make_problem": records.identity(request.make_problem),
+        "observe": records.identity(request.observe),
+        "dtype": jnp.result_type(float).name,
+        "matrix products": request.precision,
+        **request.settings,
+    }
+    return Prepared(
+        spec, grid, steps, json.loads(json.dumps(settings, default=_plain)), machine(request.memory)
+    )
+
+
+def plan_of(
+    prepared: Prepared,
+    request: Request,
+    measured: Mapping[Program, Mapping[str, Any]] | None = None,
+) -> Plan:
+    """Return the plan of what will run; nothing but the padding check is compiled.
+
+    Args:
+        prepared: what runs.
+        request: how it may be cut.
+        measured: program -> {"micro", "step"} that replace predictions.
+    """
+    known = measured or {}
+
+    def cost(program: Program) -> Cost:
+        return cost_of(prepared, program)._replace(**known.get(program, {}))
+
+    steps = int(prepared.steps[-1])
+    return make_plan(
+        prepared.grid,
+        prepared.machine._replace(devices=lane_devices(prepared)),
+        cost,
+        steps=max(steps, 1),
+        records=len(prepared.steps),
+        padding=lambda program: _padding(prepared, program, request.seed),
+        chunk_seconds=request.chunk_seconds,
+        seed_block=request.seed_block,
+        segment=request.segment,
+        point_by_point=request.point_by_point,
+    )
+
+
+def lane_devices(prepared: Prepared) -> int:
+    """Return how many devices runs are split over: one where batches are sharded."""
+    return prepared.machine.devices if prepared.spec.shard == "seed" else 1
+
+
+def machine(memory: float | None = None) -> Machine:
+    """Return this process's devices and the memory each may use.
+
+    Example:
+        >>> machine().devices >= 1
+        True
+
+    Args:
+        memory: bytes a device; None for 80 % of an accelerator's, or half of what is free here.
+    """
+    devices = local_devices()
+    platform = {"cuda": "gpu", "rocm": "gpu"}.get(devices[0].platform, devices[0].platform)
+    if memory is None:
+        stats = devices[0].memory_stats() if platform != "cpu" else None
+        memory = 0.8 * stats["bytes_limit"] if stats else free_memory() / 2 / len(devices)
+    return Machine(platform, len(devices), memory)
+
+
+def free_memory() -> float:
+    """Return the bytes of memory that are free, 4 GB where the system does not say."""
+    try:
+        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
+        found = next(line for line in lines if line.startswith("MemAvailable"))
+        return 1024.0 * int(found.split()[1])
+    except (OSError, StopIteration, ValueError):
+        return 4e9
+
+
+def cost_of(prepared: Prepared, program: Program) -> Cost:
+    """Predict a program's cost, from measurements of earlier runs where there are any."""
+    traced = traced_program(prepared, program)
+    products, other, each = RATES.get(prepared.machine.platform, RATES["cpu"])
+    work = traced.step
+    wide = prepared.machine.devices if prepared.spec.shard == "batch" else 1
+    step = (work.products / products + work.other / other + work.operations * each) / wide
+    known = records.load(rate_name(prepared, program))
+    compiled = records.load(compile_name(prepared, program))
+    base, an_operation = COLD_COMPILE
+    operations = work.operations + traced.start.operations
+    cold = base + an_operation * operations
+    record = sum(int(np.prod(s.shape)) * s.dtype.itemsize for s in traced.shapes.values())
+    return Cost(
+        step=known.get("step", step),
+        compile=0.0 if compiled else cold,
+        traffic=work.traffic / wide,
+        state=traced.state,
+        record=record,
+        micro=known.get("micro"),
+    )
+
+
+def traced_program(prepared: Prepared, program: Program) -> Any:
+    """Return a program's work and shapes."""
+    x64 = jnp.result_type(float) == jnp.float64
+    return trace(prepared.spec, program.static, program.traced, len(prepared.steps), x64)
+
+
+def rate_name(prepared: Prepared, program: Program) -> str:
+    """Return the name under which a program's measured rate is kept."""
+    spec = prepared.spec
+    return records.digest(
+        "rate",
+        records.identity(spec.make_problem),
+        records.identity(spec.observe),
+        program.static,
+        program.traced,
+        prepared.settings["dtype"],
+        spec.precision,
+        spec.shard,
+        prepared.machine.platform,
+        prepared.machine.devices,
+        os.cpu_count(),
+    )
+
+
+def compile_name(prepared: Prepared, program: Program) -> str:
+    """Return the name under which it is kept that a program was compiled."""
+    return records.digest(
+        rate_name(prepared, program), prepared.grid.shape, len(prepared.steps), jax.__version__
+    )
+
+
+def variables_of(prepared: Prepared, plan: Plan, request: Request) -> dict[str, Variable]:
+    """Return the arrays of the result; where programs differ in size, the largest.
+
+    Raises:
+        InputError: where programs differ in what they observe.
+    """
+    grid = prepared.grid
+    lead = (*(d.name for d in grid.dimensions), "seed")
+    shapes = [traced_program(prepared, x.program).shapes for x in plan.layouts]
+    if any(set(s) != set(shapes[0]) for s in shapes):
+        message = "programs observe different things: return the same names at every point"
+        raise InputError(message)
+    found = {}
+    for name in sorted(shapes[0]):
+        if name in (*lead, "step", "mode"):
+            message = f"an observable cannot be called '{name}', which is a dimension; rename it"
+            raise InputError(message)
+        tails = [s[name].shape for s in shapes]
+        if len({len(t) for t in tails}) != 1:
+            message = f"observable '{name}' has another number of axes at some points"
+            raise InputError(message)
+        tail = tuple(max(sizes) for sizes in zip(*tails, strict=True))
+        dtype = np.dtype(shapes[0][name].dtype)
+        if len(set(tails)) > 1 and dtype.kind not in "fc":
+            dtype = np.dtype(float)
+        own = () if name == "first_bad_step" else ("step", *_names(name, len(tail) - 1, request))
+        found[name] = Variable((*lead, *own), (*grid.shape, *tail), dtype, _attributes(name))
+    return found
+
+
+def coordinates_of(prepared: Prepared, variables: Mapping[str, Variable]) -> dict[str, Any]:
+    """Return the coordinates: values of the axes, seeds, steps and modes."""
+    found: dict[str, Any] = {}
+    for dimension in prepared.grid.dimensions:
+        for name, values in dimension.fields.items():
+            found[name] = (dimension.name, _coordinate(values), {"long_name": name})
+    found["seed"] = ("seed", np.arange(prepared.grid.seeds), {"long_name": "seed index"})
+    found["step"] = ("step", prepared.steps, {"long_name": "training step", "units": "steps"})
+    modes = {n for v in variables.values() for n in zip(v.dims, v.shape, strict=True)}
+    for name, size in modes:
+        if name == "mode":
+            found["mode"] = ("mode", np.arange(1, size + 1), {"long_name": "mode, largest first"})
+    return found
+
+
+def attributes_of(prepared: Prepared) -> dict[str, Any]:
+    """Return what a result depends on: settings, versions, revision, device, precision."""
+    from jssl.report.html import environment
+
+    held = environment()
+    return {
+        "title": "jssl sweep",
+        "settings": prepared.settings,
+        "versions": {k: v for k, v in held.items() if k not in ("devices", "cores", "system")},
+        "device": f"{held['devices']}, {held['system']}",
+        "precision": f"{prepared.settings['dtype']}, products {prepared.spec.precision}",
+        "git_revision": _revision(),
+    }
+
+
+def differences(stored: Any, asked: Any, path: str = "") -> list[str]:
+    """Return where two settings differ, one line each.
+
+    Example:
+        >>> differences({"axes": {"width": [8]}}, {"axes": {"width": [16]}})
+        ['axes.width: [8] in the store, [16] asked']
+    """
+    if isinstance(stored, dict) and isinstance(asked, dict):
+        found = []
+        for key in sorted(stored.keys() | asked.keys()):
+            inner = f"{path}.{key}" if path else key
+            found += differences(stored.get(key), asked.get(key), inner)
+        return found
+    if stored == asked or (path.endswith(".source") and not (stored and asked)):
+        return []
+    return [f"{path}: {_short(stored)} in the store, {_short(asked)} asked"]
+
+
+def _padding(prepared: Prepared, program: Program, seed: int) -> bool:
+    name = records.digest("padding", rate_name(prepared, program))
+    known = records.load(name).get("exact")
+    if known is not None:
+        return bool(known)
+    first = np.asarray([[p[0] for p in program.positions]])
+    numbers = values_at(prepared.grid, program.traced, first)
+    width = int(numbers.pop(WIDTH)[0])
+    key = jax.random.key(seed, impl="threefry2x32")
+    held = {field: value[0] for field, value in numbers.items()}
+    exact = padding_is_exact(prepared.spec, program.static, held, width, key)
+    records.update(name, exact=exact)
+    return exact
+
+
+def _names(name: str, count: int, request: Request) -> tuple[str, ...]:
+    given = tuple(request.dims.get(name, ()))
+    if name == "eigenvalues" and count == 1 and not given:
+        return ("mode",)
+    if given and len(given) != count:
+        message = f"dims names {len(given)} axes of '{name}', which has {count}"
+        raise InputError(message)
+    return given or tuple(f"{name}_{i}" for i in range(count))
+
+
+def _attributes(name: str) -> dict[str, str]:
+    known = {
+        "eigenvalues": {"long_name": "eigenvalues of the cross-correlation C"},
+        "first_bad_step": {
+            "long_name": f"first step whose loss was not finite; -1 none, {NOT_RUN} not run"
+        },
+        "loss": {"long_name": "loss on the pairs of the next step"},
+        "loss_value": {"long_name": "loss on the pairs of the next step"},
+        "t": {"long_name": "effective time", "units": "learning rate x step"},
+    }
+    return known.get(name, {"long_name": name})
+
+
+def _coordinate(values: Sequence[Any]) -> np.ndarray:
+    if all(isinstance(v, int | float) and not isinstance(v, bool) for v in values):
+        return np.asarray(values)
+    return np.asarray([str(v) for v in values], dtype=object)
+
+
+def _revision() -> str:
+    command = ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)
+    except (OSError, subprocess.SubprocessError):
+        return "none"
+    return done.stdout.strip() or "none"
+
+
+def _plain(value: Any) -> Any:
+    return value.tolist() if hasattr(value, "tolist") else str(value)
+
+
+def _short(value: Any) -> str:
+    text = "nothing" if value is None else str(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."

@@ -1,0 +1,310 @@
+"""The programs of a sweep: a run as a function of (numbers, seed), mapped and sharded.
+
+    run(numbers, i) = scan of `advance` over the record points, from fold_in(key(root), i)
+
+Runs are split over a mesh axis of all devices of this process and mapped in small groups on each:
+nothing is exchanged between devices. For models too wide for one device the batch is sharded
+instead, and the runs follow one another.
+"""
+
+import functools
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
+
+from jssl.errors import InputError
+from jssl.simulation import objective, observe_embeddings, simulate
+from jssl.sweeps.axes import MAX_WIDTH, WIDTH
+from jssl.sweeps.cost import Work, tree_bytes, work_of
+from jssl.types import Array, Pairs, Params, Problem, State, start_key
+
+MakeProblem = Callable[..., Problem]
+MakeObserve = Callable[[Problem], Callable[[Params, Pairs], dict[str, Array]]]
+
+
+class Spec(NamedTuple):
+    """What a program is made from; hashable.
+
+    Attributes:
+        make_problem: called with the static and the traced fields.
+        observe: `observe(problem)` gives the observables; None for loss and eigenvalues of C.
+        precision: of matrix products.
+        shard: "seed" splits runs over the devices, "batch" the batch of every run.
+    """
+
+    make_problem: MakeProblem
+    observe: MakeObserve | None = None
+    precision: str = "highest"
+    shard: str = "seed"
+
+
+class Traced(NamedTuple):
+    """What is known of a program without compiling it.
+
+    Attributes:
+        start: work of the start and of all records.
+        step: work of one training step.
+        state: bytes carried between steps.
+        shapes: observable -> shape and dtype of one run, record points first.
+    """
+
+    start: Work
+    step: Work
+    state: int
+    shapes: Mapping[str, jax.ShapeDtypeStruct]
+
+
+class Calls(NamedTuple):
+    """The jitted functions of a program.
+
+    Attributes:
+        whole: `whole(numbers, seeds, key, increments) -> outputs` from start to end.
+        start: `start(numbers, seeds, key) -> state`.
+        segment: `segment(numbers, state, increments) -> (state, outputs)`.
+    """
+
+    whole: Any
+    start: Any
+    segment: Any
+
+
+def run_key(root: Array, index: Any) -> Array:
+    """Return the key of run `index` under a root key: of these two and nothing else.
+
+    Example:
+        >>> root = jax.random.key(0)
+        >>> bool(run_key(root, 3) == jax.random.fold_in(root, 3))
+        True
+    """
+    return jax.random.fold_in(root, index)
+
+
+def seed_mesh(devices: Any = None, *, axis: str = "seed") -> Mesh:
+    """Return a mesh of one axis over this process's devices.
+
+    Example:
+        >>> print(seed_mesh().axis_names)
+        ('seed',)
+
+    Args:
+        devices: which; None for all of this process, on the CPU inside `float64()`.
+        axis: name of the axis.
+    """
+    devices = local_devices() if devices is None else devices
+    return jax.make_mesh((len(devices),), (axis,), axis_types=(AxisType.Auto,), devices=devices)
+
+
+def local_devices() -> list[Any]:
+    """Return the devices of this process that a sweep uses."""
+    chosen = getattr(jax.config, "jax_default_device", None)
+    platform = getattr(chosen, "platform", chosen)
+    return jax.local_devices(backend=platform)
+
+
+def shard_batch(problem: Problem, mesh: Mesh) -> Problem:
+    """Return the problem with every batch split over the devices of a mesh.
+
+    Example:
+        >>> import jssl
+        >>> pairs = jssl.Pairs(jnp.ones((4, 1)), jnp.ones((4, 1)))
+        >>> problem = jssl.Problem(lambda key: pairs, None, None, None)
+        >>> split = shard_batch(problem, seed_mesh(axis="batch"))
+        >>> print(jax.jit(split.pairs)(jax.random.key(0)).first.shape)
+        (4, 1)
+
+    The loss still is that of the whole batch, and so is its gradient: the compiler puts in the
+    sums over devices.
+
+    Args:
+        problem: any problem; the batch must be a multiple of the number of devices to be split
+            evenly.
+        mesh: a mesh of one axis.
+    """
+    (axis,) = mesh.axis_names
+
+    def pairs(key: Array) -> Pairs:
+        def split(x: Array) -> Array:
+            sharding = NamedSharding(mesh, PartitionSpec(axis))
+            return lax.with_sharding_constraint(x, sharding)
+
+        return jax.tree.map(split, problem.pairs(key))
+
+    return problem._replace(pairs=pairs)
+
+
+def one_run(
+    spec: Spec, static: tuple[tuple[str, Any], ...], mesh: Mesh | None = None
+) -> tuple[Callable[..., State], Callable[..., Any]]:
+    """Return `start(numbers, seed, key)` and `segment(numbers, state, increments)` of one run."""
+
+    def simulation(numbers: Mapping[str, Array]) -> tuple[Problem, Any]:
+        problem = spec.make_problem(**dict(static), **numbers)
+        if spec.shard == "batch" and mesh is not None:
+            problem = shard_batch(problem, mesh)
+        see = (spec.observe or observe_embeddings)(problem)
+        return problem, simulate(problem, see, precision=spec.precision)
+
+    def start(numbers: Mapping[str, Array], seed: Array, key: Array) -> State:
+        return simulation(numbers)[1].init(run_key(key, seed))
+
+    def segment(numbers: Mapping[str, Array], state: State, increments: Array) -> Any:
+        _, simulated = simulation(numbers)
+
+        def to_next(state: State, increment: Array) -> tuple[State, tuple[Array, dict]]:
+            state, record = simulated.advance(state, increment)
+            return state, (state.t, record)
+
+        state, (t, record) = lax.scan(to_next, state, increments)
+        fields = {*dict(static), *numbers}
+        named = {f"{n}_value" if n in fields else n: value for n, value in record.items()}
+        return state, {**named, "t": t, "first_bad_step": state.first_bad_step}
+
+    return start, segment
+
+
+@functools.lru_cache(maxsize=256)
+def trace(
+    spec: Spec,
+    static: tuple[tuple[str, Any], ...],
+    traced: tuple[str, ...],
+    records: int,
+    x64: bool,
+) -> Traced:
+    """Return a program's work and shapes, or say why it cannot be traced.
+
+    Raises:
+        InputError: where `make_problem` needs a traced number as a Python value.
+    """
+    del x64  # part of the cache's key
+    start, segment = one_run(spec, static)
+    numbers = number_shapes(traced)
+    key = jax.eval_shape(lambda: jax.random.key(0, impl="threefry2x32"))
+
+    def run(numbers: Any, seed: Array, key: Array, increments: Array) -> Any:
+        state = start(numbers, seed, key)
+        return segment(numbers, state, increments)
+
+    arguments = (numbers, jax.ShapeDtypeStruct((), jnp.uint32), key)
+    increments = jax.ShapeDtypeStruct((records,), jnp.int32)
+    try:
+        jaxpr, (state, outputs) = jax.make_jaxpr(run, return_shape=True)(*arguments, increments)
+    except jax.errors.ConcretizationTypeError as error:
+        names = ", ".join(f"'{name}'" for name in traced)
+        message = (
+            f"make_problem needs one of the traced axes {names} as a Python number; name it in "
+            "static=(...), or keep it inside jax.numpy"
+        )
+        raise InputError(message) from error
+    once, step = work_of(jaxpr.jaxpr)
+    return Traced(once, step, tree_bytes(state), outputs)
+
+
+def number_shapes(traced: tuple[str, ...], *lead: int) -> dict[str, jax.ShapeDtypeStruct]:
+    """Return the shapes of the traced fields: a padded width is int32, others are floats."""
+    return {
+        name: jax.ShapeDtypeStruct(lead, jnp.int32 if name == WIDTH else jnp.result_type(float))
+        for name in traced
+    }
+
+
+@functools.lru_cache(maxsize=64)
+def calls(spec: Spec, static: tuple[tuple[str, Any], ...], micro: int, mesh: Mesh) -> Calls:
+    """Return the jitted functions that run many lanes of one program on a mesh."""
+    start, segment = one_run(spec, static, mesh)
+    (axis,) = mesh.axis_names
+    lanes, whole = PartitionSpec(axis), PartitionSpec()
+
+    def mapped(function: Callable[..., Any], *arguments: Any) -> Any:
+        count = jax.tree.leaves(arguments)[0].shape[0]
+        if spec.shard == "batch":
+            return lax.map(lambda xs: function(*xs), arguments)
+        if count == micro:
+            return jax.vmap(function)(*arguments)
+        return lax.map(lambda xs: function(*xs), arguments, batch_size=micro)
+
+    def sharded(function: Callable[..., Any], shared: int) -> Any:
+        if spec.shard == "batch":
+            return jax.jit(function)
+        specs = (lanes, lanes, *(whole for _ in range(shared)))
+        return jax.jit(
+            jax.shard_map(function, mesh=mesh, in_specs=specs, out_specs=lanes, check_vma=False)
+        )
+
+    def run_whole(numbers: Any, seeds: Array, key: Array, increments: Array) -> Any:
+        def one(numbers: Any, seed: Array) -> Any:
+            return segment(numbers, start(numbers, seed, key), increments)[1]
+
+        return mapped(one, numbers, seeds)
+
+    def run_start(numbers: Any, seeds: Array, key: Array) -> Any:
+        return mapped(lambda numbers, seed: start(numbers, seed, key), numbers, seeds)
+
+    def run_segment(numbers: Any, state: State, increments: Array) -> Any:
+        return mapped(lambda n, s: segment(n, s, increments), numbers, state)
+
+    return Calls(sharded(run_whole, 2), sharded(run_start, 1), sharded(run_segment, 1))
+
+
+def place(tree: Any, spec: Spec, mesh: Mesh) -> Any:
+    """Put lanes (leading axes) on the devices of a mesh, or whole on each where batches split."""
+    (axis,) = mesh.axis_names
+    partition = PartitionSpec(axis) if spec.shard == "seed" else PartitionSpec()
+    return jax.device_put(tree, NamedSharding(mesh, partition))
+
+
+def share(tree: Any, mesh: Mesh) -> Any:
+    """Put the same values on every device of a mesh."""
+    return jax.device_put(tree, NamedSharding(mesh, PartitionSpec()))
+
+
+def padding_is_exact(
+    spec: Spec,
+    static: tuple[tuple[str, Any], ...],
+    numbers: Mapping[str, Any],
+    width: int,
+    key: Array,
+) -> bool:
+    """Return whether a padded program starts as the plain one does, and stays it.
+
+    Compared are the loss at the start and the norm of its gradient: a model that normalises across
+    its channels has another loss, and where padded neurons speak they have a gradient.
+
+    Args:
+        spec: what programs are made from.
+        static: static fields of the padded program, `max_width` among them.
+        numbers: traced fields of one point, without the width.
+        width: the narrow width to try.
+        key: the root key.
+    """
+    plain = {**{n: v for n, v in static if n != MAX_WIDTH}, WIDTH: width}
+
+    def seen(fields: Mapping[str, Any], key: Array) -> tuple[Array, Array]:
+        problem = spec.make_problem(**fields)
+        params = problem.model.init(start_key(key))
+        draw = run_key(key, 0)
+        value = objective(problem)
+        with jax.default_matmul_precision(spec.precision):
+            loss, slope = jax.value_and_grad(value)(params, problem.pairs(draw), draw)
+        return loss, jnp.sum(jnp.stack([jnp.sum(g**2) for g in jax.tree.leaves(slope)]))
+
+    def both(numbers: Any, live: Array, key: Array) -> Any:
+        padded = {**dict(static), **numbers, WIDTH: live}
+        return seen({**plain, **numbers}, key), seen(padded, key)
+
+    held = {name: jnp.asarray(v, jnp.result_type(float)) for name, v in numbers.items()}
+    arguments = (held, jnp.int32(width), key)
+    options: dict[str, Any] = {
+        "xla_backend_optimization_level": 0,
+        "xla_llvm_disable_expensive_passes": True,
+    }
+    try:
+        compiled = jax.jit(both).lower(*arguments).compile(options)
+    except InputError:
+        return False
+    narrow, padded = compiled(*arguments)
+    return bool(np.allclose(narrow, padded, rtol=1e-3, atol=0.0, equal_nan=True))

@@ -1,0 +1,275 @@
+"""The report of a sweep: curves and final values with every seed, errors over seeds, width laws."""
+
+import json
+import math
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import numpy as np
+import xarray as xr
+from rich.console import Console
+
+from jssl.experiments.outcome import Figure
+from jssl.figures import mode_colours, new_figure
+from jssl.report.html import number, picture, writable_folder, write_atomically
+from jssl.sweeps.fits import Fit, fit_exponent, over_seeds
+from jssl.sweeps.store import NOT_RUN, open_dataset
+
+PANELS = 4
+LINES = 8
+SEEDS_SHOWN = 30
+_TEMPLATE = Path(__file__).parents[1] / "report" / "sweep.html.jinja"
+
+
+def report_folder(folder: Path, out: Path | None = None) -> int:
+    """Write the report of a store; return 0.
+
+    Args:
+        folder: that a sweep wrote.
+        out: folder of the report; None for the store's name with -report beside it.
+
+    Raises:
+        InputError: where there is no sweep, or the report cannot be written.
+    """
+    result = open_dataset(folder)
+    target = folder.parent / f"{folder.name}-report" if out is None else out
+    page, data = write_sweep_report(result, target, folder.name)
+    Console().print(f"{page} and {data.name}", highlight=False)
+    return 0
+
+
+def write_sweep_report(
+    result: xr.Dataset, out: str | os.PathLike[str], name: str = "sweep"
+) -> tuple[Path, Path]:
+    """Write `report.html` (self-contained) and `report.json` of a sweep's result.
+
+    Args:
+        result: what `jssl.sweep` returned.
+        out: folder, created if needed.
+        name: title of the page.
+
+    Returns:
+        The paths of the page and of the JSON.
+
+    Raises:
+        InputError: where the folder cannot be written.
+    """
+    folder = writable_folder(out)
+    observed = [str(n) for n, v in result.data_vars.items() if "step" in v.dims and n != "t"]
+    figures = [curves(result, variable) for variable in observed]
+    fits: list[dict[str, Any]] = []
+    if "width" in result.dims and result.sizes["width"] >= 3:
+        for variable in observed:
+            figure, rows = width_law(result, variable)
+            figures.append(figure)
+            fits += rows
+    rows = final_values(result, observed)
+    engine = jinja2.Environment(autoescape=True, trim_blocks=True, undefined=jinja2.StrictUndefined)
+    engine.filters["picture"] = picture
+    bad = result.first_bad_step.values
+    summary = (
+        f"{int((bad != NOT_RUN).sum()):,} of {bad.size:,} runs, {int((bad >= 0).sum()):,} of them "
+        f"diverged; {int(result.step[-1]):,} steps. Means and standard errors are over the seeds "
+        "that stayed finite."
+    )
+    page = engine.from_string(_TEMPLATE.read_text(encoding="utf-8")).render(
+        name=name,
+        summary=summary,
+        figures=figures,
+        tables={"Exponents in the width": fits, "Final values": rows},
+        attributes=result.attrs,
+    )
+    html, data = folder / "report.html", folder / "report.json"
+    record = {"name": name, "attributes": dict(result.attrs), "fits": fits, "final": rows}
+    write_atomically(html, page)
+    write_atomically(data, json.dumps(record, indent=2, default=str) + "\n")
+    return html, data
+
+
+def curves(result: xr.Dataset, variable: str) -> Figure:
+    """Draw an observable against the step: every seed faint, the mean with its error strong."""
+    values, where = _reduced(result, variable)
+    line, panel = _two(values)
+    positions = range(min(values.sizes[panel], PANELS)) if panel else [0]
+    figure, axes = new_figure(len(positions))
+    for ax, position in zip(axes, positions, strict=True):
+        shown = values.isel({panel: position}) if panel else values
+        lines = min(shown.sizes[line], LINES) if line else 1
+        for index, colour in zip(range(lines), mode_colours(lines), strict=True):
+            one = shown.isel({line: index}) if line else shown
+            bad = result.first_bad_step.isel(_shared(one, result.first_bad_step))
+            bad = bad.isel({d: 0 for d in bad.dims if d != "seed"})
+            _band(ax, one, bad, colour, _label(one, line))
+        _finish(ax, values, variable, _label(shown, panel))
+        ax.set_xlabel("step")
+        if values.step.size > 2 and int(values.step[1]) > 0:
+            ax.set_xscale("symlog", linthresh=max(1, int(values.step[1])))
+            ax.set_xlim(left=0)
+    if line:
+        axes[0].legend(frameon=False, fontsize=8)
+    text = (
+        f"{variable} against the step{where}: lines are means over seeds with their standard "
+        f"errors as bars, faint lines up to {SEEDS_SHOWN} single seeds"
+        f"{f', a line for each {line}' if line else ''}"
+        f"{f', a panel for each {panel}' if panel else ''}."
+    )
+    return Figure(f"curve-{variable}", f"{variable} while training", text, figure)
+
+
+def width_law(result: xr.Dataset, variable: str) -> tuple[Figure, list[dict[str, Any]]]:
+    """Draw final values against the width in log-log axes, with fitted exponents."""
+    values, where = _reduced(result, variable)
+    values = values.isel(step=-1)
+    line, panel = _two(values, keep=("width",))
+    positions = range(min(values.sizes[panel], PANELS)) if panel else [0]
+    figure, axes = new_figure(len(positions))
+    rows = []
+    for ax, position in zip(axes, positions, strict=True):
+        shown = values.isel({panel: position}) if panel else values
+        lines = min(shown.sizes[line], LINES) if line else 1
+        for index, colour in zip(range(lines), mode_colours(lines), strict=True):
+            one = shown.isel({line: index}) if line else shown
+            bad = result.first_bad_step.isel(_shared(one, result.first_bad_step))
+            mean, error, _ = over_seeds(one, bad)
+            fit = fit_exponent(one.width, mean, error)
+            _cloud(ax, one, mean, error, fit, colour, _label(one, line))
+            if fit is not None:
+                row = {d: _text(one[d]) for d in (line, panel) if d}
+                interval = f"{fit.exponent:.3f} ± {fit.half_width:.3f}"
+                rows.append({"observable": variable, **row, "exponent (95 %)": interval})
+        _finish(ax, values, variable, _label(shown, panel))
+        ax.set_xlabel("width")
+        ax.set_xscale("log", base=2)
+        ax.set_xticks(result.width.values, [str(w) for w in result.width.values])
+        ax.legend(frameon=False, fontsize=8)
+    text = (
+        f"Final {variable} against the width{where}: dots are seeds, bars means with standard "
+        "errors, dashed lines power laws with their exponents and 95 % intervals."
+    )
+    keys = list(dict.fromkeys(key for row in rows for key in row))
+    whole = [{key: row.get(key, "") for key in keys} for row in rows]
+    return Figure(f"width-{variable}", f"{variable} and width", text, figure), whole
+
+
+def final_values(result: xr.Dataset, observed: list[str]) -> list[dict[str, Any]]:
+    """Return a row a point: runs, diverged runs, final means with errors."""
+    points = [d for d in result.first_bad_step.dims if d != "seed"]
+    columns = {}
+    for variable in observed:
+        last = result[variable].isel(step=-1)
+        own = [d for d in last.dims if d not in (*points, "seed")]
+        if not own:
+            columns[variable] = over_seeds(last, result.first_bad_step)
+        elif own == ["mode"]:
+            first = last.isel(mode=0)
+            columns[f"{variable}, mode 1"] = over_seeds(first, result.first_bad_step)
+    rows = []
+    for index in np.ndindex(*(result.sizes[d] for d in points)):
+        at = dict(zip(points, index, strict=True))
+        bad = result.first_bad_step.isel(at)
+        row: dict[str, Any] = {n: _text(c.isel(at)) for n, c in _axes(result)}
+        row["runs"] = int((bad != NOT_RUN).sum())
+        row["diverged"] = int((bad >= 0).sum())
+        for name, (mean, error, _) in columns.items():
+            row[name] = f"{number(float(mean.isel(at)))} ± {number(float(error.isel(at)))}"
+        rows.append(row)
+    return rows
+
+
+def _axes(result: xr.Dataset) -> Iterator[tuple[str, Any]]:
+    points = {d for d in result.first_bad_step.dims if d != "seed"}
+    for name, coordinate in result.coords.items():
+        if set(coordinate.dims) <= points:
+            yield str(name), _Everywhere(coordinate)
+
+
+class _Everywhere:
+    """A coordinate that ignores dimensions it does not have."""
+
+    def __init__(self, coordinate: xr.DataArray) -> None:
+        self.coordinate = coordinate
+
+    def isel(self, at: Mapping[Any, int]) -> xr.DataArray:
+        return self.coordinate.isel({d: i for d, i in at.items() if d in self.coordinate.dims})
+
+
+def _reduced(result: xr.Dataset, variable: str) -> tuple[xr.DataArray, str]:
+    """Return an observable with at most two dimensions to draw besides seed, step and width."""
+    values = result[variable]
+    free = [d for d in values.dims if d not in ("seed", "step", "width") and values.sizes[d] > 1]
+    ones = {d: 0 for d in values.dims if d not in ("seed", "step", "width") and d not in free}
+    kept = 1 if "width" in values.dims and values.sizes["width"] > 1 else 2
+    order = sorted(free, key=lambda d: d != "mode")
+    held = {d: 0 for d in order[kept:]}
+    at = ", ".join(f"{d} = {_text(result[d][0]) if d in result.coords else 0}" for d in held)
+    return values.isel({**ones, **held}), f" at {at}" if at else ""
+
+
+def _two(values: xr.DataArray, keep: tuple[str, ...] = ()) -> tuple[str | None, str | None]:
+    free = [str(d) for d in values.dims if d not in ("seed", "step", *keep) and values.sizes[d] > 1]
+    free.sort(key=lambda d: (d != "mode", d != "width"))
+    first, second, *_ = [*free, None, None]
+    return first, second
+
+
+def _shared(one: xr.DataArray, other: xr.DataArray) -> dict[Any, int]:
+    """Return where `one` lies in the dimensions that it no longer has."""
+    found = {}
+    for d in other.dims:
+        if d in one.dims or d == "seed":
+            continue
+        found[d] = 0
+        if d in one.coords and d in other.coords:
+            found[d] = int(np.flatnonzero(other[d].values == one[d].values)[0])
+    return found
+
+
+def _label(values: xr.DataArray, dimension: str | None) -> str:
+    if dimension is None:
+        return ""
+    if dimension not in values.coords:
+        return dimension
+    return f"{dimension} {_text(values[dimension])}"
+
+
+def _text(value: Any) -> str:
+    item = value.item() if hasattr(value, "item") else value
+    return f"{item:g}" if isinstance(item, float) else str(item)
+
+
+def _band(ax: Any, one: xr.DataArray, bad: xr.DataArray, colour: Any, label: str) -> None:
+    steps = one.step.values
+    seeds = one.transpose("step", "seed").values[:, :SEEDS_SHOWN]
+    ax.plot(steps, seeds, color=colour, linewidth=0.5, alpha=0.25)
+    mean, error, _ = over_seeds(one, bad)
+    ax.errorbar(steps, mean, error, color=colour, linewidth=1.6, capsize=2, label=label or None)
+
+
+def _cloud(
+    ax: Any, one: xr.DataArray, mean: Any, error: Any, fit: Fit | None, colour: Any, label: str
+) -> None:
+    widths = one.width.values
+    seeds = one.transpose("width", "seed").values[:, :SEEDS_SHOWN]
+    spread = np.exp(np.linspace(-0.06, 0.06, seeds.shape[1]))
+    ax.plot(widths[:, None] * spread, seeds, ".", color=colour, markersize=3, alpha=0.35)
+    ax.errorbar(widths, mean, error, fmt="o", color=colour, capsize=3, markersize=5)
+    if fit is None:
+        ax.plot([], [], "o", color=colour, label=label or "mean")
+        return
+    text = f"{label}: " if label else ""
+    law = f"{text}exponent {fit.exponent:.2f} ± {fit.half_width:.2f}"
+    line = fit.prefactor * widths.astype(float) ** fit.exponent
+    ax.plot(widths, line, "--", color=colour, label=law)
+
+
+def _finish(ax: Any, values: xr.DataArray, variable: str, title: str) -> None:
+    ax.set_ylabel(variable)
+    if title:
+        ax.set_title(title, fontsize=10)
+    last = values.isel(step=-1) if "step" in values.dims else values
+    finite = last.values[np.isfinite(last.values)]
+    if finite.size and finite.min() > 0 and math.log10(finite.max() / finite.min()) > 0.5:
+        ax.set_yscale("log")

@@ -1,0 +1,189 @@
+"""`jssl.sweep`: seeds x widths x hyperparameters as few programs, in one labelled array.
+
+result[point, i] = run(make_problem(**point), fold_in(key(root seed), i))
+"""
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from jssl.errors import InputError
+from jssl.sweeps import store as stores
+from jssl.sweeps.execute import Progress, execute
+from jssl.sweeps.measure import measure
+from jssl.sweeps.plan import Plan, from_json, to_json
+from jssl.sweeps.prepare import (
+    Prepared,
+    Request,
+    attributes_of,
+    coordinates_of,
+    plan_of,
+    prepare,
+    variables_of,
+)
+from jssl.sweeps.resume import refuse_other
+
+
+def sweep(
+    make_problem: Callable[..., Any],
+    axes: Mapping[str, Any],
+    *,
+    record_steps: Sequence[int] | np.ndarray,
+    store: str | os.PathLike[str] | None = None,
+    observe: Any = None,
+    seed: int = 0,
+    points: Sequence[Mapping[str, Any]] | None = None,
+    zip: Sequence[Sequence[str]] = (),
+    static: Sequence[str] = (),
+    dims: Mapping[str, Sequence[str]] | None = None,
+    precision: str = "highest",
+    shard: str = "seed",
+    part: tuple[int, int] = (0, 1),
+    progress: Callable[[Progress], None] | None = None,
+    **layout: Any,
+) -> xr.Dataset:
+    """Run every point under every seed; return one labelled array an observable.
+
+    Example:
+        >>> import jax.numpy as jnp, jssl
+        >>> from jssl import losses, models
+        >>> from jssl.data import pairs, toy
+        >>> from jssl.optim import gradient_descent
+        >>> def make_problem(learning_rate, loss):
+        ...     data = toy.pairs_with_cross_moment(jnp.array([1.0, 0.5, 0.1]), 4)
+        ...     model = models.linear(3, 2, scale=0.1)
+        ...     rule = gradient_descent(learning_rate)
+        ...     return jssl.Problem(pairs.fixed(data), model, losses.get(loss), rule)
+        >>> axes = {"learning_rate": [0.01, 0.03], "loss": ["vicreg"], "seed": 3}
+        >>> result = sweep(make_problem, axes, record_steps=[0, 10, 20])
+        >>> print(dict(result.eigenvalues.sizes))
+        {'learning_rate': 2, 'loss': 1, 'seed': 3, 'step': 3, 'mode': 2}
+        >>> bool((result.first_bad_step == -1).all())
+        True
+
+    Seed i of every point starts from fold_in(key(seed), i), so that neither another point nor
+    another seed changes a run's numbers. Work is done in chunks by a plan that is stored with the
+    result; interrupted at any moment, the same call goes on after the last finished chunk and
+    ends with the same bits. Precision follows the caller: inside `jssl.precision.float64()` runs
+    are in float64 on the CPU.
+
+    Args:
+        make_problem: `make_problem(**point) -> Problem`, called inside the trace. Its floats are
+            traced; names, flags and whole numbers are static, a program each. Where it takes
+            `max_width`, the plan may ask for `width` traced in arrays of that size.
+        axes: field -> list of values; `seed` is the number of seeds (1 if absent). An axis of
+            numbers with a float among them is traced.
+        record_steps: (points,) steps at which observables are kept, increasing from 0 or more.
+        store: folder of the result, made or gone on with; None keeps the result in memory.
+        observe: `observe(problem) -> (params, pairs) -> dict of arrays`; None for the loss and
+            the eigenvalues of C (`jssl.simulation.observe_embeddings`).
+        seed: root seed, 0 to 2**32 - 1.
+        points: explicit points, a dimension `point` of the result that multiplies the axes.
+        zip: groups of axes that run together, along one dimension named after them.
+        static: fields that `make_problem` needs as Python numbers although they are floats.
+        dims: observable -> names of its own axes, after the step.
+        precision: of matrix products.
+        shard: "seed" splits runs over this process's devices; "batch" splits the batch of every
+            run, for models too wide for one.
+        part: (i, n): compute every n-th chunk from i on, beside n - 1 others on one store.
+        progress: called with a `Progress` after every chunk.
+        **layout: fields of `Request` that shape the plan: `chunk_seconds`, `seed_block`,
+            `segment`, `memory` (bytes a device).
+
+    Returns:
+        Dataset with dimensions of the axes, seed, step and those of each observable; variables
+        are the observables, `t` (effective time, NaN where there is none) and `first_bad_step`
+        (-1: stayed finite, -2: not run). An observable called like an axis is stored as
+        `NAME_value`: `loss_value` beside an axis `loss`. From a store, arrays are read when used.
+
+    Raises:
+        InputError: for anything that cannot run, before anything is written.
+        jssl.sweeps.StoreError: where the store cannot take a result.
+    """
+    if part[1] > 1 and store is None:
+        message = "parts of a sweep meet in a store: give one"
+        raise InputError(message)
+    if not 0 <= part[0] < part[1]:
+        message = f"part (i, n) needs 0 <= i < n; got {part}"
+        raise InputError(message)
+    request = make_request(
+        make_problem,
+        axes,
+        record_steps,
+        observe=observe,
+        seed=seed,
+        points=points,
+        zip=zip,
+        static=static,
+        dims=dims or {},
+        precision=precision,
+        shard=shard,
+        **layout,
+    )
+    prepared = prepare(request)
+    plan, result = open_result(prepared, request, store)
+    execute(prepared, plan, result, root=seed, part=part, progress=progress)
+    return result.dataset()
+
+
+def make_request(
+    make_problem: Callable[..., Any], axes: Mapping[str, Any], record_steps: Any, **options: Any
+) -> Request:
+    """Return a request, or say which option is unknown."""
+    for name in options:
+        if name not in Request._fields:
+            from jssl.errors import unknown_name
+
+            raise unknown_name(kind="option", name=name, known=Request._fields)
+    return Request(make_problem, axes, record_steps, **options)
+
+
+def open_result(
+    prepared: Prepared, request: Request, store: str | os.PathLike[str] | None
+) -> tuple[Plan, stores.Result]:
+    """Return the plan and the place of the result: those of the store where there is one.
+
+    Raises:
+        InputError: for a store of another configuration, or a folder that cannot be written.
+    """
+    if store is not None and not stores.is_store(store):
+        if os.path.exists(store) and (not os.path.isdir(store) or os.listdir(store)):
+            message = f"'{store}' is there and holds no sweep; name another store"
+            raise InputError(message)
+        plan = _measured_plan(prepared, request)
+        variables = variables_of(prepared, plan, request)
+        coordinates = coordinates_of(prepared, variables)
+        attributes = attributes_of(prepared)
+        tile = (*plan.blocks, plan.seed_block)
+        stores.create(store, variables, coordinates, attributes, to_json(plan), tile)
+    if store is not None:
+        attributes, stored = stores.read_plan(store)
+        refuse_other(store, attributes.get("settings", {}), prepared.settings)
+        plan = from_json(prepared.grid, stored)
+        return plan, stores.in_folder(store)
+    plan = _measured_plan(prepared, request)
+    variables = variables_of(prepared, plan, request)
+    _check_room(variables)
+    coordinates = coordinates_of(prepared, variables)
+    return plan, stores.in_memory(variables, coordinates, attributes_of(prepared))
+
+
+def _measured_plan(prepared: Prepared, request: Request) -> Plan:
+    plan = plan_of(prepared, request)
+    measured = measure(prepared, plan, request.seed)
+    return plan_of(prepared, request, measured) if measured else plan
+
+
+def _check_room(variables: Mapping[str, stores.Variable]) -> None:
+    from jssl.sweeps.prepare import free_memory
+
+    needed = sum(v.bytes for v in variables.values())
+    if needed > 0.8 * free_memory():
+        message = (
+            f"the result of {needed / 1e9:.3g} GB does not fit in memory: give a store, "
+            "or fewer record points or observables"
+        )
+        raise InputError(message)

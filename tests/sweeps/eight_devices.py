@@ -1,0 +1,73 @@
+"""Run on eight forced CPU devices in a process of its own; prints what it found as JSON."""
+
+import json
+import re
+import sys
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+import jssl
+from jssl import losses
+from jssl.losses.registry import LOSSES
+from jssl.simulation import objective
+from jssl.sweeps import shard_batch, use_all_cores
+from jssl.sweeps.programs import Spec, calls, seed_mesh, share
+
+COLLECTIVES = "all-reduce|all-gather|all-to-all|collective-permute|reduce-scatter"
+
+
+def sweeps(devices):
+    from sweep_problems import linear_problem
+
+    axes = {"learning_rate": [0.01, 0.02, 0.03], "seed": 16}
+    result = jssl.sweep(linear_problem, axes, record_steps=[0, 2, 10], seed_block=16)
+    return {"devices": devices, "eigenvalues": result.eigenvalues.values.tolist()}
+
+
+def text():
+    from sweep_problems import linear_problem
+
+    mesh = seed_mesh()
+    call = calls(Spec(linear_problem), (), 2, mesh)
+    lanes = {"learning_rate": jnp.full(32, 0.01)}, jnp.arange(32, dtype=jnp.uint32)
+    key, increments = jax.random.key(0), np.array([0, 2], np.int32)
+    return call.whole.lower(*lanes, share(key, mesh), share(increments, mesh)).compile().as_text()
+
+
+def gradients():
+    """Return for every loss how far its gradient under a sharded batch is from the plain one."""
+    mesh = seed_mesh(axis="batch")
+    model = jssl.models.linear(5, 4, scale=1.0)
+    x, y, other = (jax.random.normal(jax.random.key(i), (16, 5)) for i in range(3))
+    key, params = jax.random.key(0), model.init(jax.random.key(1))
+
+    def of(name, split):
+        needs = name in ("linear_contrastive",)
+        pairs = jssl.Pairs(x, x + 0.5 * y, other if needs else None)
+        problem = jssl.Problem(lambda key: pairs, model, losses.get(name), None)
+        problem = shard_batch(problem, mesh) if split else problem
+        value = objective(problem)
+        return jax.grad(lambda p: value(p, problem.pairs(key), key))(params)["weight"]
+
+    def every(split):
+        compiled = jax.jit(lambda: {name: of(name, split) for name in LOSSES}).lower().compile()
+        return compiled(), compiled.as_text()
+
+    (whole, _), (parts, hlo) = every(False), every(True)
+    off = {n: float(jnp.abs(parts[n] - whole[n]).max() / jnp.abs(whole[n]).max()) for n in LOSSES}
+    return {"off": off, "collectives": len(re.findall(COLLECTIVES, hlo))}
+
+
+def main():
+    use_all_cores(8)
+    found = sweeps(len(jax.devices()))
+    found["sweep_collectives"] = re.findall(COLLECTIVES, text())
+    with jax.enable_x64(True):
+        found["gradients"] = gradients()
+    json.dump(found, sys.stdout)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,169 @@
+"""Many devices, several processes, other platforms."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax import export
+from sweep_problems import linear_problem, mlp_problem
+
+import jssl
+from jssl.errors import InputError
+from jssl.losses.registry import LOSSES
+from jssl.sweeps import StoreError, command, open_dataset, store, use_all_cores
+from jssl.sweeps.prepare import prepare
+from jssl.sweeps.programs import Spec, calls, number_shapes, seed_mesh
+from jssl.sweeps.sweep import make_request
+
+HERE = Path(__file__).parent
+ROOT = HERE.parents[1]
+SETTINGS = {
+    "PYTHONPATH": f"{ROOT}{os.pathsep}{HERE}",
+    "JAX_COMPILATION_CACHE_DIR": str(ROOT / ".jax_cache"),
+    "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0.1",
+    "JAX_DISABLE_MOST_OPTIMIZATIONS": "1",
+}
+
+
+@pytest.fixture(scope="module")
+def eight():
+    """What a process with eight devices found."""
+    done = subprocess.run(
+        [sys.executable, str(HERE / "eight_devices.py")],
+        env=os.environ | SETTINGS,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+@pytest.mark.float32
+def test_eight_devices_give_the_numbers_of_one(eight):
+    assert eight["devices"] == 8
+    axes = {"learning_rate": [0.01, 0.02, 0.03], "seed": 16}
+    one = jssl.sweep(linear_problem, axes, record_steps=[0, 2, 10])
+    np.testing.assert_allclose(eight["eigenvalues"], one.eigenvalues, rtol=1e-5, atol=1e-6)
+
+
+def test_seeds_on_eight_devices_exchange_nothing(eight):
+    assert eight["sweep_collectives"] == []
+
+
+def test_the_gradient_of_a_split_batch_is_that_of_the_whole_for_every_loss(eight):
+    off = eight["gradients"]["off"]
+    assert set(off) == set(LOSSES)
+    assert max(off.values()) < 1e-12
+    assert eight["gradients"]["collectives"] > 0  # the batch was split indeed
+
+
+@pytest.mark.float32
+def test_a_program_lowers_for_every_platform():
+    mesh = seed_mesh()
+    static, traced = (("max_width", 8),), ("learning_rate", "width")
+    key = jax.eval_shape(lambda: jax.random.key(0))
+    lanes = number_shapes(traced, 4), jax.ShapeDtypeStruct((4,), jnp.uint32)
+    increments = jax.ShapeDtypeStruct((3,), jnp.int32)
+    call = calls(Spec(mlp_problem), static, 2, mesh).whole
+    made = export.export(call, platforms=("cpu", "cuda", "tpu"))(*lanes, key, increments)
+    assert made.platforms == ("cpu", "cuda", "tpu")
+    products = made.mlir_module().count("stablehlo.dot_general")
+    assert products == made.mlir_module().count("precision = [HIGHEST, HIGHEST]") > 0
+
+
+def test_devices_are_chosen_before_jax_starts_or_not_at_all():
+    jnp.zeros(1)
+    with pytest.raises(InputError, match="before any array is made"):
+        use_all_cores(3)
+
+
+def test_the_processes_of_a_study_wait_for_each_other_and_notice_a_lost_one(tmp_path, monkeypatch):
+    folder = str(tmp_path / "store")
+    axes = {"learning_rate": [0.01], "seed": 4}
+    layout = {"seed_block": 1, "chunk_seconds": 1e-9}
+    request = make_request(linear_problem, axes, [0, 2], **layout)
+    prepared = prepare(request)
+    jssl.sweep(linear_problem, axes, record_steps=[0, 2], store=folder, part=(0, 4), **layout)
+    monkeypatch.setattr(command, "LOST_SECONDS", 0.0)
+    with pytest.raises(StoreError, match=r"process 1 of 4 was lost .* run the same command again"):
+        command._wait_for_others(folder, prepared, (0, 4))
+    alive = store.lock(command._lock(folder, 1, 4))  # so that the next one is missed
+    with alive, pytest.raises(StoreError, match="process 2 of 4 was lost"):
+        command._wait_for_others(folder, prepared, (0, 4))
+    for i in (1, 2, 3):
+        jssl.sweep(linear_problem, axes, record_steps=[0, 2], store=folder, part=(i, 4), **layout)
+    command._wait_for_others(folder, prepared, (0, 4))
+
+
+STUDY = """
+store = "{store}"
+record = [0, 2, 10]
+[problem]
+make = "sweep_problems:linear_problem"
+[axes]
+learning_rate = [0.01, 0.02, 0.03]
+seed = 40
+[layout]
+seed_block = 1
+chunk_seconds = 1e-9
+"""
+
+
+def free_port():
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return found.getsockname()[1]
+
+
+def start_four(study):
+    port = free_port()
+    return [
+        subprocess.Popen(
+            [
+                *(sys.executable, "-m", "jssl.cli", "sweep", str(study), "--devices", "2"),
+                *("--coordinator", f"127.0.0.1:{port}", "--num-processes", "4"),
+                *("--process-id", str(i)),
+            ],
+            env=os.environ | SETTINGS,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for i in range(4)
+    ]
+
+
+@pytest.mark.slow
+@pytest.mark.float32
+@pytest.mark.parametrize("lost", [None, 2])
+def test_four_processes_fill_one_store_and_a_lost_one_stops_the_others(tmp_path, lost):
+    study, folder = tmp_path / "study.toml", tmp_path / "store"
+    study.write_text(STUDY.format(store=folder))
+    processes = start_four(study)
+    if lost is not None:
+        while not store.finished_names(folder):
+            assert processes[lost].poll() is None
+        processes[lost].kill()
+    errors = [p.communicate(timeout=300)[1] for p in processes]
+    if lost is not None:
+        others = [i for i in range(4) if i != lost]
+        assert [processes[i].returncode for i in others] == [1, 1, 1]
+        for i in others:
+            assert f"process {lost} of 4 was lost" in errors[i]
+            assert "Traceback" not in errors[i]
+        again = start_four(study)
+        errors = [p.communicate(timeout=300)[1] for p in again]
+        assert [p.returncode for p in again] == [0] * 4, errors
+    else:
+        assert [p.returncode for p in processes] == [0] * 4, errors
+    axes = {"learning_rate": [0.01, 0.02, 0.03], "seed": 40}
+    alone = jssl.sweep(linear_problem, axes, record_steps=[0, 2, 10])
+    found = open_dataset(folder)
+    np.testing.assert_allclose(found.eigenvalues, alone.eigenvalues, rtol=1e-5, atol=1e-6)

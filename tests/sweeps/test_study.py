@@ -1,0 +1,194 @@
+import json
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+
+import jssl
+from jssl import cli
+from jssl.errors import InputError
+from jssl.sweeps import command, open_dataset, study
+from jssl.sweeps.study import read_study, stated_problem
+
+STUDY = """
+store = "{store}"
+steps = 20
+record = 3
+precision = "float64"
+[problem]
+data = "gaussian"
+samples = 12
+features = 4
+noise = 0.3
+dim = 2
+model = "linear"
+loss = "vicreg"
+[axes]
+learning_rate = [0.01, 0.03]
+seed = 3
+"""
+
+
+@pytest.fixture(autouse=True)
+def _devices(monkeypatch):
+    """Leave this process's devices as they are."""
+    monkeypatch.setattr(command, "use_all_cores", lambda devices: devices)
+
+
+@pytest.fixture
+def written(tmp_path):
+    def write(text=STUDY, **changes):
+        path = tmp_path / "study.toml"
+        for old, new in changes.items():
+            text = text.replace(old, new)
+        path.write_text(text.format(store=tmp_path / "store"))
+        return path
+
+    return write
+
+
+@pytest.mark.float32
+def test_a_study_runs_goes_on_and_is_reported(written, tmp_path, capsys):
+    path = written()
+    assert cli.run(["sweep", str(path), "--plan"]) == 0
+    assert "6 runs of 20 steps in 1 chunks (0 done)" in capsys.readouterr().out
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["study.toml"]
+    assert cli.run(["sweep", str(path)]) == 0
+    result = open_dataset(tmp_path / "store")
+    assert result.eigenvalues.dtype == np.float64
+    before = {p: p.stat().st_mtime_ns for p in (tmp_path / "store").rglob("*") if p.is_file()}
+    assert cli.run(["sweep", str(path)]) == 0
+    after = {p: p.stat().st_mtime_ns for p in (tmp_path / "store").rglob("*") if p.is_file()}
+    assert before == after
+    capsys.readouterr()
+    assert cli.run(["report", str(tmp_path / "store")]) == 0
+    folder = tmp_path / "store-report"
+    assert json.loads((folder / "report.json").read_text())["final"][0]["runs"] == 3
+    page = (folder / "report.html").read_text()
+    assert "data:image/png;base64" in page
+    assert "http" not in page.replace("http://www.w3.org", "")
+
+
+def test_the_study_is_the_sweep_it_states(written):
+    found = read_study(written())
+    problem = found.request.make_problem(learning_rate=0.01)
+    stated = stated_problem(
+        data="gaussian", samples=12, features=4, noise=0.3, dim=2, model="linear", loss="vicreg"
+    )
+    for a, b in zip(problem.pairs(None), stated.pairs(None), strict=False):
+        if a is not None:
+            np.testing.assert_array_equal(a, b)
+    assert found.request.record_steps.tolist() == [0, 1, 4, 20]
+    assert (found.precision, found.until) == ("float64", None)
+
+
+@pytest.mark.parametrize("model", ["mlp", "deep_linear", "conv"])
+@pytest.mark.parametrize("optimiser", study.OPTIMISERS)
+def test_every_named_model_and_optimiser_makes_a_problem(model, optimiser):
+    options = {"channels": 4} if model == "conv" else {"width": 4}
+    options |= {"weight_decay": 0.1} if optimiser == "adamw" else {}
+    problem = stated_problem(
+        samples=6, batch=3, views="shift=1, flip", model=model, optimiser=optimiser,
+        loss="simclr", temperature=0.3, dim=2, **options,
+    )  # fmt: skip
+    shape = jax.eval_shape(jssl.run(problem, [1]), jax.random.key(0))
+    assert shape.observables["eigenvalues"].shape == (1, 2)
+
+
+def test_noise_and_decay_may_be_traced():
+    def first(noise, decay):
+        problem = stated_problem(
+            data="gaussian", samples=6, features=3, noise=noise, decay=decay, model="linear"
+        )
+        return problem.pairs(jax.random.key(0)).first
+
+    np.testing.assert_allclose(jax.jit(first)(0.5, 2.0), first(0.5, 2.0), rtol=1e-12)
+
+
+@pytest.mark.float32
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"steps = 20": "steps = = 20"}, "line 3, column 9"),
+        ({"steps = 20": "stepz = 20"}, "did you mean 'steps'"),
+        ({"steps = 20": ""}, "needs steps"),
+        ({"store =": "# store ="}, "names no store"),
+        ({"float64": "float16"}, "did you mean 'float64'"),
+        ({"learning_rate =": "learning_rat ="}, "did you mean 'learning_rate'"),
+        ({"[0.01, 0.03]": "[]"}, "axis 'learning_rate' is empty"),
+        ({"[0.01, 0.03]": "[0.01, 0.01]"}, "twice"),
+        ({"vicreg": "vicregg"}, "did you mean 'vicreg'"),
+        ({'"linear"': '"linaer"'}, "did you mean 'linear'"),
+        ({"features = 4": "feature = 4"}, "did you mean 'features'"),
+        ({"[problem]": '[problem]\nmake = "nowhere:at_all"'}, "cannot import"),
+        ({"[problem]": '[problem]\nmake = "nowhere"'}, "'module:function'"),
+        ({"[axes]": "[layout]\nchunk_secs = 1\n[axes]"}, "did you mean 'chunk_seconds'"),
+        ({"[axes]": "[layout]\nmemory = 10.0\n[axes]"}, "needs about"),
+        ({"[axes]": "[until]\nlevel = 0.9\n[axes]"}, "needs observable"),
+        ({"[problem]": "[[problem]]"}, "problem must be a table"),
+    ],
+)
+def test_bad_studies_are_one_line_with_status_2_and_write_nothing(
+    written, tmp_path, capsys, changes, says
+):
+    assert cli.run(["sweep", str(written(**changes))]) == 2
+    error = capsys.readouterr().err.strip().splitlines()[-1]
+    assert says in error
+    assert error.startswith("jssl: ")
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["study.toml"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--shard", "2/2"], "--shard must be i/n"),
+        (["--shard", "one"], "--shard must be i/n"),
+        (["--coordinator", "localhost:1"], "needs --num-processes"),
+        (["--coordinator", "localhost:1", "--shard", "0/2"], "not both"),
+    ],
+)
+def test_bad_arguments_are_one_line_with_status_2(written, capsys, arguments, says):
+    assert cli.run(["sweep", str(written()), *arguments]) == 2
+    assert says in capsys.readouterr().err
+
+
+def test_a_missing_study_or_store_is_one_line_with_status_2(tmp_path, capsys):
+    assert cli.run(["sweep", str(tmp_path / "none.toml")]) == 2
+    assert "cannot read" in capsys.readouterr().err
+    assert cli.run(["report", str(tmp_path)]) == 2
+    assert "holds no sweep" in capsys.readouterr().err
+
+
+def test_a_store_that_takes_no_more_is_status_1(written, monkeypatch, capsys):
+    from jssl.sweeps import StoreError
+
+    def full(*_, **__):
+        message = "cannot write into 'x' (no space left on device)"
+        raise StoreError(message)
+
+    monkeypatch.setattr(command, "sweep", full)
+    assert cli.run(["sweep", str(written())]) == 1
+    assert "no space left" in capsys.readouterr().err
+
+
+def test_an_interrupted_sweep_says_that_finished_chunks_are_kept(written, monkeypatch, capsys):
+    def stopped(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(command, "sweep", stopped)
+    assert cli.run(["sweep", str(written())]) == 130
+    assert "finished chunks are kept" in capsys.readouterr().err
+
+
+def test_a_problem_of_ones_own_is_found_beside_the_study(tmp_path, written):
+    Path(tmp_path / "my_own_problem.py").write_text(
+        "from jssl.sweeps.study import stated_problem as make\n"
+    )
+    path = written(**{"[problem]": '[problem]\nmake = "my_own_problem:make"'})
+    assert read_study(path).request.make_problem.func is stated_problem
+
+
+def test_unknown_fields_name_the_nearest_of_all():
+    with pytest.raises(InputError, match="did you mean 'temperature'"):
+        stated_problem(samples=5, loss="simclr", temprature=1.0, width=4)

@@ -1,0 +1,210 @@
+import functools
+
+import jax
+import numpy as np
+import pytest
+from sweep_problems import (
+    linear_problem,
+    mlp_problem,
+    normalised_problem,
+    speaking_problem,
+)
+
+import jssl
+from jssl.errors import InputError
+from jssl.simulation import run
+from jssl.sweeps.prepare import plan_of, prepare
+from jssl.sweeps.programs import Spec, padding_is_exact
+from jssl.sweeps.sweep import make_request
+
+STEPS = [0, 3, 30]
+AXES = {"learning_rate": [0.01, 0.03], "loss": ["barlow_twins_linearized", "vicreg"], "seed": 3}
+
+
+def small(axes=AXES, problem=linear_problem, **options):
+    return jssl.sweep(problem, axes, record_steps=STEPS, **options)
+
+
+def test_every_run_is_the_lone_run_of_its_point_and_seed():
+    result = small(seed=5)
+    for rate in AXES["learning_rate"]:
+        for loss in AXES["loss"]:
+            for index in range(3):
+                key = jax.random.fold_in(jax.random.key(5), index)
+                alone = run(linear_problem(rate, loss=loss), STEPS)(key)
+                found = result.sel(learning_rate=rate, loss=loss, seed=index)
+                expected = alone.observables
+                np.testing.assert_allclose(found.eigenvalues, expected["eigenvalues"], rtol=1e-10)
+                np.testing.assert_allclose(found.loss_value, expected["loss"], rtol=1e-10)
+                np.testing.assert_allclose(found.t, alone.t)
+
+
+def test_the_result_is_labelled():
+    result = small()
+    assert result.eigenvalues.dims == ("learning_rate", "loss", "seed", "step", "mode")
+    assert result.step.values.tolist() == STEPS
+    assert result.loss.values.tolist() == AXES["loss"]
+    assert result.t.attrs["units"] == "learning rate x step"
+    for name in ("settings", "versions", "git_revision", "device", "precision"):
+        assert result.attrs[name]
+    assert "float64" in result.attrs["precision"]
+
+
+def test_another_seed_or_another_point_changes_no_run():
+    few = small()
+    more = small({**AXES, "learning_rate": [0.01, 0.02, 0.03], "seed": 7})
+    shared = more.sel(learning_rate=few.learning_rate, seed=few.seed)
+    np.testing.assert_allclose(shared.eigenvalues, few.eigenvalues, rtol=1e-12)
+
+
+def test_the_root_seed_changes_every_run():
+    first, second = small(), small(seed=1)
+    assert (first.eigenvalues.isel(step=0) != second.eigenvalues.isel(step=0)).all()
+
+
+@pytest.mark.float32
+def test_padded_widths_equal_the_plain_nets():
+    axes = {"width": [4, 8, 16], "learning_rate": [0.02], "seed": 3}
+    request = make_request(mlp_problem, axes, STEPS)
+    assert len(plan_of(prepare(request), request).layouts) == 1
+    padded = jssl.sweep(mlp_problem, axes, record_steps=STEPS)
+    plain = functools.partial(mlp_problem, max_width=None)
+
+    def unpaddable(width, learning_rate):
+        return plain(width=width, learning_rate=learning_rate)
+
+    apart = jssl.sweep(unpaddable, axes, record_steps=STEPS)
+    np.testing.assert_allclose(padded.eigenvalues, apart.eigenvalues, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("problem", [normalised_problem, speaking_problem])
+def test_models_that_padding_would_change_are_never_padded(problem):
+    request = make_request(problem, {"width": [4, 8], "seed": 2}, STEPS)
+    assert plan_of(prepare(request), request).bins == {}
+
+
+def test_the_padding_check_lets_exact_padding_pass():
+    static = (("max_width", 8),)
+    key = jax.random.key(0)
+    assert padding_is_exact(Spec(mlp_problem), static, {"learning_rate": 0.02}, 3, key)
+
+
+def test_zipped_axes_and_points_are_one_dimension():
+    zipped = small(
+        {"learning_rate": [0.01, 0.03], "scale": [0.1, 0.3], "seed": 2},
+        zip=[("learning_rate", "scale")],
+    )
+    assert zipped.eigenvalues.dims[0] == "learning_rate_scale"
+    assert zipped.scale.dims == ("learning_rate_scale",)
+    points = [{"learning_rate": 0.01, "scale": 0.1}, {"learning_rate": 0.03, "scale": 0.3}]
+    listed = small({"seed": 2}, points=points)
+    np.testing.assert_array_equal(listed.eigenvalues, zipped.eigenvalues)
+
+
+def test_observables_of_ones_own_have_named_axes():
+    def observe(problem):
+        del problem
+        return lambda params, pairs: {"weight": params["weight"]}
+
+    result = small(observe=observe, dims={"weight": ("out", "in")})
+    assert result.weight.dims == ("learning_rate", "loss", "seed", "step", "out", "in")
+    assert result.weight.shape[-2:] == (2, 3)
+
+
+def test_observables_of_another_size_at_some_points_are_filled_with_nan():
+    def problem(dim):
+        return linear_problem()._replace(model=jssl.models.linear(3, dim, scale=0.3))
+
+    result = small({"dim": [1, 3], "seed": 2}, problem)
+    assert result.sizes["mode"] == 3
+    assert np.isnan(result.eigenvalues.sel(dim=1, mode=2)).all()
+    assert not np.isnan(result.eigenvalues.sel(dim=3)).any()
+
+
+def test_a_diverged_seed_is_marked_and_its_neighbours_keep_their_bits():
+    calm = small({"learning_rate": [0.01, 0.02], "seed": 4})
+    wild = small({"learning_rate": [0.01, 1e6], "seed": 4})
+    np.testing.assert_array_equal(
+        calm.eigenvalues.sel(learning_rate=0.01), wild.eigenvalues.sel(learning_rate=0.01)
+    )
+    assert (wild.first_bad_step.sel(learning_rate=0.01) == -1).all()
+    assert (wild.first_bad_step.sel(learning_rate=1e6) > 0).all()
+
+
+def test_a_layout_of_small_chunks_gives_the_same_numbers():
+    whole = small()
+    pieces = small(chunk_seconds=1e-9, seed_block=1)
+    np.testing.assert_allclose(pieces.eigenvalues, whole.eigenvalues, rtol=1e-12)
+
+
+def test_the_lanes_that_fill_up_a_last_chunk_leave_no_trace():
+    axes = {"learning_rate": [0.01], "seed": 7}
+    whole, uneven = small(axes), small(axes, seed_block=4)
+    np.testing.assert_allclose(uneven.eigenvalues, whole.eigenvalues, rtol=1e-12)
+
+
+def test_a_batch_split_over_devices_gives_the_same_numbers():
+    np.testing.assert_allclose(small(shard="batch").eigenvalues, small().eigenvalues, rtol=1e-12)
+
+
+@pytest.mark.float32
+def test_a_long_sweep_is_measured_first_and_keeps_its_numbers(monkeypatch):
+    from jssl.sweeps import measure, sweep
+
+    axes, seen = {"learning_rate": [0.01], "seed": 8}, []
+    expected = small(axes)
+    monkeypatch.setattr(measure, "MEASURE_ABOVE", 0.0)
+    monkeypatch.setattr(measure, "SECONDS", 0.01)
+    real = sweep.measure
+    monkeypatch.setattr(sweep, "measure", lambda *a: seen.append(real(*a)) or seen[-1])
+    found = small(axes)
+    ((facts,),) = (one.values() for one in seen)
+    assert facts["step"] > 0
+    assert facts["micro"] in (4, 8, 16)
+    np.testing.assert_allclose(found.eigenvalues, expected.eigenvalues, rtol=1e-5, atol=1e-6)
+
+
+def test_momentum_has_no_effective_time():
+    import optax
+
+    def problem(learning_rate):
+        return linear_problem()._replace(optimiser=optax.adam(learning_rate))
+
+    result = small({"learning_rate": [0.01], "seed": 2}, problem)
+    assert np.isnan(result.t).all()
+    assert np.isfinite(result.eigenvalues).all()
+
+
+def test_a_traced_number_that_python_needs_says_to_name_it_static():
+    def problem(learning_rate):
+        return linear_problem(0.1 if learning_rate > 0.02 else 0.01)
+
+    with pytest.raises(InputError, match=r"static=\(\.\.\.\)"):
+        small({"learning_rate": [0.01, 0.03]}, problem)
+    result = small({"learning_rate": [0.01, 0.03]}, problem, static=["learning_rate"])
+    assert np.isfinite(result.eigenvalues).all()
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"seed": -1}, "seed must be between"),
+        ({"part": (2, 2), "store": "x"}, "0 <= i < n"),
+        ({"part": (0, 2)}, "give one"),
+        ({"shard": "sed"}, "did you mean 'seed'"),
+        ({"chunk_secs": 2}, "did you mean 'chunk_seconds'"),
+        ({"memory": 10.0}, "needs about"),
+        ({"dims": {"eigenvalues": ("a", "b")}}, "names 2 axes of 'eigenvalues', which has 1"),
+    ],
+)
+def test_bad_options_are_one_clear_line(options, says):
+    with pytest.raises(InputError, match=says) as caught:
+        small(**options)
+    assert "\n" not in str(caught.value)
+
+
+def test_progress_counts_runs_and_diverged_ones():
+    seen = []
+    small({"learning_rate": [0.01, 1e6], "seed": 4}, progress=seen.append)
+    assert (seen[0].done, seen[-1].done, seen[-1].total, seen[-1].diverged) == (0, 8, 8, 4)
+    assert seen[-1].memory > 10**7
