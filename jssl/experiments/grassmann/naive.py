@@ -147,7 +147,7 @@ def network_collapse(settings: Settings) -> Part:
     widths = {"quick": (64, 256, 1024), "paper": (64, 256, 1024, 4096)}.get(
         settings.scale, (64, 256, 1024, 4096, 16384)
     )
-    seeds = {"quick": 16, "paper": 64, "large": 128}[settings.scale]
+    seeds = {"quick": 12, "paper": 64, "large": 128}[settings.scale]
     features, count, start, last = 6, 20, 1e-8, 300
     draw, begin = jax.random.split(jax.random.fold_in(jax.random.key(settings.seed), 22))
     keys = jax.random.split(begin, seeds)

@@ -67,7 +67,7 @@ def soft_normalisation(strengths: Array, dim: int, *, quartic: Any, kappa: Any) 
 
     Example:
         >>> print(soft_normalisation(jnp.array([-0.5, -1.0]), 2, quartic=0.5, kappa=0.5).round(3))
-        [0.111 0.   ]
+        [0.125 0.   ]
 
     Complete collapse is impossible once 2 kappa > -s_max. Where T < 1 modes of negative strength
     are revived; where T > 1 those with 0 < s_i < 2 kappa (T - 1) are lost.

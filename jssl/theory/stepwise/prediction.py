@@ -51,6 +51,7 @@ def predict(problem: Problem, times: Array, key: Array) -> Trajectory:
         >>> from jssl.losses.linearized import barlow_twins_linearized
         >>> from jssl.models.linear import linear
         >>> from jssl.optim import gradient_descent
+        >>> from jssl.types import Pairs
         >>> x = jnp.diag(jnp.array([2.0, 1.0, 0.2]))
         >>> problem = Problem(
         ...     fixed(Pairs(x, x)), linear(3, 2, scale=1e-3), barlow_twins_linearized,
@@ -132,6 +133,7 @@ def read(problem: Problem, key: Array) -> Setting:
         >>> from jssl.data.pairs import fixed
         >>> from jssl.losses.linearized import barlow_twins_linearized
         >>> from jssl.models.linear import linear
+        >>> from jssl.types import Pairs
         >>> pairs = fixed(Pairs(jnp.eye(3), jnp.eye(3)))
         >>> problem = Problem(pairs, linear(3, 2), barlow_twins_linearized, None)
         >>> read(problem, jax.random.key(0)).start_weight.shape
