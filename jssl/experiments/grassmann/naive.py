@@ -144,17 +144,17 @@ def network_collapse(settings: Settings) -> Part:
     is the error in the function at a fixed time, and the part of the second mode in the direction
     that all outputs end in, below which s2 / s1 does not fall.
     """
-    widths = {"quick": (64, 256, 1024), "paper": (64, 256, 1024, 4096)}.get(
+    widths = {"quick": (64, 1024), "paper": (64, 256, 1024, 4096)}.get(
         settings.scale, (64, 256, 1024, 4096, 16384)
     )
     seeds = {"quick": 12, "paper": 64, "large": 128}[settings.scale]
-    features, count, start, last = 6, 20, 1e-8, 300
+    features, count, start, last = 6, 20, 1e-8, 200
     draw, begin = jax.random.split(jax.random.fold_in(jax.random.key(settings.seed), 22))
     keys = jax.random.split(begin, seeds)
     data = noisy_pairs(draw, count, (2.0, 1.2, 0.8, 0.5, 0.3, 0.2), NOISE)
     sample = grassmann.stack_views(data)
     pairing = grassmann.pairing_matrix(count)
-    steps = np.arange(0, last + 1, 20)
+    steps = np.arange(0, last + 1, 10)
 
     def start_kernel(key: Array, width: int) -> tuple[Array, Array]:
         net = mlp(features, DIM, width=width, depth=1, activation="tanh", dtype=jnp.float64)
