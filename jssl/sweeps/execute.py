@@ -109,7 +109,8 @@ def execute(
         skipped: list[Chunk] = []
         queue: Launched | None = None
         block = waiting[0].block
-        try:
+        # Claims are given back whatever happens: one left open would be waited for for ever.
+        with contextlib.ExitStack() as claims:
             for chunk in waiting:
                 if wanted is not None and chunk.block != block:
                     _commit(queue, result, tell, timer)
@@ -117,18 +118,14 @@ def execute(
                 if wanted is not None and not wanted(chunk):
                     continue
                 release = contextlib.ExitStack()
+                claims.callback(release.close)
                 if not release.enter_context(result.claim(chunk.name)):
-                    release.close()
                     skipped.append(chunk)
                     continue
                 following = launch(chunk, release)
                 _commit(queue, result, tell, timer)
                 queue = following
             _commit(queue, result, tell, timer)
-            queue = None
-        finally:
-            if queue is not None:
-                queue.release.close()
         if skipped and part[1] == 1:
             time.sleep(0.5)
             finished = result.finished()
