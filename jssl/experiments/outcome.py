@@ -49,10 +49,12 @@ class Part(NamedTuple):
     Attributes:
         claims: every claim, judged.
         figures: what it drew.
+        remarks: what was seen and is no claim.
     """
 
     claims: list[Claim]
     figures: list[Figure]
+    remarks: tuple[str, ...] = ()
 
 
 class Outcome(NamedTuple):

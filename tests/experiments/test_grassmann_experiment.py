@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from jssl.experiments import Settings
-from jssl.experiments.grassmann import deep, exact, naive
+from jssl.experiments.grassmann import deep, literal, naive
 from jssl.theory import grassmann
 
 
@@ -14,7 +14,7 @@ def verdicts(part):
 
 def test_order_of_links_and_literal_forms_are_as_claimed():
     assert all(verdicts(deep.order_of_links(Settings())).values())
-    assert all(verdicts(exact.literal_forms(Settings())).values())
+    assert all(verdicts(literal.literal_forms(Settings())).values())
 
 
 def test_collapse_claims_see_a_rate_that_is_half_of_it(monkeypatch):

@@ -2,9 +2,9 @@
 
 from collections.abc import Callable
 
-from jssl.data import images as image_sets
-from jssl.experiments.grassmann import deep, exact, images, naive, wide
+from jssl.experiments.grassmann import deep, exact, images, literal, naive, wide
 from jssl.experiments.outcome import Outcome, Part, Settings
+from jssl.experiments.sets import image_sets
 
 
 def run(settings: Settings) -> Outcome:
@@ -16,16 +16,13 @@ def run(settings: Settings) -> Outcome:
     Returns:
         Outcome with claims, figures, settings and remarks.
     """
-    sets = ["digits"]
-    fashion = image_sets.find("fashion_mnist") is not None
-    if settings.scale != "quick" and fashion:
-        sets.append("fashion_mnist")
+    sets, missing = image_sets(settings.scale)
     studies: list[tuple[str, Callable[[Settings], Part]]] = [
         ("naive descent", naive.linear_collapse),
         ("naive networks", naive.network_collapse),
         ("exact flow", exact.descent),
         ("spectral gap", exact.gap_sweep),
-        ("literal and safe forms", exact.literal_forms),
+        ("literal and safe forms", literal.literal_forms),
         ("depth", deep.depths),
         ("width of constrained layers", deep.widths),
         ("order of links", deep.order_of_links),
@@ -41,15 +38,14 @@ def run(settings: Settings) -> Outcome:
         part = study(settings._replace(progress=lambda *_: None))
         claims += part.claims
         figures += part.figures
-    where = "runs at scale paper" if fashion else "was not found: set JSSL_DATA to its folder"
-    remarks = [] if len(sets) > 1 else [f"Digits were run; Fashion-MNIST {where}."]
-    remarks.append(
+    remarks = (
+        *missing,
         "With relu the loss of a net whose last layer alone is constrained is unbounded below: "
-        "narrow ones diverge, so the widths of its study start at 1024."
+        "narrow ones diverge, so the widths of its study start at 1024.",
     )
     return Outcome(
         tuple(claims),
         tuple(figures),
         {"image sets": ", ".join(sets), "precision": "float64"},
-        tuple(remarks),
+        remarks,
     )

@@ -10,7 +10,7 @@ import numpy as np
 from jssl import losses
 from jssl.comparison import compare
 from jssl.data import pairs
-from jssl.experiments.claims import at_least, at_most, close
+from jssl.experiments.claims import at_most, close
 from jssl.experiments.grassmann.naive import SPECTRUM, fit_exponent, noisy_pairs
 from jssl.experiments.outcome import Figure, Part, Settings
 from jssl.figures import new_figure
@@ -193,99 +193,6 @@ def gap_sweep(settings: Settings) -> Part:
     return Part(claims, [Figure("gap", "Time to the optimum is one over the gap", text, figure)])
 
 
-def literal_forms(settings: Settings) -> Part:
-    """Judge the paper's closed forms as written against the safe ones, where floats run out."""
-    key = jax.random.fold_in(jax.random.key(settings.seed), 33)
-    keys = jax.random.split(key, 4)
-    d, dim = 8, 3
-    basis = Grassmann().random(keys[0], (d, d), jnp.float64)
-    values = jnp.linspace(-1.5, 1.5, d)
-    objective = (basis * values) @ basis.T
-    start = Grassmann().random(keys[1], (d, dim), jnp.float64)
-    late = 15.0  # e^{-2 (l_d - l_1) t} = e^-90
-    growth = basis * jnp.exp(-2 * values * late) @ basis.T
-    tall = growth @ start
-    literal = tall @ jnp.linalg.solve(tall.T @ tall, tall.T)
-    safe = grassmann.projector(objective, start, late)
-    integrated_late = _integrate(objective, start, late)
-    free = 0.5 * jax.random.normal(keys[2], (d, dim), jnp.float64)
-    shrunk = jnp.eye(dim) + free.T @ (growth @ growth - jnp.eye(d)) @ free
-    literal_free = growth @ free @ jnp.linalg.solve(shrunk, free.T @ growth)
-    features = jax.random.normal(keys[3], (10, d), jnp.float64)
-    kernel, pairing = features.T @ features, grassmann.pairing_matrix(d // 2)
-    outputs = start.T @ jnp.linalg.cholesky(kernel).T
-    frozen = grassmann.frozen_gram(kernel, pairing, outputs, late)
-    flow = jax.scipy.linalg.expm(-2 * late * pairing @ kernel)
-    image = outputs @ flow
-    middle = jnp.linalg.solve(kernel.T, outputs.T).T @ (
-        jax.scipy.linalg.expm(-4 * late * kernel @ pairing) - jnp.eye(d)
-    )
-    literal_frozen = image.T @ jnp.linalg.solve(jnp.eye(dim) + middle @ outputs.T, image)
-    polar_start = jnp.linalg.svd(growth_at(basis, values, 0.4) @ start, full_matrices=False)
-    frame = polar_start[0] @ polar_start[2]
-    integrated = _integrate(objective, start, 0.4)
-    integrated_frozen = _integrate_gram(kernel, pairing, outputs, late)
-    limit = _integrate(objective, free, late)
-    names = ("projector", "outer-product", "frozen-gram")
-    texts = (
-        "P = E (E^T E)^-1 E^T with E = e^{-2Ct} W_0",
-        "W W^T of a full-rank start",
-        "F^T F of frozen features",
-    )
-    truths = (integrated_late @ integrated_late.T, limit @ limit.T, integrated_frozen)
-    found = ((literal, safe), (literal_free, None), (literal_frozen, frozen))
-    claims = []
-    for name, text, truth, (written, held) in zip(names, texts, truths, found, strict=True):
-        other = grassmann.outer_product(objective, free, late) if held is None else held
-        scale = float(jnp.linalg.norm(truth))
-        claims += [
-            at_least(
-                f"grassmann/literal-{name}-breaks",
-                f"the closed form {text}, evaluated as written in float64 at t = {late:g}: "
-                "relative error (1 where it is not a number), more than 1e-2",
-                SOURCE,
-                1e-2,
-                _error(written, truth) / scale,
-            ),
-            at_most(
-                f"grassmann/safe-{name}-holds",
-                f"{text} in its safe form at the same time: relative error",
-                SOURCE,
-                1e-7,
-                _error(other, truth) / scale,
-            ),
-        ]
-    off = float(jnp.linalg.norm(frame - integrated))
-    same = float(jnp.linalg.norm(frame @ frame.T - integrated @ integrated.T))
-    claims += [
-        at_least(
-            "grassmann/frames-differ",
-            "the polar factor of e^{-2Ct} W_0 off the integrated W(t) at t = .4: another basis",
-            SOURCE,
-            1e-2,
-            off,
-        ),
-        at_most(
-            "grassmann/projectors-agree",
-            "and of the same subspace: distance of the projectors, the error of the integration",
-            SOURCE,
-            1e-8,
-            same,
-        ),
-    ]
-    return Part(claims, [])
-
-
-def growth_at(basis: Array, values: Array, time: float) -> Array:
-    """Return e^{-2Ct}."""
-    return basis * jnp.exp(-2 * values * time) @ basis.T
-
-
-def _error(found: Array, truth: Array) -> float:
-    value = float(jnp.linalg.norm(found - truth))
-    return value if math.isfinite(value) else float(jnp.linalg.norm(truth))
-
-
 def _first_below(curves: np.ndarray, level: float) -> np.ndarray:
     """Return the step, linearly interpolated in the logarithm, at which curves pass the level."""
     at = (curves < level).argmax(axis=-1)
@@ -293,37 +200,3 @@ def _first_below(curves: np.ndarray, level: float) -> np.ndarray:
         np.log(np.take_along_axis(curves, (at - k)[..., None], -1)[..., 0]) for k in (1, 0)
     )
     return at - 1 + (before - math.log(level)) / (before - after)
-
-
-def _integrate(objective: Array, weight: Array, time: float, steps: int = 20_000) -> Array:
-    """Return W(t) of W' = -2 (C W - W W^T C W) by Runge-Kutta of fourth order."""
-
-    def slope(w: Array) -> Array:
-        moved = objective @ w
-        return -2 * (moved - w @ (w.T @ moved))
-
-    return _runge_kutta(slope, weight, time, steps)
-
-
-def _integrate_gram(
-    kernel: Array, pairing: Array, outputs: Array, time: float, steps: int = 200_000
-) -> Array:
-    """Return F^T F of F' = -2 F M (K - F^T F) by Runge-Kutta of fourth order."""
-
-    def slope(f: Array) -> Array:
-        return -2 * (f @ pairing) @ (kernel - f.T @ f)
-
-    end = _runge_kutta(slope, outputs, time, steps)
-    return end.T @ end
-
-
-def _runge_kutta(slope, start: Array, time: float, steps: int) -> Array:  # type: ignore[no-untyped-def]
-    h = time / steps
-
-    def step(_: int, y: Array) -> Array:
-        a = slope(y)
-        b = slope(y + h / 2 * a)
-        c = slope(y + h / 2 * b)
-        return y + h / 6 * (a + 2 * b + 2 * c + slope(y + h * c))
-
-    return jax.jit(lambda y: jax.lax.fori_loop(0, steps, step, y))(start)

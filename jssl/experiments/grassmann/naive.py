@@ -159,7 +159,7 @@ def network_collapse(settings: Settings) -> Part:
     def start_kernel(key: Array, width: int) -> tuple[Array, Array]:
         net = mlp(features, DIM, width=width, depth=1, activation="tanh", dtype=jnp.float64)
         kernel = empirical_ntk(net.apply, net.init(start_key(key)), sample)
-        # s2 / s1 falls by e^5 in the last step
+        # s2 / s1 falls by e^5 up to the last step
         rate = 5 / grassmann.collapse_rate(grassmann.kernel_objective(kernel, pairing)) / last
         return kernel, rate
 

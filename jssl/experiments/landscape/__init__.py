@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 
-from jssl.data import images
 from jssl.experiments.landscape import (
     classes,
     flow,
@@ -12,8 +11,8 @@ from jssl.experiments.landscape import (
     picture,
     ranks,
 )
-from jssl.experiments.landscape.common import Part
-from jssl.experiments.outcome import Outcome, Settings
+from jssl.experiments.outcome import Outcome, Part, Settings
+from jssl.experiments.sets import image_sets
 
 
 def run(settings: Settings) -> Outcome:
@@ -25,10 +24,7 @@ def run(settings: Settings) -> Outcome:
     Returns:
         Outcome with claims, figures, settings and remarks.
     """
-    sets = ["digits"]
-    fashion = images.find("fashion_mnist") is not None
-    if settings.scale != "quick" and fashion:
-        sets.append("fashion_mnist")
+    sets, missing = image_sets(settings.scale)
     studies: list[tuple[str, Callable[[], Part]]] = [
         ("two weights", lambda: picture.two_weights(settings)),
         ("thousands of starts", lambda: picture.many_starts(settings)),
@@ -50,10 +46,7 @@ def run(settings: Settings) -> Outcome:
     for index, (description, study) in enumerate(studies):
         settings.progress(description, index / len(studies))
         parts.append(study())
-    remarks = [remark for part in parts for remark in part.remarks]
-    if "fashion_mnist" not in sets:
-        where = "runs at scale paper" if fashion else "was not found: set JSSL_DATA to its folder"
-        remarks.append(f"Digits were run; Fashion-MNIST {where}.")
+    remarks = [*(remark for part in parts for remark in part.remarks), *missing]
     return Outcome(
         tuple(claim for part in parts for claim in part.claims),
         tuple(figure for part in parts for figure in part.figures),

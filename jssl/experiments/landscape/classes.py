@@ -9,8 +9,8 @@ import numpy as np
 from jssl import losses
 from jssl.diagnostics import ridge_probe
 from jssl.experiments.claims import at_least, at_most, close
-from jssl.experiments.landscape.common import SOURCE, Part, Z, gaussian_loss, ranks
-from jssl.experiments.outcome import Figure, Settings
+from jssl.experiments.landscape.common import SOURCE, Z, gaussian_loss, ranks
+from jssl.experiments.outcome import Figure, Part, Settings
 from jssl.figures import new_figure
 from jssl.theory import landscape
 from jssl.types import Array

@@ -1,27 +1,18 @@
-"""What the studies share: a part of the outcome, ranks of weights, and losses as they are used."""
+"""What the studies share: ranks of weights, and losses as they are used."""
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
 
 from jssl import losses
-from jssl.experiments.outcome import Figure
 from jssl.theory import landscape
-from jssl.types import Array, Claim
+from jssl.types import Array
 
 Z = 3.9
 """Standard errors of a two-sided test at 1e-4."""
 
 SOURCE = "Ziyin et al. 2023, arXiv 2210.00638"
-
-
-class Part(NamedTuple):
-    """One study's claims and figures."""
-
-    claims: list[Claim]
-    figures: list[Figure]
-    remarks: tuple[str, ...] = ()
 
 
 def quartic_loss(weight: Array, form: landscape.Form) -> Array:

@@ -8,8 +8,8 @@ from jssl import losses
 from jssl.data import pairs
 from jssl.diagnostics import half_times
 from jssl.experiments.claims import at_most, close
-from jssl.experiments.landscape.common import SOURCE, Part
-from jssl.experiments.outcome import Figure, Settings
+from jssl.experiments.landscape.common import SOURCE
+from jssl.experiments.outcome import Figure, Part, Settings
 from jssl.figures import plot
 from jssl.models import linear
 from jssl.optim import gradient_descent

@@ -14,8 +14,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from jssl.experiments.claims import at_least, close
-from jssl.experiments.landscape.common import SOURCE, Part
-from jssl.experiments.outcome import Figure, Settings
+from jssl.experiments.landscape.common import SOURCE
+from jssl.experiments.outcome import Figure, Part, Settings
 from jssl.figures import new_figure
 from jssl.theory import landscape
 from jssl.types import Array

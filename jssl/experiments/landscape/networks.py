@@ -16,8 +16,8 @@ import optax
 from jssl.data import images
 from jssl.diagnostics import Collapse, collapse
 from jssl.experiments.claims import at_least, at_most
-from jssl.experiments.landscape.common import SOURCE, Part, sampled_loss
-from jssl.experiments.outcome import Figure, Settings
+from jssl.experiments.landscape.common import SOURCE, sampled_loss
+from jssl.experiments.outcome import Figure, Part, Settings
 from jssl.figures import new_figure
 from jssl.models import conv
 from jssl.types import Array, Params

@@ -7,14 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from jssl.experiments.claims import at_most, close
-from jssl.experiments.landscape.common import (
-    SOURCE,
-    Part,
-    gaussian_loss,
-    quartic_loss,
-    sampled_loss,
-)
-from jssl.experiments.outcome import Figure, Settings
+from jssl.experiments.landscape.common import SOURCE, gaussian_loss, quartic_loss, sampled_loss
+from jssl.experiments.outcome import Figure, Part, Settings
 from jssl.figures import new_figure
 from jssl.theory import landscape
 from jssl.types import Array

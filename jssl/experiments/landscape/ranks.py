@@ -5,15 +5,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from jssl.experiments.claims import at_most, close
-from jssl.experiments.landscape.common import (
-    SOURCE,
-    Part,
-    Z,
-    gaussian_loss,
-    ranks,
-    sampled_loss,
-)
-from jssl.experiments.outcome import Figure, Settings
+from jssl.experiments.landscape.common import SOURCE, Z, gaussian_loss, ranks, sampled_loss
+from jssl.experiments.outcome import Figure, Part, Settings
 from jssl.figures import new_figure
 from jssl.theory import landscape
 from jssl.theory.landscape.dictionary import PLACEMENTS, SIMCLR

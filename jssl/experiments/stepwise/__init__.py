@@ -2,8 +2,8 @@
 
 from collections.abc import Callable
 
-from jssl.data import images
 from jssl.experiments.outcome import Outcome, Part, Settings
+from jssl.experiments.sets import image_sets
 from jssl.experiments.stepwise import kernel, linear, networks, starts, variants
 
 
@@ -16,10 +16,7 @@ def run(settings: Settings) -> Outcome:
     Returns:
         Outcome with claims, figures, settings and remarks.
     """
-    sets = ["digits"]
-    fashion = images.find("fashion_mnist") is not None
-    if settings.scale != "quick" and fashion:
-        sets.append("fashion_mnist")
+    sets, missing = image_sets(settings.scale)
     studies: list[tuple[str, Callable[[], Part]]] = [
         *(
             (f"linear model on {name}", lambda name=name: linear.figure_one(name, settings))
@@ -43,10 +40,7 @@ def run(settings: Settings) -> Outcome:
         part = study()
         claims += part.claims
         figures += part.figures
-    remarks = []
-    if "fashion_mnist" not in sets:
-        where = "runs at scale paper" if fashion else "was not found: set JSSL_DATA to its folder"
-        remarks.append(f"Digits were run; Fashion-MNIST {where}.")
+    remarks = list(missing)
     if not any(claim.name == "stepwise/width-exponent" for claim in claims):
         remarks.append(
             "Wide networks were not compared with their infinite-width kernel: neural-tangents is "
