@@ -1,4 +1,4 @@
-"""The closed forms as the paper writes them: right while floats suffice, lost where they run out."""
+"""The closed forms as the paper writes them: right early, lost where floats run out."""
 
 import math
 from collections.abc import Callable
@@ -135,15 +135,13 @@ def _integrate(objective: Array, weight: Array, time: float, steps: int = 20_000
     return _runge_kutta(slope, weight, time, steps)
 
 
-def _integrate_gram(
-    kernel: Array, pairing: Array, outputs: Array, time: float, steps: int = 200_000
-) -> Array:
+def _integrate_gram(kernel: Array, pairing: Array, outputs: Array, time: float) -> Array:
     """Return F^T F of F' = -2 F M (K - F^T F) by Runge-Kutta of fourth order."""
 
     def slope(f: Array) -> Array:
         return -2 * (f @ pairing) @ (kernel - f.T @ f)
 
-    end = _runge_kutta(slope, outputs, time, steps)
+    end = _runge_kutta(slope, outputs, time, round(13_000 * time))
     return end.T @ end
 
 
