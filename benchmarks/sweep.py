@@ -41,6 +41,7 @@ from jssl import losses, models
 from jssl.data import pairs
 from jssl.optim import gradient_descent
 from jssl.sweeps import use_all_cores
+from jssl.theory import stepwise
 from jssl.types import Array, Pairs, Problem
 
 WIDTHS = [16, 32, 64, 128, 256]
@@ -53,8 +54,7 @@ def linear_problem(learning_rate: Any) -> Problem:
 
     def objective(params: dict[str, Array], data: Pairs, key: Array) -> Array:
         del data, key
-        w = params["weight"]
-        return jnp.sum((w @ gamma @ w.T - jnp.eye(len(w))) ** 2)
+        return stepwise.loss(params["weight"], gamma)
 
     none = Pairs(jnp.zeros((1, 64)), jnp.zeros((1, 64)))
     model = models.linear(64, 10, scale=0.1)

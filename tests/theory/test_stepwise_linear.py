@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from jax.test_util import check_grads
 from scipy.integrate import solve_ivp
 
 from jssl.data.pairs import cross_moment
@@ -52,6 +53,21 @@ def test_loss_and_velocity_are_those_of_barlow_twins_on_the_pairs():
     value, slope = jax.value_and_grad(lambda w: barlow_twins_linearized(x @ w.T, y @ w.T))(w)
     np.testing.assert_allclose(stepwise.loss(jnp.asarray(w), gamma), value, rtol=1e-13)
     np.testing.assert_allclose(stepwise.velocity(jnp.asarray(w), gamma), -slope, rtol=1e-11)
+
+
+def test_loss_derivatives_are_those_of_its_formula():
+    gamma, _, _, _, start = aligned_case(2)
+    weight = jnp.asarray(start) + 0.1
+
+    def plain(weight, gamma):
+        return ((weight @ gamma @ weight.T - jnp.eye(len(weight))) ** 2).sum()
+
+    check_grads(stepwise.loss, (weight, gamma), order=2, rtol=1e-5)
+    for argument in (0, 1):
+        here, there = (jax.grad(f, argument)(weight, gamma) for f in (stepwise.loss, plain))
+        np.testing.assert_allclose(here, there, rtol=1e-11, atol=1e-12)
+    here, there = (jax.hessian(f)(weight, gamma) for f in (stepwise.loss, plain))
+    np.testing.assert_allclose(here, there, rtol=1e-11, atol=1e-11)
 
 
 def test_modes_are_descending_rows_that_rebuild_the_moment():

@@ -17,6 +17,7 @@ letters are mapped to words in the docstring of `jssl.theory.stepwise`.
 
 from typing import NamedTuple
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -37,8 +38,12 @@ class Modes(NamedTuple):
     eigenvectors: Array
 
 
+@jax.custom_jvp
 def loss(weight: Array, cross_moment: Array) -> Array:
     """Return ||W Gamma W^T - I||_F^2, the linearised Barlow Twins loss at lambda = 1.
+
+    Its derivative knows that Gamma is symmetric, so a gradient needs one product with Gamma
+    instead of two: a step costs half.
 
     Example:
         >>> loss(jnp.zeros((3, 5)), jnp.eye(5)).item()
@@ -55,6 +60,14 @@ def loss(weight: Array, cross_moment: Array) -> Array:
         Simon et al. 2023, arXiv 2303.15438, section 4.
     """
     return jnp.square(_defect(weight, cross_moment)).sum((-2, -1))
+
+
+loss.defjvps(
+    lambda change, _, weight, cross_moment: -_inner(velocity(weight, cross_moment), change),
+    lambda change, _, weight, cross_moment: (
+        2 * _inner(_product(_product(weight.mT, _defect(weight, cross_moment)), weight), change)
+    ),
+)
 
 
 def velocity(weight: Array, cross_moment: Array) -> Array:
@@ -256,6 +269,10 @@ def _compose(scales: Array, modes: Modes, rotation: Array | None) -> Array:
 def _defect(weight: Array, cross_moment: Array) -> Array:
     c = _product(_product(weight, cross_moment), weight.mT)
     return c - jnp.eye(weight.shape[-2], dtype=c.dtype)
+
+
+def _inner(a: Array, b: Array) -> Array:
+    return (a * b).sum((-2, -1))
 
 
 def _product(a: Array, b: Array) -> Array:
