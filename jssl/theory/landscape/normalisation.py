@@ -20,8 +20,10 @@ With one it is the lowest of three candidates (L-13):
 The first spends an output on the bias and normalisation no longer holds up any mode.
 """
 
+from functools import partial
 from typing import Any, NamedTuple
 
+import jax
 import jax.numpy as jnp
 
 from jssl.data.checks import require_count, require_range
@@ -84,15 +86,7 @@ def soft_normalisation(strengths: Array, dim: int, *, quartic: Any, kappa: Any) 
     Raises:
         InputError: for dim below 1 or kappa below 0.
     """
-    top = _top(strengths, dim, kappa)
-    # k modes share T = sum_{i <= k} (s_i + 2 kappa (1 - T)) / (2 (c4 + 2 kappa)).
-    count = jnp.arange(1, len(top) + 1)
-    width = 2 * (quartic + 2 * kappa)
-    totals = (jnp.cumsum(top) + 2 * kappa * count) / (width + 2 * kappa * count)
-    filled = (top + 2 * kappa * (1 - totals[:, None])) / width
-    held = jnp.sum(jnp.diagonal(filled) > 0)
-    chosen = jnp.where(jnp.arange(len(top)) < held, filled[jnp.maximum(held - 1, 0)], 0)
-    return jnp.zeros(dim, top.dtype).at[: len(top)].set(chosen)
+    return _unbiased(_top(strengths, dim, kappa), dim, quartic, kappa)
 
 
 def biased_minima(strengths: Array, dim: int, *, quartic: Any, kappa: Any) -> Filled:
@@ -115,26 +109,7 @@ def biased_minima(strengths: Array, dim: int, *, quartic: Any, kappa: Any) -> Fi
     Raises:
         InputError: as `soft_normalisation`.
     """
-    top = _top(strengths, dim, kappa)
-    padded = jnp.concatenate([top, jnp.zeros(dim - len(top), top.dtype)])
-    width = 2 * (quartic + 2 * kappa)
-    zero = jnp.zeros((), top.dtype)
-
-    def energy(variances: Array, bias_square: Array, exists: Any) -> Array:
-        value = normalised_energy(variances, bias_square, padded, quartic=quartic, kappa=kappa)
-        return jnp.where(exists, value, jnp.inf)
-
-    orthogonal = (jnp.maximum(padded, 0) / width).at[-1].set(0)
-    left = 1 - orthogonal.sum()
-    none = soft_normalisation(strengths, dim, quartic=quartic, kappa=kappa)
-    along, bias_square, exists = _along(padded, quartic, kappa, width, fits=len(top) == dim)
-    variances = jnp.stack([orthogonal, none, along])
-    squares = jnp.stack([jnp.maximum(left, 0), zero, bias_square])
-    there = jnp.stack([left > 0, left == left, exists])
-    energies = jnp.stack(
-        [energy(q, b, e) for q, b, e in zip(variances, squares, there, strict=True)]
-    )
-    return Filled(variances, squares, energies, jnp.arange(3))
+    return _biased(_top(strengths, dim, kappa), dim, quartic, kappa)
 
 
 def biased_minimum(strengths: Array, dim: int, *, quartic: Any, kappa: Any) -> Filled:
@@ -189,6 +164,41 @@ def hard_normalised_loss(
 def _top(strengths: Array, dim: int, kappa: Any) -> Array:
     require_range("kappa", kappa, 0)
     return jnp.sort(strengths)[::-1][: require_count("dim", dim)]
+
+
+@partial(jax.jit, static_argnames="dim")
+def _unbiased(top: Array, dim: int, quartic: Any, kappa: Any) -> Array:
+    # k modes share T = sum_{i <= k} (s_i + 2 kappa (1 - T)) / (2 (c4 + 2 kappa)).
+    count = jnp.arange(1, len(top) + 1)
+    width = 2 * (quartic + 2 * kappa)
+    totals = (jnp.cumsum(top) + 2 * kappa * count) / (width + 2 * kappa * count)
+    filled = (top + 2 * kappa * (1 - totals[:, None])) / width
+    held = jnp.sum(jnp.diagonal(filled) > 0)
+    chosen = jnp.where(jnp.arange(len(top)) < held, filled[jnp.maximum(held - 1, 0)], 0)
+    return jnp.zeros(dim, top.dtype).at[: len(top)].set(chosen)
+
+
+@partial(jax.jit, static_argnames="dim")
+def _biased(top: Array, dim: int, quartic: Any, kappa: Any) -> Filled:
+    padded = jnp.concatenate([top, jnp.zeros(dim - len(top), top.dtype)])
+    width = 2 * (quartic + 2 * kappa)
+    zero = jnp.zeros((), top.dtype)
+
+    def energy(variances: Array, bias_square: Array, exists: Any) -> Array:
+        value = normalised_energy(variances, bias_square, padded, quartic=quartic, kappa=kappa)
+        return jnp.where(exists, value, jnp.inf)
+
+    orthogonal = (jnp.maximum(padded, 0) / width).at[-1].set(0)
+    left = 1 - orthogonal.sum()
+    none = _unbiased(top, dim, quartic, kappa)
+    along, bias_square, exists = _along(padded, quartic, kappa, width, fits=len(top) == dim)
+    variances = jnp.stack([orthogonal, none, along])
+    squares = jnp.stack([jnp.maximum(left, 0), zero, bias_square])
+    there = jnp.stack([left > 0, left == left, exists])
+    energies = jnp.stack(
+        [energy(q, b, e) for q, b, e in zip(variances, squares, there, strict=True)]
+    )
+    return Filled(variances, squares, energies, jnp.arange(3))
 
 
 def _along(

@@ -272,22 +272,20 @@ def augmentation_thresholds(kept: Array, lost: Array) -> Array:
     Returns:
         (d,) descending: infinite for a dimension never lost, 0 for one that P has lost already.
     """
-    sizes, vectors = jnp.linalg.eigh(lost)
-    floor = len(sizes) * jnp.finfo(sizes.dtype).eps
-    acting = np.asarray(sizes > floor * jnp.maximum(sizes[-1], 0))
-    if not bool(sizes[-1] > 0):
-        acting = np.zeros(len(sizes), bool)
+    p, q = np.asarray(kept), np.asarray(lost)  # shapes depend on values: on the host, uncompiled
+    sizes, vectors = np.linalg.eigh(q)
+    floor = len(sizes) * np.finfo(sizes.dtype).eps
+    acting = sizes > floor * max(sizes[-1], 0)
     free, touched = vectors[:, ~acting], vectors[:, acting]
-    never = matmul(free.T, matmul(kept, free))
-    values, axes = jnp.linalg.eigh(never)
-    small = floor * jnp.linalg.norm(kept)
-    inverse = jnp.where(jnp.abs(values) > small, 1 / jnp.where(values == 0, 1, values), 0)
-    coupling = matmul(axes.T, matmul(free.T, matmul(kept, touched)))
-    schur = matmul(touched.T, matmul(kept, touched)) - matmul(coupling.T * inverse, coupling)
+    values, axes = np.linalg.eigh(free.T @ p @ free)
+    certain = np.abs(values) > floor * np.linalg.norm(p)
+    inverse = np.where(certain, 1 / np.where(certain, values, 1), 0)
+    coupling = axes.T @ (free.T @ p @ touched)
+    schur = touched.T @ p @ touched - (coupling.T * inverse) @ coupling
     root = sizes[acting] ** -0.5
-    finite = jnp.maximum(jnp.linalg.eigvalsh(root[:, None] * schur * root), 0)
-    ends = jnp.where(values > small, jnp.inf, 0)
-    return jnp.sort(jnp.concatenate([finite, ends]))[::-1]
+    finite = np.maximum(np.linalg.eigvalsh(root[:, None] * schur * root), 0)
+    ends = np.where(certain & (values > 0), np.inf, 0)
+    return jnp.asarray(np.sort(np.concatenate([finite, ends]))[::-1], kept.dtype)
 
 
 def _rounding(modes: Modes) -> float:
