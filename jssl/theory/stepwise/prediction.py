@@ -63,7 +63,8 @@ def predict(problem: Problem, times: Array, key: Array) -> Trajectory:
 
     The run's parameters are `model.init(start_key(key))`, as a simulation with this key draws them.
     The flow is that of a step -> 0: mode j of a real run is later by the factor
-    `descent_delay`, 1 + 2 lr gamma_j.
+    `descent_delay`, 1 + 2 lr gamma_j. Of more outputs than Gamma has positive modes, the rest stay
+    at 0 and the loss ends at their number.
 
     Args:
         problem: a plain linear encoder on a fixed set of pairs under linearised Barlow Twins.
