@@ -78,8 +78,7 @@ def sweep_until(
     if not max(target.half_width, target.relative) > 0:
         message = "give half_width or relative, positive: no interval is tighter than 0"
         raise InputError(message)
-    options = {"seed_block": target.least, "point_by_point": True, **options}
-    request = make_request(make_problem, axes, record_steps, **options)
+    request = make_request(make_problem, axes, record_steps, **in_blocks(target, options))
     prepared = prepare(request)
     plan, result = open_result(prepared, request, store)
     found = result.dataset()
@@ -101,6 +100,17 @@ def sweep_until(
 
     execute(prepared, plan, result, root=request.seed, progress=progress, wanted=wanted)
     return result.dataset()
+
+
+def in_blocks(target: Target, options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options of a sweep whose points get their seeds a block at a time.
+
+    Example:
+        >>> in_blocks(Target("loss", half_width=0.1, least=4), {"seed": 3})
+        {'seed': 3, 'point_by_point': True, 'seed_block': 4}
+    """
+    block = options.get("seed_block") or target.least
+    return {**options, "point_by_point": True, "seed_block": block}
 
 
 def tight(found: xr.Dataset, target: Target, seeds: int) -> np.ndarray:

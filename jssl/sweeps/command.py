@@ -14,10 +14,10 @@ from rich.progress import BarColumn, TextColumn
 from rich.progress import Progress as Bars
 from rich.table import Table
 
-from jssl.errors import InputError, unknown_name
+from jssl.errors import InputError
 from jssl.precision import float64
 from jssl.sweeps import store as stores
-from jssl.sweeps.adaptive import Target, sweep_until
+from jssl.sweeps.adaptive import sweep_until
 from jssl.sweeps.devices import use_all_cores
 from jssl.sweeps.execute import Progress
 from jssl.sweeps.plan import Plan, chunk_bytes, from_json, predicted_seconds
@@ -67,13 +67,15 @@ def run_sweep(
             show_plan(prepared, *_stored_or_new(prepared, study))
             return 0
         if coordinator is None:
-            _run(study, part, errors)
+            spent = _run(study, part, errors)
         else:
             with stores.lock(_lock(study.store, *part)):
-                _run(study, part, errors)
+                spent = _run(study, part, errors)
                 _wait_for_others(study.store, prepared, part)
     if part[0] == 0 or coordinator is None:
-        Console().print(f"{study.store}: see `jssl report {study.store}`", highlight=False)
+        where = ", ".join(f"{duration(seconds)} {name}" for name, seconds in spent.items())
+        line = f"{study.store}: see `jssl report {study.store}`; time went into: {where}"
+        Console().print(line, highlight=False, soft_wrap=True)
     return 0
 
 
@@ -123,14 +125,17 @@ def duration(seconds: float) -> str:
     return f"{seconds / 86400:.3g} days"
 
 
-def _run(study: Study, part: tuple[int, int], errors: Console) -> None:
+def _run(study: Study, part: tuple[int, int], errors: Console) -> dict[str, float]:
     request = study.request
     options = {k: v for k, v in request._asdict().items() if k not in _GIVEN}
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[state]}"))
     with Bars(*columns, console=errors) as bar:
         task = bar.add_task("sweep", state="compiling")
 
+        spent: dict[str, float] = {}
+
         def show(progress: Progress) -> None:
+            spent.update(progress.spent)
             bar.update(
                 task, total=progress.total, completed=progress.done, state=describe(progress)
             )
@@ -138,17 +143,12 @@ def _run(study: Study, part: tuple[int, int], errors: Console) -> None:
         kept: dict[str, Any] = {"store": study.store, "progress": show, **options}
         if study.until is None:
             sweep(request.make_problem, request.axes, part=part, **kept)
-            return
+            return spent
         if part[1] > 1:
             message = "[until] looks at all seeds: run it in one process"
             raise InputError(message)
-        for name in study.until:
-            if name not in Target._fields:
-                raise unknown_name(kind="key of [until]", name=name, known=Target._fields)
-        if "observable" not in study.until:
-            message = "[until] needs observable, the name of what is measured"
-            raise InputError(message)
-        sweep_until(request.make_problem, request.axes, Target(**study.until), **kept)
+        sweep_until(request.make_problem, request.axes, study.until, **kept)
+    return spent
 
 
 _GIVEN = ("make_problem", "axes", "settings")
@@ -158,7 +158,7 @@ def describe(progress: Progress) -> str:
     """Return progress as one line: runs, rate, time left, memory, diverged runs.
 
     Example:
-        >>> describe(Progress(50, 100, 10.0, 5.0, 2_000_000_000, 1))
+        >>> describe(Progress(50, 100, 10.0, 5.0, 2_000_000_000, 1, {}))
         '50 of 100 runs, 10 runs/s, 5 s left, 2 GB, 1 diverged'
     """
     return (

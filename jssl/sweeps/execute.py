@@ -3,7 +3,7 @@
 import contextlib
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -30,6 +30,8 @@ class Progress(NamedTuple):
         seconds_left: at that rate.
         memory: peak bytes of this process.
         diverged: finished runs whose loss was not finite at some step.
+        spent: seconds of this call so far that went into `compile` (and launching), `compute`
+            (waiting for results) and `write`.
     """
 
     done: int
@@ -38,6 +40,7 @@ class Progress(NamedTuple):
     seconds_left: float
     memory: int
     diverged: int
+    spent: Mapping[str, float]
 
 
 class Launched(NamedTuple):
@@ -83,7 +86,8 @@ def execute(
     finished = result.finished()
     mine = [c for i, c in enumerate(chunks(prepared.grid, plan)) if i % part[1] == part[0]]
     waiting = [c for c in mine if c.name not in finished]
-    tell = _teller(mine, finished, progress)
+    spent = {"compile": 0.0, "compute": 0.0, "write": 0.0}
+    tell = _teller(mine, finished, progress, spent)
 
     def launch(chunk: Chunk, release: contextlib.ExitStack) -> Launched:
         layout = plan.layouts[chunk.layout]
@@ -98,9 +102,11 @@ def execute(
         lanes = (numbers, place(seeds, prepared.spec, mesh))
         if plan.segment < len(increments):
             saved = checkpoints(result.folder, chunk.name, checkpoint_seconds)
-            outputs = _in_segments(functions, lanes, key, increments, plan.segment, saved, mesh)
+            pieces = (increments, plan.segment)
+            outputs = _in_segments(functions, lanes, key, pieces, saved, mesh, spent)
         else:
-            outputs = functions.whole(*lanes, key, share(increments, mesh))
+            with _counted(spent, "compile"):
+                outputs = functions.whole(*lanes, key, share(increments, mesh))
             records.update(compile_name(prepared, layout.program), compiled=True)
         return Launched(chunk, outputs, live, release)
 
@@ -113,7 +119,7 @@ def execute(
         with contextlib.ExitStack() as claims:
             for chunk in waiting:
                 if wanted is not None and chunk.block != block:
-                    _commit(queue, result, tell, timer)
+                    _commit(queue, result, tell, timer, spent)
                     queue, block = None, chunk.block
                 if wanted is not None and not wanted(chunk):
                     continue
@@ -123,9 +129,9 @@ def execute(
                     skipped.append(chunk)
                     continue
                 following = launch(chunk, release)
-                _commit(queue, result, tell, timer)
+                _commit(queue, result, tell, timer, spent)
                 queue = following
-            _commit(queue, result, tell, timer)
+            _commit(queue, result, tell, timer, spent)
         if skipped and part[1] == 1:
             time.sleep(0.5)
             finished = result.finished()
@@ -139,13 +145,15 @@ def _commit(
     result: Result,
     tell: Callable[[int, int], None],
     timer: "_Rate",
+    spent: dict[str, float],
 ) -> None:
     """Write a chunk's outputs tile by tile and release it."""
     if launched is None:
         return
     chunk, outputs, live, release = launched
     with release:
-        arrays = {name: np.asarray(v)[:live] for name, v in outputs.items()}
+        with _counted(spent, "compute"):
+            arrays = {name: np.asarray(v)[:live] for name, v in outputs.items()}
         timer.arrived(chunk, live)
         sizes = [tuple(s.stop - s.start for s in tile.slices) for tile in chunk.tiles]
         cuts = np.cumsum([math.prod(size) for size in sizes])[:-1]
@@ -157,34 +165,46 @@ def _commit(
             for name, array in arrays.items()
         }
         diverged = int((arrays["first_bad_step"] >= 0).sum())
-        result.write(chunk, values, {"runs": live, "diverged": diverged})
+        with _counted(spent, "write"):
+            result.write(chunk, values, {"runs": live, "diverged": diverged})
     tell(live, diverged)
+
+
+@contextlib.contextmanager
+def _counted(spent: dict[str, float], on: str) -> Iterator[None]:
+    begin = time.perf_counter()
+    yield
+    spent[on] += time.perf_counter() - begin
 
 
 def _in_segments(
     functions: Calls,
     lanes: tuple[Any, Any],
     key: Any,
-    increments: np.ndarray,
-    length: int,
+    pieces: tuple[np.ndarray, int],
     saved: Checkpoint,
     mesh: Any,
+    spent: dict[str, float],
 ) -> dict[str, np.ndarray]:
     """Run a long chunk a few record points at a time, saving its state on the way."""
-    numbers, seeds = lanes
-    state = functions.start(numbers, seeds, key)
+    (numbers, seeds), (increments, length) = lanes, pieces
+    with _counted(spent, "compile"):
+        state = functions.start(numbers, seeds, key)
     begin, state, parts = saved.restore(state)
     for first in range(begin, len(increments), length):
         piece = increments[first : first + length]
         padded = np.concatenate([piece, np.zeros(length - len(piece), np.int32)])
-        state, outputs = functions.segment(numbers, state, share(padded, mesh))
-        kept = {
-            name: np.asarray(v) if name == "first_bad_step" else np.asarray(v)[:, : len(piece)]
-            for name, v in outputs.items()
-        }
+        with _counted(spent, "compile"):
+            state, outputs = functions.segment(numbers, state, share(padded, mesh))
+        with _counted(spent, "compute"):
+            kept = {
+                name: np.asarray(v) if name == "first_bad_step" else np.asarray(v)[:, : len(piece)]
+                for name, v in outputs.items()
+            }
         parts.append(kept)
         if first + length < len(increments):
-            saved.save(first + length, state, parts)
+            with _counted(spent, "write"):
+                saved.save(first + length, state, parts)
     joined = {
         name: np.concatenate([p[name] for p in parts], axis=1)
         for name in parts[0]
@@ -197,6 +217,7 @@ def _teller(
     mine: Sequence[Chunk],
     finished: Mapping[str, dict[str, Any]],
     progress: Callable[[Progress], None] | None,
+    spent: dict[str, float],
 ) -> Callable[[int, int], None]:
     total = sum(_runs(chunk) for chunk in mine)
     before = [finished[c.name] for c in mine if c.name in finished]
@@ -209,10 +230,10 @@ def _teller(
         rate = own / max(time.perf_counter() - started, 1e-9)
         left = (total - done) / rate if rate else math.inf
         if progress is not None:
-            progress(Progress(done, total, rate, left, peak_memory(), diverged))
+            progress(Progress(done, total, rate, left, peak_memory(), diverged, dict(spent)))
 
     if progress is not None:
-        progress(Progress(done, total, 0.0, math.inf, peak_memory(), diverged))
+        progress(Progress(done, total, 0.0, math.inf, peak_memory(), diverged, dict(spent)))
     return tell
 
 

@@ -47,6 +47,7 @@ from jssl.data.checks import host_value
 from jssl.errors import InputError, unknown_name
 from jssl.optim import gradient_descent
 from jssl.simulation import log_spaced_steps
+from jssl.sweeps.adaptive import Target, in_blocks
 from jssl.sweeps.prepare import Request
 from jssl.sweeps.sweep import make_request
 from jssl.types import Array, Problem
@@ -83,13 +84,13 @@ class Study(NamedTuple):
         request: the arguments of the sweep.
         store: folder of the result.
         precision: "float32" or "float64".
-        until: arguments of `jssl.sweeps.sweep_until`, or None.
+        until: when a point has enough seeds, or None for all of them.
     """
 
     request: Request
     store: str
     precision: str
-    until: Mapping[str, Any] | None
+    until: Target | None
 
 
 def read_study(path: str | os.PathLike[str]) -> Study:
@@ -126,6 +127,7 @@ def read_study(path: str | os.PathLike[str]) -> Study:
     precision = data.get("precision", "float32")
     if precision not in ("float32", "float64"):
         raise unknown_name(kind="precision", name=precision, known=("float32", "float64"))
+    until, layout = _target(data.get("until")), data.get("layout", {})
     request = make_request(
         _make_problem(dict(data.get("problem", {})), Path(path).parent),
         data.get("axes", {}),
@@ -135,9 +137,21 @@ def read_study(path: str | os.PathLike[str]) -> Study:
         zip=data.get("zip", ()),
         static=tuple(data.get("static", ())),
         shard=data.get("shard", "seed"),
-        **data.get("layout", {}),
+        **(layout if until is None else in_blocks(until, layout)),
     )
-    return Study(request, data["store"], precision, data.get("until"))
+    return Study(request, data["store"], precision, until)
+
+
+def _target(until: Mapping[str, Any] | None) -> Target | None:
+    if until is None:
+        return None
+    for name in until:
+        if name not in Target._fields:
+            raise unknown_name(kind="key of [until]", name=name, known=Target._fields)
+    if "observable" not in until:
+        message = "[until] needs observable, the name of what is measured"
+        raise InputError(message)
+    return Target(**until)
 
 
 def stated_problem(

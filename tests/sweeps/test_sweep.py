@@ -208,3 +208,5 @@ def test_progress_counts_runs_and_diverged_ones():
     small({"learning_rate": [0.01, 1e6], "seed": 4}, progress=seen.append)
     assert (seen[0].done, seen[-1].done, seen[-1].total, seen[-1].diverged) == (0, 8, 8, 4)
     assert seen[-1].memory > 10**7
+    assert set(seen[-1].spent) == {"compile", "compute", "write"}
+    assert seen[0].spent["compile"] == 0 < min(seen[-1].spent.values())
