@@ -1,4 +1,4 @@
-"""Readers of published image formats: IDX, CIFAR batches (pickled or binary), npz.
+"""Readers of published image formats: IDX, CIFAR batches, STL-10 binaries, npz.
 
 All read from disk only, check what they read, and return the stored arrays unscaled.
 """
@@ -22,6 +22,8 @@ from jssl.errors import InputError
 _IDX_TYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 _BATCHES = {"train": tuple(f"data_batch_{i}" for i in range(1, 6)), "test": ("test_batch",)}
 _PIXELS = 3 * 32 * 32
+_STL10_SIDE = 96
+STL10_SPLITS = ("test", "train", "unlabeled")
 
 
 def read_idx(path: str | pathlib.Path) -> np.ndarray:
@@ -103,6 +105,53 @@ def read_cifar10(path: str | pathlib.Path, split: str) -> tuple[np.ndarray, np.n
     batches = [decode(f"{path}: {n + suffix}", files[n + suffix]) for n in _BATCHES[split]]
     pixels, labels = (np.concatenate(parts) for parts in zip(*batches, strict=True))
     return pixels.reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1), labels
+
+
+def read_stl10(
+    folder: str | pathlib.Path, split: str, count: int | None = None
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """Return STL-10 images, and labels where the split has them, from its binary files.
+
+    Example:
+        >>> read_stl10("absent", "train")
+        Traceback (most recent call last):
+        ...
+        jssl.errors.InputError: no file absent/train_X.bin; give the folder of STL-10's .bin files
+
+    An image is three planes of 96 x 96 bytes, each column by column. The images are mapped from the
+    file: of the 100,000 unlabeled ones (2.8 GB) only those that are asked for are read.
+
+    Args:
+        folder: that of `train_X.bin`, `train_y.bin`, `test_X.bin` ..., unpacked.
+        split: "train" (5,000), "test" (8,000) or "unlabeled" (100,000).
+        count: the first images alone; None for all.
+
+    Returns:
+        Images (n, 96, 96, 3) uint8, and labels (n,) from 0, or None for "unlabeled".
+
+    Raises:
+        InputError: for missing or damaged files.
+    """
+    require_name("split", split, STL10_SPLITS)
+    pixels = pathlib.Path(folder) / f"{split}_X.bin"
+    image = 3 * _STL10_SIDE**2
+    if not pixels.is_file():
+        message = f"no file {pixels}; give the folder of STL-10's .bin files"
+        raise InputError(message)
+    size = pixels.stat().st_size
+    if not size or size % image:
+        message = f"{pixels} holds {size} bytes, no whole number of images; download it again"
+        raise InputError(message)
+    stored = np.memmap(pixels, np.uint8, "r", shape=(size // image, 3, _STL10_SIDE, _STL10_SIDE))
+    x = np.ascontiguousarray(stored[:count].transpose(0, 3, 2, 1))
+    if split == "unlabeled":
+        return x, None
+    names = pathlib.Path(folder) / f"{split}_y.bin"
+    labels = np.fromfile(names, np.uint8) if names.is_file() else np.zeros(0, np.uint8)
+    if len(labels) != len(stored) or labels.min() < 1:
+        message = f"{names} lacks labels 1 ... 10 for {len(stored)} images; download it again"
+        raise InputError(message)
+    return x, labels[:count] - 1
 
 
 def read_npz(

@@ -1,4 +1,4 @@
-"""Images from disk, never from the network: digits, Fashion-MNIST, CIFAR-10, any .npz.
+"""Images from disk, never the network: digits, Fashion-MNIST, CIFAR-10, STL-10, any .npz.
 
 Each reader returns `Images(x, labels)`, NumPy arrays on the host, x float32 in [0, 1] of shape
 (n, h, w, c). Data sets are looked for in the folder that the environment variable JSSL_DATA names,
@@ -14,12 +14,16 @@ import jax
 import numpy as np
 
 from jssl.data.checks import require_count, require_name
-from jssl.data.formats import read_cifar10, read_idx, read_npz
+from jssl.data.formats import read_cifar10, read_idx, read_npz, read_stl10
 from jssl.errors import InputError
 from jssl.types import Array
 
 _SYSTEM = pathlib.Path("/usr/share/datasets")
-_FOLDERS = {"cifar10": ("cifar10", "cifar-10"), "fashion_mnist": ("fashion-mnist",)}
+_FOLDERS = {
+    "cifar10": ("cifar10", "cifar-10"),
+    "fashion_mnist": ("fashion-mnist",),
+    "stl10": ("stl10", "stl10_binary"),
+}
 _IDX_PREFIX = {"train": "train", "test": "t10k"}
 _CIFAR10_NAMES = (
     "cifar-10-batches-py",
@@ -101,6 +105,26 @@ def cifar10(path: str | pathlib.Path | None = None, split: str = "train") -> Ima
     return _images(path, *read_cifar10(path, split))
 
 
+def stl10(
+    path: str | pathlib.Path | None = None, split: str = "train", count: int | None = None
+) -> Images:
+    """Return STL-10 from its binary files.
+
+    Args:
+        path: folder of the .bin files, unpacked; None to look for it.
+        split: "train" (5,000), "test" (8,000) or "unlabeled" (100,000).
+        count: the first images alone; None for all: as float32, 11 GB of the unlabeled ones.
+
+    Returns:
+        x (n, 96, 96, 3), and labels 0 ... 9, or None for "unlabeled".
+
+    Raises:
+        InputError: where files are missing or damaged.
+    """
+    path = _locate("stl10", path)
+    return _images(path, *read_stl10(path, split, count))
+
+
 def npz(path: str | pathlib.Path, images: str | None = None, labels: str | None = None) -> Images:
     """Return images from an .npz file.
 
@@ -128,7 +152,7 @@ def load(name: str | pathlib.Path, split: str = "train") -> Images:
         1.0
 
     Args:
-        name: "digits", "fashion_mnist", "cifar10", or a path that ends in .npz.
+        name: "digits", "fashion_mnist", "cifar10", "stl10", or a path that ends in .npz.
         split: "train" or "test"; digits and .npz files have no splits and ignore it.
 
     Raises:
@@ -140,6 +164,7 @@ def load(name: str | pathlib.Path, split: str = "train") -> Images:
         "digits": digits,
         "fashion_mnist": lambda: fashion_mnist(split),
         "cifar10": lambda: cifar10(split=split),
+        "stl10": lambda: stl10(split=split),
     }
     require_name("images", str(name), (*readers, "PATH.npz"))
     return readers[str(name)]()
@@ -165,6 +190,9 @@ def find(name: str) -> pathlib.Path | None:
     folders = [*_data_root(), *(root / folder for root in roots for folder in _FOLDERS[name])]
     if name == "fashion_mnist":
         return next((f for f in folders if _has(f, "train-images-idx3-ubyte")), None)
+    if name == "stl10":
+        unpacked = [place for f in folders for place in (f, f / "stl10_binary")]
+        return next((place for place in unpacked if (place / "train_X.bin").is_file()), None)
     places = [place for f in folders for place in (*(f / n for n in _CIFAR10_NAMES), f)]
     return next((place for place in places if _is_cifar10(place)), None)
 
@@ -174,9 +202,9 @@ def available() -> dict[str, pathlib.Path | None]:
 
     Example:
         >>> sorted(available())
-        ['cifar10', 'digits', 'fashion_mnist']
+        ['cifar10', 'digits', 'fashion_mnist', 'stl10']
     """
-    return {name: find(name) for name in ("cifar10", "digits", "fashion_mnist")}
+    return {name: find(name) for name in ("cifar10", "digits", "fashion_mnist", "stl10")}
 
 
 def subset(key: Array, images: Images, n: int) -> Images:

@@ -14,6 +14,8 @@ PAPERS = {
     "grassmann": "jssl.experiments.grassmann",
     "learnability": "jssl.experiments.learnability",
     "landscape": "jssl.experiments.landscape",
+    "width": "jssl.experiments.width",
+    "deep": "jssl.experiments.deep",
 }
 
 __all__ = ["PAPERS", "Figure", "Outcome", "Scale", "Settings", "experiment"]

@@ -4,18 +4,23 @@ from jssl._lazy import attach
 
 __getattr__, __dir__ = attach(
     __name__,
-    modules=("contrastive", "dense", "empirical", "infinite", "lanczos"),
+    modules=("contrastive", "definite", "dense", "empirical", "infinite", "lanczos", "products"),
     members={
         "ContrastiveModes": "contrastive",
+        "Repaired": "definite",
         "SquareRoot": "dense",
         "block_for": "empirical",
         "contrastive_kernel": "contrastive",
         "contrastive_modes": "contrastive",
         "embed": "contrastive",
         "empirical_ntk": "empirical",
+        "ntk_product": "products",
         "peak_bytes": "empirical",
+        "repair_psd": "definite",
         "square_root": "dense",
         "swap": "contrastive",
+        "tangent_embedding": "products",
+        "tangent_modes": "products",
         "two_view_gram": "contrastive",
     },
 )

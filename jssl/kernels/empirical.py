@@ -6,21 +6,27 @@ For outputs f_k(x), k = 1 ... dim, of a network with parameters theta,
     trace:  Theta[i, j] = (1/dim) sum_k Theta[i, j, k, k],
 
 where `trace` is per output, so that it is what the infinite-width kernel of the same architecture
-is the limit of (Jacot, Gabriel, Hongler 2018, arXiv 1806.07572). The gradients of one output at a
-block of samples are all that is held at a time.
+is the limit of (Jacot, Gabriel, Hongler 2018, arXiv 1806.07572). The gradients of one output at two
+blocks of samples are all that a device holds at a time. Products with the kernel that never form it
+are in `jssl.kernels.products`.
+
+The blocks are a loop on the host over one compiled program: convolutions inside a compiled loop are
+several times slower on CPUs.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.sharding import Mesh, PartitionSpec
 
 from jssl.errors import InputError, unknown_name
 from jssl.types import Array, Params
 
 _dot = partial(jnp.matmul, precision="highest")
+_LARGEST = 512  # samples in a block: bounds its activations
 
 Apply = Callable[[Params, Array], Array]
 
@@ -32,14 +38,16 @@ def empirical_ntk(
     x2: Array | None = None,
     *,
     outputs: str = "trace",
-    block: int = 64,
+    block: int | None = None,
+    memory_bytes: int = 2**30,
+    mesh: Mesh | None = None,
 ) -> Array:
     """Return the tangent kernel of a network at its present parameters.
 
     Gradients of a block of samples are contracted at once, leaf by leaf; without `x2` only the
-    upper half of the blocks is computed. One program serves all blocks, and `apply` is traced a
-    few times however many there are. Can be jitted (with `apply` fixed), mapped over parameters
-    and differentiated.
+    upper half is computed. One program serves all blocks, and `apply` is traced a few times however
+    many there are. Can be jitted (with `apply` fixed; the blocks are then unrolled, so take few),
+    mapped over parameters and differentiated.
 
     Example:
         >>> import jax.numpy as jnp
@@ -55,14 +63,20 @@ def empirical_ntk(
         x1: (n1, ...) samples.
         x2: (n2, ...) samples; `x1` if None.
         outputs: `trace` (mean over the outputs) or `full`.
-        block: samples in a block. The largest arrays hold 2 x block x parameters numbers:
-            `peak_bytes` gives that in bytes, `block_for` the block that fits.
+        block: samples in a block; None for the largest that `memory_bytes` allows, at most 512.
+            Few and large blocks are fast: the gradients of a block are computed once for every
+            other block.
+        memory_bytes: for the gradients of two blocks on a device (`peak_bytes`). Activations of a
+            block and three copies of the result come on top.
+        mesh: of one axis, to spread the blocks over, and where these are few the outputs, as
+            `jax.make_mesh((jax.device_count(),), ("block",))`; None for one device.
 
     Returns:
         (n1, n2) for `trace`, (n1, n2, dim, dim) for `full`.
 
     Raises:
-        InputError: if z is not (n, dim), samples differ in shape, or `block` is not positive.
+        InputError: if z is not (n, dim), samples differ in shape, `block` is not positive, the mesh
+            has more axes than one, or the gradients of two samples do not fit in the memory.
 
     References:
         Jacot et al. 2018, arXiv 1806.07572, section 4.
@@ -70,19 +84,46 @@ def empirical_ntk(
     if outputs not in ("trace", "full"):
         kind = "outputs"
         raise unknown_name(kind, outputs, ["trace", "full"])
-    if block < 1:
+    if block is not None and block < 1:
         message = f"block must be at least 1; got {block}"
         raise InputError(message)
+    if mesh is not None and len(mesh.axis_names) != 1:
+        message = f"the mesh must have one axis; got {mesh.axis_names}"
+        raise InputError(message)
     other = x1 if x2 is None else x2
-    if x1.shape[1:] != other.shape[1:] or not x1.ndim or not len(x1) or not len(other):
-        message = f"x1 and x2 must hold samples of one shape; got {x1.shape} and {other.shape}"
-        raise InputError(message)
-    shape = jax.eval_shape(apply, params, x1[:1]).shape
-    if len(shape) != 2 or shape[0] != 1 or not shape[1]:
-        message = f"apply must return (n, dim) for n samples; it returns {shape} for one"
-        raise InputError(message)
+    dim = check_samples(apply, params, x1, other)
+    if block is None:
+        block = min(block_for(params, memory_bytes), _LARGEST)
     block = min(block, max(len(x1), len(other)))
-    return _kernel(apply, params, x1, x2, shape[1], outputs == "full", block)
+    rows = in_blocks(x1, block)
+    columns = rows if x2 is None else in_blocks(x2, block)
+    every = [(i, j) for i in range(len(rows)) for j in range(len(columns))]
+    above = [(i, j) for i, j in every if x2 is not None or i < j]
+    units = [(k, k) for k in range(dim)]
+    if outputs == "full":
+        units = [(k, m) for k in range(dim) for m in range(dim)]
+    work = partial(_contract_pairs, apply, params, rows, columns, dim=dim, mesh=mesh)
+    kernel: dict[tuple[int, int], Array] = {}
+    if outputs == "trace":
+        kernel |= work(above, units)
+        if x2 is None:
+            kernel |= work([(i, i) for i in range(len(rows))], units, half=True)
+    else:
+        kept = every if x2 is not None else [(i, j) for i, j in every if i <= j]
+        parts = [work(kept, [unit]) for unit in units]
+        for pair in kept:
+            stacked = jnp.stack([part[pair] for part in parts], axis=-1)
+            kernel[pair] = stacked.reshape(*stacked.shape[:2], dim, dim)
+    scale = 1 / dim if outputs == "trace" else 1
+    mirror = (1, 0, 3, 2) if outputs == "full" else (1, 0)
+    table = []
+    for i in range(len(rows)):
+        line = [
+            kernel[i, j] if (i, j) in kernel else jnp.transpose(kernel[j, i], mirror)
+            for j in range(len(columns))
+        ]
+        table.append(jnp.concatenate(line, axis=1))
+    return scale * jnp.concatenate(table)[: len(x1), : len(other)]
 
 
 def peak_bytes(params: Params, block: int = 64) -> int:
@@ -120,82 +161,146 @@ def block_for(params: Params, memory_bytes: int) -> int:
     """
     one = peak_bytes(params, 1)
     if memory_bytes < one:
-        message = f"the gradients of two samples take {one} bytes; {memory_bytes} are too few"
+        message = (
+            f"the gradients of two samples take {one} bytes; {memory_bytes} are too few: raise "
+            "memory_bytes, or take products (jssl.kernels.ntk_product), which hold one gradient a "
+            "column"
+        )
         raise InputError(message)
     return memory_bytes // max(one, 1)
 
 
-@partial(jax.jit, static_argnames=("apply", "dim", "full", "block"))
-def _kernel(
-    apply: Apply,
-    params: Params,
-    x1: Array,
-    x2: Array | None,
-    dim: int,
-    full: bool,
-    block: int,
-) -> Array:
-    rows = _in_blocks(x1, block)
-    columns = rows if x2 is None else _in_blocks(x2, block)
-    if x2 is None:
-        first, second = np.triu_indices(len(rows))
-    else:
-        first, second = (a.ravel() for a in np.indices((len(rows), len(columns))))
-    basis = jnp.eye(dim, dtype=jax.eval_shape(apply, params, x1[:1]).dtype)
-
-    def pair(index: tuple[Array, Array]) -> Array:
-        left = partial(_gradients, apply, params, rows[index[0]])
-        right = partial(_gradients, apply, params, columns[index[1]])
-        if full:
-            return _every_pair(left, right, basis)
-        return _mean(left, right, basis)
-
-    blocks = jax.lax.map(pair, (jnp.asarray(first), jnp.asarray(second)))
-    kernel = jnp.zeros((len(rows), len(columns), *blocks.shape[1:]), blocks.dtype)
-    if x2 is None:
-        mirror = jnp.swapaxes(blocks, 1, 2)
-        mirror = jnp.swapaxes(mirror, 3, 4) if full else mirror
-        diagonal = (first == second).reshape(-1, *(1,) * (blocks.ndim - 1))
-        blocks = jnp.where(diagonal, (blocks + mirror) / 2, blocks)
-        kernel = kernel.at[second, first].set(mirror)
-    kernel = jnp.swapaxes(kernel.at[first, second].set(blocks), 1, 2)
-    kernel = kernel.reshape(kernel.shape[0] * block, -1, *kernel.shape[4:])
-    return kernel[: len(x1), : len(x1 if x2 is None else x2)]
+def check_samples(apply: Apply, params: Params, x1: Array, x2: Array) -> int:
+    """Return the number of outputs, or raise where samples or outputs have a wrong shape."""
+    if x1.shape[1:] != x2.shape[1:] or not x1.ndim or not len(x1) or not len(x2):
+        message = f"x1 and x2 must hold samples of one shape; got {x1.shape} and {x2.shape}"
+        raise InputError(message)
+    shape = jax.eval_shape(apply, params, x1[:1]).shape
+    if len(shape) != 2 or shape[0] != 1 or not shape[1]:
+        message = f"apply must return (n, dim) for n samples; it returns {shape} for one"
+        raise InputError(message)
+    return shape[1]
 
 
-def _in_blocks(x: Array, block: int) -> Array:
+def split_params(params: Params) -> tuple[list[Array], Callable[[Sequence[Array]], Params]]:
+    """Return the floating-point leaves, and what puts such leaves back among the fixed ones."""
+    leaves, tree = jax.tree.flatten(params)
+    moving = [jnp.issubdtype(leaf.dtype, jnp.inexact) for leaf in leaves]
+
+    def merge(floating: Sequence[Array]) -> Params:
+        values = iter(floating)
+        merged = [next(values) if m else leaf for m, leaf in zip(moving, leaves, strict=True)]
+        return jax.tree.unflatten(tree, merged)
+
+    return [leaf for m, leaf in zip(moving, leaves, strict=True) if m], merge
+
+
+def in_blocks(x: Array, block: int) -> Array:
     """Return (blocks, block, ...), the last block filled up with its last sample."""
     padding = [(0, -len(x) % block)] + [(0, 0)] * (x.ndim - 1)
     return jnp.pad(x, padding, mode="edge").reshape(-1, block, *x.shape[1:])
 
 
+def _contract_pairs(
+    apply: Apply,
+    params: Params,
+    rows: Array,
+    columns: Array,
+    pairs: list[tuple[int, int]],
+    units: list[tuple[int, int]],
+    *,
+    dim: int,
+    mesh: Mesh | None,
+    half: bool = False,
+) -> dict[tuple[int, int], Array]:
+    """Return for each pair of blocks the sum over units (k, l) of <grad f_k, grad f_l>.
+
+    A task is a pair of blocks with its share of the units, which are split where there are fewer
+    pairs than devices; each device has one task at a time.
+    """
+    if not pairs:
+        return {}
+    devices = 1 if mesh is None else mesh.size
+    shares = min(-(-devices // len(pairs)), len(units))
+    tasks = [(pair, units[share::shares]) for pair in pairs for share in range(shares)]
+    dtype = jax.eval_shape(apply, params, rows[0]).dtype
+    found: dict[tuple[int, int], Array] = {}
+    for first in range(0, len(tasks), devices):
+        batch = tasks[first : first + devices]
+        batch += [(batch[-1][0], [])] * (devices - len(batch))
+        index = np.array([pair for pair, _ in batch])
+        total: Array = jnp.zeros((devices, rows.shape[1], columns.shape[1]), dtype)
+        for turn in range(max(len(share) for _, share in batch)):
+            cotangents = np.zeros((2, devices, dim), dtype)
+            for device, (_, share) in enumerate(batch):
+                if turn < len(share):
+                    cotangents[0, device, share[turn][0]] = 1
+                    cotangents[1, device, share[turn][1]] = 1
+            total = _add(
+                apply,
+                half,
+                mesh,
+                params,
+                rows,
+                columns,
+                index[:, 0],
+                index[:, 1],
+                *cotangents,
+                total,
+            )
+        for device, (pair, share) in enumerate(batch):
+            if share:
+                found[pair] = found[pair] + total[device] if pair in found else total[device]
+    return found
+
+
+@partial(jax.jit, static_argnums=(0, 1, 2))
+def _add(
+    apply: Apply,
+    half: bool,
+    mesh: Mesh | None,
+    params: Params,
+    rows: Array,
+    columns: Array,
+    *task: Array,
+) -> Array:
+    def add(params: Params, rows: Array, columns: Array, *task: Array) -> Array:
+        i, j, left, right, total = (part[0] for part in task)
+        gradients = _gradients(apply, params, rows[i], left)
+        if half:
+            return (total + _half_contract(gradients))[None]
+        other = _gradients(apply, params, columns[j], right)
+        return (total + _contract(gradients, other))[None]
+
+    if mesh is None:
+        return add(params, rows, columns, *task)
+    everywhere, own = PartitionSpec(), PartitionSpec(mesh.axis_names[0])
+    specs = (everywhere, everywhere, everywhere, *[own] * len(task))
+    # Unchecked: a checked one would sum the gradients of replicated parameters over devices.
+    return jax.shard_map(add, mesh=mesh, in_specs=specs, out_specs=own, check_vma=False)(
+        params, rows, columns, *task
+    )
+
+
 def _gradients(apply: Apply, params: Params, x: Array, cotangent: Array) -> list[Array]:
     """Return the gradient of cotangent . f at each sample, (block, ...) for each floating leaf."""
-    leaves, tree = jax.tree.flatten(params)
-    moving = [jnp.issubdtype(leaf.dtype, jnp.inexact) for leaf in leaves]
+    floating, merge = split_params(params)
 
     def output(floating: list[Array], sample: Array) -> Array:
-        values = iter(floating)
-        merged = [next(values) if m else leaf for m, leaf in zip(moving, leaves, strict=True)]
-        return jnp.vdot(cotangent, apply(jax.tree.unflatten(tree, merged), sample[None])[0])
+        return jnp.vdot(cotangent, apply(merge(floating), sample[None])[0])
 
-    floating = [leaf for m, leaf in zip(moving, leaves, strict=True) if m]
     return jax.vmap(jax.grad(output), (None, 0))(floating, x)
 
 
 def _contract(left: list[Array], right: list[Array]) -> Array:
     pairs = zip(left, right, strict=True)
-    products = [_dot(a.reshape(len(a), -1), b.reshape(len(b), -1).T) for a, b in pairs]
-    return jnp.sum(jnp.stack(products), axis=0)
+    return sum(_dot(a.reshape(len(a), -1), b.reshape(len(b), -1).T) for a, b in pairs)  # type: ignore[return-value]
 
 
-def _mean(left: Callable, right: Callable, basis: Array) -> Array:
-    return jnp.mean(jax.lax.map(lambda unit: _contract(left(unit), right(unit)), basis), axis=0)
-
-
-def _every_pair(left: Callable, right: Callable, basis: Array) -> Array:
-    def row(unit: Array) -> Array:
-        gradients = left(unit)
-        return jax.lax.map(lambda other: _contract(gradients, right(other)), basis)
-
-    return jnp.transpose(jax.lax.map(row, basis), (2, 3, 0, 1))
+def _half_contract(gradients: list[Array]) -> Array:
+    """Return the products of the gradients with themselves, the lower left quarter mirrored."""
+    middle = len(gradients[0]) // 2
+    top, bottom = ([g[part] for g in gradients] for part in (slice(middle), slice(middle, None)))
+    corner = _contract(top, bottom)
+    whole = jnp.block([[_contract(top, top), corner], [corner.T, _contract(bottom, bottom)]])
+    return (whole + whole.T) / 2

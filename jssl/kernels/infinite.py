@@ -2,16 +2,23 @@
 
 With Z = [X; X'] the 2n stacked views of n pairs, the theory of arXiv 2303.15438 (section 4.4) asks
 for the NTK gram K~ = NTK(Z, Z), (2n, 2n). The kernels themselves belong to the models
-(`jssl.models.limits`); this file evaluates them on data, in blocks where memory asks for it.
+(`jssl.models.limits`); this file evaluates them on data: a symmetric kernel by the blocks of its
+upper half, any other in blocks of rows where memory asks for it.
 """
+
+from collections.abc import Callable
+from functools import partial
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from jssl.errors import InputError, unknown_name
 from jssl.types import Array, Model, Pairs
 
 KINDS = ("nngp", "ntk")
+
+_BLOCKS, _LEAST = 8, 32
 
 
 def kernel(
@@ -36,10 +43,12 @@ def kernel(
         x2: (n2, ...) inputs; None for x1.
         kind: "ntk", or "nngp" for the covariance of the initial function over starts.
         rows: rows of the result computed at a time; None for all at once. Memory is that of a
-            (rows, n2) kernel.
+            (rows, n2) kernel, beside the result.
+
+    Where x2 is None or x1 itself, only the upper half is computed, in blocks, and mirrored.
 
     Returns:
-        (n1, n2) kernel in the dtype of the inputs.
+        (n1, n2) kernel in the dtype of the inputs; exactly symmetric where x2 is x1.
 
     Raises:
         InputError: the model has no kernel, the kind is unknown, or neural-tangents is missing.
@@ -51,16 +60,15 @@ def kernel(
     if function is None:
         message = (
             f"the model has no infinite-width kernel ({model.no_kernel or 'none was given'}); "
-            "use its empirical one, jssl.kernels.empirical"
+            "use the NTK of one net, jssl.kernels.empirical_ntk(apply, params, x)"
         )
         raise InputError(message)
     index = KINDS.index(kind)
-    columns = x1 if x2 is None else x2
-    if rows is None:
-        return function(x1, columns)[index]
-    return jax.lax.map(
-        lambda row: function(row[None], columns)[index][0], x1, batch_size=min(rows, len(x1))
-    )
+    if x2 is None or x2 is x1:
+        block = max(-(-len(x1) // _BLOCKS), _LEAST)
+        block = min(block, len(x1) if rows is None else rows)
+        return _symmetric(function, index, block, x1)
+    return _by_rows(function, index, len(x1) if rows is None else rows, x1, x2)
 
 
 def gram(model: Model, pairs: Pairs, *, kind: str = "ntk", rows: int | None = None) -> Array:
@@ -89,5 +97,35 @@ def gram(model: Model, pairs: Pairs, *, kind: str = "ntk", rows: int | None = No
         Simon et al., arXiv 2303.15438, section 4.4.
     """
     views = jnp.concatenate([pairs.first, pairs.second])
-    matrix = kernel(model, views, kind=kind, rows=rows)
-    return (matrix + matrix.T) / 2
+    return kernel(model, views, kind=kind, rows=rows)
+
+
+Function = Callable[[Array, Array], tuple[Array, Array]]
+
+
+@partial(jax.jit, static_argnames=("function", "index", "rows"))
+def _by_rows(function: Function, index: int, rows: int, x1: Array, x2: Array) -> Array:
+    if rows >= len(x1):
+        return function(x1, x2)[index]
+    return jax.lax.map(lambda row: function(row[None], x2)[index][0], x1, batch_size=rows)
+
+
+@partial(jax.jit, static_argnames=("function", "index", "block"))
+def _symmetric(function: Function, index: int, block: int, x: Array) -> Array:
+    """Return function(x, x)[index] from the blocks of its upper half."""
+    if block >= len(x):
+        matrix = function(x, x)[index]
+        return (matrix + matrix.T) / 2
+    padding = [(0, -len(x) % block)] + [(0, 0)] * (jnp.ndim(x) - 1)
+    parts = jnp.pad(x, padding, mode="edge").reshape(-1, block, *x.shape[1:])
+    first, second = np.triu_indices(len(parts))
+    blocks = jax.lax.map(
+        lambda pair: function(parts[pair[0]], parts[pair[1]])[index],
+        (jnp.asarray(first), jnp.asarray(second)),
+    )
+    mirror = jnp.swapaxes(blocks, 1, 2)
+    blocks = jnp.where((first == second)[:, None, None], (blocks + mirror) / 2, blocks)
+    matrix = jnp.zeros((len(parts), len(parts), block, block), blocks.dtype)
+    matrix = matrix.at[second, first].set(jnp.swapaxes(blocks, 1, 2))
+    matrix = jnp.swapaxes(matrix.at[first, second].set(blocks), 1, 2)
+    return matrix.reshape(len(parts) * block, -1)[: len(x), : len(x)]

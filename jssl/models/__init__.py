@@ -7,12 +7,15 @@ from jssl.models.linear import deep_linear, linear
 from jssl.models.mlp import mlp
 from jssl.models.one_layer import one_layer, two_layer
 from jssl.models.registry import MODELS, get
+from jssl.models.residual import residual
+from jssl.models.resnet import ResNet, resnet, resnet_with_stages
 from jssl.models.width import crop, cut, nested_normal, pad
 
 __all__ = [
     "ACTIVATIONS",
     "MODELS",
     "Activation",
+    "ResNet",
     "centred",
     "conv",
     "crop",
@@ -24,5 +27,8 @@ __all__ = [
     "nested_normal",
     "one_layer",
     "pad",
+    "residual",
+    "resnet",
+    "resnet_with_stages",
     "two_layer",
 ]

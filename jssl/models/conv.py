@@ -7,21 +7,21 @@ in the parametrisations of `jssl.models.layers`, the fan-in of a convolution bei
 
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 
 from jssl.errors import InputError, unknown_name
 from jssl.models import limits
 from jssl.models.activations import activation as find_activation
 from jssl.models.layers import (
+    NO_LIMIT,
     affine,
     check_at_least_one,
     check_parametrisation,
     init_layers,
     resolve_width,
 )
-from jssl.models.linear import NO_STANDARD_KERNEL
 from jssl.models.mlp import check_padding
+from jssl.models.patches import convolve
 from jssl.types import Array, Model, Params
 
 _FILTER = 3
@@ -64,7 +64,7 @@ def conv(
         stride: stride of every convolution, at least 1.
         readout: "average" over positions, or "flatten", before the last dense layer.
         activation: a name in `jssl.models.ACTIVATIONS`.
-        parametrisation: "ntk" or "standard".
+        parametrisation: "ntk", "standard" or "mup".
         weight_std: gain of every layer; None for the activation's own. May be traced.
         bias_std: 0 for no biases; may be traced.
         output_scale: multiplies the last layer's start, > 0; may be traced.
@@ -95,7 +95,12 @@ def conv(
     if readout == "flatten":
         positions = _shrunk(height, stride, layers) * _shrunk(width, stride, layers)
 
-    common = {"weight_std": gain, "bias_std": bias_std, "parametrisation": parametrisation}
+    common = {
+        "weight_std": gain,
+        "bias_std": bias_std,
+        "parametrisation": parametrisation,
+        "net_width": channels,
+    }
     area = _FILTER**2
     first = affine(
         (size, colours, _FILTER, _FILTER), area * colours, live=(live, None), dtype=dtype, **common
@@ -108,6 +113,7 @@ def conv(
         channels * positions,
         live=(None, None if live is None else live * positions),
         start=output_scale,
+        last=True,
         dtype=dtype,
         **common,
     )
@@ -122,15 +128,16 @@ def conv(
             raise InputError(message)
         h = x
         for layer, layer_params in zip(stack[:-1], params[:-1], strict=True):
-            h = phi.function(layer.finish(layer_params, _convolve(h, layer_params, stride)))
+            moved = convolve(h, layer_params["weight"], stride)
+            h = phi.function(layer.finish(layer_params, moved))
         if readout == "average":
             features = jnp.mean(h, axis=(1, 2))
         else:
             features = jnp.moveaxis(h, -1, 1).reshape(h.shape[0], -1)
         return last.finish(params[-1], features @ params[-1]["weight"].T)
 
-    if parametrisation == "standard":
-        return Model(init, apply, None, NO_STANDARD_KERNEL)
+    if parametrisation in NO_LIMIT:
+        return Model(init, apply, None, NO_LIMIT[parametrisation])
     kernel = limits.conv(
         (height, width, colours),
         layers=layers,
@@ -143,17 +150,6 @@ def conv(
         output_scale=output_scale,
     )
     return Model(init, apply, kernel)
-
-
-def _convolve(x: Array, params: dict[str, Array], stride: int) -> Array:
-    dtype = jnp.result_type(x, params["weight"])
-    return jax.lax.conv_general_dilated(
-        x.astype(dtype),
-        params["weight"].astype(dtype),
-        (stride, stride),
-        "SAME",
-        dimension_numbers=("NHWC", "OIHW", "NHWC"),
-    )
 
 
 def _shrunk(size: int, stride: int, layers: int) -> int:

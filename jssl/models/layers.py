@@ -1,12 +1,16 @@
-"""One affine map in either parametrisation, and a stack of them.
+"""One affine map in every parametrisation, and a stack of them.
 
-With fan-in n, gain g = weight_std, bias_std b and start s (1 unless stated):
+With fan-in n, gain g = weight_std, bias_std b, start s (1 unless stated) and a net of width w:
 
-    ntk         h = (g / sqrt(n)) W x + b B     W, B ~ N(0, s^2)
-    standard    h = W x + B                     W ~ N(0, (s g)^2 / n),  B ~ N(0, (s b)^2)
+    ntk         h = (g / sqrt(n)) W x + b B             W, B ~ N(0, s^2)
+    standard    h = W x + B                             W ~ N(0, (s g)^2 / n),  B ~ N(0, (s b)^2)
+    mup         h = (g sqrt(w / n) / r) W x + b sqrt(w) B / r     W, B ~ N(0, s^2 / w)
 
-Both draw the same function from the same key; they differ in how training moves it (Jacot et al.,
-arXiv 1806.07572). A bias exists only where bias_std is not 0.
+with r = sqrt(w) in the last layer and 1 elsewhere. The first two draw the same function from the
+same key; they differ in how training moves it (Jacot et al., arXiv 1806.07572). The third starts
+with outputs smaller by 1 / sqrt(w) and moves every neuron by order one under gradient descent at a
+learning rate that does not know the width: it learns features and has no kernel limit (Yang and Hu,
+arXiv 2011.14522, the abc-parametrisation for SGD). A bias exists only where bias_std is not 0.
 """
 
 import itertools
@@ -23,7 +27,15 @@ from jssl.errors import InputError, unknown_name
 from jssl.models.width import cut, nested_normal
 from jssl.types import Array, Params
 
-PARAMETRISATIONS = ("ntk", "standard")
+NO_LIMIT = {
+    "standard": "in the standard parametrisation the NTK grows with width at a fixed learning "
+    "rate; parametrisation='ntk' has a limit",
+    "mup": "in mup the net learns features at every width, so its NTK moves and nothing is "
+    "linear in the limit; parametrisation='ntk' has a limit",
+}
+"""Parametrisation -> why it has no infinite-width kernel."""
+
+PARAMETRISATIONS = ("ntk", *NO_LIMIT)
 
 
 class Affine(NamedTuple):
@@ -47,6 +59,8 @@ def affine(
     bias_std: Any = 0.0,
     start: Any = 1.0,
     parametrisation: str = "ntk",
+    net_width: Any = 1,
+    last: bool = False,
     live: tuple[Any, Any] = (None, None),
     dtype: Any = None,
 ) -> Affine:
@@ -64,7 +78,9 @@ def affine(
         weight_std: gain g; may be traced.
         bias_std: b; the number 0 for no bias.
         start: s, multiplies the initial weight and bias.
-        parametrisation: "ntk" or "standard".
+        parametrisation: "ntk", "standard" or "mup".
+        net_width: w of the net, for "mup"; may be traced.
+        last: whether this is the net's last layer, for "mup".
         live: live rows and columns where width is padding, None for all; may be traced.
         dtype: dtype of the parameters; None for JAX's default float.
 
@@ -73,26 +89,33 @@ def affine(
     """
     for scale, least in ((weight_std, 1e-300), (start, 1e-300), (bias_std, 0)):
         check_scale(scale, least)
-    ntk = parametrisation == "ntk"
     biased = has_bias(bias_std)
+    gains = weight_std / _root(fan_in), bias_std
+    if parametrisation == "standard":
+        sizes, factors = tuple(start * gain for gain in gains), None
+    elif parametrisation == "ntk":
+        sizes, factors = (start, start), gains
+    else:
+        root = _root(net_width)
+        sizes = (start / root, start / root)
+        factors = gains if last else tuple(gain * root for gain in gains)
 
     def init(key: Array) -> dict[str, Array]:
         weight_key, bias_key = jax.random.split(key)
         weight = nested_normal(weight_key, shape[0], math.prod(shape[1:]), dtype).reshape(shape)
-        size = start if ntk else start * weight_std / _root(fan_in)
-        params = {"weight": cut(weight * cast_like(size, weight), *live)}
+        params = {"weight": cut(weight * cast_like(sizes[0], weight), *live)}
         if biased:
             bias = nested_normal(bias_key, 1, shape[0], dtype)[0]
-            size = start if ntk else start * bias_std
-            params["bias"] = cut(bias * cast_like(size, bias), live[0])
+            params["bias"] = cut(bias * cast_like(sizes[1], bias), live[0])
         return params
 
     def finish(params: dict[str, Array], product: Array) -> Array:
-        if ntk:
-            product = product * cast_like(weight_std / _root(fan_in), product)
+        if factors is not None:
+            product = product * cast_like(factors[0], product)
         if not biased:
             return product
-        return product + params["bias"] * cast_like(bias_std if ntk else 1.0, product)
+        bias = params["bias"]
+        return product + (bias if factors is None else bias * cast_like(factors[1], product))
 
     return Affine(init, finish)
 
@@ -128,6 +151,7 @@ def dense_stack(
     live = (None, *[live_width] * depth, None)
     fans = (in_dim, *[width] * depth)
     starts = (*[hidden_start] * depth, output_start)
+    lasts = (*[False] * depth, True)
     layers = [
         affine(
             (rows, columns),
@@ -136,11 +160,13 @@ def dense_stack(
             bias_std=bias_std,
             start=start,
             parametrisation=parametrisation,
+            net_width=width if depth else 1,
+            last=last,
             live=(live_rows, live_columns),
             dtype=dtype,
         )
-        for (columns, rows), (live_columns, live_rows), fan_in, start in zip(
-            itertools.pairwise(sizes), itertools.pairwise(live), fans, starts, strict=True
+        for (columns, rows), (live_columns, live_rows), fan_in, start, last in zip(
+            itertools.pairwise(sizes), itertools.pairwise(live), fans, starts, lasts, strict=True
         )
     ]
 

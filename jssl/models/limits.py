@@ -18,6 +18,8 @@ multiplications, where Gauss-Hermite quadrature in the plane costs degree^2 eval
 """
 
 import functools
+import numbers
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -91,6 +93,28 @@ def conv(
     return _kernel(architecture, check, output_scale)
 
 
+def residual(
+    in_dim: int,
+    *,
+    blocks: int,
+    activation: str,
+    weight_std: Any,
+    branch_std: Any,
+    bias_std: Any,
+    output_scale: Any,
+) -> Kernel:
+    """Return the kernel of `jssl.models.residual` in NTK parametrisation; arguments as there."""
+
+    def layers(stax: Any) -> list[Any]:
+        affine = stax.Dense(1, weight_std, _bias(bias_std))
+        phi = _nonlinearity(stax, activation)
+        branch = stax.serial(phi, stax.Dense(1, branch_std, _bias(bias_std)))
+        skip = stax.serial(stax.FanOut(2), stax.parallel(stax.Identity(), branch), stax.FanInSum())
+        return [affine, *[skip] * blocks, phi, affine]
+
+    return _kernel(layers, lambda x: flatten(x, in_dim), output_scale)
+
+
 def expectation(function: Callable[[Array], Array]) -> Callable[[Array, Array, Array], Array]:
     """Return (covariance, variance of u, variance of v) -> E[function(u) function(v)].
 
@@ -140,7 +164,12 @@ def _kernel(
     def kernel(x1: Array, x2: Array) -> tuple[Array, Array]:
         stax = neural_tangents.load().stax
         *_, function = stax.serial(*layers(stax))
-        nngp, ntk = function(check(x1), check(x2), ("nngp", "ntk"))
+        with warnings.catch_warnings():
+            # sums of branches must be of independent ones: each ends in a dense layer of its own
+            warnings.filterwarnings("ignore", "`FanIn` layers assume independent inputs")
+            nngp, ntk = function(check(x1), check(x2), ("nngp", "ntk"))
+        if isinstance(output_scale, numbers.Real) and output_scale == 1:
+            return nngp, ntk
         size = jnp.asarray(output_scale, nngp.dtype) ** 2
         return size * nngp, nngp + size * (ntk - nngp)
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import jax.numpy as jnp
 
-from jssl.models.layers import affine, check_at_least_one, dense_stack, flatten
+from jssl.models.layers import NO_LIMIT, affine, check_at_least_one, dense_stack, flatten
 from jssl.types import Array, Model, Params
 
 
@@ -100,7 +100,7 @@ def deep_linear(
         width: hidden width; may be traced where max_width is given.
         depth: number of hidden layers, 0 or more.
         scale: size of every layer's start, > 0; may be traced.
-        parametrisation: "standard" or "ntk".
+        parametrisation: "standard", "ntk" or "mup".
         max_width: width of the arrays where width is padding (see `jssl.models.width`).
         dtype: dtype of the parameters; None for JAX's default float.
 
@@ -114,7 +114,7 @@ def deep_linear(
     References:
         Saxe, McClelland, Ganguli, arXiv 1312.6120; Jacot et al., arXiv 1806.07572.
     """
-    gain, start = (1.0, scale) if parametrisation == "ntk" else (scale, 1.0)
+    gain, start = (scale, 1.0) if parametrisation == "standard" else (1.0, scale)
     init, apply = dense_stack(
         in_dim,
         out_dim,
@@ -129,8 +129,8 @@ def deep_linear(
         max_width=max_width,
         dtype=dtype,
     )
-    if parametrisation == "standard":
-        return Model(init, apply, None, NO_STANDARD_KERNEL)
+    if parametrisation in NO_LIMIT:
+        return Model(init, apply, None, NO_LIMIT[parametrisation])
 
     def kernel(x1: Array, x2: Array) -> tuple[Array, Array]:
         gram = _gram(x1, x2, in_dim) / in_dim
@@ -138,12 +138,6 @@ def deep_linear(
         return size ** (depth + 1) * gram, (depth + 1) * size**depth * gram
 
     return Model(init, apply, kernel)
-
-
-NO_STANDARD_KERNEL = (
-    "in the standard parametrisation the NTK grows with width at a fixed learning rate; "
-    "parametrisation='ntk' has a limit"
-)
 
 
 def _gram(x1: Array, x2: Array, in_dim: int) -> Array:

@@ -10,8 +10,7 @@ from typing import Any
 from jssl.errors import InputError
 from jssl.models import limits
 from jssl.models.activations import activation as find_activation
-from jssl.models.layers import dense_stack
-from jssl.models.linear import NO_STANDARD_KERNEL
+from jssl.models.layers import NO_LIMIT, dense_stack
 from jssl.types import Model
 
 
@@ -55,8 +54,9 @@ def mlp(
         width: hidden width; may be traced where max_width is given.
         depth: number of hidden layers, 0 or more.
         activation: a name in `jssl.models.ACTIVATIONS`.
-        parametrisation: "ntk", or "standard" (the same initial function with the factors inside
-            the weights), which has no kernel at a fixed learning rate.
+        parametrisation: "ntk"; "standard" (the same initial function with the factors inside the
+            weights) and "mup" (features move at every width; the start is smaller by
+            1 / sqrt(width)), which have no kernel limit at a fixed learning rate.
         weight_std: gain g of every layer, the last included; None for the activation's own,
             sqrt(2) for relu and 1 for the others. May be traced.
         bias_std: b, 0 for no biases; may be traced.
@@ -91,8 +91,8 @@ def mlp(
         max_width=max_width,
         dtype=dtype,
     )
-    if parametrisation == "standard":
-        return Model(init, apply, None, NO_STANDARD_KERNEL)
+    if parametrisation in NO_LIMIT:
+        return Model(init, apply, None, NO_LIMIT[parametrisation])
     kernel = limits.dense(
         in_dim,
         depth=depth,

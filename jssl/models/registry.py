@@ -8,6 +8,8 @@ from jssl.models.conv import conv
 from jssl.models.linear import deep_linear, linear
 from jssl.models.mlp import mlp
 from jssl.models.one_layer import one_layer
+from jssl.models.residual import residual
+from jssl.models.resnet import resnet
 from jssl.types import Model
 
 MODELS: dict[str, Callable[..., Model]] = {
@@ -16,6 +18,8 @@ MODELS: dict[str, Callable[..., Model]] = {
     "linear": linear,
     "mlp": mlp,
     "one_layer": one_layer,
+    "residual": residual,
+    "resnet": resnet,
 }
 """Name -> factory (input size, out_dim, ...) -> Model."""
 

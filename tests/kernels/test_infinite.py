@@ -1,5 +1,6 @@
 """Gram matrices of infinite-width kernels on data."""
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -59,3 +60,23 @@ def test_kernel_that_does_not_exist_is_refused_with_the_reason():
         infinite.gram(mlp(3, 2, parametrisation="standard"), PAIRS)
     with pytest.raises(InputError, match="did you mean 'ntk'"):
         infinite.gram(linear(3, 2), PAIRS, kind="nkt")
+
+
+@pytest.mark.parametrize("n", [31, 33, 70, 300])
+@pytest.mark.parametrize("kind", infinite.KINDS)
+def test_upper_half_and_its_mirror_are_the_whole(n, kind):
+    x = np.random.default_rng(n).standard_normal((n, 3))
+    model = mlp(3, 2, width=4, activation="relu", bias_std=0.2, output_scale=0.5)
+    whole = model.kernel(x, x)[infinite.KINDS.index(kind)]
+    half = infinite.kernel(model, x, kind=kind)
+    np.testing.assert_allclose(half, whole, rtol=1e-7)
+    np.testing.assert_array_equal(half, half.T)
+    np.testing.assert_array_equal(infinite.kernel(model, x, x, kind=kind), half)
+
+
+def test_kernels_of_blocks_can_be_differentiated():
+    x = jnp.asarray(np.random.default_rng(3).standard_normal((40, 3)))
+    model = mlp(3, 2, width=4, activation="erf")
+    slope = jax.grad(lambda x: jnp.sum(infinite.kernel(model, x) ** 2))(x)
+    whole = jax.grad(lambda x: jnp.sum(model.kernel(x, x)[1] ** 2))(x)
+    np.testing.assert_allclose(slope, whole, rtol=1e-8)

@@ -8,10 +8,12 @@ import pytest
 from jssl.errors import InputError
 from jssl.models import MODELS, get
 
-SIZES = {"conv": ((6, 6, 2), 3)} | dict.fromkeys(
-    ("deep_linear", "linear", "mlp", "one_layer"), (8, 3)
+SIZES = dict.fromkeys(("conv", "resnet"), ((6, 6, 2), 3)) | dict.fromkeys(
+    ("deep_linear", "linear", "mlp", "one_layer", "residual"), (8, 3)
 )
-SMALL = {"conv": {"channels": 4}, "deep_linear": {"width": 4}, "mlp": {"width": 4}}
+WIDE = ("deep_linear", "mlp", "residual")
+SMALL = {"conv": {"channels": 4}} | dict.fromkeys(WIDE, {"width": 4})  # noqa: RUF024
+SMALL["resnet"] = {"channels": 4, "blocks": (1, 1), "norm": "batch"}
 
 
 def _model(name, **options):
@@ -19,7 +21,7 @@ def _model(name, **options):
 
 
 def _inputs(name, dtype=None):
-    shape = SIZES[name][0] if name == "conv" else (8,)
+    shape = SIZES[name][0] if name in ("conv", "resnet") else (8,)
     return jax.random.normal(jax.random.key(1), (5, *shape), dtype)
 
 
@@ -55,7 +57,7 @@ def test_seeds_under_vmap_are_the_lone_runs(name):
 @pytest.mark.parametrize("name", sorted(MODELS))
 def test_gradient_is_that_of_finite_differences(name):
     model, x = _model(name), _inputs(name)
-    if name == "conv":
+    if name in ("conv", "resnet"):
         model = _model(name, activation="tanh")
     params, step = (jax.jit(model.init)(jax.random.key(seed)) for seed in (0, 1))
     gradient = jax.jit(jax.grad(_loss(model)))(params, x)

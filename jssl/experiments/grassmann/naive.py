@@ -12,7 +12,7 @@ import numpy as np
 
 from jssl import losses
 from jssl.data import pairs, toy
-from jssl.diagnostics import effective_rank
+from jssl.diagnostics import effective_rank, paired_exponent
 from jssl.experiments.claims import at_least, at_most, close
 from jssl.experiments.outcome import Figure, Part, Settings
 from jssl.figures import new_figure
@@ -255,8 +255,8 @@ def fit_exponent(widths: np.ndarray, logs: np.ndarray) -> tuple[float, float]:
 
     Seeds are paired across widths, so the error is that of the seeds' own slopes.
     """
-    slopes = np.polyfit(np.log(widths), logs, 1)[0]
-    return float(slopes.mean()), float(slopes.std(ddof=1) / math.sqrt(len(slopes)))
+    fit = paired_exponent(widths, np.exp(logs))
+    return fit.exponent, fit.error
 
 
 def _late_slope(t: np.ndarray, singular: np.ndarray, late: float) -> np.ndarray:

@@ -55,7 +55,7 @@ def kernel_drift(settings: Settings) -> Part:
             drifts[name, kind] = np.array(rows)
         kernel = drifts[name, "supervised"][..., 0]
         exponent, error = fit_exponent(np.array(widths), np.log(kernel))
-        plateau, plateau_error = _plateau(np.array(widths), drifts[name, "constrained"][..., 0])
+        level, level_error = plateau(np.array(widths), drifts[name, "constrained"][..., 0])
         moved = np.log(drifts[name, "constrained"][..., 1])
         lazy, lazy_error = fit_exponent(np.array(widths), moved)
         claims += [
@@ -75,7 +75,7 @@ def kernel_drift(settings: Settings) -> Part:
                 "squared, over its standard error",
                 SOURCE,
                 3.9,
-                plateau / plateau_error,
+                level / level_error,
             ),
             close(
                 f"grassmann/first-layer-lazy-{name}",
@@ -106,32 +106,49 @@ def kernel_drift(settings: Settings) -> Part:
 
 def _drift(phi: Callable[[Array], Array], constrained: bool) -> Callable[..., Any]:
     """Return `study(width, key, sample, pairing, targets) -> changes of the kernel and of W1`."""
-    slope = jax.vmap(jax.vmap(jax.grad(phi)))
+    train = descend(phi, constrained, STEPS)
 
     def study(width: int, key: Array, sample: Array, pairing: Array, targets: Array) -> Any:
+        start, end = train(width, key, sample, pairing, targets)
+        before, after = (first_layer_kernel(phi, p, sample) for p in (start, end))
+        moved = end["hidden"] - start["hidden"]
+        return (
+            jnp.linalg.norm(after - before) / jnp.linalg.norm(before),
+            jnp.linalg.norm(moved) / jnp.linalg.norm(start["hidden"]),
+        )
+
+    return study
+
+
+def descend(phi: Callable[[Array], Array], constrained: bool, steps: int) -> Callable[..., Any]:
+    """Return `train(width, key, sample, pairing, targets) -> parameters at the start and the end`.
+
+    f = W2^T phi(W1 x / sqrt(in)) with parameters {"hidden": W1, "output": W2}: descent on
+    Tr(F M F^T) with W2^T W2 = I where constrained, on the squared loss to the targets otherwise.
+    """
+
+    def train(width: int, key: Array, sample: Array, pairing: Array, targets: Array) -> Any:
         first, last = jax.random.split(key)
-        hidden = jax.random.normal(first, (width, FEATURES), sample.dtype)
-        scaled = sample / FEATURES**0.5
+        count, inputs = sample.shape
+        dim = len(targets)
+        hidden = jax.random.normal(first, (width, inputs), sample.dtype)
+        scaled = sample / inputs**0.5
         gram = phi(scaled @ hidden.T)
         gram = gram @ gram.T
         # lambda_max / N of the features' kernel bounds both objectives' curvature by itself
-        rate = 0.3 / jnp.linalg.norm(gram) * 2 * COUNT
+        rate = 0.3 / jnp.linalg.norm(gram) * count
         if constrained:
-            output = Stiefel().random(last, (width, DIM), sample.dtype)
+            output = Stiefel().random(last, (width, dim), sample.dtype)
             link = stiefel_sgd(rate, manifold={"hidden": None, "output": Stiefel()})
         else:
-            output = jax.random.normal(last, (width, DIM), sample.dtype) / width**0.5
+            output = jax.random.normal(last, (width, dim), sample.dtype) / width**0.5
             link = optax.sgd(rate)
 
         def loss(params: Params) -> Array:
             f = (phi(scaled @ params["hidden"].T) @ params["output"]).T
             if constrained:
                 return jnp.sum((f @ pairing) * f)
-            return jnp.sum((f - targets) ** 2) / (4 * COUNT)
-
-        def kernel(params: Params) -> Array:
-            slopes = slope(scaled @ params["hidden"].T)
-            return (slopes * (params["output"] ** 2).mean(1)) @ slopes.T * (scaled @ scaled.T)
+            return jnp.sum((f - targets) ** 2) / (2 * count)
 
         def step(_: int, carry: Any) -> Any:
             params, state = carry
@@ -139,17 +156,26 @@ def _drift(phi: Callable[[Array], Array], constrained: bool) -> Callable[..., An
             return optax.apply_updates(params, updates), state
 
         start = {"hidden": hidden, "output": output}
-        end = jax.lax.fori_loop(0, STEPS, step, (start, link.init(start)))[0]
-        before, after = kernel(start), kernel(end)
-        return (
-            jnp.linalg.norm(after - before) / jnp.linalg.norm(before),
-            jnp.linalg.norm(end["hidden"] - hidden) / jnp.linalg.norm(hidden),
-        )
+        return start, jax.lax.fori_loop(0, steps, step, (start, link.init(start)))[0]
 
-    return study
+    return train
 
 
-def _plateau(widths: np.ndarray, drift: np.ndarray) -> tuple[float, float]:
-    """Return the constant of drift^2 = plateau^2 + c / width and its error, seeds being paired."""
-    constants = np.polyfit(1 / widths, drift**2, 1)[1]
+def first_layer_kernel(phi: Callable[[Array], Array], params: Params, sample: Array) -> Array:
+    """Return the first layer's share of the tangent kernel, mean over outputs."""
+    scaled = sample / sample.shape[1] ** 0.5
+    slopes = jax.vmap(jax.vmap(jax.grad(phi)))(scaled @ params["hidden"].T)
+    return (slopes * (params["output"] ** 2).mean(1)) @ slopes.T * (scaled @ scaled.T)
+
+
+def kernel_of(phi: Callable[[Array], Array], params: Params, sample: Array) -> Array:
+    """Return the whole tangent kernel, W2 = A / sqrt(width) counted in NTK parametrisation."""
+    hidden = params["hidden"]
+    features = phi(sample @ hidden.T / sample.shape[1] ** 0.5)
+    return first_layer_kernel(phi, params, sample) + features @ features.T / len(hidden)
+
+
+def plateau(widths: np.ndarray, drift: np.ndarray, degree: int = 1) -> tuple[float, float]:
+    """Return the constant of drift^2 = plateau^2 + c / width + ... and its error, seeds paired."""
+    constants = np.polyfit(1 / widths, drift**2, degree)[-1]
     return float(constants.mean()), float(constants.std(ddof=1) / len(constants) ** 0.5)

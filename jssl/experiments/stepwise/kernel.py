@@ -13,11 +13,11 @@ from jssl.experiments.outcome import Figure, Part, Settings
 from jssl.experiments.stepwise.linear import image_pairs
 from jssl.figures import new_figure
 from jssl.kernels.contrastive import contrastive_modes
-from jssl.kernels.infinite import gram as infinite_gram
 from jssl.models import centred, mlp
 from jssl.optim import gradient_descent
 from jssl.simulation import run
 from jssl.theory import stepwise
+from jssl.theory import width as width_theory
 from jssl.types import Array, Pairs, Problem, start_key
 
 
@@ -99,17 +99,14 @@ def wide_networks(settings: Settings) -> Part:
         "large": ((256, 1024, 4096, 16384, 65536), 64),
     }[settings.scale]
     n, dim, inputs, scale = 15, 2, 16, 1e-2
-    data, others = _projected_digits(settings, n, inputs)
+    data, others = projected_digits(settings, n, inputs)
     model = mlp(inputs, dim, width=64, depth=1, activation="erf", dtype=jnp.float64)
-    assert model.kernel is not None
-    gram = infinite_gram(model, data)
-    cross = model.kernel(others, jnp.concatenate([data.first, data.second]))[1]
-    modes = contrastive_modes(gram, dim)
-    further = contrastive_modes(gram, dim + 1).eigenvalues
+    kernel = width_theory.infinite(model, data, dim, others)
+    modes = kernel.modes
+    further = contrastive_modes(kernel.everywhere[: 2 * n], dim + 1).eigenvalues
     rate = 0.1 / float(modes.eigenvalues[0])
     last = int(4 * np.log(1 / scale**2) / (8 * float(modes.eigenvalues[-1])) / rate)
     points = jnp.concatenate([data.first, data.second, others])
-    everywhere = jnp.concatenate([gram, cross])
 
     def error(width: Array, key: Array) -> Array:
         base = mlp(
@@ -131,8 +128,8 @@ def wide_networks(settings: Settings) -> Part:
 
         end = run(problem, [last], observe)(key).observables["embedding"][-1]
         start = net.apply(net.init(start_key(key)), points)
-        limit = _kernel_descent(everywhere, start, rate, last)
-        closed = stepwise.embedding(last * rate, modes, gram, start[: 2 * n], everywhere, start)
+        limit = width_theory.descend(kernel, start, rate, [last])[-1]
+        closed = width_theory.embeddings(kernel, last * rate, start)
         size = jnp.linalg.norm(limit)
         return jnp.stack([jnp.linalg.norm(end - limit), jnp.linalg.norm(closed - limit)]) / size
 
@@ -181,19 +178,6 @@ def wide_networks(settings: Settings) -> Part:
     return Part(claims, [Figure("width", "Wide networks approach the kernel", text, figure)])
 
 
-def _kernel_descent(everywhere: Array, start: Array, learning_rate: float, steps: int) -> Array:
-    """Run gradient descent of the kernel model in function space (S-17), on views and others."""
-    rows = everywhere.shape[1]
-    n = rows // 2
-
-    def step(_: int, f: Array) -> Array:
-        swapped = jnp.concatenate([f[n:rows], f[:n]])
-        defect = f[:rows].T @ swapped / rows - jnp.eye(f.shape[1])
-        return f - learning_rate * 2 / n * everywhere @ swapped @ defect
-
-    return jax.lax.fori_loop(0, steps, step, start)
-
-
 def _gaussian_kernel(x: Array, y: Array) -> Array:
     distance = jnp.sum((x[:, None] - y[None]) ** 2, axis=-1)
     return jnp.exp(-distance / 20)
@@ -218,7 +202,7 @@ def _integrate(
     return done.y.T.reshape(len(times), -1, dim)[:, rows:]
 
 
-def _projected_digits(settings: Settings, n: int, inputs: int) -> tuple[Pairs, Array]:
+def projected_digits(settings: Settings, n: int, inputs: int) -> tuple[Pairs, Array]:
     """Return n pairs of digits and n unseen images on their leading principal components."""
     chosen, shift = jax.random.split(jax.random.fold_in(jax.random.key(settings.seed), 10))
     sample = images.subset(chosen, images.digits(), 2 * n).x.astype(np.float64)

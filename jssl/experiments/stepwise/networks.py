@@ -13,8 +13,9 @@ import numpy as np
 
 from jssl import losses
 from jssl.data import images, pairs, views
-from jssl.diagnostics import Steps, covariance, cross_correlation, detect_steps, spectrum
+from jssl.diagnostics import Steps, cross_correlation, detect_steps, spectrum
 from jssl.experiments.claims import at_least, at_most
+from jssl.experiments.observed import of_both_views, of_directions, second_over_first
 from jssl.experiments.outcome import Figure, Part, Settings
 from jssl.figures import draw_modes, new_figure
 from jssl.models import conv, mlp
@@ -46,15 +47,6 @@ class Case(NamedTuple):
     level: float | None
 
 
-def _both_views(za: Array, zb: Array) -> Array:
-    return covariance(jnp.concatenate([za, zb]))
-
-
-def _directions(za: Array, zb: Array) -> Array:
-    z = jnp.concatenate([za, zb])
-    return covariance(z / jnp.linalg.norm(z, axis=1, keepdims=True))
-
-
 def _cross(za: Array, zb: Array) -> Array:
     return cross_correlation(za, zb)
 
@@ -66,11 +58,11 @@ CASES = {
         {"invariance": 1.0, "variance": 1.0, "covariance": 1.0},
         0.02,
         2500,
-        _both_views,
+        of_both_views,
         0.5,
     ),
-    "infonce": Case("info_nce", {"score": "dot"}, 0.02, 4000, _both_views, 1.0),
-    "simclr": Case("nt_xent", {"temperature": 0.5}, 0.05, 3000, _directions, None),
+    "infonce": Case("info_nce", {"score": "dot"}, 0.02, 4000, of_both_views, 1.0),
+    "simclr": Case("nt_xent", {"temperature": 0.5}, 0.05, 3000, of_directions, None),
 }
 """Levels: 1 is where Barlow Twins holds an eigenvalue of C; half the target variance counts as
 learned for VICReg, whose hinge holds single outputs and not eigenvalues; the temperature is where
@@ -203,12 +195,6 @@ def _claims(found: dict[str, Steps], spectra: dict[str, np.ndarray]) -> list[Cla
         ),
     ]
     return claims
-
-
-def second_over_first(values: np.ndarray) -> float:
-    """Return the second over the first eigenvalue when the first is first at half its level 1."""
-    at = int(np.argmax(values[:, 0] >= 0.5))
-    return float(values[at, 1] / values[at, 0])
 
 
 def _mlp(output_scale: float) -> Model:

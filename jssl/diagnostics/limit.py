@@ -1,0 +1,124 @@
+"""How far a trained net is from its kernel limit, and how such distances fall with the width.
+
+    function     ||F - F_limit|| / ||F_limit||         over all points, at each time
+    subspace     root mean squared sine of the angles between the column spaces of F and F_limit
+    half times   T_j / T_j,limit - 1                   T_j: eigenvalue j of C first at half its last
+
+A finite tangent kernel fluctuates about its limit by width^-1/2, and so do all three; its motion in
+training is of order 1 / width (Dyer, Gur-Ari, arXiv 1909.11304).
+"""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from scipy import stats
+
+from jssl.diagnostics.steps import half_times
+from jssl.errors import InputError
+
+
+class WidthDistance(NamedTuple):
+    """Distance of a run from its kernel limit.
+
+    Attributes:
+        function: (points,) relative distance of the embeddings.
+        subspace: (points,) 0 for the same subspace, 1 for orthogonal ones.
+        half_times: (dim,) relative delay of every mode, signed; NaN where one is not learned.
+    """
+
+    function: np.ndarray
+    subspace: np.ndarray
+    half_times: np.ndarray
+
+
+class Exponent(NamedTuple):
+    """A power of the width, from paired seeds.
+
+    Attributes:
+        exponent: mean slope of log value against log width.
+        error: its standard error over seeds.
+        half_width: half width of its 95 % interval (Student's t).
+    """
+
+    exponent: float
+    error: float
+    half_width: float
+
+
+def distance_to_limit(t: Any, embeddings: Any, limit: Any, pairs: int) -> WidthDistance:
+    """Return how far a trained net's embeddings are from those of its kernel limit.
+
+    Example:
+        >>> t = np.linspace(0, 1, 5)
+        >>> z = t[:, None, None] * np.ones((2, 1))  # one pair, one dimension
+        >>> distance = distance_to_limit(t, 1.1 * z, z, pairs=1)
+        >>> print(distance.function[1:].round(3), distance.half_times)
+        [0.1 0.1 0.1 0.1] [0.]
+
+    Host side: NumPy in and out, for a run with plain gradient descent of your own net.
+
+    Args:
+        t: (points,) increasing times or steps.
+        embeddings: (points, 2n + q, dim) of the net: first views, second views, other points.
+        limit: likewise, from `jssl.theory.width.descend` or `.embeddings`, from the same start.
+        pairs: n.
+
+    Returns:
+        WidthDistance.
+
+    Raises:
+        InputError: for shapes that do not fit.
+    """
+    net, kernel = np.asarray(embeddings), np.asarray(limit)
+    if net.shape != kernel.shape or net.ndim != 3 or not 0 < 2 * pairs <= net.shape[1]:
+        message = (
+            "both embeddings must be (points, 2 pairs + others, dim); "
+            f"got {net.shape} and {kernel.shape} for {pairs} pairs"
+        )
+        raise InputError(message)
+    size = np.linalg.norm(kernel, axis=(1, 2))
+    apart = np.linalg.norm(net - kernel, axis=(1, 2))
+    of_net, of_kernel = (np.asarray(half_times(t, _spectrum(z, pairs))) for z in (net, kernel))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return WidthDistance(apart / size, _sines(net, kernel), of_net / of_kernel - 1)
+
+
+def paired_exponent(widths: Any, values: Any) -> Exponent:
+    """Return the exponent of positive values in the width, from seeds that all widths share.
+
+    Example:
+        >>> widths = np.array([64, 256, 1024])
+        >>> fit = paired_exponent(widths, np.array([2.0, 3.0]) / widths[:, None])
+        >>> print(round(fit.exponent, 6), fit.error < 1e-12)
+        -1.0 True
+
+    Starts are nested (`jssl.models.width`), so a seed is a line of its own: the mean of the seeds'
+    slopes has the error of these slopes, whatever the widths share.
+
+    Args:
+        widths: (n,) positive, n >= 2.
+        values: (n, seeds) positive, two seeds or more.
+
+    Raises:
+        InputError: for shapes that do not fit or values that are not positive.
+    """
+    widths, values = np.asarray(widths, float), np.asarray(values, float)
+    fits = values.ndim == 2 and values.shape[0] == widths.size > 1 < values.shape[1]
+    if not fits or not (values > 0).all():
+        message = f"values must be positive, (widths, seeds), at least 2 x 2; got {values.shape}"
+        raise InputError(message)
+    slopes = np.polyfit(np.log(widths), np.log(values), 1)[0]
+    error = float(slopes.std(ddof=1) / np.sqrt(len(slopes)))
+    return Exponent(float(slopes.mean()), error, float(stats.t.ppf(0.975, len(slopes) - 1)) * error)
+
+
+def _spectrum(z: np.ndarray, pairs: int) -> np.ndarray:
+    za, zb = z[:, :pairs], z[:, pairs : 2 * pairs]
+    c = np.einsum("tni,tnj->tij", za, zb) / pairs
+    return np.linalg.eigvalsh((c + np.swapaxes(c, 1, 2)) / 2)[:, ::-1]
+
+
+def _sines(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    qa, qb = np.linalg.qr(a)[0], np.linalg.qr(b)[0]
+    rest = qa - qb @ (np.swapaxes(qb, 1, 2) @ qa)
+    return np.sqrt((rest**2).sum(axis=(1, 2)) / a.shape[2])

@@ -1,0 +1,264 @@
+r"""Residual networks (He et al.) with group, layer, batch or no normalisation.
+
+    basic       h + norm(conv3x3(phi(norm(conv3x3(h)))))
+    bottleneck  h + norm(conv1x1(phi(norm(conv3x3(phi(norm(conv1x1(h))))))))
+
+then phi. The first block of every stage but the first halves the resolution (in its 3x3
+convolution) and doubles the channels; its shortcut is a normalised 1x1 convolution. After the
+last stage: the mean over positions and a dense layer. Weights start normal with variance 2 / fan-in
+(standard parametrisation), norms at scale 1 and shift 0, the last norm of a block included.
+
+`batch` takes the statistics of the batch at hand, for training and for testing alike: a pure
+function, in which the rows of z **depend on one another**. Such a network has no tangent kernel
+between single samples.
+
+    ResNet-18  resnet((32, 32, 3), dim, blocks=(2, 2, 2, 2))
+    ResNet-50  resnet((224, 224, 3), dim, blocks=(3, 4, 6, 3), block="bottleneck", stem="large")
+"""
+
+import itertools
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from jssl.data.checks import require_name
+from jssl.errors import InputError
+from jssl.models.activations import activation as find_activation
+from jssl.models.layers import affine, cast_like, check_at_least_one
+from jssl.models.patches import convolve
+from jssl.types import Array, Model, Params
+
+BLOCKS = {"basic": ((3, 1), (3, 1)), "bottleneck": ((1, 1), (3, 1), (1, 4))}
+"""Name -> (filter size, channels over the stage's) of its convolutions."""
+NORMS = ("batch", "group", "layer", "none")
+STEMS = {"small": 3, "large": 7}
+_EPSILON = 1e-5
+
+
+class ResNet(NamedTuple):
+    """A residual network and what its stages hold.
+
+    Attributes:
+        model: Model(init, apply, None, reason): the encoder.
+        stages: `stages(params, x) -> tuple` of (n, channels), the mean over positions after the
+            stem and after every stage; the last is what the dense layer reads.
+    """
+
+    model: Model
+    stages: Any
+
+
+def resnet(image_shape: tuple[int, int, int], out_dim: int, **options: Any) -> Model:
+    """Return a residual network on (n, height, width, channels) images.
+
+    Example:
+        >>> import jax, jax.numpy as jnp
+        >>> model = resnet((8, 8, 1), 2, blocks=(1, 1), channels=4)
+        >>> model.apply(model.init(jax.random.key(0)), jnp.ones((5, 8, 8, 1))).shape
+        (5, 2)
+
+    Args:
+        image_shape: (height, width, channels) of an image.
+        out_dim: dimension of the embedding.
+        options: of `resnet_with_stages`.
+
+    Returns:
+        Model without an infinite-width kernel; `no_kernel` gives the reason.
+
+    Raises:
+        InputError: as in `resnet_with_stages`.
+
+    References:
+        He, Zhang, Ren, Sun, arXiv 1512.03385.
+    """
+    return resnet_with_stages(image_shape, out_dim, **options).model
+
+
+def resnet_with_stages(
+    image_shape: tuple[int, int, int],
+    out_dim: int,
+    *,
+    blocks: Sequence[int] = (2, 2, 2, 2),
+    channels: int = 64,
+    block: str = "basic",
+    norm: str = "group",
+    groups: int = 8,
+    stem: str = "small",
+    activation: str = "relu",
+    output_scale: Any = 1.0,
+    dtype: Any = None,
+) -> ResNet:
+    """Return a residual network together with a function of its hidden layers.
+
+    Example:
+        >>> import jax, jax.numpy as jnp
+        >>> net = resnet_with_stages((8, 8, 1), 2, blocks=(1, 1), channels=4)
+        >>> hidden = net.stages(net.model.init(jax.random.key(0)), jnp.ones((5, 8, 8, 1)))
+        >>> [h.shape for h in hidden]
+        [(5, 4), (5, 4), (5, 8)]
+
+    Args:
+        image_shape: (height, width, channels) of an image.
+        out_dim: dimension of the embedding.
+        blocks: residual blocks in each stage.
+        channels: of the stem and the first stage; doubled from stage to stage.
+        block: "basic" or "bottleneck", whose output has four times the channels.
+        norm: "group", "layer" (over positions and channels of a sample), "batch" (over samples and
+            positions of the batch at hand: rows depend on one another) or "none".
+        groups: of "group", at most; the greatest common divisor with the channels is taken.
+        stem: "small", a 3x3 convolution for images of some 30 pixels, or "large", a 7x7 one of
+            stride 2 and a 3x3 maximum of stride 2 after it.
+        activation: a name in `jssl.models.ACTIVATIONS`.
+        output_scale: multiplies the start of the dense layer, > 0; may be traced.
+        dtype: dtype of the parameters; None for JAX's default float.
+
+    Returns:
+        ResNet(model, stages). Params are {"stem", "stages", "head"}.
+
+    Raises:
+        InputError: a size is out of range or a name unknown.
+
+    References:
+        He, Zhang, Ren, Sun, arXiv 1512.03385; group normalisation: Wu, He, arXiv 1803.08494.
+    """
+    if len(image_shape) != 3:
+        message = f"image_shape must be (height, width, channels); got {image_shape}"
+        raise InputError(message)
+    check_at_least_one(out_dim=out_dim, channels=channels, groups=groups, stages=len(blocks))
+    for count in (*image_shape, *blocks):
+        check_at_least_one(sizes=count)
+    require_name("block", block, BLOCKS)
+    require_name("norm", norm, NORMS)
+    require_name("stem", stem, STEMS)
+    phi = find_activation(activation)
+    expansion = BLOCKS[block][-1][1]
+    spatial = [size for size, _ in BLOCKS[block]].index(3)
+    strides = [
+        [2 if stage and not index else 1 for index in range(count)]
+        for stage, count in enumerate(blocks)
+    ]
+
+    def convolution(key: Array, size: int, inputs: int, outputs: int) -> dict[str, Any]:
+        fan_in = size * size * inputs
+        layer = affine(
+            (outputs, inputs, size, size),
+            fan_in,
+            weight_std=phi.weight_std,
+            parametrisation="standard",
+            dtype=dtype,
+        )
+        params: dict[str, Any] = layer.init(key)
+        if norm != "none":
+            like = params["weight"].dtype
+            params |= {"scale": jnp.ones(outputs, like), "shift": jnp.zeros(outputs, like)}
+        return params
+
+    def init_block(key: Array, inputs: int, base: int) -> dict[str, Any]:
+        sizes = [inputs, *(base * factor for _, factor in BLOCKS[block])]
+        params: dict[str, Any] = {
+            "body": tuple(
+                convolution(jax.random.fold_in(key, k), size, *ends)
+                for k, ((size, _), ends) in enumerate(
+                    zip(BLOCKS[block], itertools.pairwise(sizes), strict=True)
+                )
+            )
+        }
+        if inputs != sizes[-1]:
+            key = jax.random.fold_in(key, len(sizes))
+            params["shortcut"] = convolution(key, 1, inputs, sizes[-1])
+        return params
+
+    head = affine(
+        (out_dim, channels * expansion * 2 ** (len(blocks) - 1)),
+        channels * expansion * 2 ** (len(blocks) - 1),
+        weight_std=1.0,
+        start=output_scale,
+        parametrisation="standard",
+        dtype=dtype,
+    )
+
+    def init(key: Array) -> Params:
+        stem_key, head_key, *keys = (jax.random.fold_in(key, k) for k in range(2 + len(blocks)))
+        stages, inputs = [], channels
+        for stage, (stage_key, count) in enumerate(zip(keys, blocks, strict=True)):
+            base, parts = channels * 2**stage, []
+            for index in range(count):
+                parts.append(init_block(jax.random.fold_in(stage_key, index), inputs, base))
+                inputs = base * expansion
+            stages.append(tuple(parts))
+        first = convolution(stem_key, STEMS[stem], image_shape[2], channels)
+        return {"stem": first, "stages": tuple(stages), "head": head.init(head_key)}
+
+    def normed(params: dict[str, Array], h: Array, stride: int = 1) -> Array:
+        h = convolve(h, params["weight"], stride)
+        if norm == "none":
+            return h
+        return normalise(h, norm, groups) * params["scale"] + params["shift"]
+
+    def residual(params: dict[str, Any], h: Array, stride: int) -> Array:
+        out, short = h, h
+        for index, layer in enumerate(params["body"]):
+            step = stride if index == spatial else 1
+            out = normed(layer, phi.function(out) if index else out, step)
+        if "shortcut" in params:
+            short = normed(params["shortcut"], h, stride)
+        return phi.function(short + out)
+
+    def stages(params: Params, x: Array) -> tuple[Array, ...]:
+        if x.ndim != 4 or x.shape[1:] != tuple(image_shape):
+            message = f"x must be (n, {', '.join(map(str, image_shape))}) images; got {x.shape}"
+            raise InputError(message)
+        h = phi.function(normed(params["stem"], x, 2 if stem == "large" else 1))
+        if stem == "large":
+            h = _max_pool(h)
+        seen = [h]
+        for parts, steps in zip(params["stages"], strides, strict=True):
+            for part, stride in zip(parts, steps, strict=True):
+                h = residual(part, h, stride)
+            seen.append(h)
+        return tuple(jnp.mean(h, axis=(1, 2)) for h in seen)
+
+    def apply(params: Params, x: Array) -> Array:
+        return head.finish(params["head"], stages(params, x)[-1] @ params["head"]["weight"].T)
+
+    return ResNet(Model(init, apply, None, no_kernel(norm)), stages)
+
+
+def no_kernel(norm: str) -> str:
+    """Return the reason why a residual network has no infinite-width kernel here."""
+    if norm == "batch":
+        return "batch normalisation makes the rows of a batch depend on one another"
+    if norm == "none":
+        return "its standard parametrisation has no kernel at a fixed learning rate"
+    return f"{norm} normalisation has no kernel in neural-tangents"
+
+
+def normalise(h: Array, norm: str, groups: int = 8) -> Array:
+    """Return activations (n, height, width, channels) of mean 0 and variance 1.
+
+    Example:
+        >>> h = jax.random.normal(jax.random.key(0), (5, 4, 4, 6))
+        >>> bool(jnp.allclose(normalise(h, "batch").mean((0, 1, 2)), 0, atol=1e-5))
+        True
+
+    Over samples and positions for "batch"; over positions and channels of a sample for "layer", and
+    for "group" over as many equal groups of channels as `groups` and the channels allow.
+    """
+    n, height, width, channels = h.shape
+    count = {"group": _common_divisor(groups, channels)}.get(norm, 1)
+    split = h if norm == "batch" else h.reshape(n, height, width, count, channels // count)
+    axes = (0, 1, 2) if norm == "batch" else (1, 2, 4)
+    mean = jnp.mean(split, axes, keepdims=True)
+    variance = jnp.mean((split - mean) ** 2, axes, keepdims=True)
+    return ((split - mean) * jax.lax.rsqrt(variance + cast_like(_EPSILON, h))).reshape(h.shape)
+
+
+def _common_divisor(groups: int, channels: int) -> int:
+    return next(g for g in range(min(groups, channels), 0, -1) if channels % g == 0)
+
+
+def _max_pool(h: Array) -> Array:
+    lowest = jnp.array(-jnp.inf, h.dtype)
+    return jax.lax.reduce_window(h, lowest, jax.lax.max, (1, 3, 3, 1), (1, 2, 2, 1), "SAME")

@@ -1,0 +1,69 @@
+"""Pieces of the width study that need no full run; `jssl reproduce width` judges the rest."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jssl.experiments import Settings
+from jssl.experiments.width import drift, features, limits
+from jssl.experiments.width.nets import nested_starts
+from jssl.models import mlp
+from jssl.theory import grassmann
+
+
+def test_starts_of_all_widths_are_cuts_of_the_widest():
+    keys = jax.random.split(jax.random.key(0), 2)
+    starts = nested_starts(lambda w: mlp(3, 2, width=w, max_width=8, depth=1), (4, 8), keys)
+    first = np.asarray(starts[0]["weight"])
+    assert first.shape == (2, 2, 8, 3)
+    np.testing.assert_array_equal(first[0, :, :4], first[1, :, :4])
+    assert not first[0, :, 4:].any()
+
+
+def test_passage_is_interpolated_in_the_logarithm_and_survives_overflow():
+    t = np.arange(4.0)
+    values = np.array([[[1e-3, 1e-2, 1e-1, np.nan], [1e-3, 1e-2, 1.0, np.inf]]])
+    found = drift._first_above(t, values, 0.1)
+    np.testing.assert_allclose(found, [[2.0, 1.5]])
+
+
+def test_growth_rate_is_that_of_the_kernel_model_under_the_linear_loss():
+    data = drift.digits_in_float32(Settings())
+    net = mlp(drift.INPUTS, 1, width=1, depth=1, activation="tanh")
+    z = jnp.concatenate([data.first, data.second]).astype(jnp.float64)
+    kernel, n, rate = np.asarray(net.kernel(z, z)[1]), drift.COUNT, drift.RATES["dot-product"]
+    f, norms = np.random.default_rng(0).standard_normal(2 * n), []
+    for _ in range(400):
+        za, zb = f[:n], f[n:]
+        towards = np.r_[(zb.sum() - zb) / (n - 1) - zb, (za.sum() - za) / (n - 1) - za] / n
+        f = f - rate * kernel @ towards
+        norms.append(np.log(np.linalg.norm(f)))
+    np.testing.assert_allclose(
+        (norms[-1] - norms[-101]) / 100 / rate, drift.growth_rate(data), 1e-3
+    )
+
+
+def test_components_are_the_least_value_of_the_trace_over_orthonormal_readouts():
+    random = np.random.default_rng(0)
+    phi, pairing = random.standard_normal((8, 20)), np.asarray(grassmann.pairing_matrix(4))
+    f = features.components(phi @ phi.T, pairing)
+    value = np.trace(f.T @ pairing @ f)
+    least = np.linalg.eigvalsh(phi.T @ pairing @ phi)[: features.DIM].sum()
+    np.testing.assert_allclose(value, least, rtol=1e-9)
+
+
+def test_spectra_are_the_eigenvalues_of_the_symmetrised_cross_moment():
+    z = np.random.default_rng(0).standard_normal((5, 3 * limits.COUNT, 2))
+    za, zb = z[2, : limits.COUNT], z[2, limits.COUNT : 2 * limits.COUNT]
+    c = (za.T @ zb + zb.T @ za) / (2 * limits.COUNT)
+    np.testing.assert_allclose(limits.spectra(z)[2], np.linalg.eigvalsh(c)[::-1])
+
+
+@pytest.mark.slow
+def test_drift_of_a_smooth_net_falls_as_one_over_the_width():
+    case = drift.Case("barlow-twins", widths=(64, 256))
+    keys = jax.random.split(jax.random.key(0), 4)
+    values = drift.drift(case, drift.digits_in_float32(Settings()), keys, [0, 100])[..., -1]
+    assert drift._claim(case, values).passed
+    assert not drift._claim(case, values**0.5).passed
