@@ -20,6 +20,7 @@ __getattr__, __dir__ = attach(
         "losses",
         "models",
         "optim",
+        "practice",
         "precision",
         "report",
         "sweeps",
@@ -40,5 +41,7 @@ __getattr__, __dir__ = attach(
         "compare": "comparison",
         "plot": "figures",
         "sweep": "sweeps.sweep",
+        "diagnose": "practice.diagnosis",
+        "predict": "practice.forecast",
     },
 )

@@ -1,8 +1,8 @@
-"""The command line: `jssl reproduce`, `jssl sweep`, `jssl report`, `jssl doctor`.
+"""The command line: `jssl reproduce`, `predict`, `diagnose`, `sweep`, `report`, `doctor`.
 
-Exit status: 0 all claims hold, 1 a claim fails, 2 bad input, 130 interrupted; 1
-as well for a sweep whose store took no more. Everything heavy is
-imported after the arguments are understood, so `jssl --help` answers at once.
+Exit status: 0 all claims hold, 1 a claim fails, 2 bad input, 130 interrupted; 1 as well for a sweep
+whose store took no more, 2 as well for a diagnosis that had to leave out a checkpoint. Everything
+heavy is imported after the arguments are understood, so `jssl --help` answers at once.
 """
 
 import os
@@ -32,6 +32,65 @@ class Reproduce:
     """Folder for the report, created if needed."""
     seed: int = 0
     """Root seed of every random draw, 0 or more."""
+
+
+@dataclass(frozen=True)
+class Predict:
+    """Say before training which dimensions an encoder will learn, in which order, and when."""
+
+    pairs: Path | None = None
+    """An .npz of two arrays (n, ...), the two views row by row, or a .npy (2, n, ...)."""
+    images: str | None = None
+    """A folder of images, an .npz of images, or digits, fashion_mnist, cifar10; with --views."""
+    views: str = "crop,noise"
+    """Augmentation of --images, such as crop=0.5,flip,noise=0.1; see jssl.data.views."""
+    loss: str = "barlow_twins_linearized"
+    """Such as barlow_twins, simclr, vicreg; jssl.practice.rules lists them."""
+    dim: int = 16
+    """Embedding dimension."""
+    kernel: str = "mlp-relu-3"
+    """linear, mlp-<activation>-<layers> or conv-<activation>-<layers>."""
+    learning_rate: float | None = None
+    """Of gradient descent; a tenth of the largest stable one by default."""
+    scale: float | None = None
+    """Multiplies the encoder's initial embedding; small enough for separate steps by default."""
+    temperature: float = 0.5
+    """Of losses that have one."""
+    weight_decay: float = 0.0
+    """Of the landscape that says which dimensions are lost."""
+    placement: str = "augmented-augmented-augmented"
+    """Where simclr's augmentation acts: anchor-positive-negatives."""
+    count: int = 2000
+    """Pairs at most, drawn at random."""
+    size: int | None = None
+    """Side to which images of a folder are resized; 32 where they differ or are above 64."""
+    out: Path = Path("jssl-predict")
+    """Folder for the report, created if needed."""
+    seed: int = 0
+    """Of the draw, the views and the split into halves."""
+
+
+@dataclass(frozen=True)
+class Diagnose:
+    """Read embeddings: spectrum, ranks, collapse, views, labels, and the steps over checkpoints.
+
+    Exit status 2 if a checkpoint could not be used; the others are reported all the same.
+    """
+
+    embeddings: Annotated[Path, tyro.conf.Positional]
+    """The .npy file, (n, dim); it is read in chunks and may be larger than memory."""
+    labels: Path | None = None
+    """A .npy file of n classes, for the probes."""
+    views: Path | None = None
+    """A .npy file of the embeddings of second views, row by row, for alignment and LiDAR."""
+    over: tuple[Path, ...] = ()
+    """Embeddings at checkpoints, in the order of the numbers in their names."""
+    out: Path = Path("jssl-diagnose")
+    """Folder for the report, created if needed."""
+    seed: int = 0
+    """Of the random sample of rows that are compared pair by pair."""
+    exact: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
+    """Compare all pairs of rows, not those of 10,000."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +141,14 @@ def run(arguments: Sequence[str] | None = None) -> int:
         2
     """
     command = tyro.extras.subcommand_cli_from_dict(
-        {"reproduce": Reproduce, "sweep": Sweep, "report": Report, "doctor": Doctor},
+        {
+            "reproduce": Reproduce,
+            "predict": Predict,
+            "diagnose": Diagnose,
+            "sweep": Sweep,
+            "report": Report,
+            "doctor": Doctor,
+        },
         prog="jssl",
         description="State an SSL problem once; ask theory and simulation the same question.",
         args=list(arguments) if arguments is not None else None,
@@ -93,6 +159,14 @@ def run(arguments: Sequence[str] | None = None) -> int:
             from jssl.doctor import examine
 
             return examine()
+        if isinstance(command, Predict):
+            from jssl.practice.predict_command import run_predict
+
+            return run_predict(**vars(command))
+        if isinstance(command, Diagnose):
+            from jssl.practice.diagnose_command import run_diagnose
+
+            return run_diagnose(**vars(command))
         if isinstance(command, Sweep | Report):
             return _sweep(command)
         from jssl.reproduce import reproduce

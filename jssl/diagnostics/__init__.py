@@ -1,26 +1,70 @@
-"""Arrays in, numbers out: usable on anybody's embeddings."""
+"""Arrays in, numbers out: usable on anybody's embeddings.
 
-from jssl.diagnostics.alignment import subspace_overlap
+| what | range | good | paper |
+|---|---|---|---|
+| `effective_rank` | 0, or 1 to min(n - 1, dim) | high | Roy and Vetterli 2007 |
+| `rankme` | 1 to min(n, dim) | high | arXiv 2210.02885 |
+| `participation_ratio` | 0, or 1 to dim | high | |
+| `alpha_req` | any | near 1 | Agrawal et al. 2022 |
+| `lidar` | 0, or 1 to min(samples - 1, dim) | high | arXiv 2312.04000 |
+| `alignment` | 0 to 4 | low | arXiv 2005.10242 |
+| `uniformity` | about -4 to 0 | low | arXiv 2005.10242 |
+| `collapse_verdict` | none, dimensional, complete | none | arXiv 2110.09348 |
+| `cka`, `subspace_overlap` | 0 to 1 | high where two encoders should agree | arXiv 1905.00414 |
+| `ridge_probe`, `knn_probe` | chance to 1 | high | arXiv 1805.01978 |
+| `detect_steps` | | | arXiv 2303.15438 |
+"""
+
 from jssl.diagnostics.collapse import Collapse, collapse
+from jssl.diagnostics.lidar import lidar, lidar_from_covariances
 from jssl.diagnostics.limit import Exponent, WidthDistance, distance_to_limit, paired_exponent
-from jssl.diagnostics.probe import ridge_probe
+from jssl.diagnostics.probe import knn_probe, ridge_probe
+from jssl.diagnostics.ranks import (
+    PowerLaw,
+    alpha_req,
+    entropy_rank,
+    participation_ratio,
+    rankme,
+)
+from jssl.diagnostics.similarity import cka, subspace_overlap
 from jssl.diagnostics.spectrum import covariance, cross_correlation, effective_rank, spectrum
+from jssl.diagnostics.sphere import Measured, alignment, uniformity
 from jssl.diagnostics.steps import Steps, detect_steps, half_times
+from jssl.diagnostics.streaming import Moments, cross_scatter, moments
+from jssl.diagnostics.verdict import KINDS, Verdict, collapse_verdict
 
 __all__ = [
+    "KINDS",
     "Collapse",
     "Exponent",
+    "Measured",
+    "Moments",
+    "PowerLaw",
     "Steps",
+    "Verdict",
     "WidthDistance",
+    "alignment",
+    "alpha_req",
+    "cka",
     "collapse",
+    "collapse_verdict",
     "covariance",
     "cross_correlation",
+    "cross_scatter",
     "detect_steps",
     "distance_to_limit",
     "effective_rank",
+    "entropy_rank",
     "half_times",
+    "knn_probe",
+    "lidar",
+    "lidar_from_covariances",
+    "moments",
     "paired_exponent",
+    "participation_ratio",
+    "rankme",
     "ridge_probe",
     "spectrum",
     "subspace_overlap",
+    "uniformity",
 ]

@@ -1,9 +1,10 @@
-"""What a linear readout finds in embeddings: the ridge probe, in closed form.
+"""What a simple readout finds in embeddings: the ridge probe, in closed form, and neighbours.
 
     minimise ||Z A + b - Y||_F^2 + ridge (tr(Z^T Z) / dim) ||A||_F^2      Z, Y centred, Y one-hot
 
 The ridge is in units of the mean eigenvalue of Z^T Z, so the answer does not depend on the scale of
-the embeddings.
+the embeddings. The nearest-neighbour probe lets the k most similar training points vote, by cosine
+(Wu et al. 2018, arXiv 1805.01978, unweighted).
 """
 
 import functools
@@ -11,7 +12,8 @@ import functools
 import jax
 import jax.numpy as jnp
 
-from jssl.data.checks import host_value, require_range
+from jssl.data.checks import host_value, require_count, require_range
+from jssl.diagnostics.sphere import unit
 from jssl.errors import InputError
 from jssl.types import Array
 
@@ -52,6 +54,59 @@ def ridge_probe(
             number of classes.
     """
     require_range("ridge", ridge, 0)
+    classes = _check(train, train_labels, test, test_labels, classes)
+    return _accuracy(train, train_labels, test, test_labels, ridge, classes)
+
+
+def knn_probe(
+    train: Array,
+    train_labels: Array,
+    test: Array,
+    test_labels: Array,
+    *,
+    neighbours: int = 20,
+    classes: int | None = None,
+    block: int = 512,
+) -> Array:
+    """Return the accuracy of a vote among the most similar training embeddings.
+
+    Example:
+        >>> z = jnp.array([[0.0, 1.0], [0.1, 1.2], [1.0, 0.1], [1.1, 0.0]])
+        >>> labels = jnp.array([0, 0, 1, 1])
+        >>> print(knn_probe(z, labels, 9 * z, labels, neighbours=2))
+        1.0
+
+    Similarity is the cosine; a tie goes to the class of the lowest number. Nothing is fitted, so it
+    sees classes that lie in clumps whether or not they are linearly separable.
+
+    Args:
+        train: (n, dim) embeddings that vote.
+        train_labels: (n,) integers from 0.
+        test: (m, dim) embeddings to judge.
+        test_labels: (m,) integers from 0.
+        neighbours: k, 1 <= k <= n, static.
+        classes: number of classes; read from `train_labels` if None, which then cannot be traced.
+        block: test rows at a time; the program holds (block, n) numbers.
+
+    Returns:
+        Share of test samples whose class wins, in [0, 1]; 1 / classes is chance.
+
+    Raises:
+        InputError: for shapes that do not fit, k out of range, or traced labels of no known number
+            of classes.
+
+    References:
+        Wu, Xiong, Yu, Lin 2018, arXiv 1805.01978, section 3.4.
+    """
+    classes = _check(train, train_labels, test, test_labels, classes)
+    neighbours = require_count("neighbours", neighbours, high=len(train))
+    block = min(require_count("block", block), len(test))
+    return _votes(train, train_labels, test, test_labels, neighbours, classes, block)
+
+
+def _check(
+    train: Array, train_labels: Array, test: Array, test_labels: Array, classes: int | None
+) -> int:
     shapes = [jnp.shape(a) for a in (train, train_labels, test, test_labels)]
     rows = shapes[1] == shapes[0][:1] and shapes[3] == shapes[2][:1]
     if len(shapes[0]) != 2 or not rows or shapes[2][1:] != shapes[0][1:]:
@@ -63,7 +118,29 @@ def ridge_probe(
             message = "labels are traced: say how many classes there are, classes=..."
             raise InputError(message)
         classes = int(known.max()) + 1
-    return _accuracy(train, train_labels, test, test_labels, ridge, classes)
+    return classes
+
+
+@functools.partial(jax.jit, static_argnames=("neighbours", "classes", "block"))
+def _votes(
+    train: Array,
+    labels: Array,
+    test: Array,
+    expected: Array,
+    neighbours: int,
+    classes: int,
+    block: int,
+) -> Array:
+    directions = unit(train)
+
+    def correct(row: tuple[Array, Array]) -> Array:
+        similar = jnp.matmul(directions, row[0], precision="highest")
+        nearest = jax.lax.top_k(similar, neighbours)[1]
+        counts = jnp.zeros(classes, int).at[jnp.asarray(labels)[nearest]].add(1)
+        return jnp.argmax(counts) == row[1]
+
+    found = jax.lax.map(correct, (unit(test), jnp.asarray(expected)), batch_size=block)
+    return found.astype(directions.dtype).mean()
 
 
 @functools.partial(jax.jit, static_argnames="classes")

@@ -4,11 +4,13 @@
     Sigma_z = (1/n) sum_i (z_i - mean)(z_i - mean)^T   covariance
     effective rank = exp(-sum_j p_j log p_j),  p = singular values / their sum  (RankMe)
 
-A constant embedding has no variance: its centred effective rank is 0, complete collapse.
+A constant embedding has no variance: its centred effective rank is 0, complete collapse. All
+functions map over leading axes.
 """
 
 import jax.numpy as jnp
 
+from jssl.diagnostics.ranks import entropy_rank
 from jssl.types import Array
 
 
@@ -23,33 +25,33 @@ def cross_correlation(za: Array, zb: Array) -> Array:
     C = (za^T zb + zb^T za) / 2n, neither centred nor normalised; its eigenvalues may be negative.
 
     Args:
-        za: (n, dim) embeddings of the first views.
-        zb: (n, dim) embeddings of the second views.
+        za: (..., n, dim) embeddings of the first views.
+        zb: (..., n, dim) embeddings of the second views.
 
     Returns:
-        (dim, dim) symmetric.
+        (..., dim, dim) symmetric.
 
     References:
         Simon et al. 2023, arXiv 2303.15438, eq. (1).
     """
-    half = za.T @ zb / za.shape[0]
-    return (half + half.T) / 2
+    half = za.mT @ zb / za.shape[-2]
+    return (half + half.mT) / 2
 
 
 def covariance(z: Array, *, centre: bool = True) -> Array:
-    """Return the (dim, dim) covariance of embeddings z (n, dim), divided by n.
+    """Return the (..., dim, dim) covariance of embeddings z (..., n, dim), divided by n.
 
     Example:
         >>> print(covariance(jnp.array([[1.0], [3.0]])))
         [[1.]]
 
     Args:
-        z: (n, dim) embeddings.
+        z: (..., n, dim) embeddings.
         centre: subtract the mean; False for the second moment.
     """
     if centre:
-        z = z - z.mean(axis=0)
-    return z.T @ z / z.shape[0]
+        z = z - z.mean(axis=-2, keepdims=True)
+    return z.mT @ z / z.shape[-2]
 
 
 def spectrum(matrix: Array) -> Array:
@@ -74,18 +76,14 @@ def effective_rank(z: Array, *, centre: bool = True) -> Array:
     which is complete collapse.
 
     Args:
-        z: (n, dim) embeddings.
+        z: (..., n, dim) embeddings.
         centre: subtract the mean first, so that a constant embedding has rank 0.
 
     References:
         Roy and Vetterli 2007; RankMe, Garrido et al. 2023, arXiv 2210.02885.
     """
-    centred = z - z.mean(axis=0) if centre else z
+    centred = z - z.mean(axis=-2, keepdims=True) if centre else z
     values = jnp.linalg.svd(centred, compute_uv=False)
-    epsilon = jnp.finfo(values.dtype).eps * max(z.shape)
-    floor = epsilon * jnp.linalg.norm(z)
-    values = jnp.where(values > floor, values, 0)
-    total = values.sum()
-    p = values / jnp.where(total > 0, total, 1)
-    entropy = -jnp.sum(jnp.where(p > 0, p * jnp.log(jnp.where(p > 0, p, 1)), 0))
-    return jnp.where(total > 0, jnp.exp(entropy), 0)
+    epsilon = jnp.finfo(values.dtype).eps * max(z.shape[-2:])
+    floor = epsilon * jnp.linalg.norm(z, axis=(-2, -1))[..., None]
+    return entropy_rank(jnp.where(values > floor, values, 0))

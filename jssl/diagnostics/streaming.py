@@ -1,0 +1,150 @@
+r"""Exact moments of embeddings that need not fit in memory, a chunk of rows at a time.
+
+    scatter = sum_i (z_i - mean)(z_i - mean)^T
+
+Chunks are shifted by the first row and summed in float64, and merged as Chan, Golub and LeVeque
+(1983) do, so that a large mean costs no digits:
+
+    scatter = scatter_1 + scatter_2 + (n_1 n_2 / n) (mean_2 - mean_1)(mean_2 - mean_1)^T
+
+NumPy on the host: `np.load(path, mmap_mode="r")` is read once, and only a chunk is held.
+"""
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from jssl.data.checks import require_count
+from jssl.errors import InputError
+
+CHUNK_BYTES = 2**24
+"""Size of a chunk in float64 by default."""
+
+
+class Moments(NamedTuple):
+    """First and second moments of rows.
+
+    Attributes:
+        points: number of rows.
+        mean: (dim,) float64.
+        scatter: (dim, dim) float64, the covariance times their number.
+    """
+
+    points: int
+    mean: np.ndarray
+    scatter: np.ndarray
+
+    @property
+    def covariance(self) -> np.ndarray:
+        """(dim, dim) covariance, divided by their number."""
+        return self.scatter / self.points
+
+    @property
+    def second_moment(self) -> np.ndarray:
+        """(dim, dim) mean of z z^T."""
+        return self.covariance + np.outer(self.mean, self.mean)
+
+
+def rows(z: Any, chunk: int | None = None) -> Iterator[tuple[int, np.ndarray]]:
+    """Yield the start and each chunk of rows in float64, not to be written into.
+
+    Example:
+        >>> [(at, part.tolist()) for at, part in rows(np.arange(3)[:, None], 2)]
+        [(0, [[0.0], [1.0]]), (2, [[2.0]])]
+    """
+    size = max(1, CHUNK_BYTES // (8 * max(1, z.shape[1]))) if chunk is None else chunk
+    for start in range(0, len(z), size):
+        yield start, np.asarray(z[start : start + size], np.float64)
+
+
+def moments(z: Any, *, chunk: int | None = None) -> Moments:
+    """Return number, mean and scatter of rows, in one pass.
+
+    Example:
+        >>> seen = moments(np.array([[1.0], [3.0]]))
+        >>> seen.mean.tolist(), seen.scatter.tolist()
+        ([2.0], [[2.0]])
+
+    Args:
+        z: (n, dim) array or memory map of real numbers.
+        chunk: rows at a time; None for as many as `CHUNK_BYTES` hold.
+
+    Raises:
+        InputError: for another rank or no rows.
+    """
+    _require_rows(z)
+    chunk = None if chunk is None else require_count("chunk", chunk)
+    origin = np.asarray(z[0], np.float64)
+    count, mean, scatter = 0, np.zeros(len(origin)), np.zeros((len(origin),) * 2)
+    for _, part in rows(z, chunk):
+        part = part - origin
+        middle = part.mean(0)
+        part -= middle
+        step, total = middle - mean, count + len(part)
+        scatter += part.T @ part
+        scatter += np.outer(step * (count * len(part) / total), step)
+        mean = mean + step * (len(part) / total)
+        count = total
+    return Moments(count, origin + mean, scatter)
+
+
+def cross_scatter(
+    a: Any, b: Any, mean_a: np.ndarray, mean_b: np.ndarray, *, chunk: int | None = None
+) -> np.ndarray:
+    """Return sum_i (a_i - mean_a)(b_i - mean_b)^T of two arrays whose means are known.
+
+    Example:
+        >>> a = np.array([[1.0], [3.0]])
+        >>> cross_scatter(a, -a, a.mean(0), -a.mean(0)).tolist()
+        [[-2.0]]
+
+    Args:
+        a: (n, dim) array or memory map.
+        b: (n, other) likewise.
+        mean_a: (dim,).
+        mean_b: (other,).
+        chunk: rows at a time.
+
+    Raises:
+        InputError: for different numbers of rows.
+    """
+    _require_rows(a)
+    _require_rows(b)
+    if len(a) != len(b):
+        message = f"both need a row for the same points; got {len(a)} and {len(b)}"
+        raise InputError(message)
+    size = chunk or max(1, CHUNK_BYTES // (8 * max(a.shape[1], b.shape[1])))
+    total = np.zeros((a.shape[1], b.shape[1]))
+    for (_, left), (_, right) in zip(rows(a, size), rows(b, size), strict=True):
+        total += (left - mean_a).T @ (right - mean_b)
+    return total
+
+
+def gram_spectrum(z: Any, mean: np.ndarray, *, chunk: int = 4096) -> np.ndarray:
+    """Return the eigenvalues of the covariance of fewer rows than columns, from the (n, n) Gram.
+
+    Example:
+        >>> z = np.array([[1.0, 0.0, 0.0], [0.0, 2.0, 0.0]])
+        >>> gram_spectrum(z, z.mean(0)).round(3).tolist()
+        [1.25, 0.0]
+
+    Args:
+        z: (n, dim) array or memory map.
+        mean: (dim,) to subtract; zeros for the second moment.
+        chunk: columns at a time.
+
+    Returns:
+        (n,) descending, float64, divided by n; all others are 0.
+    """
+    gram = np.zeros((len(z), len(z)))
+    for start in range(0, z.shape[1], chunk):
+        part = np.asarray(z[:, start : start + chunk], np.float64) - mean[start : start + chunk]
+        gram += part @ part.T
+    return np.linalg.eigvalsh(gram / len(z))[::-1]
+
+
+def _require_rows(z: Any) -> None:
+    if np.ndim(z) != 2 or not len(z) or not z.shape[1]:
+        message = f"embeddings must be (n, dim), neither empty; got shape {np.shape(z)}"
+        raise InputError(message)

@@ -1,0 +1,83 @@
+"""Encoders by the name of their kernel: linear, mlp-relu-3, conv-relu-2, or anybody's own."""
+
+import re
+
+import numpy as np
+
+from jssl._compat import neural_tangents
+from jssl.errors import InputError, unknown_name
+from jssl.models import ACTIVATIONS, conv, linear, mlp
+from jssl.types import Array, Model
+
+_ROWS = 256
+
+
+def encoder(name: str, shape: tuple[int, ...]) -> Model:
+    """Return the model that a kernel's name means, for samples of a shape.
+
+    Example:
+        >>> encoder("linear", (8, 8, 1)).kernel is None
+        False
+        >>> encoder("mlp-rely-3", (64,))
+        Traceback (most recent call last):
+        ...
+        jssl.errors.InputError: unknown activation 'rely'; did you mean 'relu'? known: ...
+
+    Args:
+        name: `linear`; `mlp-<activation>-<hidden layers>`, mlp alone for mlp-relu-3; or
+            `conv-<activation>-<layers>`, conv alone for conv-relu-2 (3 x 3, stride 2, then dense).
+        shape: of one sample; conv needs (height, width, channels).
+
+    Raises:
+        InputError: for another name, images that are none, or where neural-tangents is missing.
+    """
+    size = int(np.prod(shape))
+    if name == "linear":
+        return linear(size, 1)
+    short = {"mlp": "mlp-relu-3", "conv": "conv-relu-2"}.get(name, name)
+    matched = re.fullmatch(r"(mlp|conv)-([a-z]+)-([1-9][0-9]?)", short)
+    if matched is None:
+        message = (
+            f"unknown kernel '{name}'; write linear, mlp-<activation>-<layers> such as mlp-relu-3,"
+            " or conv-<activation>-<layers>"
+        )
+        raise InputError(message)
+    kind, activation, layers = matched.groups()
+    if activation not in ACTIVATIONS:
+        error = unknown_name("activation", activation, ACTIVATIONS)
+        raise error
+    try:
+        neural_tangents.load()
+    except InputError as error:
+        message = f"{error}; or take the kernel 'linear', which needs nothing"
+        raise InputError(message) from error
+    if kind == "mlp":
+        return mlp(size, 1, activation=activation, depth=int(layers))
+    if len(shape) != 3:
+        message = f"conv needs images (height, width, channels); the samples are {shape}"
+        raise InputError(message)
+    return conv(shape, 1, activation=activation, layers=int(layers), readout="flatten")
+
+
+def grams(model: Model, views: Array) -> tuple[np.ndarray, np.ndarray]:
+    """Return NNGP and NTK of all views, (2n, 2n) each, in blocks of rows.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> nngp, ntk = grams(encoder("linear", (2,)), jnp.eye(2))
+        >>> nngp.tolist(), ntk.tolist()
+        ([[0.5, 0.0], [0.0, 0.5]], [[1.0, 0.0], [0.0, 1.0]])
+
+    Args:
+        model: with a kernel.
+        views: (2n, ...).
+    """
+    assert model.kernel is not None
+    size = len(views)
+    both = np.empty((2, size, size), views.dtype)
+    block = min(_ROWS, size)
+    for start in range(0, size, block):
+        at = min(start, size - block)  # one shape, one program
+        for out, part in zip(both, model.kernel(views[at : at + block], views), strict=True):
+            out[at : at + block] = part
+    return both[0], both[1]

@@ -1,0 +1,100 @@
+"""A reading of somebody's own data: words first, then figures and tables; HTML and JSON."""
+
+import json
+import math
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jinja2
+
+from jssl.experiments.outcome import Figure
+from jssl.report.html import environment, picture, writable_folder, write_atomically
+
+_TEMPLATE = Path(__file__).with_name("page.html.jinja")
+
+
+class Page(NamedTuple):
+    """What a page says.
+
+    Attributes:
+        title: of the page.
+        words: sentences, the answer first.
+        remarks: what to know about the answer: assumptions, what was left out.
+        figures: with titles and descriptions.
+        tables: title -> rows, all of a table with the same keys.
+        settings: what was asked for.
+        data: what the JSON holds besides words, remarks and settings.
+    """
+
+    title: str
+    words: Sequence[str]
+    remarks: Sequence[str] = ()
+    figures: Sequence[Figure] = ()
+    tables: Mapping[str, Sequence[Mapping[str, Any]]] = {}
+    settings: Mapping[str, Any] = {}
+    data: Mapping[str, Any] = {}
+
+
+def write_page(page: Page, out: str | os.PathLike[str]) -> tuple[Path, Path]:
+    """Write `report.html` (self-contained) and `report.json` into a folder.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     paths = write_page(Page("reading", ("All is well.",)), folder)
+        ...     print([path.name for path in paths])
+        ['report.html', 'report.json']
+
+    Args:
+        page: what it says.
+        out: the folder, created if needed.
+
+    Returns:
+        The paths of the page and of the JSON, in which numbers that are not finite are null.
+
+    Raises:
+        InputError: if the folder cannot be written.
+    """
+    folder = writable_folder(out)
+    versions = environment()
+    engine = jinja2.Environment(
+        autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
+    )
+    engine.filters["picture"] = picture
+    text = engine.from_string(_TEMPLATE.read_text(encoding="utf-8")).render(
+        page=page, versions=versions
+    )
+    record = {
+        "words": list(page.words),
+        "remarks": list(page.remarks),
+        "settings": page.settings,
+        "environment": versions,
+        **page.data,
+    }
+    html, data = folder / "report.html", folder / "report.json"
+    write_atomically(html, text)
+    write_atomically(data, json.dumps(plain(record), indent=2, allow_nan=False) + "\n")
+    return html, data
+
+
+def plain(value: Any) -> Any:
+    """Return a value as JSON holds it; numbers that are not finite become None.
+
+    Example:
+        >>> import numpy as np
+        >>> plain({"a": np.array([1.0, np.inf]), "b": (Path("x"), True)})
+        {'a': [1.0, None], 'b': ['x', True]}
+    """
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if hasattr(value, "_asdict"):
+        return plain(value._asdict())
+    if hasattr(value, "tolist"):
+        return plain(value.tolist())
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    return value if value is None or isinstance(value, str | int) else str(value)
