@@ -164,6 +164,27 @@ def test_averaged_run_is_descent_on_the_averaged_loss():
         np.testing.assert_allclose(end[1], weight, rtol=1e-10)
 
 
+def test_linear_run_is_descent_on_alignment_with_a_quartic_penalty():
+    design, numbers = Design(20, 4, step="linear"), Numbers(view_noise=0.0)
+    ends = simulate.self_supervised(keys(2), [3], design, numbers, dtype=jnp.float64)
+    seeds = draw(keys(2), design, numbers)
+    for x, weight, end in zip(seeds.x, seeds.weight, ends, strict=True):
+
+        def loss(w, x=x):
+            return -((x @ w.T) ** 2).sum() / len(x) + ((w @ w.T) ** 2).sum() / 2
+
+        for _ in range(3):
+            weight = weight - 0.1 * jax.grad(loss)(jnp.asarray(weight))
+        np.testing.assert_allclose(end[0], weight, rtol=1e-9)
+
+
+def test_every_point_kept_is_where_a_run_to_it_ends():
+    both = simulate.self_supervised(keys(2), [20, 50], dtype=jnp.float64)
+    for index, point in enumerate((20, 50)):
+        alone = simulate.self_supervised(keys(2), [point], dtype=jnp.float64)
+        np.testing.assert_allclose(both[:, index], alone[:, 0], rtol=1e-9)
+
+
 def test_supervised_run_moves_rows_first_and_then_the_head():
     ends = simulate.supervised(keys(2), [0, 4], Design(12, 3), dtype=jnp.float64)
     seeds = draw(keys(2), Design(12, 3), Numbers())
