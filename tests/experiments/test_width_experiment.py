@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from jssl.experiments import Settings
-from jssl.experiments.width import drift, features, limits
+from jssl.experiments.width import divergence, drift, features, limits
 from jssl.experiments.width.nets import nested_starts
 from jssl.models import mlp
 from jssl.theory import grassmann
@@ -24,7 +24,7 @@ def test_starts_of_all_widths_are_cuts_of_the_widest():
 def test_passage_is_interpolated_in_the_logarithm_and_survives_overflow():
     t = np.arange(4.0)
     values = np.array([[[1e-3, 1e-2, 1e-1, np.nan], [1e-3, 1e-2, 1.0, np.inf]]])
-    found = drift._first_above(t, values, 0.1)
+    found = divergence._first_above(t, values, 0.1)
     np.testing.assert_allclose(found, [[2.0, 1.5]])
 
 
@@ -40,7 +40,7 @@ def test_growth_rate_is_that_of_the_kernel_model_under_the_linear_loss():
         f = f - rate * kernel @ towards
         norms.append(np.log(np.linalg.norm(f)))
     np.testing.assert_allclose(
-        (norms[-1] - norms[-101]) / 100 / rate, drift.growth_rate(data), 1e-3
+        (norms[-1] - norms[-101]) / 100 / rate, divergence.growth_rate(data), 1e-3
     )
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from jssl.experiments.outcome import Outcome, Part, Settings
 from jssl.experiments.sets import image_sets
-from jssl.experiments.width import drift, features, limits
+from jssl.experiments.width import divergence, drift, features, limits
 
 
 def run(settings: Settings) -> Outcome:
@@ -24,6 +24,7 @@ def run(settings: Settings) -> Outcome:
     studies: list[tuple[str, Callable[[Settings], Part]]] = [
         ("infinite-width limit", limits.distances),
         ("kernel drift", drift.drifts),
+        ("divergence", divergence.divergence),
         ("random features", features.random_features),
     ]
     claims, figures = [], []

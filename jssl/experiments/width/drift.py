@@ -12,9 +12,7 @@ time falls as 1 / width. What differs is
     standard, rate ~ 1/width  NTK parametrisation with a first layer that is slower by 1 / width:
                               one hidden layer drifts as width^-2
     mup                       moves every feature by order one: exponent 0
-    linear dot product        unbounded below: outputs grow as exp(l t), the drift as their square
-                              over the width, so at every width it passes any level, at
-                              t = log(width) / (2 l) + constant
+    linear dot product        unbounded below: in time it leaves every kernel (`divergence`)
 """
 
 from collections.abc import Callable
@@ -25,16 +23,14 @@ import jax.numpy as jnp
 import numpy as np
 
 from jssl import losses
-from jssl._compat import neural_tangents
 from jssl.data import pairs
 from jssl.diagnostics import Exponent, paired_exponent
-from jssl.experiments.claims import at_most, close
+from jssl.experiments.claims import close
 from jssl.experiments.outcome import Figure, Part, Settings
 from jssl.experiments.stepwise.kernel import projected_digits
 from jssl.experiments.width.nets import nested_starts, over_runs, started
 from jssl.figures import new_figure
 from jssl.kernels import empirical_ntk
-from jssl.kernels import infinite as infinite_kernels
 from jssl.losses import distillation
 from jssl.models import linear, mlp
 from jssl.optim import gradient_descent
@@ -96,9 +92,7 @@ def drifts(settings: Settings) -> Part:
         settings.progress(f"kernel drift, {_name(case)}", index / len(chosen))
         found[case] = drift(case, data, keys, [0, _steps(case)])[..., -1]
     claims = [_claim(case, values) for case, values in found.items()]
-    course, ideal = divergence(data, keys)
-    claims += ideal
-    return Part(claims, [_figure(found), course])
+    return Part(claims, [_figure(found)])
 
 
 def cases(settings: Settings) -> list[Case]:
@@ -160,76 +154,6 @@ def drift(case: Case, data: Pairs, keys: Array, steps: Any) -> np.ndarray:
     theta = np.asarray(theta, np.float64)
     moved = np.linalg.norm(theta - theta[:, :, :1], axis=(-1, -2))
     return moved / np.linalg.norm(theta[:, :, :1], axis=(-1, -2))
-
-
-def divergence(data: Pairs, keys: Array) -> tuple[Figure, list[Claim]]:
-    """Judge that the linear dot-product loss leaves every kernel, when the theory says so."""
-    case = Case("dot-product")
-    steps, level = np.arange(0, 193, 12), 0.5
-    values = drift(case, data, keys, steps)
-    bounded = drift(Case("barlow-twins", widths=(256, 1024)), data, keys, 4 * steps)
-    times = _first_above(RATES["dot-product"] * steps, values, level)
-    fit = np.polyfit(np.log(case.widths), times, 1)[0]
-    error = fit.std(ddof=1) / np.sqrt(len(fit))
-    claims = [
-        at_most(
-            "width/barlow-twins-drift-ends",
-            "Barlow Twins reaches its minimum and the kernel comes to rest: its drift "
-            "over the last fifth of training, relative, largest over widths and seeds, below .01",
-            SOURCE,
-            0.01,
-            float((bounded[..., -1] / bounded[..., -4] - 1).max()),
-        ),
-    ]
-    if neural_tangents.status()[0]:
-        rate = growth_rate(data)
-        claims.append(
-            close(
-                "width/dot-product-drift-diverges",
-                f"linear dot-product loss: effective time at which the drift passes {level:g}, "
-                "slope in log(width): 1 / (2 l), l the largest growth rate of the infinite-width "
-                "kernel; it passes at every width; a tenth and 3.9 standard errors",
-                CONTRASTIVE,
-                1 / (2 * rate),
-                float(fit.mean()),
-                0.1 / (2 * rate) + 3.9 * error,
-            )
-        )
-    figure, (ax,) = new_figure(1)
-    t = RATES["dot-product"] * steps[1:]
-    for row, size in enumerate(case.widths):
-        middle = np.median(values[row, :, 1:], axis=0)
-        kept = np.isfinite(middle)
-        ax.loglog(t[kept], middle[kept], color=f"C{row}", label=f"dot product, width {size}")
-    t = RATES["barlow-twins"] * 4 * steps[1:]
-    for row, size in enumerate((256, 1024)):
-        middle = np.median(bounded[row, :, 1:], axis=0)
-        ax.loglog(t, middle, "--", color=f"C{row}", label=f"Barlow Twins, width {size}")
-    ax.set(xlabel="effective time t = learning rate × step", ylabel="drift of the kernel")
-    ax.set_ylim(1e-5, 1e2)
-    ax.legend(frameon=False, fontsize=8)
-    text = (
-        "Drift of the tangent kernel over training: under the linear dot-product loss it grows "
-        "without bound at every width, later the wider; under Barlow Twins it comes to rest."
-    )
-    return Figure(
-        "divergence", "The linear dot-product loss leaves every kernel", text, figure
-    ), claims
-
-
-def growth_rate(data: Pairs) -> float:
-    """Return the rate at which outputs of the infinitely wide net grow under the linear loss.
-
-    L = F : M F gives dF/dt = -2 K M F; per step of learning rate r it is log(1 + r l) / r.
-    """
-    net = mlp(INPUTS, DIM, width=1, activation="tanh", depth=1)
-    kernel = np.asarray(infinite_kernels.gram(net, jax.tree.map(jnp.float64, data)), np.float64)
-    loss, n = losses.get("linear_contrastive"), COUNT
-    hessian = np.asarray(
-        jax.hessian(lambda f: loss(f[:n, None], f[n:, None]))(jnp.zeros(2 * n, jnp.float64))
-    )
-    rate, most = RATES["dot-product"], float(np.linalg.eigvals(-kernel @ hessian).real.max())
-    return float(np.log1p(rate * most) / rate)
 
 
 def digits_in_float32(settings: Settings) -> Pairs:
@@ -326,17 +250,6 @@ def _claim(case: Case, values: np.ndarray) -> Claim:
             "middle, .1, 3.9 standard errors)", source, -0.875, fit.exponent, 0.125 + slack,
         )  # fmt: skip
     return close(name, f"{where}; .1 and 3.9 standard errors", source, -1.0, fit.exponent, slack)
-
-
-def _first_above(t: np.ndarray, values: np.ndarray, level: float) -> np.ndarray:
-    """Return the time (widths, seeds) of the first passage, linear in the logarithm."""
-    logs = np.log(np.where(np.isfinite(values), np.maximum(values, 1e-12), np.inf))
-    at = np.argmax(logs >= np.log(level), axis=-1)
-    rows, columns = np.indices(at.shape)
-    low, high = logs[rows, columns, at - 1], logs[rows, columns, at]
-    share = np.where(np.isfinite(high), (np.log(level) - low) / (high - low), 1.0)
-    passed = (logs >= np.log(level)).any(axis=-1)
-    return np.where(passed, t[at - 1] + share * (t[at] - t[at - 1]), np.nan)
 
 
 def _figure(found: dict[Case, np.ndarray]) -> Figure:
