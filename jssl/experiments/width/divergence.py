@@ -74,14 +74,16 @@ def divergence(settings: Settings) -> Part:
         ax.loglog(t[kept], middle[kept], color=f"C{row}", label=f"dot product, width {size}")
     t = RATES["barlow-twins"] * 4 * steps[1:]
     for row, size in enumerate((256, 1024)):
+        color = f"C{case.widths.index(size)}"
         middle = np.median(bounded[row, :, 1:], axis=0)
-        ax.loglog(t, middle, "--", color=f"C{row}", label=f"Barlow Twins, width {size}")
+        ax.loglog(t, middle, "--", color=color, label=f"Barlow Twins, width {size}")
     ax.set(xlabel="effective time t = learning rate × step", ylabel="drift of the kernel")
     ax.set_ylim(1e-5, 1e2)
     ax.legend(frameon=False, fontsize=8)
     text = (
-        "Drift of the tangent kernel over training: under the linear dot-product loss it grows "
-        "without bound at every width, later the wider; under Barlow Twins it comes to rest."
+        "Drift of the tangent kernel over training: under the linear dot-product loss it passes a "
+        "hundred at every width, later the wider, until its units saturate or numbers overflow; "
+        "under Barlow Twins it comes to rest."
     )
     shown = Figure("divergence", "The linear dot-product loss leaves every kernel", text, figure)
     return Part(claims, [shown])

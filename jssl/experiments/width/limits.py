@@ -270,7 +270,7 @@ def _course_figure(found: dict[str, Study]) -> Figure:
     axes[0].set_ylabel("eigenvalues of C")
     axes[0].legend(frameon=False, fontsize=8)
     text = (
-        "Eigenvalues of C over training for nets of growing width (solid, darker is wider) and for "
-        "their infinite-width kernel (dashed) from the same start: the wider, the nearer."
+        "Eigenvalues of C over training for nets of growing width (solid, darker is wider) of one "
+        "seed, and for the infinite-width kernel from the widest net's start (dashed)."
     )
     return Figure("course", "Stepwise learning, from narrow to infinitely wide", text, figure)
