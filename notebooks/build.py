@@ -1,10 +1,11 @@
-"""Run every notebook script and write it beside itself as an .ipynb with its figures.
+"""Run notebook scripts and write each beside itself as an .ipynb with its figures.
 
-python notebooks/build.py
+python notebooks/build.py [01_stepwise ...]
 """
 
 import base64
 import pathlib
+import sys
 
 import jupytext
 import nbformat
@@ -17,7 +18,8 @@ def build(script: pathlib.Path) -> None:
     """Execute one script and write its notebook; the tour's last figure is the README's."""
     notebook = jupytext.read(script)
     NotebookClient(notebook, timeout=600, kernel_name="python3").execute()
-    for cell in notebook.cells:
+    for index, cell in enumerate(notebook.cells):
+        cell.id = f"cell-{index}"
         cell.metadata.pop("execution", None)
         for output in cell.get("outputs", []):
             if script.stem == "00_tour" and "image/png" in output.get("data", {}):
@@ -28,5 +30,7 @@ def build(script: pathlib.Path) -> None:
 
 
 if __name__ == "__main__":
+    names = sys.argv[1:]
     for path in sorted(FOLDER.glob("[0-9][0-9]_*.py")):
-        build(path)
+        if not names or path.stem in names:
+            build(path)

@@ -61,7 +61,8 @@ def follow(over: Sequence[Any] | Mapping[str, Any], dim: int, tolerance: float) 
     Raises:
         InputError: for an array that cannot be used, or where nothing could be read.
     """
-    named = over if isinstance(over, Mapping) else {f"{i}": z for i, z in enumerate(over)}
+    items = over.items() if isinstance(over, Mapping) else enumerate(over)
+    named = {str(name): z for name, z in items}
     read, failures = {}, []
     for name, value in named.items():
         on_disk = hasattr(value, "__fspath__")

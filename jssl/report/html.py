@@ -16,9 +16,8 @@ import jinja2
 
 from jssl.errors import InputError
 from jssl.experiments.outcome import Outcome
+from jssl.figures import thin_labels
 from jssl.types import Claim
-
-_TEMPLATE = Path(__file__).with_name("report.html.jinja")
 
 
 def environment() -> dict[str, str]:
@@ -107,7 +106,8 @@ def write_report(
     """
     folder = writable_folder(out)
     versions = environment()
-    claims = [claim_record(c) for outcome in outcomes.values() for c in outcome.claims]
+    judged = [claim for outcome in outcomes.values() for claim in outcome.claims]
+    claims = [claim_record(claim) for claim in judged]
     record = {
         "settings": dict(settings),
         "environment": versions,
@@ -118,7 +118,14 @@ def write_report(
         },
         "claims": claims,
     }
-    page = _render(outcomes, settings, versions)
+    page = render(
+        "report.html.jinja",
+        outcomes=outcomes,
+        settings=settings,
+        versions=versions,
+        total=len(judged),
+        failed=[claim for claim in judged if not claim.passed],
+    )
     html, data = folder / "report.html", folder / "report.json"
     write_atomically(html, page)
     write_atomically(data, json.dumps(record, indent=2, default=_plain, allow_nan=False) + "\n")
@@ -137,26 +144,23 @@ def number(value: float | None) -> str:
     return f"{value:.4g}"
 
 
-def _render(
-    outcomes: Mapping[str, Outcome], settings: Mapping[str, Any], versions: Mapping[str, str]
-) -> str:
+def render(template: str, **values: Any) -> str:
+    """Return a page made from a template of this folder."""
     engine = jinja2.Environment(
-        autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
+        loader=jinja2.FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
     )
     engine.filters["number"] = number
     engine.filters["picture"] = picture
-    claims = [claim for outcome in outcomes.values() for claim in outcome.claims]
-    return engine.from_string(_TEMPLATE.read_text(encoding="utf-8")).render(
-        outcomes=outcomes,
-        settings=settings,
-        versions=versions,
-        total=len(claims),
-        failed=[claim for claim in claims if not claim.passed],
-    )
+    return engine.get_template(template).render(**values).lstrip()
 
 
 def picture(figure: Any) -> str:
     """Return a matplotlib figure as a PNG inside a data address."""
+    thin_labels(figure)
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=140)
     return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")

@@ -7,12 +7,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import jinja2
-
 from jssl.experiments.outcome import Figure
-from jssl.report.html import environment, picture, writable_folder, write_atomically
-
-_TEMPLATE = Path(__file__).with_name("page.html.jinja")
+from jssl.report.html import environment, render, writable_folder, write_atomically
 
 
 class Page(NamedTuple):
@@ -59,13 +55,7 @@ def write_page(page: Page, out: str | os.PathLike[str]) -> tuple[Path, Path]:
     """
     folder = writable_folder(out)
     versions = environment()
-    engine = jinja2.Environment(
-        autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
-    )
-    engine.filters["picture"] = picture
-    text = engine.from_string(_TEMPLATE.read_text(encoding="utf-8")).render(
-        page=page, versions=versions
-    )
+    text = render("page.html.jinja", page=page, versions=versions)
     record = {
         "words": list(page.words),
         "remarks": list(page.remarks),

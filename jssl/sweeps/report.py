@@ -7,21 +7,20 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import jinja2
 import numpy as np
 import xarray as xr
 from rich.console import Console
 
 from jssl.experiments.outcome import Figure
 from jssl.figures import mode_colours, new_figure
-from jssl.report.html import number, picture, writable_folder, write_atomically
+from jssl.report.html import number, render, writable_folder, write_atomically
 from jssl.sweeps.fits import Fit, fit_exponent, over_seeds
 from jssl.sweeps.store import NOT_RUN, open_dataset
 
+FINITE = -1
 PANELS = 4
 LINES = 8
 SEEDS_SHOWN = 30
-_TEMPLATE = Path(__file__).parents[1] / "report" / "sweep.html.jinja"
 
 
 def report_folder(folder: Path, out: Path | None = None) -> int:
@@ -61,21 +60,21 @@ def write_sweep_report(
     observed = [str(n) for n, v in result.data_vars.items() if "step" in v.dims and n != "t"]
     figures = [curves(result, variable) for variable in observed]
     fits: list[dict[str, Any]] = []
+    bad = result.first_bad_step.values
     if "width" in result.dims and result.sizes["width"] >= 3:
         for variable in observed:
             figure, rows = width_law(result, variable)
-            figures.append(figure)
+            if bool((bad == FINITE).any()):
+                figures.append(figure)
             fits += rows
     rows = final_values(result, observed)
-    engine = jinja2.Environment(autoescape=True, trim_blocks=True, undefined=jinja2.StrictUndefined)
-    engine.filters["picture"] = picture
-    bad = result.first_bad_step.values
     summary = (
         f"{int((bad != NOT_RUN).sum()):,} of {bad.size:,} runs, {int((bad >= 0).sum()):,} of them "
         f"diverged; {int(result.step[-1]):,} steps. Means and standard errors are over the seeds "
-        "that stayed finite."
+        "that stayed finite; none are drawn where none did."
     )
-    page = engine.from_string(_TEMPLATE.read_text(encoding="utf-8")).render(
+    page = render(
+        "sweep.html.jinja",
         name=name,
         summary=summary,
         figures=figures,
@@ -174,9 +173,15 @@ def final_values(result: xr.Dataset, observed: list[str]) -> list[dict[str, Any]
         row["runs"] = int((bad != NOT_RUN).sum())
         row["diverged"] = int((bad >= 0).sum())
         for name, (mean, error, _) in columns.items():
-            row[name] = f"{number(float(mean.isel(at)))} ± {number(float(error.isel(at)))}"
+            row[name] = _with_error(float(mean.isel(at)), float(error.isel(at)))
         rows.append(row)
     return rows
+
+
+def _with_error(mean: float, error: float) -> str:
+    if not math.isfinite(mean):
+        return "–"
+    return number(mean) + (f" ± {number(error)}" if math.isfinite(error) else "")
 
 
 def _axes(result: xr.Dataset) -> Iterator[tuple[str, Any]]:

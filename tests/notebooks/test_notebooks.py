@@ -15,6 +15,9 @@ SCRIPTS = sorted(FOLDER.glob("[0-9][0-9]_*.py"))
 @pytest.mark.filterwarnings("ignore")  # the kernel's own messaging libraries warn
 def test_a_notebook_runs(script, monkeypatch):
     monkeypatch.setenv("JSSL_TINY", "1")
+    monkeypatch.setenv("JAX_COMPILATION_CACHE_DIR", str(FOLDER.parent / ".jax_cache"))
+    monkeypatch.setenv("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.1")
+    monkeypatch.setenv("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
     NotebookClient(jupytext.read(script), timeout=120, kernel_name="python3").execute()
 
 

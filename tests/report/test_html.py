@@ -1,3 +1,4 @@
+import html.parser
 import json
 import re
 
@@ -7,7 +8,7 @@ import pytest
 from jssl.errors import InputError
 from jssl.experiments.claims import at_least, at_most, close
 from jssl.experiments.outcome import Figure, Outcome
-from jssl.figures import new_figure
+from jssl.figures import new_figure, thin_labels
 from jssl.report.html import write_report
 
 
@@ -38,9 +39,61 @@ def test_the_page_is_self_contained_and_escaped(tmp_path):
     page, _ = write_report(tmp_path, {"demo": outcome()}, {"scale": "quick"})
     text = page.read_text()
     assert "a &lt; b &amp; c" in text
-    assert not re.search(r"(src|href)=\"(?!data:)", text)
+    assert not re.search(r"(src|href)=\"(?!data:|#)", text)
+    assert not re.search(r"https?:|url\(|@import|<script", text)
     assert 'alt="A line. It rises."' in text
     assert "3 of 3 claims hold" in text
+
+
+class _Seen(html.parser.HTMLParser):
+    def __init__(self, text):
+        super().__init__()
+        self.tags = []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+
+    def every(self, name):
+        return [attrs for tag, attrs in self.tags if tag == name]
+
+
+def test_every_picture_has_a_text_and_every_link_a_target(tmp_path):
+    page, _ = write_report(tmp_path, {"demo": outcome(), "more": outcome()}, {})
+    seen = _Seen(page.read_text())
+    assert [image["alt"] for image in seen.every("img")] == ["A line. It rises."] * 2
+    ids = {attrs.get("id") for _, attrs in seen.tags}
+    assert {link["href"] for link in seen.every("a")} == {"#demo", "#more"}
+    assert {"demo", "more"} <= ids
+
+
+def test_the_page_fits_a_phone_and_the_dark(tmp_path):
+    page, _ = write_report(tmp_path, {"demo": outcome()}, {})
+    text = page.read_text()
+    viewport = {"name": "viewport", "content": "width=device-width, initial-scale=1"}
+    assert viewport in _Seen(text).every("meta")
+    assert "prefers-color-scheme: dark" in text
+    assert "@media (max-width: 40rem)" in text
+    cells = [td for td in _Seen(text).every("td") if "data-label" in td]
+    assert [td["data-label"] for td in cells[:4]] == [
+        "predicted",
+        "measured",
+        "tolerance",
+        "verdict",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("limits", "expected"),
+    [((256, 4096), {"200", "500", "2000", "5000"}), ((1, 1e4), set()), ((3, 4), None)],
+)
+def test_labels_between_powers_of_ten_do_not_crowd(limits, expected):
+    figure, (ax,) = new_figure(1)
+    ax.set(xscale="log", xlim=limits)
+    thin_labels(figure)
+    figure.canvas.draw()
+    seen = {label.get_text() for label in ax.xaxis.get_minorticklabels()} - {""}
+    assert seen <= expected if expected is not None else len(seen) > 0
 
 
 def test_a_failed_claim_is_named_in_the_page(tmp_path):

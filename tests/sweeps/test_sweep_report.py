@@ -70,3 +70,24 @@ def test_every_seed_up_to_thirty_is_drawn_beside_the_mean(result):
 
 def test_figures_say_what_they_hold_fixed(result):
     assert "at loss = a" in curves(result, "eigenvalues").description
+
+
+def test_a_sweep_in_which_every_run_diverged_says_so_and_draws_no_width_law(result, tmp_path):
+    lost = result.assign(
+        first_bad_step=xr.full_like(result.first_bad_step, 3),
+        loss_value=xr.full_like(result.loss_value, np.nan),
+        eigenvalues=xr.full_like(result.eigenvalues, np.nan),
+    )
+    page, data = write_sweep_report(lost, tmp_path, "demo")
+    text = page.read_text()
+    assert "160 of 160 runs, 160 of them diverged" in text
+    assert text.count("<img") == 2
+    assert "not finite" not in text
+    assert {row["loss_value"] for row in json.loads(data.read_text())["final"]} == {"–"}
+
+
+def test_the_page_fits_a_phone_and_needs_no_network(result, tmp_path):
+    text = write_sweep_report(result, tmp_path, "demo")[0].read_text()
+    assert '<meta name="viewport" content="width=device-width, initial-scale=1">' in text
+    assert "http" not in text
+    assert text.count('class="scroll"') == text.count("<img") + text.count("<table")

@@ -81,9 +81,9 @@ def divergence(settings: Settings) -> Part:
     ax.set_ylim(1e-5, 1e2)
     ax.legend(frameon=False, fontsize=8)
     text = (
-        "Drift of the tangent kernel over training: under the linear dot-product loss it passes a "
-        "hundred at every width, later the wider, until its units saturate or numbers overflow; "
-        "under Barlow Twins it comes to rest."
+        "Drift of the tangent kernel over training: under the linear dot-product loss it grows "
+        "past the kernel itself at every width, later the wider, until units saturate or numbers "
+        "overflow; under Barlow Twins it comes to rest."
     )
     shown = Figure("divergence", "The linear dot-product loss leaves every kernel", text, figure)
     return Part(claims, [shown])

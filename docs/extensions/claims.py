@@ -1,0 +1,75 @@
+"""The directive `claims PAPER`: its claims as the committed report found them."""
+
+import html
+import json
+from pathlib import Path
+
+from docutils import nodes
+from docutils.parsers.rst import Directive
+
+REPORT = Path(__file__).parents[1] / "reports" / "quick.json"
+SIGNS = {"=": "", "<=": "≤ ", ">=": "≥ "}
+
+
+def number(value):
+    """Return four digits."""
+    return "not finite" if value is None else f"{value:.4g}"
+
+
+class Claims(Directive):
+    """A table of a paper's claims, and its remarks."""
+
+    required_arguments = 1
+
+    def run(self):
+        """Return the nodes."""
+        self.state.document.settings.env.note_dependency(str(REPORT))
+        report = json.loads(REPORT.read_text(encoding="utf-8"))
+        paper = self.arguments[0]
+        claims = [c for c in report["claims"] if c["name"].startswith(f"{paper}/")]
+        if not claims:
+            message = f"no claims of '{paper}' in {REPORT.name}"
+            raise self.error(message)
+        held = sum(c["passed"] for c in claims)
+        settings = report["settings"]
+        where = f"scale {settings['scale']}, seed {settings['seed']}"
+        before = f"{held} of {len(claims)} claims hold at {where}."
+        head = "".join(
+            f'<th scope="col"{" class=n" * (k > 0 and k < 4)}>{text}</th>'
+            for k, text in enumerate(("claim", "predicted", "measured", "tolerance", "verdict"))
+        )
+        rows = "".join(self.row(claim) for claim in claims)
+        body = f"<thead><tr>{head}</tr></thead><tbody>{rows}</tbody>"
+        table = f'<div class="scroll"><table class="claims">{body}</table></div>'
+        remarks = nodes.bullet_list()
+        for remark in report["papers"][paper]["remarks"]:
+            remarks += nodes.list_item("", nodes.paragraph(text=remark))
+        found = [nodes.paragraph(text=before), nodes.raw("", table, format="html")]
+        return (
+            [*found, nodes.paragraph(text="Remarks of the run:"), remarks]
+            if len(remarks)
+            else found
+        )
+
+    def row(self, claim):
+        """Return a claim as a row."""
+        statement = html.escape(claim["statement"])
+        tolerance = (
+            number(claim["tolerance"]) if claim["tolerance"] or claim["relation"] == "=" else "–"
+        )
+        cells = (
+            SIGNS[claim["relation"]] + number(claim["predicted"]),
+            number(claim["measured"]),
+            tolerance,
+        )
+        numbers = "".join(f"<td class=n>{cell}</td>" for cell in cells)
+        verdict = "✓ holds" if claim["passed"] else "✗ fails"
+        name = html.escape(f"{claim['name']} · {claim['source']}")
+        first = f"<td>{statement}<br><small>{name}</small></td>"
+        return f"<tr>{first}{numbers}<td class=n>{verdict}</td></tr>"
+
+
+def setup(app):
+    """Register the directive."""
+    app.add_directive("claims", Claims)
+    return {"parallel_read_safe": True}

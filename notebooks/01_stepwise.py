@@ -1,0 +1,204 @@
+# ---
+# jupyter:
+#   jupytext:
+#     formats: ipynb,py:percent
+#   kernelspec:
+#     display_name: Python 3
+#     name: python3
+# ---
+
+# %% [markdown]
+# # Stepwise learning: one dimension at a time
+#
+# **What you will see.** A linear encoder trained from a small start learns its embedding dimensions
+# one after the other. You will lay a closed form over 16 seeds of gradient descent (figure 1), see
+# how small a start has to be before the theory may be trusted (figure 2), and what changes under
+# the off-diagonal weight that Barlow Twins really uses (figure 3). Simon et al. 2023, *On the
+# stepwise nature of self-supervised learning*, arXiv 2303.15438.
+
+# %%
+# On Colab: keep its JAX, install the rest without TensorFlow.
+import importlib.util
+
+if importlib.util.find_spec("jssl") is None:
+    # %pip install -q jssl
+    # %pip install -q --no-deps neural-tangents==0.6.5 frozendict
+    pass
+
+# %%
+# %matplotlib inline
+import os
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+import jssl
+from jssl import losses
+from jssl.data import pairs, toy
+from jssl.diagnostics import half_times
+from jssl.figures import draw_modes, mode_colours, new_figure
+from jssl.models import linear
+from jssl.optim import gradient_descent
+from jssl.precision import float64
+from jssl.theory import stepwise
+
+tiny = bool(os.environ.get("JSSL_TINY"))
+seeds = 3 if tiny else 16
+
+# %% [markdown]
+# ## 1. The closed form
+# For $z = Wx$ and the loss $L = \|C - I\|_F^2$ all that counts of the data is
+# $\Gamma = \frac{1}{2n}\sum_i (x_i x_i'^\top + x_i' x_i^\top)$, since $C = W\Gamma W^\top$. From a
+# small start the flow $\dot W = -4\,(W\Gamma W^\top - I)\,W\Gamma$ decouples into modes of $\Gamma$:
+#
+# $$\lambda_j(t) = \frac{\gamma_j}{\gamma_j + (s_j(0)^{-2} - \gamma_j)\,e^{-8\gamma_j t}},
+# \qquad \tau_j = -\frac{\log(\gamma_j s_j(0)^2)}{8\gamma_j}.$$
+#
+# Each eigenvalue of $C$ is a sigmoid. Its time $\tau_j$ goes as $1/\gamma_j$, hence the staircase.
+# We choose a spectrum with a negative eigenvalue: a direction in which the two views disagree, which
+# is never learned.
+
+# %%
+spectrum = jnp.array([1.0, 0.5, 0.25, 0.125, -0.3])
+dim, start, rate = 4, 1e-5, 0.01
+
+
+def make_problem(scale=start, redundancy=1.0):
+    return jssl.Problem(
+        pairs=pairs.fixed(toy.pairs_with_cross_moment(spectrum)),
+        model=linear(len(spectrum), dim, scale=scale, dtype=jnp.float64),
+        loss=losses.get("barlow_twins_linearized", redundancy=redundancy),
+        optimiser=gradient_descent(rate),
+    )
+
+
+with float64():
+    spectrum = jnp.asarray(spectrum, jnp.float64)
+    keys = jax.random.split(jax.random.key(0), seeds)
+    record = np.linspace(0, 3600, 200 if tiny else 400, dtype=int)
+    simulated = jax.jit(jax.vmap(jssl.run(make_problem(), record)))(keys)
+    settings = [stepwise.read(make_problem(), key) for key in keys]
+    starts = jnp.stack([setting.start_weight for setting in settings])
+    times = simulated.t[0]
+    predicted = jax.vmap(lambda w: stepwise.trajectory(times, settings[0].cross_moment, w))(starts)
+
+# %%
+figure, axes = new_figure(3, width=4.0)
+draw_modes(axes[0], times, simulated.observables["eigenvalues"][0], label="descent")
+draw_modes(axes[0], times, predicted.observables["eigenvalues"][0], dashed=True, label="theory")
+axes[0].set(xlabel="t = learning rate × step", ylabel="eigenvalues of C", title="one seed")
+axes[0].legend(frameon=False, loc="center", fontsize=8)
+for values in simulated.observables["loss"]:
+    axes[1].plot(times, values, color="#0072b2", alpha=0.4, linewidth=1)
+axes[1].set(xlabel="t", ylabel="loss", title=f"the loss of {seeds} seeds: 4, 3, 2, 1, 0")
+with float64():
+    halves = [half_times(times, v) for v in simulated.observables["eigenvalues"]]
+    expected = [half_times(times, v) for v in predicted.observables["eigenvalues"]]
+for j, colour in enumerate(mode_colours(dim)):
+    axes[2].plot(np.array(expected)[:, j], np.array(halves)[:, j], "o", color=colour, alpha=0.7)
+axes[2].plot([1, 40], [1, 40], "--", color="black", linewidth=1)
+axes[2].set(xscale="log", yscale="log", xlabel="predicted half time", ylabel="measured half time")
+axes[2].set_title("every mode of every seed")
+figure
+
+# %%
+late = np.array(halves) / np.array(expected) - 1
+print("relative delay of each mode, mean over seeds:", late.mean(0).round(4))
+print(
+    "a finite step predicts 2 x rate x gamma_j:   ",
+    np.round(2 * rate * np.asarray(spectrum[:dim]), 4),
+)
+
+# %% [markdown]
+# The small delay is no failure: gradient descent takes finite steps, and mode $j$ comes later by the
+# factor $1 + 2\eta\gamma_j$.
+#
+# ## 2. How small is a small start?
+# The *steps* survive a large start; *which subspace* is learned does not. The share of the final
+# weight outside the top modes goes as
+#
+# $$\text{leakage} \sim \alpha^{\,1 - \gamma_{d+1}/\gamma_d}.$$
+#
+# With a close fifth eigenvalue ($\gamma_5/\gamma_4 = 0.8$) the exponent is only 0.2.
+
+# %%
+alphas = np.logspace(-6, -0.5, 5 if tiny else 12)
+gaps = {"far: 0.05 after 0.5": [1.0, 0.5, 0.05], "close: 0.4 after 0.5": [1.0, 0.5, 0.4]}
+
+
+def leakage(scale, key, values):
+    """Train two outputs and return how much of the final weight lies outside the top two modes."""
+    problem = jssl.Problem(
+        pairs=pairs.fixed(toy.pairs_with_cross_moment(values)),
+        model=linear(3, 2, scale=scale, dtype=jnp.float64),
+        loss=losses.get("barlow_twins_linearized"),
+        optimiser=gradient_descent(0.05),
+    )
+
+    def observe(params, _):
+        weight = params["weight"]  # the modes of these pairs are the axes
+        return {"leakage": jnp.linalg.norm(weight[:, 2:]) / jnp.linalg.norm(weight)}
+
+    return jssl.run(problem, [400], observe)(key).observables["leakage"][-1]
+
+
+with float64():
+    over = jax.jit(jax.vmap(jax.vmap(leakage, (None, 0, None)), (0, None, None)))
+    leaks = {name: np.asarray(over(alphas, keys, jnp.array(g))) for name, g in gaps.items()}
+
+figure, (ax,) = new_figure(1, width=5.5, height=3.6)
+for (name, values), colour in zip(leaks.items(), ["#0072b2", "#d55e00"]):
+    ax.plot(alphas, np.median(values, 1), "o-", color=colour, label=name)
+    ax.fill_between(alphas, values.min(1), values.max(1), color=colour, alpha=0.2, linewidth=0)
+    slope = 1 - gaps[name][2] / gaps[name][1]
+    line = np.median(values[0]) * (alphas / alphas[0]) ** slope
+    ax.plot(alphas, line, "--", color="black", linewidth=1)
+    fitted = np.polyfit(np.log(alphas[:4]), np.log(np.median(values, 1)[:4]), 1)[0]
+    print(f"{name}: slope {fitted:.3f}, theory {slope:.3f}")
+ax.set(xscale="log", yscale="log", xlabel="scale of the start", ylabel="leakage", ylim=(1e-6, 2))
+ax.set_title("dashed: the slope of theory; band: all seeds")
+ax.legend(frameon=False)
+figure
+
+# %% [markdown]
+# `stepwise.predict` warns in such a case, and `stepwise.suggest` says which start and learning rate
+# to take before you run anything:
+
+# %%
+with float64():
+    print(
+        stepwise.explain(stepwise.error_estimate(1e-3, jnp.array(gaps["close: 0.4 after 0.5"]), 2))
+    )
+    print(stepwise.suggest(jnp.diag(spectrum), dim, dtype=np.float32).message)
+
+# %% [markdown]
+# ## 3. The weight that Barlow Twins uses
+# With the off-diagonal terms weighted by $\lambda < 1$ the first learned direction serves *all*
+# outputs at once and $C$ overshoots: on the plateau of $k$ learned modes out of $d$
+#
+# $$c_k = \frac{1}{\kappa + \lambda(1-\kappa)}, \quad \kappa = k/d, \qquad
+# \frac{d \log \lambda_{k+1}}{dt} = 8\,\gamma_{k+1}\,\lambda\,c_k.$$
+
+# %%
+weight = 0.05
+with float64():
+    record = np.linspace(0, 8000 if tiny else 36000, 400, dtype=int)
+    one = jax.jit(jssl.run(make_problem(1e-4, weight), record))(keys[0])
+    plateaus = stepwise.plateau(jnp.arange(1, dim + 1), dim, weight)
+figure, (left, right) = new_figure(2, width=4.6)
+draw_modes(left, one.t, one.observables["eigenvalues"])
+left.set(xlabel="t", ylabel="eigenvalues of C", title=f"off-diagonal weight {weight}")
+right.plot(one.t, one.observables["loss"], color="#0072b2", label="descent")
+for k, (level, loss) in enumerate(zip(plateaus.level, plateaus.loss), 1):
+    label = "theory" if k == 1 else None
+    left.axhline(float(level), color="black", ls="--", lw=0.8)
+    right.axhline(float(loss), color="black", ls="--", lw=0.8, label=label)
+right.set(xlabel="t", ylabel="loss", ylim=(0, 0.7), title="plateaus of the loss")
+right.legend(frameon=False)
+figure
+
+# %% [markdown]
+# **Go on.** Kernels turn all of this into a statement about wide networks: replace $\Gamma$ by the
+# contrastive kernel (`jssl.kernels.contrastive_modes`); notebook 05 shows it. `jssl reproduce
+# stepwise` runs the claims of the paper.

@@ -1,0 +1,213 @@
+# ---
+# jupyter:
+#   jupytext:
+#     formats: ipynb,py:percent
+#   kernelspec:
+#     display_name: Python 3
+#     name: python3
+# ---
+
+# %% [markdown]
+# # Your own encoder: predict before training, diagnose after
+#
+# **What you will see.** Arrays are enough: no model of jssl's is needed. From pairs of views alone you
+# will read how many dimensions a loss can learn and in which order (figure 1); from the embeddings
+# of a trained encoder, how many it uses and how good they are (figure 2); from checkpoints, when
+# each dimension came (figure 3). Replace the three arrays marked *yours* by your own.
+
+# %%
+# On Colab: keep its JAX, install the rest without TensorFlow.
+import importlib.util
+
+if importlib.util.find_spec("jssl") is None:
+    # %pip install -q jssl
+    # %pip install -q --no-deps neural-tangents==0.6.5 frozendict
+    pass
+
+# %%
+# %matplotlib inline
+import os
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+import jssl
+from jssl import losses
+from jssl.data import images, pairs, views
+from jssl.diagnostics import (
+    collapse,
+    covariance,
+    detect_steps,
+    effective_rank,
+    ridge_probe,
+    spectrum,
+    subspace_overlap,
+)
+from jssl.figures import draw_modes, new_figure
+from jssl.kernels import contrastive_modes, embed
+from jssl.kernels.infinite import gram as infinite_gram
+from jssl.models import mlp
+from jssl.precision import float64
+from jssl.theory import stepwise
+
+tiny = bool(os.environ.get("JSSL_TINY"))
+count, steps = (48, 30) if tiny else (400, 1500)
+BLUE, ORANGE, GREEN = "#0072b2", "#d55e00", "#009e73"
+
+# %% [markdown]
+# ## 1. Yours: pairs of views
+# Two arrays, row $i$ of one being another view of row $i$ of the other. Here: digits, cropped and
+# noisy.
+
+# %%
+key = jax.random.key(0)
+sample = images.subset(key, images.digits(), count)
+view = views.compose(views.shift(1), views.noise(0.2))
+made = pairs.flatten(pairs.make_pairs(jax.random.fold_in(key, 1), jnp.asarray(sample.x), view))
+first, second = np.asarray(made.first), np.asarray(made.second)  # yours: (n, features) each
+labels = sample.labels  # yours: (n,) integers, or None
+
+# %% [markdown]
+# ## 2. Before training: what can be learned?
+# The contrastive kernel of the data answers without training: $\gamma_1 > \gamma_2 > \dots$ say in which
+# order dimensions come, $\tau_j \approx -\log(\gamma_j s^2)/(8\gamma_j)$ when (`stepwise`, notebook 01), and
+# a negative $\gamma$ is a direction in which the views disagree: it is never learned. A network's own
+# kernel takes the place of the linear one.
+
+# %%
+top = 16 if tiny else 24
+with float64():
+    mean = np.concatenate([first, second]).mean(0)
+    data = jssl.Pairs(*(jnp.asarray(view - mean, jnp.float64) for view in (first, second)))
+    linear = stepwise.modes(pairs.cross_moment(data)).eigenvalues
+    net = mlp(first.shape[1], 8, depth=2, activation="erf", dtype=jnp.float64)
+    gram = infinite_gram(net, data)
+    modes = contrastive_modes(gram, top)
+    found = stepwise.suggest(pairs.cross_moment(data), 8, dtype=np.float32)
+    times = np.asarray(stepwise.critical_time(jnp.full(top, 1e-3), linear[:top]))
+linear = np.asarray(linear)
+print(f"linear encoder: {int((linear > 0).sum())} of {len(linear)} directions can be learned")
+print(
+    f"8 dimensions: learning rate {found.learning_rate:.3g}, start {found.start_scale:g}, "
+    f"{found.steps:,} steps; {found.message}"
+)
+figure, (left, right) = new_figure(2, width=4.6)
+for values, colour, name in ((linear, BLUE, "linear"), (modes.eigenvalues, ORANGE, "infinite MLP")):
+    shown = np.asarray(values[:top])
+    left.plot(np.arange(1, len(shown) + 1), shown / shown[0], "o-", color=colour, ms=4, label=name)
+left.set(yscale="log", xlabel="dimension", ylabel="eigenvalue over the largest")
+left.set_title("what the pairs offer")
+left.legend(frameon=False)
+right.plot(np.arange(1, top + 1), times, "o-", color=BLUE, ms=4)
+right.set(yscale="log", xlabel="dimension", ylabel="t = learning rate × step")
+right.set_title("when a linear encoder learns each")
+figure
+
+# %% [markdown]
+# `jssl.predict` asks the same of a loss of your choice, tells what the pairs support from chance on
+# held-out pairs, and says what is uncertain:
+
+# %%
+forecast = jssl.predict((first, second), loss="simclr", dim=16, kernel="mlp-erf-2")
+print("\n".join((*forecast.words, *forecast.remarks)))
+
+# %% [markdown]
+# ## 3. Yours: a trained encoder
+# Any library will do; here an MLP under SimCLR's loss and Adam, in a plain optax loop. Keep the
+# embeddings at a few steps.
+
+# %%
+model, loss = mlp(first.shape[1], 16, width=128, depth=2), losses.get("nt_xent", temperature=0.5)
+optimiser = optax.adam(1e-3)
+x, y = jnp.asarray(first, jnp.float32), jnp.asarray(second, jnp.float32)
+
+
+@jax.jit
+def train(params, state, keep):
+    def step(_, carry):
+        params, state = carry
+        objective = lambda p: loss(model.apply(p, x), model.apply(p, y))  # noqa: E731
+        updates, state = optimiser.update(jax.grad(objective)(params), state, params)
+        return optax.apply_updates(params, updates), state
+
+    return jax.lax.fori_loop(0, keep, step, (params, state))
+
+
+params = model.init(key)
+state, at, checkpoints = optimiser.init(params), 0, {}
+for stop in np.unique(np.geomspace(1, steps, 20).astype(int)):
+    params, state = train(params, state, stop - at)
+    at = int(stop)
+    checkpoints[at] = np.asarray(model.apply(params, x))
+z, other = checkpoints[at], np.asarray(model.apply(params, y))  # yours: (n, dim) each
+
+# %% [markdown]
+# ## 4. After training: what has been learned?
+# The spectrum of the embeddings says how many dimensions they use: the effective rank is
+# $\exp(-\sum_i p_i \log p_i)$ with $p_i$ the share of singular value $i$. A linear probe says what they
+# are good for; the overlap with the leading modes of the kernel, how near they are to theory.
+
+# %%
+half = count // 2
+with float64():
+    start = checkpoints[1]
+    for name, e in (("first step", start), ("trained", z)):
+        accuracy = ridge_probe(e[:half], labels[:half], e[half:], labels[half:])
+        print(
+            f"{name}: effective rank {float(effective_rank(e)):.1f} of {e.shape[1]}, "
+            f"probe accuracy {float(accuracy):.2f}"
+        )
+    theory = embed(modes, gram[:count])[:, :16]
+    centred = z - z.mean(0)
+    print(
+        f"overlap with the leading kernel modes: {float(subspace_overlap(theory, centred)):.2f}, "
+        f"chance {16 / count:.2f}"
+    )
+    features = jssl.Pairs(*(np.float64(e - z.mean(0)) for e in (z, other)))
+    dims = collapse(features.first, features.second)
+    print(
+        f"a linear head on these embeddings keeps {int(dims.certain_rank)} to "
+        f"{int(dims.possible_rank)} dimensions under SimCLR's placement of the views"
+    )
+
+figure, (ax,) = new_figure(1, width=5.5, height=3.6)
+for e, colour, name in ((start, ORANGE, "first step"), (z, BLUE, "trained")):
+    values = np.asarray(spectrum(covariance(jnp.asarray(e))))
+    ax.plot(np.arange(1, 17), values / values[0], "o-", color=colour, ms=4, label=name)
+ax.set(yscale="log", xlabel="dimension", ylabel="variance over the largest")
+ax.set_title("the spectrum of the embeddings")
+ax.legend(frameon=False)
+figure
+
+# %% [markdown]
+# `jssl.diagnose` gathers all of it, and more, in one reading; `jssl diagnose embeddings.npy` writes
+# it as a page:
+
+# %%
+seen = jssl.diagnose(
+    z, labels=labels, views=other, over={str(k): e for k, e in checkpoints.items()}
+)
+print("\n".join((*seen.words, *seen.remarks)))
+
+# %% [markdown]
+# ## 5. Over checkpoints: when did each dimension come?
+
+# %%
+with float64():
+    logged = np.array(
+        [np.asarray(spectrum(covariance(e.astype(np.float64)))) for e in checkpoints.values()]
+    )
+    found = detect_steps(np.array(list(checkpoints)), logged)
+print(f"{int(found.learned)} dimensions learned, in {int(found.distinct)} distinct steps")
+figure, (ax,) = new_figure(1, width=6, height=3.6)
+draw_modes(ax, list(checkpoints), logged)
+ax.set(xscale="log", yscale="log", xlabel="step", ylabel="variances of the embeddings")
+ax.set_title("dark: the largest variance, light: the smallest")
+figure
+
+# %% [markdown]
+# Cosine losses have no scale, so from a standard start and under Adam all dimensions are there at
+# once: no steps (Simon et al. 2023, figure 3). From a small start under Barlow Twins they are sharp:
+# compare notebook 00.

@@ -1,0 +1,79 @@
+"""The documentation's examples run as they stand, and its tables are those of the report."""
+
+import importlib
+import json
+import re
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from jssl import experiments, losses
+from jssl.reproduce import reproduce
+
+ROOT = Path(__file__).parents[2]
+BLOCK = re.compile(r"```python\n# (\w+)\.py\n(.*?)```", re.DOTALL)
+
+
+@pytest.fixture
+def study(tmp_path, monkeypatch):
+    """The files of docs/extending.md, importable; registries are put back afterwards."""
+    page = (ROOT / "docs" / "extending.md").read_text(encoding="utf-8")
+    files = dict(BLOCK.findall(page))
+    for name, text in files.items():
+        (tmp_path / f"{name}.py").write_text(text, encoding="utf-8")
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(losses.registry, "LOSSES", losses.registry.LOSSES | {})
+    monkeypatch.setattr(experiments, "PAPERS", experiments.PAPERS | {})
+    return files
+
+
+def test_the_study_that_the_page_adds_is_found_run_and_judged(study, tmp_path):
+    assert list(study) == ["pull_loss", "pull_theory", "pull_study", "register"]
+    importlib.import_module("register")
+    assert reproduce(["pull"], "quick", tmp_path / "out", seed=0) == 0
+    claims = json.loads((tmp_path / "out" / "report.json").read_text())["claims"]
+    assert [claim["name"] for claim in claims] == ["pull/closed-form"]
+    assert losses.get("pull", weight=2.0)(np.ones((3, 2)), np.zeros((3, 2))) == 4.0
+
+
+def test_the_study_of_the_page_can_fail(study, tmp_path):
+    theory = tmp_path / "pull_theory.py"
+    wrong = theory.read_text().replace("jnp.exp(-4 *", "jnp.exp(-2 *")
+    assert wrong != theory.read_text()
+    theory.write_text(wrong)
+    importlib.import_module("register")
+    assert reproduce(["pull"], "quick", tmp_path / "out", seed=0) == 1
+
+
+def _claims_script():
+    spec = importlib.util.spec_from_file_location("docs_claims", ROOT / "docs" / "claims.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_claims_of_the_readme_are_those_of_the_committed_report():
+    assert _claims_script().main(["--check"]) == 0
+
+
+def test_another_report_changes_the_readme():
+    script = _claims_script()
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    report = json.loads(script.REPORT.read_text(encoding="utf-8"))
+    report["claims"][0]["passed"] = False
+    changed = script.renewed(readme, report)
+    held = len(report["claims"]) - 1
+    assert f"**{held} of {len(report['claims'])} claims hold.**" in changed
+    assert "✗ fails" in changed
+
+
+def test_the_committed_report_names_no_machine_and_every_paper_has_a_page():
+    script = _claims_script()
+    report = json.loads(script.REPORT.read_text(encoding="utf-8"))
+    assert set(report) == set(script.KEPT)
+    assert "/" not in json.dumps(report["settings"])
+    pages = {path.stem for path in (ROOT / "docs" / "papers").glob("*.md")}
+    assert set(report["papers"]) <= pages
