@@ -1,14 +1,10 @@
 """Run by a test in a process of its own: the kernel over four devices is that of one."""
 
 import jax
+import jax.numpy as jnp
+import numpy as np
 
-jax.config.update("jax_num_cpu_devices", 4)
-jax.config.update("jax_enable_x64", True)
-
-import jax.numpy as jnp  # noqa: E402
-import numpy as np  # noqa: E402
-
-from jssl.kernels import empirical_ntk  # noqa: E402
+from jssl.kernels import empirical_ntk
 
 
 def network(params, x):
@@ -16,16 +12,24 @@ def network(params, x):
     return jnp.sin(jnp.tanh(x @ params[0].T) @ params[1].T)
 
 
-keys = jax.random.split(jax.random.key(0), 4)
-params = [jax.random.normal(keys[0], (7, 5)), jax.random.normal(keys[1], (3, 7))]
-x1, x2 = jax.random.normal(keys[2], (9, 5)), jax.random.normal(keys[3], (6, 5))
-mesh = jax.make_mesh((4,), ("block",), axis_types=(jax.sharding.AxisType.Auto,))
-for other in (None, x2):
-    for outputs in ("trace", "full"):
-        for block in (4, 16):  # more and fewer pairs of blocks than devices
-            one = empirical_ntk(network, params, x1, other, outputs=outputs, block=block)
-            four = empirical_ntk(
-                network, params, x1, other, outputs=outputs, block=block, mesh=mesh
-            )
-            np.testing.assert_allclose(four, one, rtol=1e-12, atol=1e-13)
-print("same")
+def compare():
+    """Raise where the kernel over four devices is not that of one."""
+    keys = jax.random.split(jax.random.key(0), 4)
+    params = [jax.random.normal(keys[0], (7, 5)), jax.random.normal(keys[1], (3, 7))]
+    x1, x2 = jax.random.normal(keys[2], (9, 5)), jax.random.normal(keys[3], (6, 5))
+    mesh = jax.make_mesh((4,), ("block",), axis_types=(jax.sharding.AxisType.Auto,))
+    for other in (None, x2):
+        for outputs in ("trace", "full"):
+            for block in (4, 16):  # more and fewer pairs of blocks than devices
+                one = empirical_ntk(network, params, x1, other, outputs=outputs, block=block)
+                four = empirical_ntk(
+                    network, params, x1, other, outputs=outputs, block=block, mesh=mesh
+                )
+                np.testing.assert_allclose(four, one, rtol=1e-12, atol=1e-13)
+
+
+if __name__ == "__main__":
+    jax.config.update("jax_num_cpu_devices", 4)
+    jax.config.update("jax_enable_x64", True)
+    compare()
+    print("same")

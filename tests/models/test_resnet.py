@@ -136,7 +136,7 @@ def test_bad_input_says_what_to_do(change, message):
 
 def test_batch_norm_has_no_infinite_width_kernel_and_says_what_to_do():
     model = resnet((6, 6, 1), 2, blocks=(1,), channels=2, norm="batch")
-    with pytest.raises(InputError, match=r"depend on one another.*use its empirical one"):
+    with pytest.raises(InputError, match=r"depend on one another.*use the NTK of one net"):
         infinite.kernel(model, jnp.ones((2, 6, 6, 1)))
     with pytest.raises(InputError, match=r"x must be \(n, 6, 6, 1\)"):
         model.apply(model.init(jax.random.key(0)), jnp.ones((2, 36)))
