@@ -12,7 +12,6 @@ is the landscape of Ziyin et al. 2023, arXiv 2210.00638.
 """
 
 from collections.abc import Callable
-from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -23,10 +22,11 @@ from scipy.special import digamma, polygamma
 from jssl.data.checks import require_count, require_range
 from jssl.data.pairs import check_pairs
 from jssl.errors import InputError
-from jssl.kernels import empirical, lanczos
+from jssl.kernels import empirical
 from jssl.practice.arrays import to_numpy
 from jssl.practice.encoders import encoder, grams
 from jssl.practice.loss_of_dimensions import Lost, lost_dimensions
+from jssl.practice.modes import ends_of, held_out, modes_of
 from jssl.practice.rules import Rule, rule_of
 from jssl.precision import float64
 from jssl.theory.landscape.dictionary import SIMCLR
@@ -45,8 +45,6 @@ Z = 3.9
 MOST = 4000
 """Pairs at most: a Gram matrix of (8000, 8000) float64, 512 MB."""
 
-_TOLERANCE = 1e-5  # of the largest eigenvalue; eigenvalues are then right to about its square
-_SMALL = 800  # rows up to which a dense decomposition is the faster
 _SHARE = 0.1
 _START = 1e-3
 
@@ -170,13 +168,13 @@ def predict(
             gram, start = _empirical(apply, params, views, dim)
             nngp = None
         gram = (gram + gram.T) / 2
-        modes = _modes(gram, count, rule.centred)
+        modes = modes_of(gram, count, rule.centred)
         values, vectors = modes
         if not len(values):
             message = "no mode is positive: the two views share nothing that this kernel sees"
             raise InputError(message)
-        held, errors = _held_out(gram, len(values), rule.centred, np.random.default_rng(seed))
-        ends = _ends(gram, values, vectors, rule)
+        held, errors = held_out(gram, len(values), rule.centred, np.random.default_rng(seed))
+        ends = ends_of(gram, values, vectors, rule)
         unit, spread = _start(values, vectors, dim, nngp, start)
         lost = lost_dimensions(
             first, second, rule, dim, weight_decay=weight_decay, placement=placement
@@ -279,83 +277,6 @@ def _empirical(
     shapes = jax.eval_shape(lambda p: p, params)
     block = min(64, max(1, empirical.block_for(shapes, 2**29)))
     return np.asarray(empirical.empirical_ntk(apply, params, views, block=block)), start
-
-
-@partial(jax.jit, static_argnames=("count", "centred"))
-def _largest(gram: Array, start: Array, count: int, centred: bool) -> lanczos.Ritz:
-    depth = max(6, 96 // start.shape[1])
-    return lanczos.largest(
-        lambda v: gram @ v,
-        lambda v: _paired(v, centred),
-        start,
-        dim=count,
-        tolerance=_TOLERANCE,
-        steps=60,
-        depth=depth,
-    )
-
-
-def _paired(v: Any, centred: bool) -> Any:
-    """Return A v: the views of every pair swapped, over 2n, each view without its mean."""
-    both = v.reshape(2, len(v) // 2, -1)
-    both = both - both.mean(1, keepdims=True) if centred else both
-    return both[::-1].reshape(v.shape) / len(v)
-
-
-def _dense(gram: np.ndarray, centred: bool) -> tuple[np.ndarray, np.ndarray]:
-    """Return all eigenvalues, descending, and coefficients; small matrices need no program."""
-    energy, vectors = np.linalg.eigh(gram)
-    factor = vectors * np.sqrt(np.maximum(energy, 0))
-    inside = factor.T @ _paired(factor, centred)
-    values, mixing = (x[..., ::-1] for x in np.linalg.eigh((inside + inside.T) / 2))
-    seen = np.where(values > _TOLERANCE * max(values[0], 0), values, np.inf)
-    return values, _paired(factor @ mixing, centred) / seen
-
-
-def _modes(gram: np.ndarray, count: int, centred: bool) -> tuple[np.ndarray, np.ndarray]:
-    """Return up to `count` positive eigenvalues and coefficients; those that have converged."""
-    if len(gram) <= _SMALL:
-        values, vectors = _dense(gram, centred)
-        kept = min(count, int((values > _TOLERANCE * values[0]).sum()))
-        return values[:kept], vectors[:, :kept]
-    start = jax.random.normal(jax.random.key(0), (len(gram), min(max(count, 4), len(gram))))
-    ritz = _largest(jnp.asarray(gram), start, count, centred)
-    values = np.asarray(ritz.eigenvalues)
-    size = np.max(np.abs(values[np.isfinite(values)]), initial=0)
-    near = np.asarray(ritz.residual) <= np.maximum(_TOLERANCE * size, 0.03 * values)
-    good = np.isfinite(values) & (values > _TOLERANCE * size) & near
-    kept = len(good) if good.all() else int(np.argmin(good))
-    return values[:kept], np.asarray(ritz.vectors)[:, :kept]
-
-
-def _held_out(
-    gram: np.ndarray, count: int, centred: bool, draws: np.random.Generator
-) -> tuple[np.ndarray, np.ndarray]:
-    """Read the modes of each half of the pairs on the other half: mean and standard error."""
-    n = len(gram) // 2
-    order = draws.permutation(n)
-    halves = np.sort(order[: n // 2]), np.sort(order[n // 2 : 2 * (n // 2)])
-    means, squares = np.zeros((2, count)), np.full((2, count), np.inf)
-    for i, (chosen, judged) in enumerate((halves, halves[::-1])):
-        own, other = (np.concatenate([h, h + n]) for h in (chosen, judged))
-        _, vectors = _modes(gram[np.ix_(own, own)], count, centred)
-        seen = (gram[np.ix_(other, own)] @ vectors).reshape(2, len(judged), -1)
-        seen = seen - seen.mean(1, keepdims=True) if centred else seen
-        terms = seen[0] * seen[1]
-        kept = terms.shape[1]
-        means[i, :kept] = terms.mean(0)
-        squares[i, :kept] = terms.var(0, ddof=1) / len(judged)
-    return means.mean(0), np.sqrt(squares.sum(0)) / 2
-
-
-def _ends(gram: np.ndarray, values: np.ndarray, vectors: np.ndarray, rule: Rule) -> np.ndarray:
-    """Return s_j at the end of training, sqrt(signal eigenvalue / (2 quartic spread^2))."""
-    if rule.own_spread:
-        return values**-0.5
-    seen = (gram @ vectors).reshape(2, len(gram) // 2, -1)
-    seen = seen - seen.mean(1, keepdims=True) if rule.centred else seen
-    spread = (seen**2).mean((0, 1))
-    return np.sqrt(rule.signal * values / (2 * rule.quartic)) / spread
 
 
 def _start(

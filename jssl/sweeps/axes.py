@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from jssl.errors import InputError, unknown_name
+from jssl.sweeps.values import axis_values, check_width, plain_values, refuse_duplicates, seed_count
 
 SEED = "seed"
 WIDTH = "width"
@@ -121,8 +122,8 @@ def make_grid(
     Raises:
         InputError: for an unknown, missing, empty or duplicate field, or a value out of range.
     """
-    values = {name: _axis_values(name, given) for name, given in axes.items() if name != SEED}
-    seeds = _seed_count(axes.get(SEED, 1))
+    values = {name: axis_values(name, given) for name, given in axes.items() if name != SEED}
+    seeds = seed_count(axes.get(SEED, 1))
     dimensions = list(_zip(values, zipped))
     if points is not None:
         dimensions.append(_points(points, values))
@@ -132,7 +133,7 @@ def make_grid(
         if name not in fields:
             raise unknown_name(kind="static axis", name=name, known=fields)
     if WIDTH in fields:
-        _check_width(v for d in dimensions for v in d.fields.get(WIDTH, ()))
+        check_width(v for d in dimensions for v in d.fields.get(WIDTH, ()))
     traced = frozenset(
         name
         for d in dimensions
@@ -214,41 +215,6 @@ def _groups(
     return groups
 
 
-def _axis_values(name: str, given: Any) -> tuple[Any, ...]:
-    if isinstance(given, str | Mapping) or not isinstance(given, Iterable):
-        message = f"axis '{name}' must be a list of values; got {given!r}"
-        raise InputError(message)
-    values = _plain(list(given.tolist() if isinstance(given, np.ndarray) else given))
-    if not values:
-        message = f"axis '{name}' is empty; give at least one value or leave it out"
-        raise InputError(message)
-    return values
-
-
-def _plain(values: Sequence[Any]) -> tuple[Any, ...]:
-    """Return Python values, numbers all floats where one of them is, lists as tuples."""
-    plain = [v.item() if isinstance(v, np.generic) else v for v in values]
-    plain = [tuple(v) if isinstance(v, list) else v for v in plain]
-    if any(isinstance(v, float) for v in plain):
-        plain = [float(v) if isinstance(v, int) and not isinstance(v, bool) else v for v in plain]
-    if any(isinstance(v, float) and math.isnan(v) for v in plain):
-        message = f"an axis holds NaN: {plain}"
-        raise InputError(message)
-    return tuple(plain)
-
-
-def _refuse_duplicates(what: str, values: Sequence[Any]) -> None:
-    try:
-        seen: dict[Any, int] = {}
-        for position, value in enumerate(values):
-            if seen.setdefault((type(value), value), position) != position:
-                message = f"{what} holds {value!r} twice; leave one out"
-                raise InputError(message)
-    except TypeError as error:
-        message = f"{what} holds a value that cannot be compared ({error}); name it by a string"
-        raise InputError(message) from error
-
-
 def _zip(
     values: Mapping[str, tuple[Any, ...]], zipped: Sequence[Sequence[str]]
 ) -> Iterable[Dimension]:
@@ -272,7 +238,7 @@ def _zip(
             done.add(group)
             what = f"axis '{name}'" if len(group) == 1 else f"the zip of {', '.join(group)}"
             rows = list(zip(*(values[member] for member in group), strict=True))
-            _refuse_duplicates(what, values[name] if len(group) == 1 else rows)
+            refuse_duplicates(what, values[name] if len(group) == 1 else rows)
             yield Dimension("_".join(group), {member: values[member] for member in group})
 
 
@@ -294,16 +260,9 @@ def _points(
     if both or not names:
         message = f"a point cannot hold {', '.join(both) or 'nothing'}: it is an axis or reserved"
         raise InputError(message)
-    columns = {name: _plain([point[name] for point in points]) for name in names}
-    _refuse_duplicates("points", list(zip(*columns.values(), strict=True)))
+    columns = {name: plain_values([point[name] for point in points]) for name in names}
+    refuse_duplicates("points", list(zip(*columns.values(), strict=True)))
     return Dimension("point", columns)
-
-
-def _seed_count(given: Any) -> int:
-    if isinstance(given, bool) or not isinstance(given, numbers.Integral) or given < 1:
-        message = f"axis 'seed' is a number of seeds, at least 1; got {given!r}"
-        raise InputError(message)
-    return int(given)
 
 
 def _check_fields(make_problem: Callable[..., Any], fields: Sequence[str]) -> bool:
@@ -328,10 +287,3 @@ def _check_fields(make_problem: Callable[..., Any], fields: Sequence[str]) -> bo
             message = f"make_problem needs '{name}': give it as an axis"
             raise InputError(message)
     return MAX_WIDTH in known
-
-
-def _check_width(values: Iterable[Any]) -> None:
-    for value in values:
-        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-            message = f"axis 'width' holds whole numbers of at least 1; got {value!r}"
-            raise InputError(message)

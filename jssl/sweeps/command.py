@@ -16,6 +16,7 @@ from rich.table import Table
 
 from jssl.errors import InputError
 from jssl.precision import float64
+from jssl.sweeps import journal
 from jssl.sweeps import store as stores
 from jssl.sweeps.adaptive import sweep_until
 from jssl.sweeps.devices import use_all_cores
@@ -69,7 +70,7 @@ def run_sweep(
         if coordinator is None:
             spent = _run(study, part, errors)
         else:
-            with stores.lock(_lock(study.store, *part)):
+            with journal.lock(_lock(study.store, *part)):
                 spent = _run(study, part, errors)
                 _wait_for_others(study.store, prepared, part)
     if part[0] == 0 or coordinator is None:
@@ -230,7 +231,7 @@ def _wait_for_others(
         if not open_parts:
             return
         for other in open_parts:
-            with stores.lock(_lock(store, other, count)) as free:
+            with journal.lock(_lock(store, other, count)) as free:
                 if not free or other == index:
                     free_since.pop(other, None)
                     continue

@@ -12,8 +12,6 @@ there whole, so that it is there with its plan or not at all.
 """
 
 import contextlib
-import fcntl
-import hashlib
 import json
 import math
 import os
@@ -29,6 +27,7 @@ import xarray as xr
 import zarr
 
 from jssl.errors import InputError
+from jssl.sweeps.journal import checksum, holds, lock, write_entry
 from jssl.sweeps.tiles import Chunk, Tile
 
 INNER = "jssl"
@@ -207,9 +206,9 @@ def in_folder(path: str | os.PathLike[str]) -> Result:
                         for path in partial.pop(file, ()):
                             path.unlink(missing_ok=True)
                         arrays[name][_where(tile, block)] = block
-                        files[file] = _checksum(folder / file, flush=True)
+                        files[file] = checksum(folder / file, flush=True)
             entry = json.dumps({"files": files, **facts}, sort_keys=True)
-            _write_entry(folder / INNER / "journal" / f"{chunk.name}.json", entry)
+            write_entry(folder / INNER / "journal" / f"{chunk.name}.json", entry)
             shutil.rmtree(folder / INNER / "checkpoints" / chunk.name, ignore_errors=True)
         except OSError as error:
             raise _lost(folder, error) from error
@@ -217,7 +216,7 @@ def in_folder(path: str | os.PathLike[str]) -> Result:
     def finished() -> dict[str, dict[str, Any]]:
         found = {}
         for entry in sorted((folder / INNER / "journal").glob("[!.]*.json")):
-            facts = _holds(folder, entry)
+            facts = holds(folder, entry)
             if facts is not None:
                 found[entry.stem] = facts
         return found
@@ -229,29 +228,9 @@ def in_folder(path: str | os.PathLike[str]) -> Result:
                 ours = stack.enter_context(lock(folder / INNER / "claims" / name))
             except OSError as error:
                 raise _lost(folder, error) from error
-            yield ours and _holds(folder, folder / INNER / "journal" / f"{name}.json") is None
+            yield ours and holds(folder, folder / INNER / "journal" / f"{name}.json") is None
 
     return Result(write, finished, claim, lambda: open_dataset(folder), folder)
-
-
-@contextlib.contextmanager
-def lock(path: Path) -> Iterator[bool]:
-    """Hold a lock that dies with the process; give False where another process holds it.
-
-    Where the file system knows no locks everybody gets one: two processes then compute the same
-    chunk and write the same bytes.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a", encoding="utf-8") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            yield False
-            return
-        except OSError:
-            pass
-        yield True
-        path.unlink(missing_ok=True)
 
 
 def _fill(
@@ -289,16 +268,6 @@ def _cannot_write(path: str | os.PathLike[str], error: OSError) -> InputError:
     return InputError(f"cannot write the store '{path}' ({reason}); choose another folder")
 
 
-def _write_entry(path: Path, text: str) -> None:
-    """Write a journal entry in one step; what a death leaves behind, the next write takes over."""
-    temporary = path.with_name(f".{path.name}")
-    with temporary.open("w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(temporary, path)
-
-
 def _lost(folder: Path, error: OSError) -> StoreError:
     reason = (error.strerror or str(error)).lower()
     return StoreError(
@@ -316,22 +285,3 @@ def _file(name: str, sizes: tuple[int, ...], tile: Tile) -> str:
     index = [s.start // size for s, size in zip(tile.slices, sizes, strict=False)]
     index += [0] * (len(sizes) - len(index))
     return "/".join([name, "c", *map(str, index)])
-
-
-def _checksum(path: Path, *, flush: bool = False) -> str:
-    with path.open("rb") as file:
-        if flush:
-            os.fsync(file.fileno())
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _holds(folder: Path, entry: Path) -> dict[str, Any] | None:
-    """Return the facts of a journal entry whose files are all there as they were written."""
-    try:
-        facts = json.loads(entry.read_text(encoding="utf-8"))
-        files = facts.pop("files")
-        if all(_checksum(folder / file) == expected for file, expected in files.items()):
-            return facts
-    except (OSError, ValueError, KeyError):
-        pass
-    return None

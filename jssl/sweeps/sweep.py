@@ -13,17 +13,10 @@ import xarray as xr
 from jssl.errors import InputError
 from jssl.sweeps import store as stores
 from jssl.sweeps.execute import Progress, execute
+from jssl.sweeps.labels import attributes_of, coordinates_of, variables_of
 from jssl.sweeps.measure import measure
 from jssl.sweeps.plan import Plan, from_json, to_json
-from jssl.sweeps.prepare import (
-    Prepared,
-    Request,
-    attributes_of,
-    coordinates_of,
-    plan_of,
-    prepare,
-    variables_of,
-)
+from jssl.sweeps.prepare import Prepared, Request, plan_of, prepare
 from jssl.sweeps.resume import refuse_other
 
 

@@ -17,7 +17,7 @@ from sweep_problems import linear_problem, mlp_problem
 import jssl
 from jssl.errors import InputError
 from jssl.losses.registry import LOSSES
-from jssl.sweeps import StoreError, command, open_dataset, store, use_all_cores
+from jssl.sweeps import StoreError, command, journal, open_dataset, store, use_all_cores
 from jssl.sweeps.prepare import prepare
 from jssl.sweeps.programs import Spec, calls, number_shapes, seed_mesh
 from jssl.sweeps.sweep import make_request
@@ -95,7 +95,7 @@ def test_the_processes_of_a_study_wait_for_each_other_and_notice_a_lost_one(tmp_
     monkeypatch.setattr(command, "LOST_SECONDS", 0.0)
     with pytest.raises(StoreError, match=r"process 1 of 4 was lost .* run the same command again"):
         command._wait_for_others(folder, prepared, (0, 4))
-    alive = store.lock(command._lock(folder, 1, 4))  # so that the next one is missed
+    alive = journal.lock(command._lock(folder, 1, 4))  # so that the next one is missed
     with alive, pytest.raises(StoreError, match="process 2 of 4 was lost"):
         command._wait_for_others(folder, prepared, (0, 4))
     for i in (1, 2, 3):

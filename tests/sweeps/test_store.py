@@ -17,7 +17,7 @@ from sweep_problems import linear_problem
 
 import jssl
 from jssl.errors import InputError
-from jssl.sweeps import StoreError, store
+from jssl.sweeps import StoreError, journal, store
 
 STEPS = [0, 2, 10]
 AXES = {"learning_rate": [0.01, 0.02, 0.03], "seed": 8}
@@ -64,7 +64,7 @@ def test_killed_at_any_write_a_sweep_goes_on_to_the_same_bits(whole, tmp_path, m
     from zarr.storage import _local
 
     expected = content(whole)
-    write, put = store._write_entry, _local._put
+    write, put = journal.write_entry, _local._put
     choose = random.Random(0)
     for attempt, last in enumerate(choose.sample(range(1, 60), 20)):
         count = 0
@@ -81,12 +81,12 @@ def test_killed_at_any_write_a_sweep_goes_on_to_the_same_bits(whole, tmp_path, m
                 raise Killed
             return real(*arguments, **keywords)
 
-        monkeypatch.setattr(store, "_write_entry", lambda *a, **k: dies(*a, real=write, **k))
+        monkeypatch.setattr(store, "write_entry", lambda *a, **k: dies(*a, real=write, **k))
         monkeypatch.setattr(_local, "_put", lambda *a, **k: dies(*a, real=put, **k))
         folder = tmp_path / str(attempt)
         with pytest.raises(Killed):
             make(folder)
-        monkeypatch.setattr(store, "_write_entry", write)
+        monkeypatch.setattr(store, "write_entry", write)
         monkeypatch.setattr(_local, "_put", put)
         make(folder)
         assert content(folder) == expected
@@ -217,7 +217,7 @@ def test_a_chunk_that_another_process_holds_is_left_to_it_and_taken_over_when_it
     folder = tmp_path / "store"
     make(folder, part=(0, 2))
     name = "0000-00003-000000"
-    held = store.lock(folder / "jssl" / "claims" / name)
+    held = journal.lock(folder / "jssl" / "claims" / name)
     assert held.__enter__()
     slept = []
 

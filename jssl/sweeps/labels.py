@@ -1,0 +1,110 @@
+"""The labels of a result: its arrays and their dimensions, coordinates with units, attributes."""
+
+import subprocess
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from jssl.errors import InputError
+from jssl.sweeps.plan import Plan
+from jssl.sweeps.prepare import Prepared, Request, traced_program
+from jssl.sweeps.store import NOT_RUN, Variable
+
+
+def variables_of(prepared: Prepared, plan: Plan, request: Request) -> dict[str, Variable]:
+    """Return the arrays of the result; where programs differ in size, the largest.
+
+    Raises:
+        InputError: where programs differ in what they observe.
+    """
+    grid = prepared.grid
+    lead = (*(d.name for d in grid.dimensions), "seed")
+    shapes = [traced_program(prepared, x.program).shapes for x in plan.layouts]
+    if any(set(s) != set(shapes[0]) for s in shapes):
+        message = "programs observe different things: return the same names at every point"
+        raise InputError(message)
+    found = {}
+    for name in sorted(shapes[0]):
+        if name in (*lead, "step", "mode"):
+            message = f"an observable cannot be called '{name}', which is a dimension; rename it"
+            raise InputError(message)
+        tails = [s[name].shape for s in shapes]
+        if len({len(t) for t in tails}) != 1:
+            message = f"observable '{name}' has another number of axes at some points"
+            raise InputError(message)
+        tail = tuple(max(sizes) for sizes in zip(*tails, strict=True))
+        dtype = np.dtype(shapes[0][name].dtype)
+        if len(set(tails)) > 1 and dtype.kind not in "fc":
+            dtype = np.dtype(float)
+        own = () if name == "first_bad_step" else ("step", *_names(name, len(tail) - 1, request))
+        found[name] = Variable((*lead, *own), (*grid.shape, *tail), dtype, _attributes(name))
+    return found
+
+
+def coordinates_of(prepared: Prepared, variables: Mapping[str, Variable]) -> dict[str, Any]:
+    """Return the coordinates: values of the axes, seeds, steps and modes."""
+    found: dict[str, Any] = {}
+    for dimension in prepared.grid.dimensions:
+        for name, values in dimension.fields.items():
+            found[name] = (dimension.name, _coordinate(values), {"long_name": name})
+    found["seed"] = ("seed", np.arange(prepared.grid.seeds), {"long_name": "seed index"})
+    found["step"] = ("step", prepared.steps, {"long_name": "training step", "units": "steps"})
+    modes = {n for v in variables.values() for n in zip(v.dims, v.shape, strict=True)}
+    for name, size in modes:
+        if name == "mode":
+            found["mode"] = ("mode", np.arange(1, size + 1), {"long_name": "mode, largest first"})
+    return found
+
+
+def attributes_of(prepared: Prepared) -> dict[str, Any]:
+    """Return what a result depends on: settings, versions, revision, device, precision."""
+    from jssl.report.html import environment
+
+    held = environment()
+    return {
+        "title": "jssl sweep",
+        "settings": prepared.settings,
+        "versions": {k: v for k, v in held.items() if k not in ("devices", "cores", "system")},
+        "device": f"{held['devices']}, {held['system']}",
+        "precision": f"{prepared.settings['dtype']}, products {prepared.spec.precision}",
+        "git_revision": _revision(),
+    }
+
+
+def _names(name: str, count: int, request: Request) -> tuple[str, ...]:
+    given = tuple(request.dims.get(name, ()))
+    if name == "eigenvalues" and count == 1 and not given:
+        return ("mode",)
+    if given and len(given) != count:
+        message = f"dims names {len(given)} axes of '{name}', which has {count}"
+        raise InputError(message)
+    return given or tuple(f"{name}_{i}" for i in range(count))
+
+
+def _attributes(name: str) -> dict[str, str]:
+    known = {
+        "eigenvalues": {"long_name": "eigenvalues of the cross-correlation C"},
+        "first_bad_step": {
+            "long_name": f"first step whose loss was not finite; -1 none, {NOT_RUN} not run"
+        },
+        "loss": {"long_name": "loss on the pairs of the next step"},
+        "loss_value": {"long_name": "loss on the pairs of the next step"},
+        "t": {"long_name": "effective time", "units": "learning rate x step"},
+    }
+    return known.get(name, {"long_name": name})
+
+
+def _coordinate(values: Sequence[Any]) -> np.ndarray:
+    if all(isinstance(v, int | float) and not isinstance(v, bool) for v in values):
+        return np.asarray(values)
+    return np.asarray([str(v) for v in values], dtype=object)
+
+
+def _revision() -> str:
+    command = ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)
+    except (OSError, subprocess.SubprocessError):
+        return "none"
+    return done.stdout.strip() or "none"
