@@ -90,6 +90,7 @@ def test_hidden_layers_lead_to_the_embedding(kind):
         np.testing.assert_allclose(z, model.apply(params, x), rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_parallel_start_belongs_to_cosine_losses_alone(monkeypatch):
     """A run of two steps: from the small start, SimCLR's directions begin within 1e-2."""
     monkeypatch.setattr(training, "DIM", 2)

@@ -12,11 +12,13 @@ def verdicts(part):
     return {claim.name.split("/")[1]: claim.passed for claim in part.claims}
 
 
+@pytest.mark.slow
 def test_order_of_links_and_literal_forms_are_as_claimed():
     assert all(verdicts(deep.order_of_links(Settings())).values())
     assert all(verdicts(literal.literal_forms(Settings())).values())
 
 
+@pytest.mark.slow
 def test_collapse_claims_see_a_rate_that_is_half_of_it(monkeypatch):
     """The paper writes the flow for half the gradient: taken literally, the claim fails."""
     true = grassmann.objective_matrix

@@ -69,6 +69,7 @@ def test_the_grid_keeps_its_length_and_stays_away_from_kinks():
     assert (np.abs(away[:, None] / kinks[1:3] - 1) > 0.02).all()
 
 
+@pytest.mark.slow
 def test_flow_and_weight_decay_claims_hold():
     assert all(claim.passed for claim in flow.one_by_one(Settings()).claims)
     assert all(claim.passed for claim in ranks.weight_decay(Settings()).claims)

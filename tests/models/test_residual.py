@@ -72,9 +72,9 @@ def test_mup_starts_smaller_and_moves_features_by_order_one_at_every_width():
 
     def outputs(width):
         model = mlp(3, 2, width=width, depth=2, parametrisation="mup", activation="tanh")
-        params = model.init(jax.random.key(0))
+        params = jax.jit(model.init)(jax.random.key(0))
         loss = lambda p: jnp.mean((model.apply(p, x) - 1) ** 2)  # noqa: E731
-        moved = jax.tree.map(lambda a, g: a - 0.1 * g, params, jax.grad(loss)(params))
+        moved = jax.tree.map(lambda a, g: a - 0.1 * g, params, jax.jit(jax.grad(loss))(params))
         feature = lambda p: width**0.5 * x @ p[0]["weight"].T / 3**0.5  # noqa: E731
         change = jnp.abs(feature(moved) - feature(params)).mean()
         return float(jnp.std(model.apply(params, x))), float(change)

@@ -30,8 +30,8 @@ def test_held_out_eigenvalues_are_unbiased_with_the_errors_that_they_claim():
     shared, found, claimed, flattered = np.array([4.0, 1.0, 0.25]), [], [], []
     for seed in range(80):
         draws = np.random.default_rng(seed)
-        sample = draws.normal(size=(200, 15)) * np.sqrt(np.pad(shared, (0, 12)))
-        views = np.concatenate([sample + 0.1 * draws.normal(size=(200, 15)) for _ in range(2)])
+        sample = draws.normal(size=(100, 15)) * np.sqrt(np.pad(shared, (0, 12)))
+        views = np.concatenate([sample + 0.1 * draws.normal(size=(100, 15)) for _ in range(2)])
         held, errors = modes.held_out(views @ views.T, 4, False, draws)
         found.append(held)
         claimed.append(errors)

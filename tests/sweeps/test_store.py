@@ -317,7 +317,7 @@ def kill_after(process, folder, chunks, rest):
 
 @pytest.mark.float32
 def test_a_killed_process_leaves_a_store_that_goes_on_to_the_same_bits(tmp_path):
-    seeds = 80
+    seeds = 40
     assert kill_after(start(tmp_path / "store", seeds), tmp_path / "store", 5, 0.003)
     assert 5 <= len(store.finished_names(tmp_path / "store")) < seeds
     make(tmp_path / "store", axes={**AXES, "seed": seeds})

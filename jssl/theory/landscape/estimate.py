@@ -14,6 +14,7 @@ themselves; `held_out` reads each half of the pairs along the eigenvectors of th
 not.
 """
 
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -166,6 +167,7 @@ def signal_spectrum(
     return SignalSpectrum(values, directions, (seen[0] + seen[1]) / 2, errors)
 
 
+@partial(jax.jit, static_argnames=("score",))
 def check_bound(
     weights: Array,
     anchor: Array,
@@ -239,6 +241,7 @@ def _centred(first: Array, second: Array, clean_first: bool) -> tuple[Array, Arr
     return checked.first - mean, checked.second - mean, checked.first - checked.second
 
 
+@jax.jit
 def _moment(a: Array, b: Array) -> tuple[Array, Array]:
     """Return the symmetrised moment of two samples (n, d) and the standard error of its entries."""
     n = len(a)
@@ -250,6 +253,7 @@ def _moment(a: Array, b: Array) -> tuple[Array, Array]:
     return mean, jnp.sqrt(jnp.maximum(second - mean**2, 0) / (n - 1))
 
 
+@partial(jax.jit, static_argnames=("count",))
 def _top(
     first: Array, other: Array, difference: Array, weight: Any, count: int | None, key: Array
 ) -> tuple[Array, Array]:
