@@ -5,7 +5,7 @@ import pathlib
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # the suite has a process a core already
 
-import jax  # noqa: E402
+import jax
 
 jax.config.update("jax_compilation_cache_dir", str(pathlib.Path(__file__).parent / ".jax_cache"))
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
