@@ -11,7 +11,7 @@ training is of order 1 / width (Dyer, Gur-Ari, arXiv 1909.11304).
 from typing import Any, NamedTuple
 
 import numpy as np
-from scipy import stats
+from scipy.special import stdtrit
 
 from jssl.diagnostics.steps import half_times
 from jssl.errors import InputError
@@ -109,7 +109,7 @@ def paired_exponent(widths: Any, values: Any) -> Exponent:
         raise InputError(message)
     slopes = np.polyfit(np.log(widths), np.log(values), 1)[0]
     error = float(slopes.std(ddof=1) / np.sqrt(len(slopes)))
-    return Exponent(float(slopes.mean()), error, float(stats.t.ppf(0.975, len(slopes) - 1)) * error)
+    return Exponent(float(slopes.mean()), error, float(stdtrit(len(slopes) - 1, 0.975)) * error)
 
 
 def _spectrum(z: np.ndarray, pairs: int) -> np.ndarray:

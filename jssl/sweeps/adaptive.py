@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import xarray as xr
-from scipy import stats
+from scipy.special import stdtrit
 
 from jssl.errors import InputError, unknown_name
 from jssl.sweeps.execute import Progress, execute
@@ -129,5 +129,5 @@ def interval(found: xr.Dataset, target: Target) -> tuple[np.ndarray, np.ndarray]
     total = np.where(few, 1, n)
     mean = np.nansum(x, -1) / total
     spread = np.sqrt(np.nansum((x - mean[..., None]) ** 2, -1) / np.maximum(n - 1, 1))
-    factor = stats.t.ppf((1 + target.level) / 2, np.maximum(n - 1, 1)) / np.sqrt(total)
+    factor = stdtrit(np.maximum(n - 1, 1), (1 + target.level) / 2) / np.sqrt(total)
     return np.where(few, math.inf, factor * spread), np.where(few, np.nan, mean)

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import xarray as xr
-from scipy import stats
+from scipy.special import ndtri, stdtrit
 
 LEVEL = 0.95
 
@@ -76,7 +76,7 @@ def fit_exponent(widths: Any, mean: Any, error: Any) -> Fit | None:
     slope = float(np.sum(weight * (x - centre) * y)) / square
     level = np.average(y, weights=weight)
     scatter = np.sum(weight * (y - level - slope * (x - centre)) ** 2) / (len(x) - 2)
-    by_scatter = stats.t.ppf((1 + LEVEL) / 2, len(x) - 2) * np.sqrt(scatter / square)
-    by_seeds = stats.norm.ppf((1 + LEVEL) / 2) / np.sqrt(square) if known else 0.0
+    by_scatter = stdtrit(len(x) - 2, (1 + LEVEL) / 2) * np.sqrt(scatter / square)
+    by_seeds = ndtri((1 + LEVEL) / 2) / np.sqrt(square) if known else 0.0
     prefactor = float(np.exp(level - slope * centre))
     return Fit(slope, float(max(by_scatter, by_seeds)), prefactor)

@@ -19,7 +19,7 @@ from jssl.sweeps.programs import Spec, local_devices, padding_is_exact, trace
 
 RATES = {"cpu": (3e10, 1.5e9, 3e-7), "gpu": (1e13, 1e12, 5e-6), "tpu": (1e13, 1e12, 5e-6)}
 """Assumed operations a second of products and of other work, and seconds an operation."""
-COLD_COMPILE = (0.6, 0.004)
+COLD_COMPILE = (0.6, 0.012)
 """Assumed seconds to compile: for a program, and for each of its operations."""
 
 
