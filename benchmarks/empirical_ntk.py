@@ -92,7 +92,7 @@ def main(size: Literal["quick", "full"] = "full") -> None:
     best = min(timings[k].median for k in ("jacobian", "products") if k in timings)
     facts["times faster than neural-tangents' best"] = best / timings["jssl"].median
     block = min(block_for(params, MEMORY), count)
-    facts["bytes of gradients, a device"] = float(peak_bytes(params, block))
+    facts["bytes of gradients, a device"] = float(peak_bytes(params, block, OUTPUTS))
     facts["images"] = float(count)
     name = "empirical_ntk" if size == "full" else "empirical_ntk_quick"
     harness.report(name, rows, facts, dtype=jnp.float32)

@@ -66,8 +66,9 @@ def empirical_ntk(
         block: samples in a block; None for the largest that `memory_bytes` allows, at most 512.
             Few and large blocks are fast: the gradients of a block are computed once for every
             other block.
-        memory_bytes: for the gradients of two blocks on a device (`peak_bytes`). Activations of a
-            block and three copies of the result come on top.
+        memory_bytes: for the gradients of two blocks on a device (`peak_bytes`), of as many outputs
+            at once as fit: these share one pass forward. Activations of a block and three copies
+            of the result come on top.
         mesh: of one axis, to spread the blocks over, and where these are few the outputs, as
             `jax.make_mesh((jax.device_count(),), ("block",))`; None for one device.
 
@@ -99,10 +100,11 @@ def empirical_ntk(
     columns = rows if x2 is None else in_blocks(x2, block)
     every = [(i, j) for i in range(len(rows)) for j in range(len(columns))]
     above = [(i, j) for i, j in every if x2 is not None or i < j]
+    group = max(1, min(dim, memory_bytes // max(peak_bytes(params, block), 1)))
     units = [(k, k) for k in range(dim)]
     if outputs == "full":
         units = [(k, m) for k in range(dim) for m in range(dim)]
-    work = partial(_contract_pairs, apply, params, rows, columns, dim=dim, mesh=mesh)
+    work = partial(_contract_pairs, apply, params, rows, columns, dim=dim, group=group, mesh=mesh)
     kernel: dict[tuple[int, int], Array] = {}
     if outputs == "trace":
         kernel |= work(above, units)
@@ -126,8 +128,8 @@ def empirical_ntk(
     return scale * jnp.concatenate(table)[: len(x1), : len(other)]
 
 
-def peak_bytes(params: Params, block: int = 64) -> int:
-    """Return the bytes of gradients that `empirical_ntk` holds at a time, 2 x block x parameters.
+def peak_bytes(params: Params, block: int = 64, outputs: int = 1) -> int:
+    """Return the bytes of gradients that are held at a time, 2 x block x outputs x parameters.
 
     On top of them come the activations of one block and three copies of the result.
 
@@ -139,9 +141,10 @@ def peak_bytes(params: Params, block: int = 64) -> int:
     Args:
         params: the parameters, or their shapes as from `jax.eval_shape`.
         block: samples in a block.
+        outputs: taken at once; `empirical_ntk` takes as many as its `memory_bytes` allow.
     """
     leaves = [a for a in jax.tree.leaves(params) if jnp.issubdtype(a.dtype, jnp.inexact)]
-    return 2 * block * sum(leaf.size * leaf.dtype.itemsize for leaf in leaves)
+    return 2 * block * outputs * sum(leaf.size * leaf.dtype.itemsize for leaf in leaves)
 
 
 def block_for(params: Params, memory_bytes: int) -> int:
@@ -210,13 +213,15 @@ def _contract_pairs(
     units: list[tuple[int, int]],
     *,
     dim: int,
+    group: int,
     mesh: Mesh | None,
     half: bool = False,
 ) -> dict[tuple[int, int], Array]:
     """Return for each pair of blocks the sum over units (k, l) of <grad f_k, grad f_l>.
 
     A task is a pair of blocks with its share of the units, which are split where there are fewer
-    pairs than devices; each device has one task at a time.
+    pairs than devices; each device has one task at a time and takes a group of units at once, which
+    share one pass forward.
     """
     if not pairs:
         return {}
@@ -230,12 +235,14 @@ def _contract_pairs(
         batch += [(batch[-1][0], [])] * (devices - len(batch))
         index = np.array([pair for pair, _ in batch])
         total: Array = jnp.zeros((devices, rows.shape[1], columns.shape[1]), dtype)
-        for turn in range(max(len(share) for _, share in batch)):
-            cotangents = np.zeros((2, devices, dim), dtype)
+        longest = max(len(share) for _, share in batch)
+        together = min(group, longest)
+        for turn in range(0, longest, together):
+            cotangents = np.zeros((2, devices, together, dim), dtype)
             for device, (_, share) in enumerate(batch):
-                if turn < len(share):
-                    cotangents[0, device, share[turn][0]] = 1
-                    cotangents[1, device, share[turn][1]] = 1
+                for row, (left, right) in enumerate(share[turn : turn + together]):
+                    cotangents[0, device, row, left] = 1
+                    cotangents[1, device, row, right] = 1
             total = _add(
                 apply,
                 half,
@@ -282,14 +289,15 @@ def _add(
     )
 
 
-def _gradients(apply: Apply, params: Params, x: Array, cotangent: Array) -> list[Array]:
-    """Return the gradient of cotangent . f at each sample, (block, ...) for each floating leaf."""
+def _gradients(apply: Apply, params: Params, x: Array, cotangents: Array) -> list[Array]:
+    """Return the gradients of cotangent . f at each sample, (block, cotangents, ...) a leaf."""
     floating, merge = split_params(params)
 
-    def output(floating: list[Array], sample: Array) -> Array:
-        return jnp.vdot(cotangent, apply(merge(floating), sample[None])[0])
+    def of_sample(sample: Array) -> list[Array]:
+        _, pull = jax.vjp(lambda leaves: apply(merge(leaves), sample[None])[0], floating)
+        return jax.vmap(lambda cotangent: pull(cotangent)[0])(cotangents)
 
-    return jax.vmap(jax.grad(output), (None, 0))(floating, x)
+    return jax.vmap(of_sample)(x)
 
 
 def _contract(left: list[Array], right: list[Array]) -> Array:

@@ -132,8 +132,9 @@ def test_number_of_traces_does_not_grow_with_the_number_of_blocks():
     assert counts[2] <= 1  # the shape of the output
 
 
+@pytest.mark.parametrize("outputs", [1, 2])
 @pytest.mark.parametrize("half", [False, True])
-def test_memory_stays_within_what_is_stated(half):
+def test_memory_stays_within_what_is_stated(half, outputs):
     """XLA's own account of temporary memory, where the whole Jacobian would take 16 times more."""
     width, block, n = 3000, 8, 64
     params = {"in": jnp.ones((width, 16)), "out": jnp.ones((OUTPUTS, width))}
@@ -141,12 +142,24 @@ def test_memory_stays_within_what_is_stated(half):
     def apply(params, x):
         return jnp.tanh(x @ params["in"].T) @ params["out"].T
 
-    x, unit, total = jnp.ones((n // block, block, 16)), jnp.eye(1, OUTPUTS), (1, block, block)
+    x, unit, total = (
+        jnp.ones((n // block, block, 16)),
+        jnp.eye(outputs, OUTPUTS)[None],
+        (1, block, block),
+    )
     task = (*np.zeros((2, 1), int), unit, unit, jnp.zeros(total))
     compiled = empirical._add.lower(apply, half, None, params, x, x, *task).compile()
     used = compiled.memory_analysis().temp_size_in_bytes
-    activations = 8 * 8 * block * width  # a few copies of a hidden layer
-    assert used < peak_bytes(params, block) + activations + 4 * 8 * n**2
+    activations = 8 * 8 * block * width * outputs  # a few copies of a hidden layer
+    assert used < peak_bytes(params, block, outputs) + activations + 4 * 8 * n**2
+
+
+@pytest.mark.parametrize("outputs", [1, 2])
+def test_outputs_taken_at_once_change_nothing(outputs):
+    params, x = _params(), _samples(9)
+    memory = peak_bytes(params, 4, outputs)
+    few = empirical_ntk(_apply, params, x, block=4, memory_bytes=memory)
+    np.testing.assert_allclose(few, empirical_ntk(_apply, params, x), rtol=1e-12, atol=1e-13)
 
 
 def test_block_fits_the_memory_it_was_chosen_for():
