@@ -56,7 +56,8 @@ def resnet(image_shape: tuple[int, int, int], out_dim: int, **options: Any) -> M
     Example:
         >>> import jax, jax.numpy as jnp
         >>> model = resnet((8, 8, 1), 2, blocks=(1, 1), channels=4)
-        >>> model.apply(model.init(jax.random.key(0)), jnp.ones((5, 8, 8, 1))).shape
+        >>> params = jax.jit(model.init)(jax.random.key(0))
+        >>> jax.jit(model.apply)(params, jnp.ones((5, 8, 8, 1))).shape
         (5, 2)
 
     Args:

@@ -29,6 +29,7 @@ def test_collapse_claims_see_a_rate_that_is_half_of_it(monkeypatch):
     assert not found["fixed-norm-collapses"]
 
 
+@pytest.mark.slow
 def test_depth_claims_see_swapped_metrics(monkeypatch):
     true = grassmann.depth_multiplier
     swapped = {"euclidean": "canonical", "canonical": "euclidean"}

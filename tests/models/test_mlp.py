@@ -106,6 +106,7 @@ def test_kernel_at_any_output_scale_is_the_mean_over_starts(output_scale):
         assert np.all(np.abs(np.mean(measured, 0) - expected) < 4.5 * error)
 
 
+@pytest.mark.slow
 def test_wide_net_approaches_its_kernel_as_one_over_root_width():
     def distance(width):
         model = mlp(3, 1, width=width, depth=2, activation="tanh", weight_std=1.2, bias_std=0.3)
