@@ -27,6 +27,7 @@ from jssl.types import Array, Params
 
 _dot = partial(jnp.matmul, precision="highest")
 _LARGEST = 512  # samples in a block: bounds its activations
+_TOGETHER = 8  # outputs at once, each with activations of its own
 
 Apply = Callable[[Params, Array], Array]
 
@@ -67,8 +68,8 @@ def empirical_ntk(
             Few and large blocks are fast: the gradients of a block are computed once for every
             other block.
         memory_bytes: for the gradients of two blocks on a device (`peak_bytes`), of as many outputs
-            at once as fit: these share one pass forward. Activations of a block and three copies
-            of the result come on top.
+            at once as fit, at most 8: these share one pass forward. Activations of a block, once
+            for each of these outputs, and three copies of the result come on top.
         mesh: of one axis, to spread the blocks over, and where these are few the outputs, as
             `jax.make_mesh((jax.device_count(),), ("block",))`; None for one device.
 
@@ -100,7 +101,7 @@ def empirical_ntk(
     columns = rows if x2 is None else in_blocks(x2, block)
     every = [(i, j) for i in range(len(rows)) for j in range(len(columns))]
     above = [(i, j) for i, j in every if x2 is not None or i < j]
-    group = max(1, min(dim, memory_bytes // max(peak_bytes(params, block), 1)))
+    group = max(1, min(dim, _TOGETHER, memory_bytes // max(peak_bytes(params, block), 1)))
     units = [(k, k) for k in range(dim)]
     if outputs == "full":
         units = [(k, m) for k in range(dim) for m in range(dim)]
@@ -236,7 +237,7 @@ def _contract_pairs(
         index = np.array([pair for pair, _ in batch])
         total: Array = jnp.zeros((devices, rows.shape[1], columns.shape[1]), dtype)
         longest = max(len(share) for _, share in batch)
-        together = min(group, longest)
+        together = -(-longest // -(-longest // group))  # as even as can be
         for turn in range(0, longest, together):
             cotangents = np.zeros((2, devices, together, dim), dtype)
             for device, (_, share) in enumerate(batch):

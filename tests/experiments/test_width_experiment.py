@@ -28,7 +28,6 @@ def test_passage_is_interpolated_in_the_logarithm_and_survives_overflow():
     np.testing.assert_allclose(found, [[2.0, 1.5]])
 
 
-@pytest.mark.slow
 def test_growth_rate_is_that_of_the_kernel_model_under_the_linear_loss():
     data = drift.digits_in_float32(Settings())
     net = mlp(drift.INPUTS, 1, width=1, depth=1, activation="tanh")

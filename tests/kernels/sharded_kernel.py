@@ -1,5 +1,7 @@
 """Run by a test in a process of its own: the kernel over four devices is that of one."""
 
+import itertools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -18,7 +20,7 @@ def compare():
     params = [jax.random.normal(keys[0], (7, 5)), jax.random.normal(keys[1], (3, 7))]
     x1, x2 = jax.random.normal(keys[2], (9, 5)), jax.random.normal(keys[3], (6, 5))
     mesh = jax.make_mesh((4,), ("block",), axis_types=(jax.sharding.AxisType.Auto,))
-    for other, outputs, block in ((None, "trace", 2), (None, "full", 16), (x2, "trace", 4)):
+    for other, outputs, block in itertools.product((None, x2), ("trace", "full"), (4, 16)):
         # more and fewer pairs of blocks than devices
         one = empirical_ntk(network, params, x1, other, outputs=outputs, block=block)
         four = empirical_ntk(network, params, x1, other, outputs=outputs, block=block, mesh=mesh)

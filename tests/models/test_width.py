@@ -104,7 +104,6 @@ def _train(net, key, x, target, steps=50):
     return net.apply(first, x), slope(first), last, net.apply(last, x)
 
 
-@pytest.mark.slow
 @pytest.mark.float32
 @pytest.mark.parametrize(("kind", "bias_std"), [("mlp", 0.3), ("conv", 0.0)])
 def test_padded_net_is_the_same_function_and_stays_so_under_adamw(kind, bias_std):

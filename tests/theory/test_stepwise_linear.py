@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from jax.test_util import check_grads
 from scipy.integrate import solve_ivp
 
 from jssl.data.pairs import cross_moment
@@ -66,6 +67,12 @@ def test_loss_derivatives_are_those_of_its_formula():
         rows = jax.jacrev(jax.jacrev(f, both), both), jax.jacfwd(jax.jacrev(f, both), both)
         return jax.jit(lambda *at: (jax.grad(f, both)(*at), rows[0](*at), rows[1](*at)))
 
+    check_grads(jax.jit(stepwise.loss), (weight, gamma), order=2, rtol=1e-5)
+    for argument in (0, 1):
+        here, there = (jax.jit(jax.grad(f, argument)) for f in (stepwise.loss, plain))
+        np.testing.assert_allclose(
+            here(weight, gamma), there(weight, gamma), rtol=1e-11, atol=1e-12
+        )
     here, there = (derivatives(f)(weight, gamma) for f in (stepwise.loss, plain))
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-11, atol=1e-11), here, there)
 
