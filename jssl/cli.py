@@ -32,6 +32,8 @@ class Reproduce:
     """Folder for the report, created if needed."""
     seed: int = 0
     """Root seed of every random draw, 0 or more."""
+    jobs: int | None = None
+    """Processes that run studies side by side; one a core on CPU by default, 1 elsewhere."""
 
 
 @dataclass(frozen=True)
@@ -171,7 +173,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
             return _sweep(command)
         from jssl.reproduce import reproduce
 
-        return reproduce(command.papers, command.scale, command.out, command.seed)
+        return reproduce(command.papers, command.scale, command.out, command.seed, command.jobs)
     except InputError as error:
         print(f"jssl: {error}", file=sys.stderr)
         return 2

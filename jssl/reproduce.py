@@ -10,13 +10,15 @@ from rich.table import Table
 
 from jssl import experiments
 from jssl.errors import InputError
-from jssl.experiments import Outcome, Scale, Settings
-from jssl.precision import float64
+from jssl.experiments import Scale, Settings
+from jssl.parallel import outcomes, processes
 from jssl.report.html import number, writable_folder, write_report
 from jssl.types import Claim
 
 
-def reproduce(papers: Sequence[str], scale: Scale, out: Path, seed: int) -> int:
+def reproduce(
+    papers: Sequence[str], scale: Scale, out: Path, seed: int, jobs: int | None = 1
+) -> int:
     """Run papers at a scale; return 0 if every claim holds and 1 otherwise.
 
     The report is written once everything has run, so an interrupted run leaves an earlier report
@@ -27,43 +29,51 @@ def reproduce(papers: Sequence[str], scale: Scale, out: Path, seed: int) -> int:
         scale: `quick`, `paper` or `large`.
         out: folder of the report.
         seed: root seed, 0 or more.
+        jobs: processes that run studies side by side; None for one a core on CPU.
 
     Raises:
-        InputError: for an unknown paper, a negative seed or a folder that cannot be written;
-            before anything runs.
+        InputError: for an unknown paper, a negative seed, no process or a folder that cannot be
+            written, before anything runs; where a process is lost.
     """
     names = list(dict.fromkeys(papers)) or list(experiments.PAPERS)
-    runs = {name: experiments.experiment(name) for name in names}
     if not 0 <= seed < 2**32:
         message = f"--seed must be between 0 and 2**32 - 1; got {seed}"
         raise InputError(message)
+    asked = Settings(scale, seed)
+    side_by_side = processes(jobs, names, asked)
     folder = writable_folder(out)
-    errors = Console(stderr=True)
-    outcomes: dict[str, Outcome] = {}
     started = time.perf_counter()
     columns = (SpinnerColumn(), BarColumn(), TextColumn("{task.percentage:>3.0f}%"))
     with Progress(
-        *columns, TimeElapsedColumn(), TextColumn("{task.description}"), console=errors
+        *columns,
+        TimeElapsedColumn(),
+        TextColumn("{task.description}"),
+        console=Console(stderr=True),
     ) as bar:
-        for name, run in runs.items():
-            task = bar.add_task(name, total=1.0)
+        bars = {name: bar.add_task(name, total=1.0, start=False) for name in names}
 
-            def progress(
-                description: str, share: float, task: object = task, name: str = name
-            ) -> None:
-                bar.update(task, completed=share, description=f"{name}: {description}")  # type: ignore[arg-type]
+        def show(name: str, what: str, share: float) -> None:
+            bar.start_task(bars[name])
+            bar.update(bars[name], completed=share, description=f"{name}: {what}")
+            if share >= 1:
+                bar.update(bars[name], description=name)
+                bar.stop_task(bars[name])
 
-            with float64():
-                outcomes[name] = run(Settings(scale, seed, progress))
-            bar.update(task, completed=1.0, description=name)
+        found = outcomes(names, asked, side_by_side, show)
     seconds = round(time.perf_counter() - started, 1)
     command = f"jssl reproduce {' '.join(names)} --scale {scale} --seed {seed}"
-    settings = {"command": command, "scale": scale, "seed": seed, "seconds": seconds}
-    page, data = write_report(folder, outcomes, settings)
-    claims = [claim for outcome in outcomes.values() for claim in outcome.claims]
+    settings = {
+        "command": command,
+        "scale": scale,
+        "seed": seed,
+        "processes": side_by_side,
+        "seconds": seconds,
+    }
+    page, data = write_report(folder, found, settings)
+    claims = [claim for outcome in found.values() for claim in outcome.claims]
     console = Console()
     console.print(claims_table(claims))
-    for name, outcome in outcomes.items():
+    for name, outcome in found.items():
         for remark in outcome.remarks:
             console.print(f"{name}: {remark}", markup=False, highlight=False)
     held = sum(claim.passed for claim in claims)

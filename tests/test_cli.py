@@ -2,27 +2,29 @@ import json
 import subprocess
 import sys
 import time
+import types
 
 import pytest
 
 from jssl import cli, experiments
 from jssl.experiments.claims import close
-from jssl.experiments.outcome import Outcome
+from jssl.experiments.outcome import Experiment, Part
 
 
 @pytest.fixture
 def paper(monkeypatch):
-    """Register one paper whose experiment is the given function."""
+    """Register one paper of one study, the given function."""
 
-    def register(run):
+    def register(study):
+        module = types.SimpleNamespace(plan=lambda settings: Experiment({"one": study}))
         monkeypatch.setattr(experiments, "PAPERS", {"demo": "demo"})
-        monkeypatch.setattr(experiments, "experiment", lambda name: run)
+        monkeypatch.setitem(sys.modules, "demo", module)
 
     return register
 
 
 def judged(measured):
-    return Outcome((close("demo/one", "one is one", "arithmetic", 1.0, measured, 0.1),))
+    return Part([close("demo/one", "one is one", "arithmetic", 1.0, measured, 0.1)], [])
 
 
 @pytest.mark.parametrize(("measured", "status"), [(1.0, 0), (2.0, 1)])
@@ -65,6 +67,7 @@ def test_an_interrupted_run_leaves_the_earlier_report(paper, tmp_path, capsys):
     [
         (["reproduce", "stepwize"], "did you mean 'stepwise'"),
         (["reproduce", "--seed", "-1"], "--seed must be between"),
+        (["reproduce", "--jobs", "0"], "--jobs must be 1 or more"),
         (["reproduce", "--out", "/dev/null/sub"], "choose a writable folder"),
     ],
 )

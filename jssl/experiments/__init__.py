@@ -1,13 +1,21 @@
 """A paper's claims, run and judged.
 
-`PAPERS` names every experiment and the module whose `run(settings) -> Outcome` performs it.
+`PAPERS` names every paper and the module whose `plan(settings) -> Experiment` says what is run.
 """
 
 import importlib
-from collections.abc import Callable
 
 from jssl.errors import unknown_name
-from jssl.experiments.outcome import Figure, Outcome, Scale, Settings
+from jssl.experiments.outcome import (
+    Experiment,
+    Figure,
+    Outcome,
+    Part,
+    Scale,
+    Settings,
+    gather,
+)
+from jssl.precision import float64
 
 PAPERS = {
     "stepwise": "jssl.experiments.stepwise",
@@ -18,11 +26,22 @@ PAPERS = {
     "deep": "jssl.experiments.deep",
 }
 
-__all__ = ["PAPERS", "Figure", "Outcome", "Scale", "Settings", "experiment"]
+__all__ = [
+    "PAPERS",
+    "Experiment",
+    "Figure",
+    "Outcome",
+    "Part",
+    "Scale",
+    "Settings",
+    "experiment",
+    "gather",
+    "run",
+]
 
 
-def experiment(name: str) -> Callable[[Settings], Outcome]:
-    """Return the experiment of a paper, `run(settings) -> Outcome`.
+def experiment(name: str, settings: Settings | None = None) -> Experiment:
+    """Return what is run for a paper.
 
     Example:
         >>> experiment("stepwize")
@@ -30,9 +49,50 @@ def experiment(name: str) -> Callable[[Settings], Outcome]:
         ...
         jssl.errors.InputError: unknown paper 'stepwize'; did you mean 'stepwise'? known: ...
 
+    Args:
+        name: of the paper.
+        settings: scale and seed; `quick` and 0 by default.
+
     Raises:
         InputError: for a name that is not registered.
     """
     if name not in PAPERS:
         raise unknown_name(kind="paper", name=name, known=PAPERS)
-    return importlib.import_module(PAPERS[name]).run
+    plan = importlib.import_module(PAPERS[name]).plan
+    found: Experiment = plan(Settings() if settings is None else settings)
+    return found
+
+
+def perform(name: str, study: str, settings: Settings) -> Part:
+    """Run one study of a paper, in float64 where it asks for no other.
+
+    Args:
+        name: of the paper.
+        study: of the paper's studies.
+        settings: scale, seed and progress of this study.
+    """
+    with float64():
+        return experiment(name, settings).studies[study](settings)
+
+
+def run(name: str, settings: Settings | None = None) -> Outcome:
+    """Run the studies of a paper one after the other, and judge their claims.
+
+    Args:
+        name: of the paper.
+        settings: scale, seed and progress; `quick` and 0 by default.
+
+    Raises:
+        InputError: for a name that is not registered.
+    """
+    chosen = Settings() if settings is None else settings
+    found = experiment(name, chosen)
+    parts = []
+    for index, study in enumerate(found.studies):
+
+        def progress(description: str, share: float, index: int = index) -> None:
+            chosen.progress(description, (index + share) / len(found.studies))
+
+        progress(study, 0.0)
+        parts.append(perform(name, study, chosen._replace(progress=progress)))
+    return gather(found, parts)

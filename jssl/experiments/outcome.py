@@ -1,6 +1,6 @@
 """What an experiment is given and what it hands back."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
 from jssl.types import Claim
@@ -34,7 +34,7 @@ class Figure(NamedTuple):
         name: file-like name, unique in its paper.
         title: one line.
         description: what is to be seen, also the alternative text.
-        figure: a matplotlib Figure.
+        figure: a matplotlib Figure, or `jssl.report.html.Drawn` of one.
     """
 
     name: str
@@ -57,6 +57,20 @@ class Part(NamedTuple):
     remarks: tuple[str, ...] = ()
 
 
+class Experiment(NamedTuple):
+    """The studies of a paper at a scale; none needs another, so that they may run side by side.
+
+    Attributes:
+        studies: name -> `study(settings) -> Part`, in the order of the report.
+        settings: name -> value of what is run (sizes, learning rates), for the report.
+        remarks: what is said of the whole: what is not run and why.
+    """
+
+    studies: Mapping[str, Callable[[Settings], Part]]
+    settings: Mapping[str, Any] = {}
+    remarks: tuple[str, ...] = ()
+
+
 class Outcome(NamedTuple):
     """What an experiment found.
 
@@ -71,3 +85,23 @@ class Outcome(NamedTuple):
     figures: tuple[Figure, ...] = ()
     settings: Mapping[str, Any] = {}
     remarks: tuple[str, ...] = ()
+
+
+def gather(experiment: Experiment, parts: Sequence[Part]) -> Outcome:
+    """Return what the studies of an experiment found together.
+
+    Example:
+        >>> nothing = Part([], [], ("nothing was seen",))
+        >>> gather(Experiment({"a look": lambda settings: nothing}), [nothing]).remarks
+        ('nothing was seen',)
+
+    Args:
+        experiment: the studies.
+        parts: what each found, in their order.
+    """
+    return Outcome(
+        tuple(claim for part in parts for claim in part.claims),
+        tuple(figure for part in parts for figure in part.figures),
+        experiment.settings,
+        (*(remark for part in parts for remark in part.remarks), *experiment.remarks),
+    )

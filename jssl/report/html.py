@@ -10,7 +10,7 @@ import platform
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import jinja2
 
@@ -154,16 +154,36 @@ def render(template: str, **values: Any) -> str:
         undefined=jinja2.StrictUndefined,
     )
     engine.filters["number"] = number
-    engine.filters["picture"] = picture
+    engine.filters["draw"] = draw
+    engine.filters["address"] = address
     return engine.get_template(template).render(**values).lstrip()
 
 
-def picture(figure: Any) -> str:
-    """Return a matplotlib figure as a PNG inside a data address."""
+class Drawn(NamedTuple):
+    """A figure as it is shown.
+
+    Attributes:
+        png: the picture.
+        inches: its width.
+    """
+
+    png: bytes
+    inches: float
+
+
+def draw(figure: Any) -> Drawn:
+    """Return a matplotlib figure drawn, or as it is where it has been drawn already."""
+    if isinstance(figure, Drawn):
+        return figure
     thin_labels(figure)
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=140)
-    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
+    return Drawn(buffer.getvalue(), figure.get_figwidth())
+
+
+def address(png: bytes) -> str:
+    """Return a picture as a data address."""
+    return "data:image/png;base64," + base64.b64encode(png).decode("ascii")
 
 
 def write_atomically(path: Path, text: str) -> None:

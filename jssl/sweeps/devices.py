@@ -7,6 +7,17 @@ import jax
 from jssl.errors import InputError
 
 
+def cores() -> int:
+    """Return the number of cores that this process may use.
+
+    Example:
+        >>> cores() >= 1
+        True
+    """
+    affinity = getattr(os, "sched_getaffinity", None)
+    return len(affinity(0)) if affinity is not None else os.cpu_count() or 1
+
+
 def use_all_cores(devices: int | None = None) -> int:
     """Let JAX see the CPU as one device per core, so that seeds are computed side by side.
 
@@ -22,8 +33,7 @@ def use_all_cores(devices: int | None = None) -> int:
         InputError: where JAX has started already, with another number of devices.
     """
     if devices is None:
-        affinity = getattr(os, "sched_getaffinity", None)
-        devices = len(affinity(0)) if affinity is not None else os.cpu_count() or 1
+        devices = cores()
     try:
         jax.config.update("jax_num_cpu_devices", devices)
     except RuntimeError as error:

@@ -4,7 +4,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jssl.experiments import PAPERS, Settings, experiment
+from jssl.experiments import PAPERS, Settings, run
 from jssl.experiments.stepwise import linear, starts, variants
 from jssl.theory import stepwise
 
@@ -55,5 +55,5 @@ def test_exact_pairs_have_exact_moments():
 @pytest.mark.slow
 @pytest.mark.parametrize("paper", PAPERS)
 def test_every_claim_holds_at_quick(paper):
-    outcome = experiment(paper)(Settings(seed=1))
+    outcome = run(paper, Settings(seed=1))
     assert [claim.name for claim in outcome.claims if not claim.passed] == []

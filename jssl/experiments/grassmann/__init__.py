@@ -1,51 +1,35 @@
 """The claims of *Representation learning dynamics of SSL models* (Esser et al. 2023)."""
 
-from collections.abc import Callable
+import functools
 
 from jssl.experiments.grassmann import deep, exact, images, literal, naive, wide
-from jssl.experiments.outcome import Outcome, Part, Settings
+from jssl.experiments.outcome import Experiment, Settings
 from jssl.experiments.sets import image_sets
 
 
-def run(settings: Settings) -> Outcome:
-    """Run every claim of the paper at a scale.
-
-    Args:
-        settings: scale, seed and progress.
-
-    Returns:
-        Outcome with claims, figures, settings and remarks.
-    """
+def plan(settings: Settings) -> Experiment:
+    """Return the studies of the paper at a scale."""
     sets, missing = image_sets(settings.scale)
-    studies: list[tuple[str, Callable[[Settings], Part]]] = [
-        ("naive descent", naive.linear_collapse),
-        ("naive networks", naive.network_collapse),
-        ("exact flow", exact.descent),
-        ("spectral gap", exact.gap_sweep),
-        ("literal and safe forms", literal.literal_forms),
-        ("depth", deep.depths),
-        ("width of constrained layers", deep.widths),
-        ("order of links", deep.order_of_links),
-        *(
-            (f"images, {name}", lambda s, name=name: images.constrained_against_naive(name, s))
+    return Experiment(
+        {
+            "naive descent": naive.linear_collapse,
+            "naive networks": naive.network_collapse,
+            "exact flow": exact.descent,
+            "spectral gap": exact.gap_sweep,
+            "literal and safe forms": literal.literal_forms,
+            "depth": deep.depths,
+            "width of constrained layers": deep.widths,
+            "order of links": deep.order_of_links,
+        }
+        | {
+            f"images, {name}": functools.partial(images.constrained_against_naive, name)
             for name in sets
-        ),
-        ("kernel drift", wide.kernel_drift),
-    ]
-    claims, figures = [], []
-    for index, (description, study) in enumerate(studies):
-        settings.progress(description, index / len(studies))
-        part = study(settings._replace(progress=lambda *_: None))
-        claims += part.claims
-        figures += part.figures
-    remarks = (
-        *missing,
-        "With relu the loss of a net whose last layer alone is constrained is unbounded below: "
-        "narrow ones diverge, so the widths of its study start at 1024.",
-    )
-    return Outcome(
-        tuple(claims),
-        tuple(figures),
+        }
+        | {"kernel drift": wide.kernel_drift},
         {"image sets": ", ".join(sets), "precision": "float64"},
-        remarks,
+        (
+            *missing,
+            "With relu the loss of a net whose last layer alone is constrained is unbounded below: "
+            "narrow ones diverge, so the widths of its study start at 1024.",
+        ),
     )

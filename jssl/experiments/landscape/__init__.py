@@ -1,6 +1,6 @@
 """The claims of *What shapes the loss landscape of self-supervised learning?* (2023)."""
 
-from collections.abc import Callable
+import functools
 
 from jssl.experiments.landscape import (
     classes,
@@ -11,45 +11,28 @@ from jssl.experiments.landscape import (
     picture,
     ranks,
 )
-from jssl.experiments.outcome import Outcome, Part, Settings
+from jssl.experiments.outcome import Experiment, Settings
 from jssl.experiments.sets import image_sets
 
 
-def run(settings: Settings) -> Outcome:
-    """Run every claim of the paper at a scale.
-
-    Args:
-        settings: scale, seed and progress.
-
-    Returns:
-        Outcome with claims, figures, settings and remarks.
-    """
+def plan(settings: Settings) -> Experiment:
+    """Return the studies of the paper at a scale."""
     sets, missing = image_sets(settings.scale)
-    studies: list[tuple[str, Callable[[], Part]]] = [
-        ("two weights", lambda: picture.two_weights(settings)),
-        ("thousands of starts", lambda: picture.many_starts(settings)),
-        ("rank against augmentation", lambda: ranks.staircases(settings)),
-        ("sampled negatives", lambda: ranks.sampled(settings)),
-        ("weight decay", lambda: ranks.weight_decay(settings)),
-        ("gradient flow", lambda: flow.one_by_one(settings)),
-        ("soft normalisation and bias", lambda: normalisation.phases(settings)),
-        ("hard normalisation", lambda: normalisation.hard(settings)),
-        ("unequal classes", lambda: classes.imbalance(settings)),
-        ("useful collapse", lambda: classes.useful_collapse(settings)),
-        ("mixture", lambda: mixture.thresholds(settings)),
-        *(
-            (f"conv net on {name}", lambda name=name: networks.features(name, settings))
-            for name in sets
-        ),
-    ]
-    parts = []
-    for index, (description, study) in enumerate(studies):
-        settings.progress(description, index / len(studies))
-        parts.append(study())
-    remarks = [*(remark for part in parts for remark in part.remarks), *missing]
-    return Outcome(
-        tuple(claim for part in parts for claim in part.claims),
-        tuple(figure for part in parts for figure in part.figures),
+    return Experiment(
+        {
+            "two weights": picture.two_weights,
+            "thousands of starts": picture.many_starts,
+            "rank against augmentation": ranks.staircases,
+            "sampled negatives": ranks.sampled,
+            "weight decay": ranks.weight_decay,
+            "gradient flow": flow.one_by_one,
+            "soft normalisation and bias": normalisation.phases,
+            "hard normalisation": normalisation.hard,
+            "unequal classes": classes.imbalance,
+            "useful collapse": classes.useful_collapse,
+            "mixture": mixture.thresholds,
+        }
+        | {f"conv net on {name}": functools.partial(networks.features, name) for name in sets},
         {"image sets": ", ".join(sets), "precision": "float64"},
-        tuple(remarks),
+        missing,
     )

@@ -183,6 +183,12 @@ def _descend(
     return jax.vmap(lambda seed, own: one(seed, own, points, design))(seeds, numbers)
 
 
+@jax.jit
+def _fold(keys: Array, replica: int) -> list[Array]:
+    """Return the keys of the view noise, chunk by chunk."""
+    return list(jax.vmap(jax.vmap(lambda key: jax.random.fold_in(key, replica)))(keys))
+
+
 def _run(
     one: Callable[..., Array],
     keys: Array,
@@ -196,14 +202,14 @@ def _run(
     cores = os.cpu_count() or 1
     size = min(CHUNK, -(-len(keys) // cores))
     index = np.minimum(np.arange(-(-len(keys) // size) * size), len(keys) - 1)
-    start = Seeds(*(jnp.asarray(leaf[index], dtype) for leaf in draw(keys, design, numbers)))
-    own = Numbers(*(jnp.asarray(np.broadcast_to(v, len(keys))[index], dtype) for v in numbers))
-    noise_keys = jax.vmap(lambda key: jax.random.fold_in(key, replica))(keys[index])
+    start = Seeds(*(np.asarray(leaf, dtype)[index] for leaf in draw(keys, design, numbers)))
+    own = Numbers(*(np.asarray(np.broadcast_to(v, len(keys))[index], dtype) for v in numbers))
+    noise = _fold(keys[index].reshape(-1, size), replica)
     steps = jnp.asarray(np.asarray(points), jnp.int32)
-    chunks = [
-        jax.tree.map(lambda leaf, k=k: leaf[k : k + size], (Seed(start, noise_keys), own))
-        for k in range(0, len(index), size)
-    ]
+    chunks = []
+    for k, noise_keys in zip(range(0, len(index), size), noise, strict=True):
+        some, its = jax.tree.map(lambda leaf, k=k: jnp.asarray(leaf[k : k + size]), (start, own))
+        chunks.append((Seed(some, noise_keys), its))
     run = design._replace(start="sign", data="drawn")  # drawn already: one program for all
     with jax.default_matmul_precision("highest"):
         compiled = _descend.lower(one, *chunks[0], steps, run).compile()

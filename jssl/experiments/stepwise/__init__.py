@@ -1,54 +1,30 @@
 """The claims of *On the stepwise nature of self-supervised learning* (Simon et al. 2023)."""
 
-from collections.abc import Callable
+import functools
 
-from jssl.experiments.outcome import Outcome, Part, Settings
+from jssl.experiments.outcome import Experiment, Settings
 from jssl.experiments.sets import image_sets
 from jssl.experiments.stepwise import kernel, linear, networks, starts, variants
 
 
-def run(settings: Settings) -> Outcome:
-    """Run every claim of the paper at a scale.
-
-    Args:
-        settings: scale, seed and progress.
-
-    Returns:
-        Outcome with claims, figures, settings and remarks.
-    """
+def plan(settings: Settings) -> Experiment:
+    """Return the studies of the paper at a scale."""
     sets, missing = image_sets(settings.scale)
-    studies: list[tuple[str, Callable[[], Part]]] = [
-        *(
-            (f"linear model on {name}", lambda name=name: linear.figure_one(name, settings))
-            for name in sets
-        ),
-        ("generic starts", lambda: starts.rates(settings)),
-        ("learning rates", lambda: starts.learning_rates(settings)),
-        ("momentum", lambda: starts.no_time_under_momentum(settings)),
-        ("small off-diagonal weight", lambda: variants.redundancy(settings)),
-        ("VICReg", lambda: variants.vicreg(settings)),
-        ("spectral contrastive", lambda: variants.spectral(settings)),
-        ("InfoNCE near zero", lambda: variants.infonce(settings)),
-        ("kernel model", lambda: kernel.closed_form(settings)),
-        ("contrastive kernel", lambda: kernel.spectra(settings)),
-        ("wide networks", lambda: kernel.wide_networks(settings)),
-        ("networks", lambda: networks.networks(settings)),
-    ]
-    claims, figures = [], []
-    for index, (description, study) in enumerate(studies):
-        settings.progress(description, 0.5 * index / len(studies))
-        part = study()
-        claims += part.claims
-        figures += part.figures
-    remarks = list(missing)
-    if not any(claim.name == "stepwise/width-exponent" for claim in claims):
-        remarks.append(
-            "Wide networks were not compared with their infinite-width kernel: neural-tangents is "
-            "not usable here; `jssl doctor` says what to do."
-        )
-    return Outcome(
-        tuple(claims),
-        tuple(figures),
+    return Experiment(
+        {f"linear model on {name}": functools.partial(linear.figure_one, name) for name in sets}
+        | {
+            "generic starts": starts.rates,
+            "learning rates": starts.learning_rates,
+            "momentum": starts.no_time_under_momentum,
+            "small off-diagonal weight": variants.redundancy,
+            "VICReg": variants.vicreg,
+            "spectral contrastive": variants.spectral,
+            "InfoNCE near zero": variants.infonce,
+            "kernel model": kernel.closed_form,
+            "contrastive kernel": kernel.spectra,
+            "wide networks": kernel.wide_networks,
+            "networks": networks.networks,
+        },
         {"image sets": ", ".join(sets), "precision": "float64"},
-        tuple(remarks),
+        missing,
     )

@@ -92,7 +92,11 @@ def wide_networks(settings: Settings) -> Part:
     """Fit how trained networks of growing width approach the infinite-width prediction."""
     usable, _ = neural_tangents.status()
     if not usable:
-        return Part([], [])
+        missing = (
+            "Wide networks were not compared with their infinite-width kernel: neural-tangents is "
+            "not usable here; `jssl doctor` says what to do."
+        )
+        return Part([], [], (missing,))
     widths, seeds = {
         "quick": ((256, 1024, 4096), 12),
         "paper": ((256, 1024, 4096, 16384), 32),

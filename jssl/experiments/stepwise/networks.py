@@ -102,7 +102,7 @@ def networks(settings: Settings) -> Part:
     found: dict[str, Steps] = {}
     spectra: dict[str, np.ndarray] = {}
     for index, (name, (case, model)) in enumerate(runs.items()):
-        settings.progress(name, 0.5 + 0.5 * index / len(runs))
+        settings.progress(name, index / len(runs))
         steps, values = train(case, model, data, key)
         found[name] = detect_steps(steps, values, case.level)
         spectra[name] = values

@@ -4,54 +4,31 @@ The claims of Fleissner, Anil, Ghoshdastidar 2024 (arXiv 2411.11176) and Anil, E
 2024 (arXiv 2403.08673), beside the kernel model of Simon et al. 2023 (arXiv 2303.15438).
 """
 
-from collections.abc import Callable
-
-from jssl.experiments.outcome import Outcome, Part, Settings
+from jssl.experiments.outcome import Experiment, Settings
 from jssl.experiments.sets import image_sets
 from jssl.experiments.width import divergence, drift, features, limits
 
 
-def run(settings: Settings) -> Outcome:
-    """Run every claim about width at a scale.
-
-    Args:
-        settings: scale, seed and progress.
-
-    Returns:
-        Outcome with claims, figures, settings and remarks.
-    """
+def plan(settings: Settings) -> Experiment:
+    """Return the studies of width at a scale."""
     sets, missing = image_sets(settings.scale)
-    studies: list[tuple[str, Callable[[Settings], Part]]] = [
-        ("infinite-width limit", limits.distances),
-        ("kernel drift", drift.drifts),
-        ("divergence", divergence.divergence),
-        ("random features", features.random_features),
-    ]
-    claims, figures = [], []
-    remarks = [
-        *missing,
-        "That the kernel becomes constant for cosine losses and not for dot products (Anil et al.) "
-        "is true of the linear dot product, and of it in the long run: at a fixed time its drift "
-        "falls as 1 / width too. Spectral contrastive is made of dot products, is bounded below, "
-        "and its kernel does become constant.",
-        "For relu the drift falls more slowly than 1 / width, as its kinks predict.",
-    ]
-    for index, (description, study) in enumerate(studies):
-
-        def progress(inner: str, share: float, index: int = index) -> None:
-            settings.progress(inner, (index + share) / len(studies))
-
-        settings.progress(description, index / len(studies))
-        part = study(settings._replace(progress=progress))
-        claims += part.claims
-        figures += part.figures
-        remarks += part.remarks
-    return Outcome(
-        tuple(claims),
-        tuple(figures),
+    return Experiment(
+        {
+            "infinite-width limit": limits.distances,
+            "kernel drift": drift.drifts,
+            "divergence": divergence.divergence,
+            "random features": features.random_features,
+        },
         {
             "image sets": ", ".join(sets),
             "precision": "float64; drift without constraint float32",
         },
-        tuple(remarks),
+        (
+            *missing,
+            "That the kernel becomes constant for cosine losses and not for dot products (Anil et "
+            "al.) is true of the linear dot product, and of it in the long run: at a fixed time "
+            "its drift falls as 1 / width too. Spectral contrastive is made of dot products, is "
+            "bounded below, and its kernel does become constant.",
+            "For relu the drift falls more slowly than 1 / width, as its kinks predict.",
+        ),
     )

@@ -1,0 +1,149 @@
+"""Studies side by side: the same findings, one line for every way to fail, nothing left running."""
+
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+
+import pytest
+
+from jssl import experiments, parallel
+from jssl.errors import InputError
+from jssl.experiments import Settings
+
+PAPER = """
+import os, time
+
+import jax
+
+from jssl.errors import InputError
+from jssl.experiments.claims import close
+from jssl.experiments.outcome import Experiment, Figure, Part
+from jssl.figures import new_figure
+
+def draw(settings):
+    settings.progress("half way", 0.5)
+    figure, (axes,) = new_figure(1)
+    axes.plot([0, 1], [0, 1])
+    value = float(jax.random.normal(jax.random.key(settings.seed), ()))
+    shown = [Figure("f", "t", "d", figure)]
+    return Part([close("demo/draw", "s", "source", 0.0, value, 9.0)], shown)
+
+def process(settings):
+    return Part([close("demo/process", "s", "source", 0.0, 0.0, 1.0)], [], (str(os.getpid()),))
+
+def refuse(settings):
+    raise InputError("a study refuses; give it something else")
+
+def die(settings):
+    os._exit(9)
+
+def sleep(settings):
+    settings.progress("asleep", 0.1)
+    time.sleep(60)
+
+def plan(settings):
+    known = {"draw": draw, "process": process, "refuse": refuse, "die": die}
+    known |= {"sleep": sleep, "doze": sleep}
+    asked = os.environ["STUDIES"].split()
+    return Experiment({name: known[name] for name in asked}, {"scale": settings.scale}, ("end",))
+"""
+
+
+@pytest.fixture
+def paper(tmp_path, monkeypatch):
+    """Register a paper of the named studies; every process finds it by its name."""
+
+    def register(studies):
+        (tmp_path / "demo_paper.py").write_text(PAPER)
+        (tmp_path / "sitecustomize.py").write_text(
+            "from jssl import experiments\nexperiments.PAPERS['demo'] = 'demo_paper'\n"
+        )
+        monkeypatch.syspath_prepend(tmp_path)
+        monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+        monkeypatch.setenv("STUDIES", studies)
+        monkeypatch.setitem(experiments.PAPERS, "demo", "demo_paper")
+        monkeypatch.delitem(sys.modules, "demo_paper", raising=False)
+
+    return register
+
+
+def test_processes_find_what_one_process_finds(paper):
+    paper("draw process")
+    shown = {1: [], 2: []}
+    found = {
+        jobs: parallel.outcomes(
+            ["demo"], Settings("paper", 3), jobs, lambda *news, jobs=jobs: shown[jobs].append(news)
+        )["demo"]
+        for jobs in (1, 2)
+    }
+    assert found[1].claims == found[2].claims
+    assert found[2].settings == {"scale": "paper"}
+    here, there = found[1].remarks[0], found[2].remarks[0]
+    assert here == str(os.getpid()) != there
+    assert found[2].remarks[1:] == ("end",)
+    assert found[2].figures[0].figure.png.startswith(b"\x89PNG")
+    for news in shown.values():
+        assert [share for *_, share in news] == sorted(share for *_, share in news)
+        assert ("demo", "half way", 0.25) in news
+
+
+@pytest.mark.parametrize(
+    ("study", "says"), [("refuse", "a study refuses"), ("die", "run again with --jobs 1")]
+)
+def test_a_failure_is_one_line_and_leaves_no_process(paper, study, says):
+    paper(f"sleep {study}")
+    before = set(multiprocessing.active_children())
+    with pytest.raises(InputError, match=says):
+        parallel.outcomes(["demo"], Settings(), 2, lambda *news: None)
+    for child in set(multiprocessing.active_children()) - before:
+        child.join(10)
+        assert child.exitcode is not None
+
+
+@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGKILL])
+def test_processes_end_with_the_run(paper, tmp_path, stop):
+    paper("sleep doze")
+    code = textwrap.dedent(
+        """
+        import sys
+        from jssl import cli
+        if __name__ == "__main__":
+            sys.exit(cli.run(["reproduce", "demo", "--jobs", "2", "--out", sys.argv[1]]))
+        """
+    )
+    (tmp_path / "start.py").write_text(code)
+    command = [sys.executable, str(tmp_path / "start.py"), str(tmp_path / "out")]
+    started = subprocess.Popen(command, stderr=subprocess.DEVNULL, start_new_session=True)
+    try:
+        deadline = time.monotonic() + 60
+        while len(_session(started.pid)) < 4 and time.monotonic() < deadline:  # and a tracker
+            time.sleep(0.1)
+        os.kill(started.pid, stop)
+        assert started.wait(30) == (130 if stop == signal.SIGINT else -signal.SIGKILL)
+        deadline = time.monotonic() + 10
+        while _session(started.pid) and time.monotonic() < deadline:
+            time.sleep(0.1)
+        assert _session(started.pid) == []
+    finally:
+        for process in _session(started.pid):
+            os.kill(process, signal.SIGKILL)
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def _session(leader):
+    """Return the living processes of a session."""
+    found = []
+    for name in os.listdir("/proc"):
+        if name.isdigit():
+            try:
+                with open(f"/proc/{name}/stat", encoding="ascii") as file:
+                    state, _, _, session = file.read().rsplit(")", 1)[1].split()[:4]
+            except (FileNotFoundError, ProcessLookupError):
+                continue
+            if int(session) == leader and state != "Z":
+                found.append(int(name))
+    return found
