@@ -184,10 +184,10 @@ def from_loss(
     }
     stated = form(loss, data_cov, augmentation_cov, weight_decay=weight_decay, **options)
     clean = form(loss, data_cov, jnp.zeros_like(stated.data), weight_decay=weight_decay, **options)
-    lost = clean.signal - stated.signal
-    kept = decayed_signal(clean)
-    rounding = 100 * len(kept) * jnp.finfo(kept.dtype).eps * jnp.abs(stated.anchor).max()
-    grows = bool(jnp.diagonal(lost).max() > rounding)  # a multiple of C, so of one sign
+    lost = np.asarray(clean.signal) - np.asarray(stated.signal)
+    kept = np.asarray(decayed_signal(clean))
+    rounding = 100 * len(kept) * np.finfo(kept.dtype).eps * np.abs(np.asarray(stated.anchor)).max()
+    grows = bool(np.diagonal(lost).max() > rounding)  # a multiple of C, so of one sign
     lifted = stationary.augmentation_thresholds(kept, lost if grows else 0 * lost)
     remarks, trust, rank_trust = [], EXACT, EXACT
     if loss.startswith("info_nce"):
@@ -248,7 +248,7 @@ def _gather(
             "dimensions left out"
         )
     mask = stationary.minimum_mask(modes, dim)
-    single = bool(jnp.array_equal(stated.anchor, stated.negative))
+    single = np.array_equal(stated.anchor, stated.negative)
     isolated = single or dim >= int((np.asarray(modes.strength) > 0).sum())
     if not isolated:
         remarks.append("with two covariances and few outputs, other local minima may exist")

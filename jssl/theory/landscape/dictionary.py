@@ -262,7 +262,7 @@ def energy(form: Form, weight: Array) -> Array:
 
 def decayed_signal(form: Form) -> Array:
     """Return B - decay I."""
-    return form.signal - form.decay * jnp.eye(len(form.signal), dtype=form.signal.dtype)
+    return form.signal - form.decay * np.eye(len(form.signal), dtype=form.signal.dtype)
 
 
 def covariance(name: str, value: Any, dim: int | None = None) -> Array:
@@ -288,29 +288,31 @@ def covariance(name: str, value: Any, dim: int | None = None) -> Array:
 
 
 def _symmetric(name: str, value: Any, dim: int | None) -> Array:
-    matrix = jnp.asarray(value)
-    if not jnp.issubdtype(matrix.dtype, jnp.floating):
-        matrix = matrix.astype(float)
+    given = jnp.asarray(value)
+    if not jnp.issubdtype(given.dtype, jnp.floating):
+        given = given.astype(float)
+    known = host_value(given)
+    xp: Any = jnp if known is None else np  # on the host where it is known: nothing to compile
+    matrix: Any = given if known is None else known
     if matrix.ndim == 0 and dim is not None:
-        matrix = jnp.full((dim,), matrix)
+        matrix = xp.full((dim,), matrix)
     if matrix.ndim == 1:
-        matrix = jnp.diag(matrix)
+        matrix = xp.diag(matrix)
     if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1] or not matrix.size:
         message = f"{name} must be variances (d,) or a matrix (d, d); got shape {jnp.shape(value)}"
         raise InputError(message)
     if dim is not None and len(matrix) != dim:
         message = f"{name} is {len(matrix)}-dimensional but the data have {dim} dimensions"
         raise InputError(message)
-    known = host_value(matrix)
     if known is not None:
-        if not np.isfinite(known).all():
+        if not np.isfinite(matrix).all():
             message = f"{name} has values that are not finite; drop or repair them"
             raise InputError(message)
-        asymmetry = np.abs(known - known.T).max()
-        if asymmetry > 1e3 * np.finfo(known.dtype).eps * np.abs(known).max():
+        asymmetry = np.abs(matrix - matrix.T).max()
+        if asymmetry > 1e3 * np.finfo(matrix.dtype).eps * np.abs(matrix).max():
             message = f"{name} must be symmetric; it differs from its transpose by {asymmetry:.3g}"
             raise InputError(message)
-    return (matrix + matrix.T) / 2
+    return jnp.asarray((matrix + matrix.T) / 2)
 
 
 def _is_semi_definite(matrix: np.ndarray) -> bool:

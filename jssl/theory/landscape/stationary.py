@@ -26,7 +26,6 @@ import numpy as np
 
 from jssl.data.checks import require_count
 from jssl.errors import InputError
-from jssl.manifolds.linalg import matmul
 from jssl.theory.landscape.dictionary import Form, decayed_signal
 from jssl.types import Array
 
@@ -79,62 +78,65 @@ def decouple(form: Form) -> Modes | None:
 
 
 def _one_covariance(form: Form) -> Modes:
-    signal, quartic = decayed_signal(form), form.own + form.cross
-    variances, vectors = jnp.linalg.eigh(form.anchor)
+    signal, quartic = np.asarray(decayed_signal(form)), form.own + form.cross
+    variances, vectors = np.linalg.eigh(np.asarray(form.anchor))
     size = len(variances)
-    kept = np.asarray(variances > size * jnp.finfo(variances.dtype).eps * variances[-1])
+    kept = variances > size * np.finfo(variances.dtype).eps * variances[-1]
     inside, outer = vectors[:, kept], vectors[:, ~kept]
-    effective, lift = matmul(inside.T, matmul(signal, inside)), inside
+    effective, lift = inside.T @ signal @ inside, inside
     if outer.shape[1]:
         # W outside the range costs nothing in the quartic: minimise it out.
-        block = matmul(outer.T, matmul(signal, outer))
-        coupling = matmul(outer.T, matmul(signal, inside))
-        own, directions = jnp.linalg.eigh(block)
-        floor = size * jnp.finfo(own.dtype).eps * jnp.linalg.norm(signal)
+        block = outer.T @ signal @ outer
+        coupling = outer.T @ signal @ inside
+        own, directions = np.linalg.eigh(block)
+        floor = size * np.finfo(own.dtype).eps * np.linalg.norm(signal)
         if own[-1] > floor:
             message = (
                 "B is positive on a direction in which Sigma vanishes, so the loss has no "
                 "minimum; add weight decay or augmentation there"
             )
             raise InputError(message)
-        inverse = jnp.where(own < -floor, 1 / jnp.where(own < -floor, own, 1), 0)
-        pulled = matmul(directions * inverse, matmul(directions.T, coupling))
-        effective = effective - matmul(coupling.T, pulled)
-        lift = inside - matmul(outer, pulled)
+        inverse = np.where(own < -floor, 1 / np.where(own < -floor, own, 1), 0)
+        pulled = (directions * inverse) @ (directions.T @ coupling)
+        effective = effective - coupling.T @ pulled
+        lift = inside - outer @ pulled
     root = variances[kept] ** -0.5
-    strength, axes = jnp.linalg.eigh(root[:, None] * effective * root)
+    strength, axes = np.linalg.eigh(root[:, None] * effective * root)
     strength, axes = strength[::-1], axes[:, ::-1]
-    ones = jnp.ones_like(strength)
-    basis = matmul(lift * root, axes)
-    return Modes(strength, ones, ones, quartic, 0.0, basis, outer.shape[1])
+    ones = np.ones_like(strength)
+    basis = (lift * root) @ axes
+    s, one, columns = (jnp.asarray(x) for x in (strength, ones, basis))
+    return Modes(s, one, one, quartic, 0.0, columns, outer.shape[1])
 
 
 def _two_covariances(form: Form) -> Modes | None:
-    matrices = jnp.stack([decayed_signal(form), form.anchor, form.negative])
+    matrices = np.stack([np.asarray(x) for x in (decayed_signal(form), form.anchor, form.negative)])
     # A generic combination tells apart what any of the three tells apart.
-    sizes = jnp.maximum(jnp.linalg.norm(matrices, axis=(1, 2)), jnp.finfo(matrices.dtype).tiny)
-    mix = jnp.tensordot(jnp.array([1.0, 0.7548, 0.5698], matrices.dtype) / sizes, matrices, 1)
-    basis = jnp.linalg.eigh(mix)[1]
-    turned = matmul(basis.T, matmul(matrices, basis)) / sizes[:, None, None]
-    diagonal = jnp.diagonal(turned, axis1=1, axis2=2)
-    rest = jnp.abs(turned - diagonal[:, None, :] * jnp.eye(len(basis))).max()
-    if rest > len(basis) * jnp.finfo(basis.dtype).eps ** 0.75:
+    sizes = np.maximum(np.linalg.norm(matrices, axis=(1, 2)), np.finfo(matrices.dtype).tiny)
+    mix = np.tensordot(np.array([1.0, 0.7548, 0.5698], matrices.dtype) / sizes, matrices, 1)
+    basis = np.linalg.eigh(mix)[1]
+    turned = basis.T @ matrices @ basis / sizes[:, None, None]
+    diagonal = np.diagonal(turned, axis1=1, axis2=2)
+    rest = np.abs(turned - diagonal[:, None, :] * np.eye(len(basis))).max()
+    if rest > len(basis) * np.finfo(basis.dtype).eps ** 0.75:
         return None
     strength, anchor, negative = diagonal * sizes[:, None]
     quartic = form.own * negative**2 + form.cross * anchor * negative
     held = quartic > 0
-    if bool(jnp.any(~held & (strength > 0))):
+    if (~held & (strength > 0)).any():
         message = "a mode with B > 0 has no variance, so the loss has no minimum; add augmentation"
         raise InputError(message)
-    gain = jnp.where(held, strength / jnp.sqrt(jnp.where(held, quartic, 1)), -jnp.inf)
-    order = jnp.argsort(-gain)
+    gain = np.where(held, strength / np.sqrt(np.where(held, quartic, 1)), -np.inf)
+    order = np.argsort(-gain, stable=True)
     strength, anchor, negative = (x[order] for x in (strength, anchor, negative))
-    return Modes(strength, anchor, negative, form.own, form.cross, basis[:, order])
+    b, a, n, columns = (jnp.asarray(x) for x in (strength, anchor, negative, basis[:, order]))
+    return Modes(b, a, n, form.own, form.cross, columns)
 
 
 def stiffness(modes: Modes) -> Array:
     """Return (r,) q: L = sum_i (-b_i w_i^2 + q_i w_i^4) on masks."""
-    return modes.own * modes.negative**2 + modes.cross * modes.anchor * modes.negative
+    anchor, negative = np.asarray(modes.anchor), np.asarray(modes.negative)
+    return jnp.asarray(modes.own * negative**2 + modes.cross * anchor * negative)
 
 
 def squared_amplitudes(modes: Modes, mask: Any) -> Array:
@@ -146,31 +148,30 @@ def squared_amplitudes(modes: Modes, mask: Any) -> Array:
     Raises:
         InputError: for a mask that holds a mode without positive strength.
     """
-    mask = _checked(modes, mask)
-    quartic = stiffness(modes)
-    return jnp.where(mask, modes.strength / (2 * jnp.where(mask, quartic, 1)), 0)
+    return jnp.asarray(_squares(modes, mask))
 
 
 def stationary_loss(modes: Modes, mask: Any) -> Array:
     """Return the loss at the stationary point of a mask, 0 at W = 0."""
-    return -jnp.sum(squared_amplitudes(modes, mask) * modes.strength) / 2
+    return jnp.asarray(-np.sum(_squares(modes, mask) * np.asarray(modes.strength)) / 2)
 
 
 def stationary_gram(modes: Modes, mask: Any) -> Array:
     """Return W^T W (d, d), all that a rotation of the outputs leaves alone."""
-    rows = jnp.sqrt(squared_amplitudes(modes, mask)) * modes.basis
-    return matmul(rows, rows.T)
+    rows = np.sqrt(_squares(modes, mask)) * np.asarray(modes.basis)
+    return jnp.asarray(rows @ rows.T)
 
 
 def stationary_weight(modes: Modes, mask: Any, dim: int) -> Array:
     """Return a weight (dim, d) at the stationary point of a mask; any rotation of it is another."""
-    amplitudes = np.sqrt(squared_amplitudes(modes, mask))
+    amplitudes = np.sqrt(_squares(modes, mask))
     chosen = np.flatnonzero(amplitudes)
     if len(chosen) > dim:
         message = f"the mask holds {len(chosen)} modes, more than the {dim} outputs"
         raise InputError(message)
-    rows = jnp.asarray(amplitudes)[chosen, None] * modes.basis.T[chosen]
-    return jnp.zeros((dim, len(modes.basis)), rows.dtype).at[: len(chosen)].set(rows)
+    weight = np.zeros((dim, len(modes.basis)), amplitudes.dtype)
+    weight[: len(chosen)] = amplitudes[chosen, None] * np.asarray(modes.basis).T[chosen]
+    return jnp.asarray(weight)
 
 
 def minimum_mask(modes: Modes, dim: int) -> np.ndarray:
@@ -223,7 +224,7 @@ def hessian_spectrum(modes: Modes, mask: Any, dim: int) -> Array:
     Raises:
         InputError: for a mask with too many modes, or modes that are not positive.
     """
-    squares = np.asarray(squared_amplitudes(modes, mask))
+    squares = _squares(modes, mask)
     held = np.asarray(mask, bool)
     b, a, n = (np.asarray(x) for x in modes[:3])
     own, cross = float(modes.own), float(modes.cross)
@@ -251,10 +252,10 @@ def saddle_index(modes: Modes, mask: Any, dim: int) -> int:
 
 def decay_thresholds(form: Form) -> Array:
     """Return (d,) eig(B), descending: the weight decay at which each dimension is lost."""
-    return jnp.linalg.eigvalsh(form.signal)[::-1]
+    return jnp.asarray(np.linalg.eigvalsh(np.asarray(form.signal))[::-1].copy())
 
 
-def augmentation_thresholds(kept: Array, lost: Array) -> Array:
+def augmentation_thresholds(kept: Any, lost: Any) -> Array:
     """Return by how much the augmentation may grow before each dimension is lost.
 
     Example:
@@ -291,6 +292,11 @@ def augmentation_thresholds(kept: Array, lost: Array) -> Array:
 def _rounding(modes: Modes) -> float:
     strength = np.asarray(modes.strength)
     return float(len(strength) * np.finfo(strength.dtype).eps * np.abs(strength).max())
+
+
+def _squares(modes: Modes, mask: Any) -> np.ndarray:
+    held, quartic = _checked(modes, mask), np.asarray(stiffness(modes))
+    return np.where(held, np.asarray(modes.strength) / (2 * np.where(held, quartic, 1)), 0)
 
 
 def _checked(modes: Modes, mask: Any) -> np.ndarray:
