@@ -124,7 +124,7 @@ def comparison(settings: Settings) -> Part:
             p_sign[:, 1],
         ),
         _decay(near),
-        _fluctuation(keys, near),
+        _fluctuation(keys, near, points),
         *_supervised_claims(settings, taught[:, -1], share_near),
     ]
     drawn = figures.comparison(points, near, sign, taught, base_supervised())
@@ -279,14 +279,14 @@ def _hessian(point: Array, noise: Any) -> Array:
     return jax.hessian(row_objective)(point, BASE.tau, BASE.decay, noise=noise)
 
 
-def _fluctuation(keys: Array, near: np.ndarray) -> Claim:
+def _fluctuation(keys: Array, near: np.ndarray, points: np.ndarray) -> Claim:
     """Judge the fluctuation that fresh view noise leaves, by runs that differ in it alone.
 
     Each step kicks an orthogonal coordinate by rate view_noise (sum of slopes e) / n, and decay
     shrinks what earlier steps left. Allowed beyond sampling error: 10 % for the seed's own cells.
     """
     replicas = [near[:, -1]] + [
-        self_supervised(keys, [0, STEPS], Design(start="near"), replica=r)[:, -1] for r in (1, 2, 3)
+        self_supervised(keys, points, Design(start="near"), replica=r)[:, -1] for r in (1, 2, 3)
     ]
     slopes = curve("sigmoid").slope(replicas[0][..., :2] @ CENTRES.T)
     keep = 1 - 2 * BASE.decay * BASE.rate
