@@ -9,7 +9,7 @@ from jssl.models.one_layer import one_layer, two_layer
 from jssl.models.registry import MODELS, get
 from jssl.models.residual import residual
 from jssl.models.resnet import ResNet, resnet, resnet_with_stages
-from jssl.models.width import crop, cut, nested_normal, pad
+from jssl.models.width import crop, cut, nested_normal, nested_normals, pad
 
 __all__ = [
     "ACTIVATIONS",
@@ -25,6 +25,7 @@ __all__ = [
     "linear",
     "mlp",
     "nested_normal",
+    "nested_normals",
     "one_layer",
     "pad",
     "residual",

@@ -24,7 +24,7 @@ import jax.numpy as jnp
 
 from jssl.data.checks import host_value
 from jssl.errors import InputError, unknown_name
-from jssl.models.width import cut, nested_normal
+from jssl.models.width import cut, nested_normals
 from jssl.types import Array, Params
 
 NO_LIMIT = {
@@ -42,13 +42,27 @@ class Affine(NamedTuple):
     """An affine map.
 
     Attributes:
-        init: `init(key) -> {"weight": ..., "bias": ...}`.
+        draws: (rows, columns) of the standard normals of its start: the weight's, the bias's.
+        place: `place(normals) -> {"weight": ..., "bias": ...}`.
         finish: `finish(params, product) -> h`: scales the product W x (channels last) and adds
             the bias.
     """
 
-    init: Callable[[Array], dict[str, Array]]
+    draws: tuple[tuple[int, int], ...]
+    place: Callable[[Sequence[Array]], dict[str, Array]]
     finish: Callable[[dict[str, Array], Array], Array]
+
+    def init(self, key: Array) -> dict[str, Array]:
+        """Return the parameters at the start."""
+        params: dict[str, Array] = start_all(Start(self, key))
+        return params
+
+
+class Start(NamedTuple):
+    """A layer and the key of its start."""
+
+    layer: Affine
+    key: Array
 
 
 def affine(
@@ -100,12 +114,15 @@ def affine(
         sizes = (start / root, start / root)
         factors = gains if last else tuple(gain * root for gain in gains)
 
-    def init(key: Array) -> dict[str, Array]:
-        weight_key, bias_key = jax.random.split(key)
-        weight = nested_normal(weight_key, shape[0], math.prod(shape[1:]), dtype).reshape(shape)
+    draws: tuple[tuple[int, int], ...] = ((shape[0], math.prod(shape[1:])),)
+    draws += ((1, shape[0]),) if biased else ()
+
+    def place(normals: Sequence[Array]) -> dict[str, Array]:
+        weight = normals[0].reshape(shape)
+        weight = weight.astype(jnp.result_type(float) if dtype is None else dtype)
         params = {"weight": cut(weight * cast_like(sizes[0], weight), *live)}
         if biased:
-            bias = nested_normal(bias_key, 1, shape[0], dtype)[0]
+            bias = normals[1][0].astype(weight.dtype)
             params["bias"] = cut(bias * cast_like(sizes[1], bias), live[0])
         return params
 
@@ -117,7 +134,7 @@ def affine(
         bias = params["bias"]
         return product + (bias if factors is None else bias * cast_like(factors[1], product))
 
-    return Affine(init, finish)
+    return Affine(draws, place, finish)
 
 
 def dense_stack(
@@ -184,7 +201,31 @@ def dense_stack(
 
 def init_layers(layers: Sequence[Affine], key: Array) -> Params:
     """Return the parameters of all layers, layer k from `fold_in(key, k)`."""
-    return tuple(layer.init(jax.random.fold_in(key, k)) for k, layer in enumerate(layers))
+    keys = jax.vmap(jax.random.fold_in, (None, 0))(key, jnp.arange(len(layers)))
+    params: Params = start_all(tuple(map(Start, layers, keys)))
+    return params
+
+
+def start_all(starts: Any) -> Any:
+    """Return a tree of `Start` with each as its parameters, all normals drawn together.
+
+    Example:
+        >>> import jax
+        >>> head = Start(affine((4, 3), 3, weight_std=1.0), jax.random.key(0))
+        >>> start_all({"head": head})["head"]["weight"].shape
+        (4, 3)
+    """
+    leaves, tree = jax.tree.flatten(starts, is_leaf=lambda leaf: isinstance(leaf, Start))
+    pairs = jax.vmap(jax.random.split)(jnp.stack([key for _, key in leaves]))
+    keys = [
+        pair[k]
+        for (layer, _), pair in zip(leaves, pairs, strict=True)
+        for k in range(len(layer.draws))
+    ]
+    shapes = tuple(shape for layer, _ in leaves for shape in layer.draws)
+    normals = iter(nested_normals(keys, shapes, jnp.float32))
+    params = [layer.place([next(normals) for _ in layer.draws]) for layer, _ in leaves]
+    return jax.tree.unflatten(tree, params)
 
 
 def flatten(x: Array, in_dim: int) -> Array:

@@ -26,7 +26,7 @@ import jax.numpy as jnp
 from jssl.data.checks import require_name
 from jssl.errors import InputError
 from jssl.models.activations import activation as find_activation
-from jssl.models.layers import affine, cast_like, check_at_least_one
+from jssl.models.layers import Start, affine, cast_like, check_at_least_one, start_all
 from jssl.models.patches import convolve
 from jssl.types import Array, Model, Params
 
@@ -141,7 +141,7 @@ def resnet_with_stages(
         for stage, count in enumerate(blocks)
     ]
 
-    def convolution(key: Array, size: int, inputs: int, outputs: int) -> dict[str, Any]:
+    def convolution(key: Array, size: int, inputs: int, outputs: int) -> Start:
         fan_in = size * size * inputs
         layer = affine(
             (outputs, inputs, size, size),
@@ -150,11 +150,15 @@ def resnet_with_stages(
             parametrisation="standard",
             dtype=dtype,
         )
-        params: dict[str, Any] = layer.init(key)
-        if norm != "none":
-            like = params["weight"].dtype
-            params |= {"scale": jnp.ones(outputs, like), "shift": jnp.zeros(outputs, like)}
-        return params
+
+        def place(normals: Sequence[Array]) -> dict[str, Array]:
+            params = layer.place(normals)
+            if norm != "none":
+                like = params["weight"].dtype
+                params |= {"scale": jnp.ones(outputs, like), "shift": jnp.zeros(outputs, like)}
+            return params
+
+        return Start(layer._replace(place=place), key)
 
     def init_block(key: Array, inputs: int, base: int) -> dict[str, Any]:
         sizes = [inputs, *(base * factor for _, factor in BLOCKS[block])]
@@ -190,7 +194,7 @@ def resnet_with_stages(
                 inputs = base * expansion
             stages.append(tuple(parts))
         first = convolution(stem_key, STEMS[stem], image_shape[2], channels)
-        return {"stem": first, "stages": tuple(stages), "head": head.init(head_key)}
+        return start_all({"stem": first, "stages": tuple(stages), "head": Start(head, head_key)})
 
     def normed(params: dict[str, Array], h: Array, stride: int = 1) -> Array:
         h = convolve(h, params["weight"], stride)

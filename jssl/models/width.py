@@ -8,10 +8,12 @@ zero, and they stay so under optax optimisers. Orthonormal starts are not nested
 """
 
 import functools
+from collections.abc import Sequence
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from jssl.errors import InputError
 from jssl.types import Array, Params
@@ -42,10 +44,56 @@ def nested_normal(key: Array, rows: int, columns: int, dtype: Any = None) -> Arr
     Raises:
         InputError: the key is no typed threefry key.
     """
-    check_key(key)
-    keys = jax.vmap(jax.random.fold_in, (None, 0))(key, jnp.arange(rows))
-    draw = jax.vmap(lambda row: jax.random.normal(row, (columns,), jnp.float32))
-    return draw(keys).astype(jnp.result_type(float) if dtype is None else dtype)
+    return nested_normals([key], ((rows, columns),), dtype)[0]
+
+
+@functools.partial(jax.jit, static_argnames=("shapes", "dtype"))
+def nested_normals(
+    keys: Sequence[Array], shapes: tuple[tuple[int, int], ...], dtype: Any = None
+) -> list[Array]:
+    """Return `nested_normal` of every key and shape, drawn together: one draw to compile, not many.
+
+    Example:
+        >>> import jax, numpy as np
+        >>> keys = [jax.random.key(0), jax.random.key(1)]
+        >>> _, second = nested_normals(keys, ((8, 6), (4, 3)))
+        >>> bool(np.array_equal(second, nested_normal(keys[1], 4, 3)))
+        True
+
+    Every row is drawn as wide as the widest and cut; where that is more than four million numbers,
+    rows are drawn with those of like width only.
+
+    Args:
+        keys: typed threefry keys.
+        shapes: (rows, columns) of each, static.
+        dtype: dtype of the results; None for JAX's default float.
+
+    Raises:
+        InputError: a key is no typed threefry key.
+    """
+    for key in keys:
+        check_key(key)
+    drawn: dict[int, Array] = {}
+    for together in _alike(shapes):
+        counts, widest = [shapes[i][0] for i in together], max(shapes[i][1] for i in together)
+        owner = np.repeat(together, counts)
+        row = np.concatenate([np.arange(count) for count in counts])
+        of_row = jax.vmap(jax.random.fold_in)(jnp.stack(keys)[owner], row)
+        draws = jax.vmap(lambda key, n=widest: jax.random.normal(key, (n,), jnp.float32))(of_row)
+        for i, end in zip(together, np.cumsum(counts), strict=True):
+            drawn[i] = draws[end - shapes[i][0] : end, : shapes[i][1]]
+    dtype = jnp.result_type(float) if dtype is None else dtype
+    return [drawn[i].astype(dtype) for i in range(len(shapes))]
+
+
+def _alike(shapes: Sequence[tuple[int, int]]) -> list[list[int]]:
+    """Return which shapes are drawn together: all, or those within a factor of 4 in width."""
+    if sum(rows for rows, _ in shapes) * max(columns for _, columns in shapes) <= 2**22:
+        return [list(range(len(shapes)))]
+    classes: dict[int, list[int]] = {}
+    for i, (_, columns) in enumerate(shapes):
+        classes.setdefault(columns.bit_length() // 2, []).append(i)
+    return list(classes.values())
 
 
 def cut(array: Array, *live: Any) -> Array:
