@@ -8,16 +8,13 @@ import json
 import sys
 from pathlib import Path
 
+from jssl.report.markdown import claims_table
+
 ROOT = Path(__file__).parents[1]
 REPORT = ROOT / "docs" / "reports" / "quick.json"
 BEGIN, END = "<!-- claims: made by docs/claims.py -->", "<!-- end of claims -->"
-SIGNS = {"=": "", "<=": "≤ ", ">=": "≥ "}
 KEPT = ("settings", "papers", "passed", "claims")
-
-
-def number(value: float | None) -> str:
-    """Return four digits."""
-    return "not finite" if value is None else f"{value:.4g}"
+VARYING = ("seconds", "processes")
 
 
 def table(report: dict) -> str:
@@ -34,25 +31,12 @@ def table(report: dict) -> str:
         out += [
             f"<details><summary><b>{paper}</b>: {passed} of {len(claims)} hold</summary>",
             "",
-            "| claim | predicted | measured | tolerance | |",
-            "|---|--:|--:|--:|---|",
-            *map(row, claims),
+            *claims_table(claims),
             "",
             "</details>",
             "",
         ]
     return "\n".join(out).rstrip()
-
-
-def row(claim: dict) -> str:
-    """Return one claim as a line of the table."""
-    statement = claim["statement"].replace("|", "\\|").replace("*", "\\*").replace("<", "&lt;")
-    tolerance = (
-        number(claim["tolerance"]) if claim["tolerance"] or claim["relation"] == "=" else "–"
-    )
-    predicted = SIGNS[claim["relation"]] + number(claim["predicted"])
-    verdict = "✓" if claim["passed"] else "**✗ fails**"
-    return f"| {statement} | {predicted} | {number(claim['measured'])} | {tolerance} | {verdict} |"
 
 
 def renewed(readme: str, report: dict) -> str:
@@ -68,7 +52,7 @@ def main(arguments: list[str]) -> int:
     if arguments and arguments[0] != "--check":
         full = json.loads(Path(arguments[0]).read_text(encoding="utf-8"))
         kept = {key: full[key] for key in KEPT}
-        kept["settings"] = {k: v for k, v in kept["settings"].items() if k != "seconds"}
+        kept["settings"] = {k: v for k, v in kept["settings"].items() if k not in VARYING}
         REPORT.write_text(json.dumps(kept, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     text = readme.read_text(encoding="utf-8")
     new = renewed(text, json.loads(REPORT.read_text(encoding="utf-8")))
