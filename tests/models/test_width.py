@@ -9,7 +9,7 @@ import optax
 import pytest
 
 from jssl.errors import InputError
-from jssl.models import ACTIVATIONS, conv, crop, cut, mlp, nested_normal, pad
+from jssl.models import ACTIVATIONS, conv, crop, cut, mlp, nested_normal, nested_normals, pad
 
 NARROW, WIDE = 5, 12
 SILENT = sorted(name for name, phi in ACTIVATIONS.items() if phi.zero_at_zero)
@@ -34,6 +34,22 @@ def test_smaller_start_is_the_leading_block_of_a_larger_one(rows, columns):
     np.testing.assert_array_equal(nested_normal(key, rows, columns), wide[:rows, :columns])
     last = jax.random.normal(jax.random.fold_in(key, rows - 1), (columns,), jnp.float32)
     np.testing.assert_array_equal(wide[rows - 1, :columns], last)
+
+
+@pytest.mark.parametrize("first", [3, 400])
+def test_starts_drawn_together_are_those_drawn_alone(first):
+    """With 400 rows of 9, beside one of 20,000, rows are drawn in classes of like width."""
+    shapes = ((first, 9), (1, 20_000), (2, 5))
+    keys = list(jax.random.split(jax.random.key(6), 3))
+    for key, (rows, columns), together in zip(
+        keys, shapes, nested_normals(keys, shapes), strict=True
+    ):
+        of_rows = [
+            jax.random.normal(jax.random.fold_in(key, row), (columns,), jnp.float32)
+            for row in (0, rows - 1)
+        ]
+        np.testing.assert_array_equal(together[jnp.array([0, rows - 1])], jnp.stack(of_rows))
+        assert together.shape == (rows, columns)
 
 
 def test_both_precisions_share_one_start():
