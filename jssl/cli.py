@@ -5,8 +5,10 @@ whose store took no more, 2 as well for a diagnosis that had to leave out a chec
 heavy is imported after the arguments are understood, so `jssl --help` answers at once.
 """
 
+import _thread
 import os
 import sys
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -156,6 +158,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
         args=list(arguments) if arguments is not None else None,
     )
     _prepare_jax()
+    usual, sys.unraisablehook = sys.unraisablehook, _insist
     try:
         if isinstance(command, Doctor):
             from jssl.doctor import examine
@@ -181,6 +184,18 @@ def run(arguments: Sequence[str] | None = None) -> int:
         kept = "finished chunks are kept" if isinstance(command, Sweep) else "nothing was written"
         print(f"jssl: interrupted; {kept}", file=sys.stderr)
         return 130
+    finally:
+        sys.unraisablehook = usual
+
+
+def _insist(ignored: "sys.UnraisableHookArgs") -> None:
+    """Interrupt again, shortly, where a callback of the garbage collector swallowed Ctrl-C."""
+    if issubclass(ignored.exc_type, KeyboardInterrupt):
+        again = threading.Timer(0.05, _thread.interrupt_main)
+        again.daemon = True
+        again.start()
+    else:
+        sys.__unraisablehook__(ignored)
 
 
 def _sweep(command: Sweep | Report) -> int:

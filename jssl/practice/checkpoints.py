@@ -156,10 +156,14 @@ def _words(
     ]
     if steps is not None:
         times = np.asarray(steps.half_times)
-        told = ", ".join(f"{x:.4g}" for x in times[np.isfinite(times)][:8])
+        found = times[np.isfinite(times)]
+        told = ", ".join(f"{x:.3g}" for x in found[:8])
+        told += f", ... ({len(found)} in all)" if len(found) > 8 else ""
+        count = int(steps.distinct)
+        apart = "1 separate step" if count == 1 else f"{count} separate steps"
         words.append(
             f"{int(steps.learned)} dimensions were learned (above a tenth of the largest at the "
-            f"end), in {int(steps.distinct)} separate steps; half there at {told or 'no time'}."
+            f"end), in {apart}; half there at {told or 'no time'}."
         )
     fallen = [i for i in range(1, len(kinds)) if KINDS.index(kinds[i]) > KINDS.index(kinds[i - 1])]
     if fallen:

@@ -65,8 +65,9 @@ class Forecast(NamedTuple):
         stable_rate: the largest stable one.
         scale: of the start, given or suggested, in units of the encoder's own.
         relative_start: size of the start of mode 1 over its end.
-        worth: modes whose eigenvalue exceeds 0 by 3.9 standard errors on held-out pairs; what the
-            others would learn is not told apart from chance.
+        worth: how many modes in a row, from the first, have an eigenvalue that exceeds 0 by 3.9
+            standard errors on held-out pairs: dimensions are learned in this order, and what the
+            next would learn is not told apart from chance.
         all_worth: whether every computed mode does and there may be more, so that `worth` is a
             lower bound.
         leakage: share of the learned subspace outside the top modes, an order of magnitude.
@@ -200,7 +201,7 @@ def predict(
             float(np.clip(begins[0] / ends[0], 1e-300, 1)), jnp.asarray(values), dim
         )
     sure = held - Z * errors > 0
-    worth = int(sure.sum())
+    worth = int(np.cumprod(sure).sum())
     settings = {
         "loss": name,
         "kernel": kernel if apply is None else "empirical, of the given encoder",

@@ -3,6 +3,7 @@
 import numpy as np
 
 from jssl.practice.forecast import Forecast
+from jssl.practice.loss_of_dimensions import WIDEST
 from jssl.practice.rules import Rule
 
 _SHOWN = 8
@@ -35,11 +36,12 @@ def words(seen: Forecast) -> list[str]:
     dim = seen.settings["dim"]
     reached = int(np.isfinite(seen.steps).sum())
     last = np.nanmax(np.where(np.isfinite(seen.steps), seen.steps, np.nan))
+    number = f"{reached} of {dim}" if reached < dim else f"All {dim}"
+    gaps, errors = np.diff(seen.steps[:reached]), seen.step_errors[:reached]
+    apart = bool((gaps > np.hypot(errors[1:], errors[:-1])).all())
+    order = "one after the other" if apart else "in an order that their errors leave open"
     told = [
-        f"{reached} of {dim} dimensions will be learned, one after the other, the last after about "
-        f"{count_of(float(last))} steps at learning rate {seen.learning_rate:.3g}."
-        if reached < dim
-        else f"All {dim} dimensions will be learned, one after the other, the last after about "
+        f"{number} dimensions will be learned, {order}, the last after about "
         f"{count_of(float(last))} steps at learning rate {seen.learning_rate:.3g}."
     ]
     shown = [
@@ -54,10 +56,16 @@ def words(seen: Forecast) -> list[str]:
             f"All {modes} modes looked at are above sampling noise on held-out pairs: a dimension "
             f"of {modes} or more is worth paying for, if the steps are."
         )
+    elif seen.worth == 0:
+        told.append(
+            "No mode is told apart from sampling noise on held-out pairs (3.9 standard errors): "
+            "there are too few pairs to say what dimension is worth paying for."
+        )
     else:
         told.append(
-            f"A dimension of {seen.worth} is worth paying for: so many of the {modes} modes looked "
-            "at are told apart from sampling noise on held-out pairs (3.9 standard errors)."
+            f"A dimension of {seen.worth} is worth paying for: the first {seen.worth} of the "
+            f"{modes} modes looked at are told apart from sampling noise on held-out pairs (3.9 "
+            "standard errors), the next is not."
         )
     lost = seen.lost
     told.append(
@@ -118,8 +126,9 @@ def remarks(seen: Forecast, rule: Rule, explanation: str, limit: bool) -> list[s
             "change it, the less the wider the encoder."
         )
     if seen.lost.reduced:
+        span = min(WIDEST, 2 * seen.settings["pairs"])
         told.append(
-            f"The augmentation's losses were read in the span of 512 views, not in all "
+            f"The augmentation's losses were read in the span of {span} views, not in all "
             f"{seen.lost.reduced:,} input dimensions."
         )
     if seen.lost.trust != "exact":

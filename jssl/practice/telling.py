@@ -49,7 +49,7 @@ def words(
         f" (not centred), participation ratio {ranks[2]:.4g}.",
     ]
     law, fit = readings["alpha"].value, readings["fit of the power law"].value
-    if np.isfinite(law):
+    if np.isfinite(law) and n > dim:  # else it is the sample's law, not the encoder's
         about = "near 1, as good encoders have" if 0.7 <= law <= 1.3 else "far from 1"
         about = "flat, as noise is" if abs(law) < 0.05 else about
         sure = "" if fit > 0.9 else f", but a power law fits badly (R² {fit:.2f})"

@@ -62,15 +62,15 @@ def claim_record(claim: Claim) -> dict[str, Any]:
 
 
 def writable_folder(out: str | os.PathLike[str]) -> Path:
-    """Create the output folder if needed and check that files can be written into it.
+    """Return the output folder, after a check that it can be made and written; nothing is made.
 
     Raises:
         InputError: if it cannot be used.
     """
     folder = Path(out)
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
+        there = next(known for known in (folder, *folder.absolute().parents) if known.exists())
+        with tempfile.TemporaryFile(dir=there):
             pass
     except OSError as error:
         reason = (error.strerror or "not writable").lower()
@@ -188,6 +188,7 @@ def address(png: bytes) -> str:
 
 def write_atomically(path: Path, text: str) -> None:
     """Write a file beside its place, flush it to the disk, and move it there in one step."""
+    path.parent.mkdir(parents=True, exist_ok=True)
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as file:
