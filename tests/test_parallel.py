@@ -93,7 +93,11 @@ def test_processes_find_what_one_process_finds(paper):
 
 
 @pytest.mark.parametrize(
-    ("study", "says"), [("refuse", "a study refuses"), ("die", "run again with --jobs 1")]
+    ("study", "says"),
+    [
+        pytest.param("refuse", "a study refuses", marks=pytest.mark.slow),
+        ("die", "run again with --jobs 1"),
+    ],
 )
 def test_a_failure_is_one_line_and_leaves_no_process(paper, study, says):
     paper(f"sleep {study}")
@@ -105,7 +109,9 @@ def test_a_failure_is_one_line_and_leaves_no_process(paper, study, says):
         assert child.exitcode is not None
 
 
-@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGKILL])
+@pytest.mark.parametrize(
+    "stop", [signal.SIGINT, pytest.param(signal.SIGKILL, marks=pytest.mark.slow)]
+)
 def test_processes_end_with_the_run(paper, tmp_path, stop):
     paper("sleep doze")
     code = textwrap.dedent(
