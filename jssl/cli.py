@@ -18,6 +18,9 @@ import tyro
 
 from jssl.errors import InputError
 
+INTERRUPTED = 130
+"""Exit status after Ctrl-C, as shells have it."""
+
 
 @dataclass(frozen=True)
 class Reproduce:
@@ -134,7 +137,12 @@ class Doctor:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit with its status."""
-    sys.exit(run(arguments))
+    status = run(arguments)
+    if status == INTERRUPTED:  # a thread may be in the middle of XLA: end without taking it apart
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(status)
+    sys.exit(status)
 
 
 def run(arguments: Sequence[str] | None = None) -> int:
@@ -183,7 +191,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         kept = "finished chunks are kept" if isinstance(command, Sweep) else "nothing was written"
         print(f"jssl: interrupted; {kept}", file=sys.stderr)
-        return 130
+        return INTERRUPTED
     finally:
         sys.unraisablehook = usual
 

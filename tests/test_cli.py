@@ -106,3 +106,12 @@ def test_doctor_names_devices_versions_kernels_and_data(capsys):
         "fashion_mnist",
     ):
         assert word in out
+
+
+def test_an_interrupt_that_a_callback_swallowed_comes_again():
+    def swallow_and_go_on():
+        cli._insist(types.SimpleNamespace(exc_type=KeyboardInterrupt))
+        time.sleep(5)
+
+    with pytest.raises(KeyboardInterrupt):
+        swallow_and_go_on()
