@@ -138,7 +138,9 @@ class Doctor:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit with its status."""
     status = run(arguments)
-    if status == INTERRUPTED:  # a thread may be in the middle of XLA: end without taking it apart
+    if status == INTERRUPTED and "jssl.parallel" not in sys.modules:
+        # A thread may be in the middle of XLA: end without taking the interpreter apart, which
+        # `jssl.parallel` needs, to give back its semaphores, and where no such thread is.
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(status)
