@@ -88,7 +88,12 @@ def read_arrays(path: str | Path) -> dict[str, np.ndarray]:
         with np.load(path, allow_pickle=False) as stored:
             return {key: stored[key] for key in stored.files}
     except (AttributeError, OSError, ValueError, EOFError, zlib.error, BadZipFile) as error:
-        message = f"cannot read {path} ({_line(error)}); write it with numpy.save, without objects"
+        reason = _line(error)
+        if "pickle" in reason:
+            reason = "no arrays of numbers are in it"
+        elif "mmap length" in reason:
+            reason = "it is shorter than its header says"
+        message = f"cannot read {path} ({reason}); write it with numpy.save, without objects"
         raise InputError(message) from error
 
 
