@@ -57,7 +57,7 @@ def _staircase(seen: Forecast) -> Figure:
     )
     ax.set_ylabel("share of the eigenvalue's end")
     count.set_ylabel("dimensions learned")
-    count.legend(frameon=False, fontsize=8)
+    count.legend(framealpha=0.9, edgecolor="none", fontsize=8)
     for axis in (ax, count):
         axis.set_xscale("log")
         axis.set_xlim(first, last)
@@ -102,11 +102,11 @@ def _spectrum(seen: Forecast) -> Figure:
     ax.set_ylim(bottom=bottom)
     ax.set_xlabel("mode of the contrastive kernel")
     ax.set_ylabel("eigenvalue")
-    ax.legend(frameon=False, fontsize=8)
+    ax.legend(framealpha=0.9, edgecolor="none", fontsize=8)
     text = (
         f"The {len(index)} largest eigenvalues of the contrastive kernel, from "
         f"{seen.eigenvalues[0]:.2g} down to {seen.eigenvalues[-1]:.2g}, and the same modes read on "
-        f"pairs that did not choose them, with 3.9 standard errors; {seen.worth} are told apart "
-        "from chance (filled)."
+        "pairs that did not choose them, with 3.9 standard errors; filled where told apart from "
+        f"chance, as the first {seen.worth} are."
     )
     return Figure("spectrum", "What the views share", text, figure)
