@@ -20,7 +20,8 @@ from jssl.report.html import draw
 from jssl.sweeps.devices import cores
 from jssl.sweeps.prepare import free_memory
 
-MEMORY = 4e9  # bytes a process may want at `quick`, generously
+MEMORY = {"quick": 4e9, "paper": 13e9, "large": 26e9}
+"""Bytes a process may want at a scale, generously; 12.5e9 were seen at `paper` (width)."""
 
 Show = Callable[[str, str, float], None]
 Task = tuple[str, str]  # paper, study
@@ -44,7 +45,7 @@ def processes(jobs: int | None, papers: Sequence[str], settings: Settings) -> in
     if jobs is None:
         import jax
 
-        fits = max(1, int(free_memory() / MEMORY))
+        fits = max(1, int(free_memory() / MEMORY[settings.scale]))
         jobs = min(cores(), fits) if jax.default_backend() == "cpu" else 1
     return min(jobs, studies)
 

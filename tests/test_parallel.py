@@ -155,3 +155,12 @@ def _session(leader):
             if int(session) == leader and state != "Z":
                 found.append(int(name))
     return found
+
+
+def test_processes_are_as_many_as_cores_and_memory_bear(paper, monkeypatch):
+    paper("draw process sleep doze")
+    monkeypatch.setattr(parallel, "cores", lambda: 3)
+    for free, scale, expected in ((100e9, "quick", 3), (9e9, "quick", 2), (9e9, "paper", 1)):
+        monkeypatch.setattr(parallel, "free_memory", lambda free=free: free)
+        assert parallel.processes(None, ["demo"], Settings(scale)) == expected
+    assert parallel.processes(7, ["demo"], Settings()) == 4
