@@ -89,6 +89,7 @@ def test_processes_find_what_one_process_finds(paper):
     for news in shown.values():
         assert [share for *_, share in news] == sorted(share for *_, share in news)
         assert any(what == "half way" for _, what, _ in news)
+        assert news[-1][-1] == 1
     assert ("demo", "half way", 0.25) in shown[1]
 
 

@@ -95,4 +95,5 @@ def run(name: str, settings: Settings | None = None) -> Outcome:
 
         progress(study, 0.0)
         parts.append(perform(name, study, chosen._replace(progress=progress)))
+    chosen.progress("done", 1.0)
     return gather(found, parts)

@@ -201,7 +201,7 @@ def predict(
             float(np.clip(begins[0] / ends[0], 1e-300, 1)), jnp.asarray(values), dim
         )
     sure = held - Z * errors > 0
-    worth = int(np.cumprod(sure).sum())
+    worth = in_a_row(sure)
     settings = {
         "loss": name,
         "kernel": kernel if apply is None else "empirical, of the given encoder",
@@ -300,6 +300,16 @@ def _start(
     variance = np.maximum((top * (nngp @ top)).sum(0), 0)
     half = (dim - np.arange(top.shape[1])) / 2
     return np.sqrt(2 * variance * np.exp(digamma(half))), np.sqrt(polygamma(1, half))
+
+
+def in_a_row(sure: np.ndarray) -> int:
+    """Return how many entries hold before the first that does not.
+
+    Example:
+        >>> in_a_row(np.array([True, True, False, True]))
+        2
+    """
+    return int(np.cumprod(sure).sum())
 
 
 def _times(
