@@ -3,6 +3,8 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
+import numpy as np
+
 from jssl.types import Claim
 
 Scale = Literal["quick", "paper", "large"]
@@ -25,6 +27,16 @@ class Settings(NamedTuple):
     scale: Scale = "quick"
     seed: int = 0
     progress: Callable[[str, float], None] = no_progress
+
+    def generator(self, *stream: int) -> np.random.Generator:
+        """Return the host's draws of a stream; draws of a key compile a program for each shape.
+
+        Example:
+            >>> draws = Settings(seed=1).generator(3)
+            >>> draws.normal() == Settings(seed=1).generator(3).normal() != draws.normal()
+            True
+        """
+        return np.random.default_rng((self.seed, *stream))
 
 
 class Figure(NamedTuple):

@@ -1,6 +1,8 @@
 """Unequal classes, collapse that helps, and the mixture on which decoupled modes mislead."""
 
 import itertools
+from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -27,25 +29,26 @@ def spectral_loss(weight: Array, first: Array, second: Array, decay: Array) -> A
 
 def imbalance(settings: Settings) -> Part:
     """Minimise the spectral loss on unequal classes, under augmentation and weight decay."""
-    key = jax.random.fold_in(jax.random.key(settings.seed), 8)
+    random = settings.generator(8)
     labels = np.repeat(np.arange(4), (100 * SHARES).astype(int))
     half = 2.0 * np.eye(4)[labels]
     x = np.concatenate([half, -half])
     # Noise orthogonal to the samples and to each other: the views' moments are exact.
-    draws = np.concatenate([x, np.asarray(jax.random.normal(key, (len(x), 8)))], 1)
+    draws = np.concatenate([x, random.normal(size=(len(x), 8))], 1)
     noise = np.linalg.qr(draws)[0][:, 4:] * np.sqrt(len(x))
-    start = 0.5 * jax.random.normal(jax.random.fold_in(key, 1), (4, 4, 4))
+    start = 0.5 * random.normal(size=(4, 4, 4))
     worst, kept = 0.0, []
     cases = [(0.0, 0.0), (0.3, 0.0), (1.0, 0.0), (0.0, 0.5), (0.3, 0.8)]
     for strength, decay in cases:
         scale = np.sqrt(strength)
-        views = (jnp.asarray(x + scale * noise[:, :4]), jnp.asarray(x + scale * noise[:, 4:]))
-        ends = landscape.minimise_all(spectral_loss, start, *views, 2 * decay, tolerance=1e-9)
-        weight = ends.point[jnp.argmin(ends.value)]
-        variances = jnp.diagonal(weight.T @ weight) * (4 * SHARES + strength)
-        expected = landscape.class_variances(SHARES, 2.0, augmentation=strength, weight_decay=decay)
-        worst = max(worst, float(jnp.abs(variances - expected).max()))
-        kept.append((np.asarray(variances), np.asarray(expected), strength, decay))
+        views = (x + scale * noise[:, :4], x + scale * noise[:, 4:])
+        weight = _best(spectral_loss, start, *views, 2 * decay)
+        variances = np.diagonal(weight.T @ weight) * (4 * SHARES + strength)
+        expected = np.asarray(
+            landscape.class_variances(SHARES, 2.0, augmentation=strength, weight_decay=decay)
+        )
+        worst = max(worst, float(np.abs(variances - expected).max()))
+        kept.append((variances, expected, strength, decay))
     claims = [
         at_most(
             "landscape/imbalance",
@@ -55,7 +58,7 @@ def imbalance(settings: Settings) -> Part:
             1e-5,
             worst,
         ),
-        *_one_sided(key),
+        *_one_sided(random),
     ]
     figure, (ax,) = new_figure(1, width=5.6)
     for index, (seen, expected, strength, decay) in enumerate(kept):
@@ -99,21 +102,25 @@ def second_moment_loss(weight: Array, points: Array, shares: Array, decay: Array
     return jnp.sum(squares) - 2 * jnp.sum(shares[:, None] * z**2) + decay * jnp.sum(weight**2)
 
 
-def _one_sided(key: Array) -> list:
+def _best(loss: Callable[..., Array], starts: np.ndarray, *arguments: Any) -> np.ndarray:
+    """Return the lowest of the minima found, on the host."""
+    ends = landscape.minimise_all(loss, starts, *arguments, tolerance=1e-9)
+    return np.asarray(ends.point)[np.argmin(ends.value)]
+
+
+def _one_sided(random: np.random.Generator) -> list:
     """Judge one-sided augmentation on classes at +-e_k, and the K - 1 modes of classes at +e_k."""
-    starts = 0.5 * jax.random.normal(jax.random.fold_in(key, 2), (8, 4, 4))
-    both = jnp.concatenate([jnp.eye(4), -jnp.eye(4)])
-    halves = jnp.asarray(np.concatenate([SHARES, SHARES]) / 2)
-    left = []
-    for strength in (0.98 * 2 * SHARES[0], 1.02 * 2 * SHARES[0]):
-        ends = landscape.minimise_all(class_loss, starts, both, halves, strength, tolerance=1e-9)
-        best = ends.point[jnp.argmin(ends.value)]
-        left.append(int(ranks(best, jnp.eye(4))))
-    ends = [
-        landscape.minimise_all(loss, starts, jnp.eye(4), jnp.asarray(SHARES), 0.01, tolerance=1e-9)
+    starts = 0.5 * random.normal(size=(8, 4, 4))
+    one = np.eye(4)
+    both, halves = np.concatenate([one, -one]), np.concatenate([SHARES, SHARES]) / 2
+    left = [
+        int(ranks(_best(class_loss, starts, both, halves, strength), one))
+        for strength in (0.98 * 2 * SHARES[0], 1.02 * 2 * SHARES[0])
+    ]
+    modes = [
+        int(ranks(_best(loss, starts, one, SHARES, 0.01), one))
         for loss in (dot_loss, second_moment_loss)
     ]
-    modes = [int(ranks(e.point[jnp.argmin(e.value)], jnp.eye(4))) for e in ends]
     predicted = [
         int(
             (
@@ -158,22 +165,23 @@ def useful_collapse(settings: Settings) -> Part:
     """Train encoders under growing augmentation of nuisance; probe them with 15 labels a class."""
     trials = {"quick": 60, "paper": 300, "large": 1000}[settings.scale]
     d, signal, classes, shots, tests = 20, 5, 4, 15, 400
-    key = jax.random.fold_in(jax.random.key(settings.seed), 9)
-    means = 0.8 * jax.random.normal(jax.random.fold_in(key, 1), (classes, signal))
+    key = jax.random.key(settings.seed)
+    random = settings.generator(9)
+    means = 0.8 * random.normal(size=(classes, signal))
     means = means - means.mean(0)
-    within = jnp.concatenate([0.4 * jnp.ones(signal), 1.5 * jnp.ones(d - signal)])
-    moment = means.T @ means / classes
-    data = jnp.diag(within).at[:signal, :signal].add(moment)
-    nuisance = jnp.eye(d)[:, signal:]
+    within = np.repeat([0.4, 1.5], [signal, d - signal])
+    data = np.diag(within)
+    data[:signal, :signal] += means.T @ means / classes
+    nuisance = np.eye(d)[:, signal:]
     threshold = landscape.collapsing_augmentation(data, nuisance, placement=PLACEMENT, margin=1e-12)
-    background = 0.05 * jnp.eye(d)
+    background = 0.05 * np.eye(d)
     multiples = (0.0, 0.9, 1.5)
-    start = 0.2 * jax.random.normal(jax.random.fold_in(key, 2), (d, d))
+    start = 0.2 * random.normal(size=(1, d, d))
 
     def draw(key: Array, count: int) -> tuple[Array, Array]:
         labels = jnp.tile(jnp.arange(classes), count)
-        x = jax.random.normal(key, (len(labels), d)) * jnp.sqrt(within)
-        return x.at[:, :signal].add(means[labels]), labels
+        x = jax.random.normal(key, (len(labels), d)) * np.sqrt(within)
+        return x.at[:, :signal].add(jnp.asarray(means)[labels]), labels
 
     @jax.jit
     def probe(weight: Array) -> Array:
@@ -184,17 +192,18 @@ def useful_collapse(settings: Settings) -> Part:
             z, judged = train @ weight.T, test @ weight.T
             return ridge_probe(z, own, judged, other, ridge=1e-3, classes=classes)
 
-        return jax.lax.map(one, jax.random.split(jax.random.fold_in(key, 3), trials))
+        return jax.lax.map(one, jax.random.split(key, trials))
 
     found, accuracy, predicted = [], [], []
     for multiple in multiples:
-        noise = background + multiple * threshold
+        noise = background + multiple * np.asarray(threshold)
         views = landscape.views(data, noise, PLACEMENT)
-        ends = landscape.minimise_all(gaussian_loss, start[None], views, 0.0, tolerance=1e-7)
-        found.append(int(ranks(ends.point[0], data)))
+        ends = landscape.minimise_all(gaussian_loss, start, views, 0.0, tolerance=1e-7)
+        weight = np.asarray(ends.point)[0]
+        found.append(int(ranks(weight, data)))
         seen = landscape.from_loss("info_nce_euclidean", data, noise, placement=PLACEMENT, dim=d)
         predicted.append(seen.rank)
-        accuracy.append(np.asarray(probe(ends.point[0])))
+        accuracy.append(np.asarray(probe(weight)))
     gains = [b - a for a, b in itertools.pairwise(accuracy)]
     error = max(float(g.std(ddof=1) / np.sqrt(trials)) for g in gains)
     claims = [

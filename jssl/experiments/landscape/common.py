@@ -1,7 +1,9 @@
 """What the studies share: ranks of weights, and losses as they are used."""
 
+from collections.abc import Sequence
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -38,7 +40,22 @@ def sampled_loss(
     return jnp.mean(jnp.sum((za - zb) ** 2, 1)) / 2 + repel(zp, zp)
 
 
-def ranks(weights: Array, spread: Array, floor: float = 1e-3) -> np.ndarray:
+def stacked(views: Sequence[landscape.Views]) -> landscape.Views:
+    """Return covariances of many cases as one (cases, d, d) each, on the host."""
+    return landscape.Views(*(np.stack(matrices) for matrices in zip(*views, strict=True)))
+
+
+def amplitudes(views: landscape.Views, weight_decay: Any = 0.0) -> np.ndarray:
+    """Return w^2 of every mode (..., d) where the exact loss of diagonal views is least."""
+    diagonals = (np.diagonal(view, axis1=-2, axis2=-1) for view in views)
+    return np.asarray(_amplitudes(*diagonals, weight_decay=weight_decay))
+
+
+_amplitudes = jax.jit(landscape.gaussian_amplitudes)
+
+
+def ranks(weights: Any, spread: Any, floor: float = 1e-3) -> np.ndarray:
     """Return the number of eigenvalues of W Sigma W^T above a floor, of weights (..., m, d)."""
-    values = jnp.linalg.eigvalsh(weights @ spread @ jnp.swapaxes(weights, -1, -2))
-    return np.asarray((values > floor).sum(-1))
+    weights = np.asarray(weights)
+    values = np.linalg.eigvalsh(weights @ np.asarray(spread) @ np.swapaxes(weights, -1, -2))
+    return (values > floor).sum(-1)

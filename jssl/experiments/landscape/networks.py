@@ -37,9 +37,9 @@ def features(name: str, settings: Settings) -> Part:
     chosen, noise_key, init_key = jax.random.split(
         jax.random.fold_in(jax.random.key(settings.seed), 11), 3
     )
-    x = jnp.asarray(images.subset(chosen, images.load(name), count).x, float)
-    x = x - x.mean(0)
-    x = x / jnp.sqrt(jnp.mean(x**2))
+    pixels = np.asarray(images.subset(chosen, images.load(name), count).x, float)
+    pixels = pixels - pixels.mean(0)
+    x = jnp.asarray(pixels / np.sqrt(np.mean(pixels**2)))
     body = conv(
         (x.shape[1], x.shape[2], x.shape[3]),
         DIM,
@@ -51,8 +51,9 @@ def features(name: str, settings: Settings) -> Part:
         dtype=x.dtype,
     )
     params = body.init(init_key)
-    head = jax.random.normal(jax.random.fold_in(init_key, 1), (DIM, DIM)) / np.sqrt(DIM)
-    draws = jax.random.normal(noise_key, x.shape)
+    random = settings.generator(11)
+    head = jnp.asarray(random.normal(size=(DIM, DIM)) / np.sqrt(DIM))
+    draws = jnp.asarray(random.normal(size=x.shape))
 
     def views(params: Params, strength: Array, noise: Array) -> tuple[Array, Array]:
         both = body.apply(params, jnp.concatenate([x, x + strength * noise]))
@@ -68,11 +69,11 @@ def features(name: str, settings: Settings) -> Part:
         curvature = jax.hessian(lambda a: loss(a * head, params, strength, draws))(0.0)
         return curvature, *views(params, strength, draws)
 
-    measured, first, second = start(jnp.asarray(NOISES))
+    measured, first, second = jax.device_get(start(NOISES))
     predicted = []
     for pair in zip(first, second, strict=True):
         seen = collapse(*pair, placement=PLACEMENT, clean_first=True)
-        predicted.append(-2 * float(jnp.sum((head @ seen.signal) * head)))
+        predicted.append(-2 * float(np.sum((head @ np.asarray(seen.signal)) * head)))
 
     optimiser = optax.adam(1e-2)
 
@@ -93,7 +94,7 @@ def features(name: str, settings: Settings) -> Part:
 
     trained = [
         collapse(h, d, z, placement=PLACEMENT, clean_first=True)
-        for h, d, z in zip(*train(jnp.asarray(NOISES)), strict=True)
+        for h, d, z in zip(*jax.device_get(train(NOISES)), strict=True)
     ]
     return _judge(name, np.asarray(measured), np.array(predicted), trained, steps)
 

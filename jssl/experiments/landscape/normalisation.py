@@ -36,10 +36,9 @@ def phases(settings: Settings) -> Part:
     """Minimise over a grid of kappa and augmentation, with a bias and without."""
     side, starts = {"quick": (12, 6), "paper": (32, 10), "large": (64, 16)}[settings.scale]
     kappas, noises = np.geomspace(0.02, 3, side), np.linspace(0.1, 5.1, side)
-    grid = jnp.asarray(list(itertools.product(noises, kappas)))
-    strengths = (jnp.asarray(DATA) - grid[:, :1] / 2) / jnp.asarray(DATA)
-    key = jax.random.fold_in(jax.random.key(settings.seed), 6)
-    points = 0.6 * jax.random.normal(key, (starts, DIM * 3 + DIM))
+    grid = np.array(list(itertools.product(noises, kappas)))
+    strengths = (DATA - grid[:, :1] / 2) / DATA
+    points = 0.6 * settings.generator(6).normal(size=(starts, DIM * 3 + DIM))
 
     @jax.jit
     def solve(strengths: Array, kappas: Array, biased: Array) -> tuple[Array, Array]:
@@ -53,28 +52,28 @@ def phases(settings: Settings) -> Part:
 
         return jax.lax.map(cell, (strengths, kappas), batch_size=24)
 
-    top = jnp.sort(strengths, axis=1)[:, ::-1][:, :DIM]
-    plain = jax.vmap(lambda s, k: landscape.soft_normalisation(s, DIM, quartic=QUARTIC, kappa=k))(
-        strengths, grid[:, 1]
-    )
-    energy = jax.vmap(
-        lambda q, s, k: landscape.normalised_energy(q, 0.0, s, quartic=QUARTIC, kappa=k)
-    )(plain, top, grid[:, 1])
-    biased = jax.vmap(lambda s, k: landscape.biased_minimum(s, DIM, quartic=QUARTIC, kappa=k))(
-        strengths, grid[:, 1]
-    )
+    @jax.jit
+    @jax.vmap
+    def predict(strengths: Array, kappa: Array) -> tuple[Array, Array, landscape.Filled]:
+        options = {"quartic": QUARTIC, "kappa": kappa}
+        plain = landscape.soft_normalisation(strengths, DIM, **options)
+        top = jnp.sort(strengths)[::-1][:DIM]
+        energy = landscape.normalised_energy(plain, 0.0, top, **options)
+        return plain, energy, landscape.biased_minimum(strengths, DIM, **options)
+
+    plain, energy, biased = jax.device_get(predict(strengths, grid[:, 1]))
     claims, pictures = [], []
     for word, expected, exact, flag in (
         ("without", plain, energy, 0.0),
         ("with", biased.variances, biased.energy, 1.0),
     ):
-        value, ends = solve(strengths, grid[:, 1], jnp.asarray(flag))
+        value, ends = jax.device_get(solve(strengths, grid[:, 1], flag))
         weights = ends[:, : DIM * 3].reshape(-1, DIM, 3)
-        seen = np.asarray(jnp.linalg.eigvalsh(weights @ jnp.swapaxes(weights, 1, 2)))
-        gap = float(jnp.abs(value - exact).max())
-        number = (np.asarray(expected) > 1e-6).sum(1)
+        seen = np.linalg.eigvalsh(weights @ np.swapaxes(weights, 1, 2))
+        gap = float(np.abs(value - exact).max())
+        number = (expected > 1e-6).sum(1)
         # A variance below 1e-3 is on the edge of a phase: energies cannot tell it from 0.
-        clear = ~((np.asarray(expected) > 1e-6) & (np.asarray(expected) < 5e-3)).any(1)
+        clear = ~((expected > 1e-6) & (expected < 5e-3)).any(1)
         wrong = int(((seen > 1e-3).sum(1) != number)[clear].sum())
         claims += [
             at_most(
@@ -97,7 +96,7 @@ def phases(settings: Settings) -> Part:
         pictures.append((word, number.reshape(side, side), (seen > 1e-3).sum(1)))
     weakest = 2 * grid[:, 1] > -strengths.max(1)
     collapsing = strengths.max(1) < 0
-    lost = np.asarray(biased.variances.sum(1) < 1e-6)
+    lost = biased.variances.sum(1) < 1e-6
     claims += [
         close(
             "landscape/no-complete-collapse",
@@ -105,7 +104,7 @@ def phases(settings: Settings) -> Part:
             "2 kappa is below (minimised)",
             f"{SOURCE}; L-12",
             0,
-            int(((pictures[0][2] > 0) != np.asarray(weakest)).sum()),
+            int(((pictures[0][2] > 0) != weakest).sum()),
             0,
         ),
         close(
@@ -114,7 +113,7 @@ def phases(settings: Settings) -> Part:
             "(minimised)",
             f"{SOURCE}; L-13",
             1,
-            float((pictures[1][2] == 0)[np.asarray(collapsing & lost)].mean()),
+            float((pictures[1][2] == 0)[collapsing & lost].mean()),
             0,
         ),
     ]
@@ -123,27 +122,30 @@ def phases(settings: Settings) -> Part:
 
 def _jump() -> list:
     """Follow the two minima across the strength of normalisation at which they change places."""
-    strengths = jnp.array([1.2, 0.8, 0.2])
-    kappas = jnp.geomspace(0.05, 1.0, 200)
-    found = jax.vmap(lambda k: landscape.biased_minima(strengths, DIM, quartic=QUARTIC, kappa=k))(
-        kappas
+    strengths = np.array([1.2, 0.8, 0.2])
+    kappas = np.geomspace(0.05, 1.0, 200)
+    candidates = jax.jit(
+        jax.vmap(
+            lambda k: landscape.biased_minima(jnp.asarray(strengths), DIM, quartic=QUARTIC, kappa=k)
+        )
     )
-    lead = np.asarray(found.energy[:, 0] - found.energy[:, 1])
+    found = jax.device_get(candidates(kappas))
+    lead = found.energy[:, 0] - found.energy[:, 1]
     at = int(np.argmax(lead < 0))
-    inside = jnp.array([kappas[at - 3], kappas[at + 3]])
+    inside = np.array([kappas[at - 3], kappas[at + 3]])
     seen = []
     solve = jax.jit(
         jax.vmap(lambda p, k: landscape.minimise(penalised, p, strengths, k, 1.0, tolerance=1e-9))
     )
     for candidate in (0, 1):
         q, square = found.variances[at, candidate], found.bias_square[at, candidate]
-        weight = jnp.zeros((DIM, 3)).at[jnp.arange(DIM), jnp.arange(DIM)].set(jnp.sqrt(q))
-        start = jnp.concatenate([weight.ravel(), jnp.zeros(DIM).at[-1].set(jnp.sqrt(square))])
-        nudged = start + 1e-2 * jnp.cos(jnp.arange(len(start)))
-        seen.append(solve(jnp.stack([nudged, nudged]), inside))
-    predicted = jnp.stack([found.energy[at - 3, :2], found.energy[at + 3, :2]], 1)
-    measured = jnp.stack([x.value for x in seen])
-    biases = [np.asarray(jnp.sum(x.point[:, DIM * 3 :] ** 2, 1)) for x in seen]
+        weight = np.eye(DIM, 3) * np.sqrt(q)[:, None]
+        start = np.concatenate([weight.ravel(), np.zeros(DIM - 1), [np.sqrt(square)]])
+        nudged = start + 1e-2 * np.cos(np.arange(len(start)))
+        seen.append(jax.device_get(solve(np.stack([nudged, nudged]), inside)))
+    predicted = np.stack([found.energy[at - 3, :2], found.energy[at + 3, :2]], 1)
+    measured = np.stack([x.value for x in seen])
+    biases = [np.sum(x.point[:, DIM * 3 :] ** 2, 1) for x in seen]
     source = f"{SOURCE}; L-13"
     return [
         at_most(
@@ -153,7 +155,7 @@ def _jump() -> list:
             "a local minimum where it has lost",
             source,
             1e-6,
-            float(jnp.abs(measured - predicted).max()),
+            float(np.abs(measured - predicted).max()),
         ),
         close(
             "landscape/jump-of-the-bias",
@@ -175,9 +177,9 @@ def _jump() -> list:
 
 def hard(settings: Settings) -> Part:
     """Judge hard normalisation: cosine InfoNCE of z = a W x + b has the curvature of L-14."""
-    key = jax.random.fold_in(jax.random.key(settings.seed), 7)
-    x = jax.random.normal(key, (3, 300, 3)) * jnp.sqrt(jnp.asarray(DATA))
-    weight, bias = jax.random.normal(jax.random.fold_in(key, 1), (3, 3)), jnp.array([1.0, -0.5, 2])
+    draws = settings.generator(7)
+    x = draws.normal(size=(3, 300, 3)) * np.sqrt(DATA)
+    weight, bias = draws.normal(size=(3, 3)), np.array([1.0, -0.5, 2])
     temperature = 0.5
 
     def loss(a: Array) -> Array:
@@ -192,7 +194,7 @@ def hard(settings: Settings) -> Part:
         return value(za, zb)
 
     apart, near = x[0][:, None] - x[2], x[0] - x[1]
-    signal = jnp.einsum("nki,nkj->ij", apart, apart) / apart[..., 0].size
+    signal = np.einsum("nki,nkj->ij", apart, apart) / apart[..., 0].size
     signal = (signal - near.T @ near / len(near)) / 2
     predicted = 2 * landscape.hard_normalised_loss(weight, bias, signal, temperature=temperature)
     return Part(
@@ -203,7 +205,7 @@ def hard(settings: Settings) -> Part:
                 "and the sample's B (an identity)",
                 f"{SOURCE}; L-14",
                 float(predicted),
-                float(jax.jit(jax.hessian(loss))(jnp.zeros(()))),
+                float(jax.jit(jax.hessian(loss))(0.0)),
                 1e-9 * abs(float(predicted)),
             )
         ],

@@ -1,13 +1,21 @@
 """The picture of two weights, 4 -> 2 -> 1 minima, and the landscape of many: minima counted."""
 
 import collections
+from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from jssl.experiments.claims import at_most, close
-from jssl.experiments.landscape.common import SOURCE, gaussian_loss, quartic_loss, sampled_loss
+from jssl.experiments.landscape.common import (
+    SOURCE,
+    amplitudes,
+    gaussian_loss,
+    quartic_loss,
+    sampled_loss,
+)
 from jssl.experiments.outcome import Figure, Part, Settings
 from jssl.figures import new_figure
 from jssl.theory import landscape
@@ -21,11 +29,10 @@ PLACEMENT = "clean-augmented-clean"
 
 def two_weights(settings: Settings) -> Part:
     """Count the minima of W = diag(w1, w2) as the augmentation crosses its thresholds."""
-    key = jax.random.fold_in(jax.random.key(settings.seed), 1)
-    starts = jax.random.uniform(key, (2000, 2), minval=-1.5, maxval=1.5)
+    draws = settings.generator(1)
+    starts = draws.uniform(-1.5, 1.5, size=(2000, 2))
     size = {"quick": 300, "paper": 1000, "large": 3000}[settings.scale]
-    drawn = jax.random.split(jax.random.fold_in(key, 1), 3)
-    clean, noise, other = (jax.random.normal(k, (size, 2)) for k in drawn)
+    clean, noise, other = draws.normal(size=(3, size, 2))
 
     def diagonal_exact(w: Array, views: landscape.Views) -> Array:
         return gaussian_loss(jnp.diag(w), views, 0.0)
@@ -39,16 +46,16 @@ def two_weights(settings: Settings) -> Part:
     claims = []
     figure, axes = new_figure(3, width=3.6, height=3.5)
     for ax, (strength, count) in zip(axes, STRENGTHS.items(), strict=True):
-        views = landscape.views(jnp.array(DATA), strength, PLACEMENT)
-        form = landscape.form("info_nce_euclidean", jnp.array(DATA), strength, placement=PLACEMENT)
-        quartic = landscape.minimise_all(diagonal_quartic, starts, form, tolerance=1e-10)
-        exact = landscape.minimise_all(diagonal_exact, starts, views, tolerance=1e-10)
-        x = clean * jnp.sqrt(jnp.array(DATA))
-        batch = (x, x + noise * jnp.sqrt(strength), other * jnp.sqrt(jnp.array(DATA)))
-        sampled = landscape.minimise_all(diagonal_sampled, starts[:64], *batch, batch=16)
+        views = landscape.views(DATA, strength, PLACEMENT)
+        form = landscape.form("info_nce_euclidean", DATA, strength, placement=PLACEMENT)
+        quartic = _ends(diagonal_quartic, starts, form, tolerance=1e-10)
+        exact = _ends(diagonal_exact, starts, views, tolerance=1e-10)
+        x = clean * np.sqrt(DATA)
+        batch = (x, x + noise * np.sqrt(strength), other * np.sqrt(DATA))
+        sampled = _ends(diagonal_sampled, starts[:64], *batch, batch=16)
         found = {
-            "Gaussian data, exactly": _distinct(exact.point),
-            f"{size} anchors and {size} sampled negatives": _distinct(sampled.point),
+            "Gaussian data, exactly": _distinct(exact),
+            f"{size} anchors and {size} sampled negatives": _distinct(sampled),
         }
         for index, (kind, minima) in enumerate(found.items()):
             claims.append(
@@ -62,8 +69,8 @@ def two_weights(settings: Settings) -> Part:
                     0,
                 )
             )
-        squares = jnp.maximum(jnp.diagonal(form.signal), 0) / (1.5 * jnp.array(DATA) ** 2)
-        held = landscape.gaussian_amplitudes(*(jnp.diagonal(v) for v in views))
+        squares = np.maximum(np.diagonal(form.signal), 0) / (1.5 * np.square(DATA))
+        held = amplitudes(views)
         claims += [
             at_most(
                 f"landscape/amplitudes-{strength:g}",
@@ -73,12 +80,12 @@ def two_weights(settings: Settings) -> Part:
                 f"{SOURCE}; L-5, L-11",
                 1e-6,
                 max(
-                    float(jnp.abs(quartic.point**2 - squares).max()),
-                    float(jnp.abs(exact.point**2 - held).max()),
+                    float(np.abs(quartic**2 - squares).max()),
+                    float(np.abs(exact**2 - held).max()),
                 ),
             )
         ]
-        _contours(ax, views, exact.point, np.sqrt(np.asarray(held)), strength, count)
+        _contours(ax, views, exact, np.sqrt(held), strength, count)
     axes[0].set_ylabel("second weight")
     axes[0].legend(frameon=True, fontsize=8, loc="upper left")
     text = (
@@ -89,57 +96,65 @@ def two_weights(settings: Settings) -> Part:
     return Part(claims, [Figure("two-weights", "Minima vanish one mode at a time", text, figure)])
 
 
-def _distinct(points: Array) -> set[tuple[int, ...]]:
+def _ends(loss: Callable[..., Array], starts: np.ndarray, *arguments: Any, **options: Any) -> Any:
+    """Return the points at which descents end, on the host."""
+    return np.asarray(landscape.minimise_all(loss, starts, *arguments, **options).point)
+
+
+def _distinct(points: np.ndarray) -> set[tuple[int, ...]]:
     """Return the sign patterns of ends, a weight below .02 counting as lost."""
-    signs = np.where(np.abs(np.asarray(points)) > 0.02, np.sign(points), 0).astype(int)
+    signs = np.where(np.abs(points) > 0.02, np.sign(points), 0).astype(int)
     return {tuple(row) for row in signs.tolist()}
 
 
 def _contours(
     ax: object,
     views: landscape.Views,
-    ends: Array,
+    ends: np.ndarray,
     predicted: np.ndarray,
     strength: float,
     count: int,
 ) -> None:
     reach = np.maximum(1.6 * predicted, 0.8)
     grids = np.meshgrid(*(np.linspace(-r, r, 121) for r in reach))
-    flat = jnp.asarray(np.stack([g.ravel() for g in grids], 1))
-    loss = jax.vmap(lambda w: gaussian_loss(jnp.diag(w), views, 0.0))(flat)
-    values = np.asarray(loss).reshape(grids[0].shape)
+    weights = np.stack(grids, -1)[..., None] * np.eye(2)
+    values = np.asarray(_losses(weights, views))
     levels = np.quantile(values, np.linspace(0, 0.9, 16))
     ax.contourf(*grids, values, levels=np.unique(levels), cmap="cividis", extend="max")  # type: ignore[attr-defined]
-    ax.plot(*np.asarray(ends[:200]).T, "o", color="white", mec="black", ms=5, label="descents")  # type: ignore[attr-defined]
+    ax.plot(*ends[:200].T, "o", color="white", mec="black", ms=5, label="descents")  # type: ignore[attr-defined]
     corners = {(i * predicted[0], j * predicted[1]) for i in (-1, 1) for j in (-1, 1)}
     ax.plot(*np.array(sorted(corners)).T, "x", color="#d55e00", ms=8, mew=2, label="theory")  # type: ignore[attr-defined]
     plural = "minima" if count > 1 else "minimum"
     ax.set(title=f"augmentation {strength:g}: {count} {plural}", xlabel="first weight")  # type: ignore[attr-defined]
 
 
+_losses = jax.jit(landscape.gaussian_info_nce)
+
+
 def many_starts(settings: Settings) -> Part:
     """Minimise from thousands of starts, count where they end, and judge Hessians."""
     count = {"quick": 1000, "paper": 10_000, "large": 100_000}[settings.scale]
-    key = jax.random.fold_in(jax.random.key(settings.seed), 2)
-    turned = [jax.random.orthogonal(k, 16) for k in jax.random.split(key)]
+    draws = settings.generator(2)
+    turned = np.linalg.qr(draws.normal(size=(2, 16, 16)))[0]
     data, noise = (
-        (q * jnp.geomspace(high, 0.1, 16)) @ q.T for q, high in zip(turned, (2.0, 3.0), strict=True)
+        (q * np.geomspace(high, 0.1, 16)) @ q.T for q, high in zip(turned, (2.0, 3.0), strict=True)
     )
     seen = landscape.from_loss("info_nce_euclidean", data, noise, placement=PLACEMENT, dim=8)
-    starts = 0.3 * jax.random.normal(jax.random.fold_in(key, 1), (count, 8, 16))
-    ends = landscape.minimise_all(quartic_loss, starts, seen.form)
-    gap = np.asarray((ends.value - seen.minima.loss) / -seen.minima.loss)
-    few = landscape.from_moments(jnp.array([1.0, 0.8, 0.5, -0.4]), jnp.ones(4), 0.5, dim=2)
+    starts = 0.3 * draws.normal(size=(count, 8, 16))
+    ends = jax.device_get(landscape.minimise_all(quartic_loss, starts, seen.form))
+    lowest = float(seen.minima.loss)
+    gap = (ends.value - lowest) / -lowest
+    few = landscape.from_moments(np.array([1.0, 0.8, 0.5, -0.4]), np.ones(4), 0.5, dim=2)
     worst, number = _hessians(few)
     second = landscape.from_loss(
         "info_nce_euclidean",
-        jnp.array([0.637, 1.73]),
-        jnp.array([0.011, 1.632]),
+        [0.637, 1.73],
+        [0.011, 1.632],
         placement="clean-augmented-augmented",
         weight_decay=0.3086,
         dim=1,
     )
-    small = 0.8 * jax.random.normal(jax.random.fold_in(key, 2), (2000, 1, 2))
+    small = 0.8 * draws.normal(size=(2000, 1, 2))
     both = landscape.minimise_all(quartic_loss, small, second.form, tolerance=1e-9)
     every = collections.Counter(np.round(np.asarray(both.value), 6).tolist())
     reached = {level: n for level, n in every.items() if n >= 0.01 * len(small)}
@@ -190,7 +205,7 @@ def many_starts(settings: Settings) -> Part:
             apart,
         ),
     ]
-    return Part(claims, [_count_figure(few, second, reached, key)])
+    return Part(claims, [_count_figure(few, second, reached, draws)])
 
 
 def _hessians(seen: landscape.Landscape) -> tuple[float, int]:
@@ -200,17 +215,20 @@ def _hessians(seen: landscape.Landscape) -> tuple[float, int]:
     )
     worst, number = 0.0, 0
     for mask in seen.masks():
-        weight = landscape.stationary_weight(seen.modes, mask, seen.dim)
-        values = jnp.linalg.eigvalsh(hessian(weight.ravel()))[::-1]
-        worst = max(worst, float(jnp.abs(values - seen.hessian_spectrum(mask)).max()))
+        weight = np.ravel(landscape.stationary_weight(seen.modes, mask, seen.dim))
+        values = np.linalg.eigvalsh(np.asarray(hessian(weight)))[::-1]
+        worst = max(worst, float(np.abs(values - np.asarray(seen.hessian_spectrum(mask))).max()))
         number += 1
     return worst, number
 
 
 def _count_figure(
-    few: landscape.Landscape, second: landscape.Landscape, reached: dict[float, int], key: Array
+    few: landscape.Landscape,
+    second: landscape.Landscape,
+    reached: dict[float, int],
+    draws: np.random.Generator,
 ) -> Figure:
-    starts = 0.5 * jax.random.normal(jax.random.fold_in(key, 3), (2000, 2, 4))
+    starts = 0.5 * draws.normal(size=(2000, 2, 4))
     ends = landscape.minimise_all(quartic_loss, starts, few.form)
     counted = collections.Counter(np.round(np.asarray(ends.value), 5).tolist())
     figure, axes = new_figure(2, width=4.6)

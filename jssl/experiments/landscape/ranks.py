@@ -5,7 +5,15 @@ import jax.numpy as jnp
 import numpy as np
 
 from jssl.experiments.claims import at_most, close
-from jssl.experiments.landscape.common import SOURCE, Z, gaussian_loss, ranks, sampled_loss
+from jssl.experiments.landscape.common import (
+    SOURCE,
+    Z,
+    amplitudes,
+    gaussian_loss,
+    ranks,
+    sampled_loss,
+    stacked,
+)
 from jssl.experiments.outcome import Figure, Part, Settings
 from jssl.figures import new_figure
 from jssl.theory import landscape
@@ -22,9 +30,8 @@ CASES["alignment weight 2"] = (SIMCLR, 2.0)
 def staircases(settings: Settings) -> Part:
     """Minimise the exact loss over a grid of strengths for each row; compare rank and amplitude."""
     points = {"quick": 24, "paper": 60, "large": 120}[settings.scale]
-    key = jax.random.fold_in(jax.random.key(settings.seed), 3)
-    data, noise = jnp.asarray(DATA), jnp.asarray(NOISE)
-    starts = 0.3 * jax.random.normal(key, (2, 5, 5))
+    draws = settings.generator(3)
+    starts = 0.3 * draws.normal(size=(2, 5, 5))
 
     @jax.jit
     def solve(views: landscape.Views) -> tuple[Array, Array]:
@@ -34,24 +41,21 @@ def staircases(settings: Settings) -> Part:
             )(starts)
             return ends.point, ends.diverged
 
-        return jax.lax.map(one, views, batch_size=16)
+        return jax.lax.map(one, views, batch_size=12)  # divides the points: one loop to compile
 
     claims, curves = [], {}
     for name, (placement, alignment) in CASES.items():
         options = {"placement": placement, "alignment": alignment}
-        base = landscape.from_loss("info_nce_euclidean", data, noise, dim=5, **options)
+        base = landscape.from_loss("info_nce_euclidean", DATA, NOISE, dim=5, **options)
         kinks = np.asarray(base.thresholds.augmentation)
         grid = _away(np.geomspace(0.15, 30, points), kinks)
-        views = jax.vmap(lambda t, o=options: landscape.views(data, t * noise, **o))(
-            jnp.asarray(grid)
-        )
-        weights, diverged = solve(views)
-        spread = views.negative[:, None]
-        seen = ranks(weights, spread)
+        views = stacked([landscape.views(DATA, t * NOISE, **options) for t in grid])
+        weights, diverged = jax.device_get(solve(views))
+        seen = ranks(weights, views.negative[:, None])
         predicted = (kinks > grid[:, None]).sum(1)
-        exact = landscape.gaussian_amplitudes(*(jnp.diagonal(v, axis1=1, axis2=2) for v in views))
-        gram = jnp.swapaxes(weights, -1, -2) @ weights
-        off = jnp.abs(gram - exact[:, None, :, None] * jnp.eye(5)).max() / jnp.max(exact)
+        exact = amplitudes(views)
+        gram = np.swapaxes(weights, -1, -2) @ weights
+        off = np.abs(gram - exact[:, None, :, None] * np.eye(5)).max() / np.max(exact)
         short = name.replace(" ", "-")
         claims += [
             close(
@@ -80,7 +84,7 @@ def staircases(settings: Settings) -> Part:
         "modes vanish at the predicted strengths."
     )
     picture = Figure("rank-staircases", "Which placements collapse", text, _staircases(curves))
-    return Part([*claims, *_near_threshold(), *_no_negatives(key)], [picture])
+    return Part([*claims, *_near_threshold(), *_no_negatives(draws)], [picture])
 
 
 def _away(grid: np.ndarray, kinks: np.ndarray) -> np.ndarray:
@@ -108,11 +112,9 @@ def _near_threshold() -> list:
                     "info_nce_euclidean", [a], c, dim=1, weight_decay=decay, **options
                 )
             )
-        views = jax.vmap(lambda a, c, o=options: landscape.views(a, c, **o))(
-            *(jnp.array(x)[:, None] for x in zip(*cases, strict=True))
-        )
-        decays = jnp.array([x.form.decay for x in seen])
-        exact = np.ravel(solve(jnp.full((len(cases), 1, 1), 0.2), views, decays)) ** 2
+        views = stacked([landscape.views([a], c, **options) for a, c in cases])
+        decays = np.array([float(x.form.decay) for x in seen])
+        exact = np.ravel(solve(np.full((len(cases), 1, 1), 0.2), views, decays)) ** 2
         quartic = np.array([float(x.minima.gram[0, 0]) for x in seen])
         # Expanding dL/dw^2 = 0 once more: the relative correction is n w^2 (n + 3k) / (n + 2k).
         spread, paired = np.ravel(views.negative), np.ravel(views.anchor)
@@ -132,14 +134,13 @@ def _near_threshold() -> list:
     return claims
 
 
-def _no_negatives(key: Array) -> list:
-    noise = jnp.array([1.0, 0.7, 0.4, 0.0, 0.0])
-    views = landscape.views(jnp.asarray(DATA), noise)
-    start = jax.random.normal(jax.random.fold_in(key, 1), (5, 5))
+def _no_negatives(draws: np.random.Generator) -> list:
+    views = landscape.views(DATA, [1.0, 0.7, 0.4, 0.0, 0.0])
+    start = draws.normal(size=(5, 5))
     end = jax.jit(landscape.minimise, static_argnums=0, static_argnames="tolerance")(
         _alignment, start, views.positive, tolerance=1e-10
     )
-    values = jnp.linalg.svd(end.point, compute_uv=False)
+    values = np.linalg.svd(np.asarray(end.point), compute_uv=False)
     return [
         close(
             "landscape/rank-no-negatives",
@@ -180,13 +181,13 @@ def _staircases(curves: dict) -> object:
 def sampled(settings: Settings) -> Part:
     """Minimise InfoNCE with sampled negatives for every placement; compare amplitudes."""
     size, runs = {"quick": (256, 16), "paper": (1024, 48), "large": (2048, 100)}[settings.scale]
-    data, noise = jnp.array([1.0, 0.5]), jnp.array([0.6, 0.3])
+    data, noise = np.array([1.0, 0.5]), np.array([0.6, 0.3])
     key = jax.random.fold_in(jax.random.key(settings.seed), 4)
 
     def one(key: Array, bits: Array) -> Array:
         draws = jax.random.normal(key, (5, size, 2))
-        clean, other = draws[0] * jnp.sqrt(data), draws[1] * jnp.sqrt(data)
-        own, second, third = draws[2:] * jnp.sqrt(noise)
+        clean, other = draws[0] * np.sqrt(data), draws[1] * np.sqrt(data)
+        own, second, third = draws[2:] * np.sqrt(noise)
         anchor, positive = clean + bits[0] * own, clean + bits[1] * second
         negatives = other + bits[3] * third
         paired = clean + bits[2] * own
@@ -200,9 +201,9 @@ def sampled(settings: Settings) -> Part:
     claims = []
     for index, (name, bits) in enumerate(PLACEMENTS.items()):
         keys = jax.random.split(jax.random.fold_in(key, index), runs)
-        seen = np.asarray(solve(keys, jnp.asarray(bits, float)))
+        seen = np.asarray(solve(keys, np.asarray(bits, float)))
         views = landscape.views(data, noise, name)
-        exact = np.asarray(landscape.gaussian_amplitudes(*(jnp.diagonal(v) for v in views)))
+        exact = amplitudes(views)
         error = seen.std(0, ddof=1) / np.sqrt(runs)
         # A finite sample moves the minimum by a few 1/n, besides its scatter.
         allowed = Z * error / exact + 10 / size
@@ -222,29 +223,26 @@ def sampled(settings: Settings) -> Part:
 
 def weight_decay(settings: Settings) -> Part:
     """Count the modes that weight decay leaves, SimCLR placement: those with a_i above it."""
-    points = {"quick": 24, "paper": 60, "large": 200}[settings.scale]
-    data = jnp.array([2.0, 1.0, 0.5, 0.25])
-    grid = _away(np.geomspace(0.1, 3, points), np.asarray(data))
+    points = {"quick": 24, "paper": 60, "large": 240}[settings.scale]
+    data = np.array([2.0, 1.0, 0.5, 0.25])
+    grid = _away(np.geomspace(0.1, 3, points), data)
     views = landscape.views(data, 0.3)
-    key = jax.random.fold_in(jax.random.key(settings.seed), 5)
-    start = 0.3 * jax.random.normal(key, (4, 4))
+    start = 0.3 * settings.generator(5).normal(size=(4, 4))
 
     @jax.jit
     def solve(decays: Array) -> Array:
         return jax.lax.map(
             lambda d: landscape.minimise(gaussian_loss, start, views, d, tolerance=1e-9).point,
             decays,
-            batch_size=32,
+            batch_size=12,
         )
 
-    weights = solve(jnp.asarray(grid))
+    weights = np.asarray(solve(grid))
     seen = ranks(weights, views.negative)
-    predicted = (np.asarray(data) > grid[:, None]).sum(1)
-    exact = jax.vmap(
-        lambda d: landscape.gaussian_amplitudes(*(jnp.diagonal(v) for v in views), weight_decay=d)
-    )(jnp.asarray(grid))
-    gram = jnp.swapaxes(weights, 1, 2) @ weights
-    off = float(jnp.abs(gram - exact[:, :, None] * jnp.eye(4)).max() / exact.max())
+    predicted = (data > grid[:, None]).sum(1)
+    exact = amplitudes(views, grid[:, None])
+    gram = np.swapaxes(weights, 1, 2) @ weights
+    off = float(np.abs(gram - exact[:, :, None] * np.eye(4)).max() / exact.max())
     claims = [
         close(
             "landscape/weight-decay",

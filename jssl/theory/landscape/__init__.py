@@ -19,7 +19,8 @@ Ziyin, Lubana, Ueda, Tanaka, "What shapes the loss landscape of self-supervised 
 `calculator` the answer for a stated loss · `dictionary` from a loss to B, Sigma and the quartic ·
 `stationary` points, Hessians, thresholds · `gaussian` InfoNCE on Gaussian data, exactly · `flow`
 when · `normalisation`, with and without a bias · `imbalance` of classes · `design` of an
-augmentation · `estimate` from pairs · `minimiser` thousands of starts.
+augmentation · `estimate` from pairs · `minimiser` thousands of starts ·
+`covariances` checked.
 """
 
 from jssl._lazy import attach
@@ -28,6 +29,7 @@ __getattr__, __dir__ = attach(
     __name__,
     modules=(
         "calculator",
+        "covariances",
         "design",
         "dictionary",
         "estimate",

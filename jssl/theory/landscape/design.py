@@ -15,7 +15,8 @@ import jax.numpy as jnp
 from jssl.data.checks import require_count, require_name
 from jssl.errors import InputError
 from jssl.manifolds.linalg import matmul
-from jssl.theory.landscape.dictionary import PLACEMENTS, covariance, views
+from jssl.theory.landscape.covariances import covariance
+from jssl.theory.landscape.dictionary import PLACEMENTS, views
 from jssl.types import Array
 
 

@@ -28,6 +28,7 @@ import numpy as np
 from jssl.data.checks import host_value, require_name, require_range
 from jssl.errors import InputError
 from jssl.manifolds.linalg import matmul
+from jssl.theory.landscape.covariances import covariance, known_covariance, known_symmetric
 from jssl.types import Array
 
 SIMCLR = "augmented-augmented-augmented"
@@ -125,8 +126,13 @@ def views(
     """
     require_name("placement", placement, PLACEMENTS)
     require_range("alignment", alignment, 0)
-    data = covariance("data_cov", data_cov)
-    noise = covariance("augmentation_cov", augmentation_cov, len(data))
+    data = known_covariance("data_cov", data_cov)
+    noise = known_covariance("augmentation_cov", augmentation_cov, len(data))
+    seen = _views(data, noise, placement, alignment)
+    return Views(*(jnp.asarray(matrix, data.dtype) for matrix in seen))
+
+
+def _views(data: Any, noise: Any, placement: str, alignment: Any) -> Views:
     of_anchor, of_positive, of_paired, of_negative = PLACEMENTS[placement]
     positive = alignment * (of_anchor + of_positive) / 2 * noise
     return Views(positive, data + of_paired * noise, data + of_negative * noise)
@@ -178,6 +184,8 @@ def form(
         message = f"{loss} has no landscape of this form: {_NOT_THIS_FORM[loss]}"
         raise InputError(message)
     require_name("loss", loss, LOSSES)
+    require_name("placement", placement, PLACEMENTS)
+    require_range("alignment", alignment, 0)
     require_range("weight_decay", weight_decay, 0, float(np.finfo(float).max))
     require_range("negatives", negatives, 1)
     require_range("invariance", invariance, 0)
@@ -192,9 +200,9 @@ def form(
     if loss == "vicreg_squared" and placement != SIMCLR:
         message = f"vicreg_squared has both views augmented; placement must be {SIMCLR!r}"
         raise InputError(message)
-    seen = views(data_cov, augmentation_cov, placement, alignment=alignment)
-    data = covariance("data_cov", data_cov)
-    noise = covariance("augmentation_cov", augmentation_cov, len(data))
+    data = known_covariance("data_cov", data_cov)
+    noise = known_covariance("augmentation_cov", augmentation_cov, len(data))
+    seen = _views(data, noise, placement, alignment)
     share = 1.0 if negatives == math.inf else negatives / (negatives + 1)
     rate, square = share / temperature, 1 / temperature**2
     parts: tuple[Any, ...] = {
@@ -205,15 +213,16 @@ def form(
         "info_nce_dot": lambda: (rate * data, seen.anchor, seen.negative, 0.0, square / 2, 0.0),
         "spectral_contrastive": lambda: (2 * data, seen.anchor, seen.negative, 0.0, 1.0, 0.0),
         "barlow_twins_linearized": lambda: (2 * data, data, data, 1.0, 0.0, 1.0),
-        "simsiam_linear": lambda: (data, *[jnp.eye(len(data), dtype=data.dtype)] * 2, 0.5, 0, 0.0),
+        "simsiam_linear": lambda: (data, *[np.eye(len(data), dtype=data.dtype)] * 2, 0.5, 0, 0.0),
         "vicreg_squared": lambda: (
             2 * (data + (1 - invariance) * noise),
             *(data + noise, data + noise, 1.0, 0.0, 1.0),
         ),
         "no_negatives": lambda: (-seen.positive / temperature, data, data, 0.0, 0.0, 0.0),
     }[loss]()
-    signal, anchor, negative, own, cross, offset = parts
-    return Form(signal, anchor, negative, own, cross, weight_decay, data, offset)
+    *matrices, own, cross, offset = parts
+    signal, anchor, negative, of_data = (jnp.asarray(x, data.dtype) for x in (*matrices, data))
+    return Form(signal, anchor, negative, own, cross, weight_decay, of_data, offset)
 
 
 def general_form(
@@ -238,7 +247,7 @@ def general_form(
     require_range("weight_decay", weight_decay, 0, float(np.finfo(float).max))
     require_range("quartic", quartic, float(np.finfo(float).tiny))
     spread = covariance("covariance", covariance_)
-    signal = _symmetric("signal", signal, len(spread))
+    signal = jnp.asarray(known_symmetric("signal", signal, len(spread)))
     return Form(signal, spread, spread, quartic, 0.0, weight_decay, spread)
 
 
@@ -263,63 +272,3 @@ def energy(form: Form, weight: Array) -> Array:
 def decayed_signal(form: Form) -> Array:
     """Return B - decay I."""
     return form.signal - form.decay * np.eye(len(form.signal), dtype=form.signal.dtype)
-
-
-def covariance(name: str, value: Any, dim: int | None = None) -> Array:
-    """Return a number, variances (d,) or a matrix as a checked covariance (d, d).
-
-    Example:
-        >>> covariance("data_cov", [[1.0, 2.0], [2.0, 1.0]])
-        Traceback (most recent call last):
-        ...
-        jssl.errors.InputError: data_cov must be positive semi-definite; its least eigenvalue is -1
-
-    Raises:
-        InputError: for another shape, a matrix that is not symmetric, or not positive
-            semi-definite beyond rounding. Traced values pass.
-    """
-    matrix = _symmetric(name, value, dim)
-    known = host_value(matrix)
-    if known is not None and not _is_semi_definite(known):
-        least = np.linalg.eigvalsh(known)[0]
-        message = f"{name} must be positive semi-definite; its least eigenvalue is {least:.3g}"
-        raise InputError(message)
-    return matrix
-
-
-def _symmetric(name: str, value: Any, dim: int | None) -> Array:
-    given = jnp.asarray(value)
-    if not jnp.issubdtype(given.dtype, jnp.floating):
-        given = given.astype(float)
-    known = host_value(given)
-    xp: Any = jnp if known is None else np  # on the host where it is known: nothing to compile
-    matrix: Any = given if known is None else known
-    if matrix.ndim == 0 and dim is not None:
-        matrix = xp.full((dim,), matrix)
-    if matrix.ndim == 1:
-        matrix = xp.diag(matrix)
-    if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1] or not matrix.size:
-        message = f"{name} must be variances (d,) or a matrix (d, d); got shape {jnp.shape(value)}"
-        raise InputError(message)
-    if dim is not None and len(matrix) != dim:
-        message = f"{name} is {len(matrix)}-dimensional but the data have {dim} dimensions"
-        raise InputError(message)
-    if known is not None:
-        if not np.isfinite(matrix).all():
-            message = f"{name} has values that are not finite; drop or repair them"
-            raise InputError(message)
-        asymmetry = np.abs(matrix - matrix.T).max()
-        if asymmetry > 1e3 * np.finfo(matrix.dtype).eps * np.abs(matrix).max():
-            message = f"{name} must be symmetric; it differs from its transpose by {asymmetry:.3g}"
-            raise InputError(message)
-    return jnp.asarray((matrix + matrix.T) / 2)
-
-
-def _is_semi_definite(matrix: np.ndarray) -> bool:
-    """Return whether a Cholesky factor exists up to rounding: cheaper than eigenvalues."""
-    slack = 10 * len(matrix) * np.finfo(matrix.dtype).eps * np.abs(matrix).max(initial=0)
-    try:
-        np.linalg.cholesky(matrix + (slack or 1.0) * np.eye(len(matrix), dtype=matrix.dtype))
-    except np.linalg.LinAlgError:
-        return False
-    return True
