@@ -3,9 +3,11 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 
-from jssl.types import Claim
+from jssl.types import Array, Claim
 
 Scale = Literal["quick", "paper", "large"]
 
@@ -37,6 +39,16 @@ class Settings(NamedTuple):
             True
         """
         return np.random.default_rng((self.seed, *stream))
+
+    def keys(self, count: int, *stream: int) -> Array:
+        """Return independent keys (count,) of a stream, drawn on the host.
+
+        Example:
+            >>> Settings(seed=1).keys(3, 0).shape
+            (3,)
+        """
+        bits = self.generator(*stream).integers(2**32, size=(count, 2), dtype=np.uint32)
+        return jax.random.wrap_key_data(jnp.asarray(bits), impl="threefry2x32")
 
 
 class Figure(NamedTuple):

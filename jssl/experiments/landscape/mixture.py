@@ -177,7 +177,7 @@ def _figure(curves: dict) -> Figure:
         ax.set(title=f"{name}: lost at {ratio:.2f}", xlabel="augmentation over 2 a of the mode")
         ax.title.set_size(10)
     axes[0].set_ylabel("squared weight of the second mode")
-    axes[0].legend(frameon=False, loc="lower left")
+    axes[0].legend(loc="upper right", framealpha=1, edgecolor="none")
     text = (
         "Squared weight of the second mode against augmentation on two mixtures of four classes. "
         "Where large first and second coordinates come together it is lost before the decoupled "

@@ -39,11 +39,6 @@ BASE = Numbers()
 CENTRES = np.array([[1, 0], [-1, 0], [1, BASE.tau], [-1, BASE.tau]])
 
 
-def keys_of(settings: Settings, purpose: int, seeds: int) -> Array:
-    """Return independent keys, one a seed, for each purpose."""
-    return jax.random.split(jax.random.fold_in(jax.random.key(settings.seed), purpose), seeds)
-
-
 @functools.lru_cache
 def base_certificate() -> Certificate:
     """Return the certificate of the base case."""
@@ -58,8 +53,13 @@ def base_supervised() -> SupervisedMinima:
 
 def read(weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return P_j (seeds, 2) and the shares |w . e_j| / |w| averaged over rows (seeds, 2)."""
-    w = jnp.asarray(weights)
-    return np.asarray(projections(w)), np.asarray(shares(w)).mean(1)
+    p, share = jax.device_get(_read(weights))
+    return p, share.mean(1)
+
+
+@jax.jit
+def _read(weights: Array) -> tuple[Array, Array]:
+    return projections(weights), shares(weights)
 
 
 def opposite(weights: np.ndarray) -> np.ndarray:
@@ -71,7 +71,7 @@ def comparison(settings: Settings) -> Part:
     """Judge the three runs of the paper against the averaged dynamics and the minima."""
     seeds, predicted, _ = sizes(settings)
     points = np.linspace(0, STEPS, 41).astype(int)
-    keys, other = keys_of(settings, 0, seeds), keys_of(settings, 1, predicted)
+    keys, other = settings.keys(seeds, 0), settings.keys(predicted, 1)
     near = self_supervised(keys, points, Design(start="near"))
     sign = self_supervised(keys, points, Design(start="sign"))
     taught = supervised(keys, 2 * points, Design(start="sign"))
@@ -150,14 +150,12 @@ def _supervised_claims(
     best = base_supervised()
     taught = taught[opposite(taught)]
     centres = Design(samples=4, data="centres", start="sign")
-    flow = supervised(
-        keys_of(settings, 2, sizes(settings).predicted), [0, SUPERVISED_STEPS], centres
-    )
+    flow = supervised(settings.keys(sizes(settings).predicted, 2), [0, SUPERVISED_STEPS], centres)
     flow = flow[:, -1][opposite(flow[:, -1])]
     hidden, across = supervised_sampling(best.weight[0], best.head[0], 100)
     share = read(taught)[1]
     size = float(np.linalg.norm(best.weight[0, 0]))
-    late = supervised(keys_of(settings, 3, 16), [0, 10_000], numbers=Numbers(rate=0.4))[:, -1]
+    late = supervised(settings.keys(16, 3), [0, 10_000], numbers=Numbers(rate=0.4))[:, -1]
     p_late, share_late = read(late)
     return [
         same_mean(
@@ -209,7 +207,7 @@ def _supervised_minima(settings: Settings) -> Claim:
     best, rate, tolerance = base_supervised(), 0.3, 0.01
     steps = int(2 * np.log(10 / tolerance) / (rate * best.slowest.min()))
     ends = supervised(
-        keys_of(settings, 4, 64),
+        settings.keys(64, 4),
         [0, steps],
         Design(4, 2, data="centres", start="random"),
         Numbers(rate=rate),

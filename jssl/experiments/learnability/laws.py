@@ -16,7 +16,7 @@ from jssl.experiments.learnability.judge import (
     same_share,
     sizes,
 )
-from jssl.experiments.learnability.known import BASE, base_certificate, keys_of
+from jssl.experiments.learnability.known import BASE, base_certificate
 from jssl.experiments.learnability.seeds import Design, Numbers, draw
 from jssl.experiments.learnability.simulate import self_supervised
 from jssl.experiments.outcome import Part, Settings
@@ -43,7 +43,7 @@ def noise(settings: Settings) -> Part:
     beyond sampling error: 5 % for the sample's own cells.
     """
     seeds = max(10, sizes(settings).seeds // 8)
-    keys = jnp.tile(keys_of(settings, 10, seeds), len(NOISES))
+    keys = jnp.tile(settings.keys(seeds, 10), len(NOISES))
     levels = np.repeat(NOISES, seeds)
 
     def ends(on: float, correlation: float) -> np.ndarray:
@@ -133,7 +133,7 @@ def sampling(settings: Settings) -> Part:
     seeds, counts = 4 * sizes(settings).predicted, (100, 400, 1600)
     target = noisy_minimum(BASE.tau, BASE.decay, BASE.noise)
     law = sampling_law(BASE.tau, BASE.decay, noise=BASE.noise, dim=10)
-    off = [sample_minima(keys_of(settings, 11, seeds), count)[:, :2] - target for count in counts]
+    off = [sample_minima(settings.keys(seeds, 11), count)[:, :2] - target for count in counts]
     squares = [(o**2).sum(1) for o in off]
     kept = [square[np.isfinite(square)] for square in squares]
     spread = np.sqrt([square.mean() for square in kept])
@@ -256,7 +256,7 @@ def minima(settings: Settings) -> Part:
     )
     tau, decay, rate = (np.repeat(v, 4) for v in (*np.transpose(grid), rates))
     ends = self_supervised(
-        keys_of(settings, 13, 4 * len(grid)),
+        settings.keys(4 * len(grid), 13),
         [0, steps],
         Design(4, 2, data="centres", step="mean"),
         Numbers(tau=tau, decay=decay, view_noise=0.0, rate=rate),
@@ -282,7 +282,7 @@ def settling_steps(found: StationaryPoints, rate: float, decay: float, tolerance
 
 
 def _positive(settings: Settings, purpose: int, seeds: int, design: Design) -> np.ndarray:
-    keys = keys_of(settings, purpose, seeds)
+    keys = settings.keys(seeds, purpose)
     return self_supervised(keys, [0, 1000], design)[:, -1, :, 0] > 0
 
 

@@ -5,7 +5,7 @@ import numpy as np
 from jssl.experiments.claims import at_least
 from jssl.experiments.learnability import figures
 from jssl.experiments.learnability.judge import quantile
-from jssl.experiments.learnability.known import keys_of, opposite
+from jssl.experiments.learnability.known import opposite
 from jssl.experiments.learnability.seeds import Design, Numbers
 from jssl.experiments.learnability.simulate import self_supervised
 from jssl.experiments.outcome import Part, Settings
@@ -23,7 +23,7 @@ def phases(settings: Settings) -> Part:
     tau, decay = np.repeat(grid, seeds, axis=0).T
     rate = np.repeat([safe_rate(*pair) for pair in grid], seeds)
     ends = self_supervised(
-        keys_of(settings, 30, seeds * len(grid)),
+        settings.keys(seeds * len(grid), 30),
         [0, STEPS],
         Design(step="mean"),
         Numbers(tau=tau, decay=decay, rate=np.minimum(0.1, rate)),
@@ -51,7 +51,7 @@ def phases(settings: Settings) -> Part:
 def _pairs(settings: Settings, dim: int, samples: int, seeds: int) -> np.ndarray:
     rho = dim**-1.5
     ends = self_supervised(
-        keys_of(settings, 31 + dim, seeds),
+        settings.keys(seeds, 31 + dim),
         [0, STEPS],
         Design(samples, dim, step="mean"),
         Numbers(noise=rho, view_noise=rho),

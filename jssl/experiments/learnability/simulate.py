@@ -9,7 +9,6 @@ References:
 """
 
 import functools
-import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
@@ -23,6 +22,7 @@ from jssl.experiments.learnability.reduced import reduced_gradient
 from jssl.experiments.learnability.seeds import Design, Numbers, Seeds, check, draw
 from jssl.losses.learnability import decayed_cross_entropy
 from jssl.models.activations import activation as named
+from jssl.sweeps.devices import cores
 from jssl.theory.learnability import expected_loss
 from jssl.types import Array
 
@@ -176,17 +176,22 @@ def _keep(step: Callable[[Array, Any], Any], start: Any, points: Array) -> Any:
     return jax.lax.scan(stretch, start, jnp.stack([before, points], 1))[1]
 
 
-@functools.partial(jax.jit, static_argnums=(0, 4))
+@functools.partial(jax.jit, static_argnames=("one", "design", "kind"))
 def _descend(
-    one: Callable[..., Array], seeds: Seed, numbers: Numbers, points: Array, design: Design
+    one: Callable[..., Array],
+    starts: Seeds,
+    bits: Array,
+    numbers: Numbers,
+    points: Array,
+    replica: int,
+    design: Design,
+    kind: str,
 ) -> Array:
-    return jax.vmap(lambda seed, own: one(seed, own, points, design))(seeds, numbers)
+    def run(start: Seeds, bits: Array, own: Numbers) -> Array:
+        key = jax.random.fold_in(jax.random.wrap_key_data(bits, impl=kind), replica)
+        return one(Seed(start, key), own, points, design)
 
-
-@jax.jit
-def _fold(keys: Array, replica: int) -> list[Array]:
-    """Return the keys of the view noise, chunk by chunk."""
-    return list(jax.vmap(jax.vmap(lambda key: jax.random.fold_in(key, replica)))(keys))
+    return jax.vmap(run)(starts, bits, numbers)
 
 
 def _run(
@@ -199,20 +204,24 @@ def _run(
     dtype: Any,
 ) -> np.ndarray:
     check(design, numbers, points)
-    cores = os.cpu_count() or 1
-    size = min(CHUNK, -(-len(keys) // cores))
+    side_by_side = cores()
+    size = min(CHUNK, -(-len(keys) // side_by_side))
     index = np.minimum(np.arange(-(-len(keys) // size) * size), len(keys) - 1)
     start = Seeds(*(np.asarray(leaf, dtype)[index] for leaf in draw(keys, design, numbers)))
     own = Numbers(*(np.asarray(np.broadcast_to(v, len(keys))[index], dtype) for v in numbers))
-    noise = _fold(keys[index].reshape(-1, size), replica)
-    steps = jnp.asarray(np.asarray(points), jnp.int32)
-    chunks = []
-    for k, noise_keys in zip(range(0, len(index), size), noise, strict=True):
-        some, its = jax.tree.map(lambda leaf, k=k: jnp.asarray(leaf[k : k + size]), (start, own))
-        chunks.append((Seed(some, noise_keys), its))
-    run = design._replace(start="sign", data="drawn")  # drawn already: one program for all
+    bits = np.asarray(jax.random.key_data(keys))[index]
+    shared = (np.asarray(points, np.int32), np.int32(replica))
+    chunks = [
+        jax.tree.map(lambda leaf, k=k: leaf[k : k + size], (start, bits, own))
+        for k in range(0, len(index), size)
+    ]
+    # Drawn already: one program for all starts and data.
+    run = {
+        "design": design._replace(start="sign", data="drawn"),
+        "kind": str(jax.random.key_impl(keys)),
+    }
     with jax.default_matmul_precision("highest"):
-        compiled = _descend.lower(one, *chunks[0], steps, run).compile()
-    with ThreadPoolExecutor(cores) as pool:
-        ends = pool.map(lambda chunk: np.asarray(compiled(*chunk, steps)), chunks)
+        compiled = _descend.lower(one, *chunks[0], *shared, **run).compile()
+    with ThreadPoolExecutor(side_by_side) as pool:
+        ends = pool.map(lambda chunk: np.asarray(compiled(*chunk, *shared)), chunks)
     return np.concatenate(list(ends))[: len(keys)]

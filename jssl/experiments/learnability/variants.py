@@ -6,7 +6,7 @@ import numpy as np
 from jssl.experiments.claims import at_least, at_most
 from jssl.experiments.learnability import figures
 from jssl.experiments.learnability.judge import same_mean, sizes
-from jssl.experiments.learnability.known import BASE, keys_of, read
+from jssl.experiments.learnability.known import BASE, read
 from jssl.experiments.learnability.laws import settling_steps
 from jssl.experiments.learnability.seeds import Design, Numbers
 from jssl.experiments.learnability.simulate import self_supervised
@@ -21,7 +21,7 @@ def activations(settings: Settings) -> Part:
 
     Learning rate and steps as in `laws.minima`, from the Hessians.
     """
-    keys, tolerance = keys_of(settings, 20, 64), 0.01
+    keys, tolerance = settings.keys(64, 20), 0.01
     centres = Design(4, 2, data="centres", step="mean")
     claims, ends = [], {}
     for name in ("sigmoid", "tanh", "erf"):
@@ -66,7 +66,7 @@ def linear(settings: Settings) -> Part:
     """Judge the linear model: its rows span the top two eigenvectors of the second moment."""
     seeds, predicted, _ = sizes(settings)
     design, numbers = Design(step="linear"), Numbers(rate=0.005)
-    ends = self_supervised(keys_of(settings, 21, seeds), [0, 4000], design, numbers)[:, -1]
+    ends = self_supervised(settings.keys(seeds, 21), [0, 4000], design, numbers)[:, -1]
     rng = np.random.default_rng([settings.seed, 22])
     cells = rng.integers(0, 4, (predicted, 100))
     x = BASE.noise * rng.standard_normal((predicted, 100, 10))
