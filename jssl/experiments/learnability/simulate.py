@@ -210,9 +210,10 @@ def _run(
     start = Seeds(*(np.asarray(leaf, dtype)[index] for leaf in draw(keys, design, numbers)))
     own = Numbers(*(np.asarray(np.broadcast_to(v, len(keys))[index], dtype) for v in numbers))
     bits = np.asarray(jax.random.key_data(keys))[index]
-    shared = (np.asarray(points, np.int32), np.int32(replica))
+    # Placed here: threads have precisions of their own.
+    shared = jax.device_put((np.asarray(points, np.int32), np.int32(replica)))
     chunks = [
-        jax.tree.map(lambda leaf, k=k: leaf[k : k + size], (start, bits, own))
+        jax.device_put(jax.tree.map(lambda leaf, k=k: leaf[k : k + size], (start, bits, own)))
         for k in range(0, len(index), size)
     ]
     # Drawn already: one program for all starts and data.
