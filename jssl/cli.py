@@ -17,6 +17,7 @@ from typing import Annotated, Literal
 import tyro
 
 from jssl.errors import InputError
+from jssl.parsing import one_line
 
 INTERRUPTED = 130
 """Exit status after Ctrl-C, as shells have it."""
@@ -154,19 +155,20 @@ def run(arguments: Sequence[str] | None = None) -> int:
         >>> run(["reproduce", "no-such-paper"])
         2
     """
-    command = tyro.extras.subcommand_cli_from_dict(
-        {
-            "reproduce": Reproduce,
-            "predict": Predict,
-            "diagnose": Diagnose,
-            "sweep": Sweep,
-            "report": Report,
-            "doctor": Doctor,
-        },
-        prog="jssl",
-        description="State an SSL problem once; ask theory and simulation the same question.",
-        args=list(arguments) if arguments is not None else None,
-    )
+    with one_line("jssl"):
+        command = tyro.extras.subcommand_cli_from_dict(
+            {
+                "reproduce": Reproduce,
+                "predict": Predict,
+                "diagnose": Diagnose,
+                "sweep": Sweep,
+                "report": Report,
+                "doctor": Doctor,
+            },
+            prog="jssl",
+            description="State an SSL problem once; ask theory and simulation the same question.",
+            args=list(arguments) if arguments is not None else None,
+        )
     _prepare_jax()
     usual, sys.unraisablehook = sys.unraisablehook, _insist
     try:

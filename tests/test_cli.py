@@ -78,6 +78,28 @@ def test_bad_input_is_one_line_and_status_2(arguments, says, capsys):
     assert error.count("\n") == 1
 
 
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["reproduce", "--jobs", "x"], "--jobs"),
+        (["reproduce", "--scale", "big"], "Expected one of ('quick', 'paper', 'large')"),
+        (["reproduce", "--sead", "3"], "perhaps you meant --seed"),
+        (["reproduse"], "available subcommands: reproduce"),
+        (["sweep"], "Missing from jssl sweep: PATH"),
+        ([], "Expected one of {reproduce"),
+    ],
+)
+def test_arguments_not_understood_are_one_line_and_status_2(arguments, says, capsys):
+    with pytest.raises(SystemExit) as stop:
+        cli.run(arguments)
+    assert stop.value.code == 2
+    error = capsys.readouterr().err
+    assert error.startswith("jssl: ")
+    assert says in error
+    assert "--help" in error
+    assert error.count("\n") == 1
+
+
 def test_help_answers_at_once_and_without_jax():
     code = "import sys, jssl.cli; print('jax' in sys.modules, 'matplotlib' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -1,0 +1,68 @@
+"""Arguments that are not understood: one line instead of the parser's box."""
+
+import contextlib
+import io
+import re
+import sys
+from collections.abc import Iterator
+
+
+@contextlib.contextmanager
+def one_line(prog: str) -> Iterator[None]:
+    """Say what a command-line parser refuses in one line; its exit status is kept.
+
+    Example:
+        >>> import contextlib, sys
+        >>> with contextlib.redirect_stderr(sys.stdout), contextlib.suppress(SystemExit):
+        ...     with one_line("jssl"):
+        ...         print("| Unrecognized options: --sead |", file=sys.stderr)
+        ...         raise SystemExit(2)
+        jssl: Unrecognized options: --sead; see jssl --help
+
+    Args:
+        prog: the name of the program, said first.
+    """
+    said = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(said):
+            yield
+    except SystemExit as stop:
+        if stop.code != 2:
+            print(said.getvalue(), end="", file=sys.stderr)
+            raise
+        print(f"{prog}: {_shortened(said.getvalue(), prog)}", file=sys.stderr)
+        raise
+
+
+_RULE = re.compile(r"[─╭╰━].*|-{5,}")
+_DETAIL = re.compile(r"Got errors:|Argument helptext:")
+
+
+def _shortened(box: str, prog: str) -> str:
+    """Return what a box says: its first paragraphs, what was perhaps meant, where help is."""
+    sections: list[list[str]] = [[]]
+    for raw in box.splitlines():
+        line = raw.strip().strip("│|").strip()
+        if _RULE.fullmatch(line):
+            sections.append([])
+        elif line:
+            sections[-1].append(line)
+    if any(sections[1:]):
+        del sections[0]  # a title, where it is not part of the box
+    spoken = [section for section in sections if section]
+    if not spoken:
+        return f"these arguments are not understood; see {prog} --help"
+    first: list[str] = []
+    for line in spoken[0]:
+        if _DETAIL.match(line):
+            break
+        first.append(line)
+    parts = [" ".join(first).rstrip(".")]
+    for section in spoken[1:]:
+        if section[0].startswith("Available subcommands"):
+            parts.append(section[0][0].lower() + section[0][1:])
+        elif section[0].startswith("Perhaps you meant") and len(section) > 1:
+            parts.append(f"perhaps you meant {section[1]}")
+    found = re.search(rf"({re.escape(prog)}[\w ]* --help)", " ".join(spoken[-1]))
+    parts.append(f"see {found[1] if found else f'{prog} --help'}")
+    return "; ".join(parts)
