@@ -49,7 +49,7 @@ class Predict:
     pairs: Path | None = None
     """An .npz of two arrays (n, ...), the two views row by row, or a .npy (2, n, ...)."""
     images: str | None = None
-    """A folder of images, an .npz of images, or digits, fashion_mnist, cifar10; with --views."""
+    """A folder or .npz of images, or digits, fashion_mnist, cifar10, stl10; with --views."""
     views: str = "crop,noise"
     """Augmentation of --images, such as crop=0.5,flip,noise=0.1; see jssl.data.views."""
     loss: str = "barlow_twins_linearized"

@@ -105,7 +105,11 @@ figure
 with float64():
     estimate = stepwise.error_estimate(1e-6, modes.eigenvalues, dim)
     print(stepwise.explain(estimate))
-    print(stepwise.suggest(gamma, dim, dtype=np.float32))
+    found = stepwise.suggest(gamma, dim, dtype=np.float32)
+    print(
+        f"learning rate {found.learning_rate:.3g}, start {found.start_scale:g}, "
+        f"{found.steps:,} steps; {found.message}"
+    )
 
 # %% [markdown]
 # From here: `jssl reproduce stepwise` runs all claims of the paper and writes a report.

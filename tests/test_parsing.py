@@ -32,6 +32,12 @@ PLAIN = """ Unrecognized options
 """
 
 
+def refuse(box: str, status: int) -> None:
+    with one_line("tool"):
+        print(box, file=sys.stderr)
+        raise SystemExit(status)
+
+
 @pytest.mark.parametrize(
     ("box", "line"),
     [
@@ -44,16 +50,14 @@ PLAIN = """ Unrecognized options
     ],
 )
 def test_a_box_becomes_a_line(box, line, capsys):
-    with pytest.raises(SystemExit) as stop, one_line("tool"):
-        print(box, file=sys.stderr)
-        raise SystemExit(2)
+    with pytest.raises(SystemExit) as stop:
+        refuse(box, 2)
     assert stop.value.code == 2
     assert capsys.readouterr().err == line
 
 
 def test_other_ends_keep_what_was_said(capsys):
-    with pytest.raises(SystemExit) as stop, one_line("tool"):
-        print("as it was", file=sys.stderr)
-        raise SystemExit(0)
+    with pytest.raises(SystemExit) as stop:
+        refuse("as it was", 0)
     assert stop.value.code == 0
     assert capsys.readouterr().err == "as it was\n"

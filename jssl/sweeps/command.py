@@ -162,11 +162,13 @@ def describe(progress: Progress) -> str:
         >>> describe(Progress(50, 100, 10.0, 5.0, 2_000_000_000, 1, {}))
         '50 of 100 runs, 10 runs/s, 5 s left, 2 GB, 1 diverged'
     """
-    return (
-        f"{progress.done:,} of {progress.total:,} runs, {progress.rate:.3g} runs/s, "
-        f"{duration(progress.seconds_left)} left, {progress.memory / 1e9:.2g} GB, "
-        f"{progress.diverged:,} diverged"
-    )
+    parts = [f"{progress.done:,} of {progress.total:,} runs"]
+    if progress.rate:  # else nothing has been run here, so far or because nothing is left
+        parts.append(f"{progress.rate:.3g} runs/s")
+        parts.append(f"{duration(progress.seconds_left)} left")
+    parts.append(f"{progress.memory / 1e9:.2g} GB")
+    parts.append(f"{progress.diverged:,} diverged")
+    return ", ".join(parts)
 
 
 def _stored_or_new(prepared: Prepared, study: Study) -> tuple[Plan, int]:

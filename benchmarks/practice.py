@@ -1,15 +1,19 @@
-"""How long does `jssl diagnose` take, and how much memory beyond the program's own?
+"""How long do the commands for one's own data take, and how much memory?
 
-    python -m benchmarks.diagnose                # 50,000 x 512 float32; a minute
-    python -m benchmarks.diagnose --size quick   # 5,000 x 64
+    python -m benchmarks.practice                # 50,000 x 512 float32, 2,000 images; minutes
+    python -m benchmarks.practice --size quick   # 5,000 x 64, 200 images
 
 Each contestant runs in a process of its own, from the shell's point of view: interpreter, imports
-and compiled programs read from their cache included (each runs once before it is timed).
+and compiled programs read from their cache included (each but `cold` and `exact` runs once before
+it is timed).
 
-    jssl        jssl diagnose file: spectrum, ranks, uniformity on 10,000 rows, page with figures
-    start       the same on dim + 1 rows or 100: what the program costs before any data
-    exact       jssl diagnose file --exact: uniformity over all pairs of rows (full size only)
+    help        jssl --help
+    start       jssl diagnose on dim + 1 rows or 100: what the program costs before any data
+    diagnose    jssl diagnose file: spectrum, ranks, uniformity on 10,000 rows, page with figures
     numpy       import numpy, load, np.linalg.svd of the centred embeddings, for spectrum and ranks
+    exact       jssl diagnose file --exact: uniformity over all pairs of rows (once, full size only)
+    predict     jssl predict on images of 28 x 28 under crops and noise, kernel mlp-relu-3
+    cold        the same with nothing compiled before (once)
 
 Memory is the peak resident size; above `start` it is what the data cost, the mapped file included.
 """
@@ -56,10 +60,10 @@ def _peak(usage: resource.struct_rusage) -> float:
 
 
 def main(size: Literal["quick", "full"] = "full", repeats: int = 3) -> None:
-    """Run the benchmark and write results/diagnose.json.
+    """Run the benchmark and write results/practice.json.
 
     Args:
-        size: `quick` takes 5,000 x 64 and leaves `exact` out.
+        size: `quick` takes 5,000 x 64 and 200 images, and leaves `exact` out.
         repeats: timed runs of each.
     """
     rows, dim = (5_000, 64) if size == "quick" else (50_000, 512)
@@ -71,38 +75,45 @@ def main(size: Literal["quick", "full"] = "full", repeats: int = 3) -> None:
         np.save(folder / "z.npy", z)
         np.save(folder / "few.npy", z[: max(100, dim + 1)])
         del z
-        ours = [sys.executable, "-m", "jssl.cli", "diagnose"]
+        images = rng.random(size=(rows // 25, 28, 28, 1)).astype(np.float32)
+        np.savez(folder / "images.npz", x=images)
+        ours = [sys.executable, "-m", "jssl.cli"]
         where = ["--out", str(folder / "out")]
+        pictures = ["predict", "--images", str(folder / "images.npz"), *where]
         contestants = {
-            "jssl": [*ours, str(folder / "z.npy"), *where],
-            "start": [*ours, str(folder / "few.npy"), *where],
+            "help": [*ours, "--help"],
+            "start": [*ours, "diagnose", str(folder / "few.npy"), *where],
+            "diagnose": [*ours, "diagnose", str(folder / "z.npy"), *where],
             "numpy": [sys.executable, "-c", _NUMPY, str(folder / "z.npy")],
+            "predict": [*ours, *pictures],
         }
-        if size == "full":
-            contestants["exact"] = [*contestants["jssl"], "--exact"]
-        seen: dict[str, list[tuple[float, float]]] = {}
+        seen = {"cold": [measure(contestants["predict"], folder)]}
         for turn in range(repeats + 1):
             for contestant, arguments in contestants.items():
                 result = measure(arguments, folder)
                 if turn:
                     seen.setdefault(contestant, []).append(result)
+        if size == "full":
+            seen["exact"] = [measure([*contestants["diagnose"], "--exact"], folder)]
         table: list[dict[str, Any]] = [
             {
                 "process": contestant,
                 "seconds": statistics.median(s for s, _ in results),
                 "peak MB": max(m for _, m in results),
+                "runs": len(results),
             }
             for contestant, results in seen.items()
         ]
         megabytes = rows * dim * 4 / 1e6
     by_name = {row["process"]: row for row in table}
-    extra = by_name["jssl"]["peak MB"] - by_name["start"]["peak MB"]
+    extra = by_name["diagnose"]["peak MB"] - by_name["start"]["peak MB"]
+    ratio = by_name["diagnose"]["seconds"] / by_name["numpy"]["seconds"]
     facts = {
-        "seconds of jssl over numpy": by_name["jssl"]["seconds"] / by_name["numpy"]["seconds"],
+        "seconds of diagnose over numpy": ratio,
         "input in megabytes": megabytes,
         "memory beyond the program's own, in inputs": extra / megabytes,
     }
-    name = "diagnose" if size == "full" else "diagnose_quick"
+    name = "practice" if size == "full" else "practice_quick"
     harness.report(name, table, facts, dtype=np.float32)
 
 
