@@ -173,7 +173,7 @@ def wide_networks(settings: Settings) -> Part:
     line = np.exp(logs[-1].mean()) * (np.asarray(widths) / widths[-1]) ** -0.5
     ax.loglog(widths, line, "k--", linewidth=1, label="width$^{-1/2}$")
     ax.set_xlabel("width")
-    ax.set_ylabel("distance from the infinite-width prediction")
+    ax.set_ylabel("distance from the kernel's prediction")
     ax.legend(frameon=False)
     text = (
         f"Relative distance between trained two-layer erf networks and the closed form of the "
