@@ -117,9 +117,11 @@ def test_processes_end_with_the_run(paper, tmp_path, stop):
     paper("sleep doze")
     code = textwrap.dedent(
         """
-        import sys
+        import signal, sys
         from jssl import cli
         if __name__ == "__main__":
+            # As from a terminal, even where the suite runs in the background of a script.
+            signal.signal(signal.SIGINT, signal.default_int_handler)
             sys.exit(cli.run(["reproduce", "demo", "--jobs", "2", "--out", sys.argv[1]]))
         """
     )
