@@ -48,7 +48,10 @@ def test_starts_drawn_together_are_those_drawn_alone(first):
             jax.random.normal(jax.random.fold_in(key, row), (columns,), jnp.float32)
             for row in (0, rows - 1)
         ]
-        np.testing.assert_array_equal(together[jnp.array([0, rows - 1])], jnp.stack(of_rows))
+        # Two programs may round the same draw differently in its last bits.
+        np.testing.assert_allclose(
+            together[jnp.array([0, rows - 1])], jnp.stack(of_rows), rtol=1e-6, atol=1e-6
+        )
         assert together.shape == (rows, columns)
 
 

@@ -21,7 +21,7 @@ def activations(settings: Settings) -> Part:
 
     Learning rate and steps as in `laws.minima`, from the Hessians.
     """
-    keys, tolerance = settings.keys(64, 20), 0.01
+    keys, tolerance = settings.keys(32 if settings.scale == "quick" else 64, 20), 0.01
     centres = Design(4, 2, data="centres", step="mean")
     claims, ends = [], {}
     for name in ("sigmoid", "tanh", "erf"):
