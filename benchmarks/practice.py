@@ -18,9 +18,11 @@ it is timed).
 Memory is the peak resident size; above `start` it is what the data cost, the mapped file included.
 """
 
+import contextlib
+import math
 import os
 import pathlib
-import resource
+import re
 import statistics
 import subprocess
 import sys
@@ -41,22 +43,28 @@ _NUMPY = (
 
 
 def measure(arguments: list[str], folder: pathlib.Path) -> tuple[float, float]:
-    """Run a process; return its seconds and its peak resident size in megabytes."""
+    """Run a process; return its seconds and its peak resident size in megabytes (Linux)."""
     environment = dict(os.environ, XDG_CACHE_HOME=str(folder / "cache"))
-    log = folder / "log"
+    log, peak = folder / "log", math.nan
     begin = time.perf_counter()
     with log.open("w") as file:
         process = subprocess.Popen(arguments, env=environment, stdout=file, stderr=file)
-        _, status, usage = os.wait4(process.pid, 0)
+        while process.poll() is None:
+            peak = _peak(process.pid, peak)
+            time.sleep(0.02)
     seconds = time.perf_counter() - begin
-    if status:
+    if process.returncode:
         raise RuntimeError(log.read_text())
-    unit = 1e6 if sys.platform == "darwin" else 1e3
-    return seconds, _peak(usage) / unit
+    return seconds, peak
 
 
-def _peak(usage: resource.struct_rusage) -> float:
-    return float(usage.ru_maxrss)
+def _peak(process: int, before: float) -> float:
+    """Return the high-water mark so far; that of `os.wait4` would begin with our own size."""
+    with contextlib.suppress(OSError):
+        status = pathlib.Path(f"/proc/{process}/status").read_text(encoding="ascii")
+        found = re.search(r"VmHWM:\s+(\d+) kB", status)
+        return float(found[1]) / 1e3 if found else before
+    return before
 
 
 def main(size: Literal["quick", "full"] = "full", repeats: int = 3) -> None:
