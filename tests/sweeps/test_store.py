@@ -66,7 +66,7 @@ def test_killed_at_any_write_a_sweep_goes_on_to_the_same_bits(whole, tmp_path, m
     expected = content(whole)
     write, put = journal.write_entry, _local._put
     choose = random.Random(0)
-    for attempt, last in enumerate(choose.sample(range(1, 60), 8)):
+    for attempt, last in enumerate(choose.sample(range(1, 60), 20)):
         count = 0
 
         def dies(*arguments, real, last=last, **keywords):

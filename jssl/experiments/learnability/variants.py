@@ -69,7 +69,7 @@ def linear(settings: Settings) -> Part:
     seeds, predicted, _ = sizes(settings)
     design, numbers = Design(step="linear"), Numbers(rate=0.005)
     ends = self_supervised(settings.keys(seeds, 21), [0, 4000], design, numbers)[:, -1]
-    rng = np.random.default_rng([settings.seed, 22])
+    rng = settings.generator(22)
     cells = rng.integers(0, 4, (predicted, 100))
     x = BASE.noise * rng.standard_normal((predicted, 100, 10))
     x[..., 0] += 1 - 2 * (cells % 2)
