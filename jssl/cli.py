@@ -6,6 +6,7 @@ heavy is imported after the arguments are understood, so `jssl --help` answers a
 """
 
 import _thread
+import multiprocessing
 import os
 import sys
 import threading
@@ -138,7 +139,7 @@ class Doctor:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit with its status."""
-    status = run(arguments)
+    status = run(arguments, serve=True)
     if status == INTERRUPTED and "jssl.parallel" not in sys.modules:
         # A thread may be in the middle of XLA: end without taking the interpreter apart, which
         # `jssl.parallel` needs, to give back its semaphores, and where no such thread is.
@@ -148,12 +149,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
     sys.exit(status)
 
 
-def run(arguments: Sequence[str] | None = None) -> int:
+def run(arguments: Sequence[str] | None = None, *, serve: bool = False) -> int:
     """Run the command line; return its exit status.
 
     Example:
         >>> run(["reproduce", "no-such-paper"])
         2
+
+    Args:
+        arguments: what follows `jssl`; those of this process by default.
+        serve: whether processes may be forked from one that has imported everything.
     """
     with one_line("jssl"):
         command = tyro.extras.subcommand_cli_from_dict(
@@ -186,6 +191,8 @@ def run(arguments: Sequence[str] | None = None) -> int:
             return run_diagnose(**vars(command))
         if isinstance(command, Sweep | Report):
             return _sweep(command)
+        if serve and command.jobs != 1:
+            _serve(command.papers)
         from jssl.reproduce import reproduce
 
         return reproduce(command.papers, command.scale, command.out, command.seed, command.jobs)
@@ -198,6 +205,21 @@ def run(arguments: Sequence[str] | None = None) -> int:
         return INTERRUPTED
     finally:
         sys.unraisablehook = usual
+
+
+def _serve(papers: Sequence[str]) -> None:
+    """Import the studies in a process of its own, beside this one's imports; others fork from it.
+
+    It runs no thread and no JAX backend, which a fork would not survive. On Linux alone: elsewhere
+    system libraries do not bear a fork, or there is none.
+    """
+    if sys.platform == "linux":
+        from multiprocessing import forkserver
+
+        modules = ["jssl.parallel", *(f"jssl.experiments.{name}" for name in papers)]
+        multiprocessing.set_start_method("forkserver", force=True)
+        multiprocessing.get_context("forkserver").set_forkserver_preload(modules)
+        forkserver.ensure_running()
 
 
 def _insist(ignored: "sys.UnraisableHookArgs") -> None:

@@ -82,7 +82,8 @@ def _side_by_side(
     plans: Mapping[str, Experiment], settings: Settings, jobs: int, show: Show
 ) -> dict[Task, Part]:
     tasks = [(name, study) for name, plan in plans.items() for study in plan.studies]
-    context = multiprocessing.get_context("spawn")
+    served = multiprocessing.get_start_method(allow_none=True) == "forkserver"
+    context = multiprocessing.get_context("forkserver" if served else "spawn")
     reports = context.SimpleQueue()
     shares = dict.fromkeys(tasks, 0.0)
 

@@ -122,7 +122,8 @@ def test_processes_end_with_the_run(paper, tmp_path, stop):
         if __name__ == "__main__":
             # As from a terminal, even where the suite runs in the background of a script.
             signal.signal(signal.SIGINT, signal.default_int_handler)
-            sys.exit(cli.run(["reproduce", "demo", "--jobs", "2", "--out", sys.argv[1]]))
+            command = ["reproduce", "demo", "--jobs", "2", "--out", sys.argv[1]]
+            sys.exit(cli.run(command, serve=True))
         """
     )
     (tmp_path / "start.py").write_text(code)
@@ -130,7 +131,7 @@ def test_processes_end_with_the_run(paper, tmp_path, stop):
     started = subprocess.Popen(command, stderr=subprocess.DEVNULL, start_new_session=True)
     try:
         deadline = time.monotonic() + 60
-        while len(_session(started.pid)) < 4 and time.monotonic() < deadline:  # and a tracker
+        while len(_session(started.pid)) < 5 and time.monotonic() < deadline:  # tracker, server
             time.sleep(0.1)
         os.kill(started.pid, stop)
         assert started.wait(120) == (130 if stop == signal.SIGINT else -signal.SIGKILL)
