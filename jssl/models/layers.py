@@ -24,7 +24,7 @@ import jax.numpy as jnp
 
 from jssl.data.checks import host_value
 from jssl.errors import InputError, unknown_name
-from jssl.models.width import cut, nested_normals
+from jssl.models.width import cut, normals_at
 from jssl.types import Array, Params
 
 NO_LIMIT = {
@@ -54,15 +54,15 @@ class Affine(NamedTuple):
 
     def init(self, key: Array) -> dict[str, Array]:
         """Return the parameters at the start."""
-        params: dict[str, Array] = start_all(Start(self, key))
+        params: dict[str, Array] = start_all(Start(self), key)
         return params
 
 
 class Start(NamedTuple):
-    """A layer and the key of its start."""
+    """A layer, and how its key follows from the net's: by `fold_in` with each number in turn."""
 
     layer: Affine
-    key: Array
+    path: tuple[int, ...] = ()
 
 
 def affine(
@@ -201,29 +201,25 @@ def dense_stack(
 
 def init_layers(layers: Sequence[Affine], key: Array) -> Params:
     """Return the parameters of all layers, layer k from `fold_in(key, k)`."""
-    keys = jax.vmap(jax.random.fold_in, (None, 0))(key, jnp.arange(len(layers)))
-    params: Params = start_all(tuple(map(Start, layers, keys)))
+    params: Params = start_all(tuple(Start(layer, (k,)) for k, layer in enumerate(layers)), key)
     return params
 
 
-def start_all(starts: Any) -> Any:
+def start_all(starts: Any, key: Array) -> Any:
     """Return a tree of `Start` with each as its parameters, all normals drawn together.
+
+    Normals k of a layer, the weight's and the bias's, are drawn from `fold_in(layer's key, k)`.
 
     Example:
         >>> import jax
-        >>> head = Start(affine((4, 3), 3, weight_std=1.0), jax.random.key(0))
-        >>> start_all({"head": head})["head"]["weight"].shape
+        >>> head = Start(affine((4, 3), 3, weight_std=1.0))
+        >>> start_all({"head": head}, jax.random.key(0))["head"]["weight"].shape
         (4, 3)
     """
     leaves, tree = jax.tree.flatten(starts, is_leaf=lambda leaf: isinstance(leaf, Start))
-    pairs = jax.vmap(jax.random.split)(jnp.stack([key for _, key in leaves]))
-    keys = [
-        pair[k]
-        for (layer, _), pair in zip(leaves, pairs, strict=True)
-        for k in range(len(layer.draws))
-    ]
-    shapes = tuple(shape for layer, _ in leaves for shape in layer.draws)
-    normals = iter(nested_normals(keys, shapes, jnp.float32))
+    paths = [(*path, k) for layer, path in leaves for k in range(len(layer.draws))]
+    shapes = [shape for layer, _ in leaves for shape in layer.draws]
+    normals = iter(normals_at(key, paths, shapes))
     params = [layer.place([next(normals) for _ in layer.draws]) for layer, _ in leaves]
     return jax.tree.unflatten(tree, params)
 

@@ -141,7 +141,7 @@ def resnet_with_stages(
         for stage, count in enumerate(blocks)
     ]
 
-    def convolution(key: Array, size: int, inputs: int, outputs: int) -> Start:
+    def convolution(path: tuple[int, ...], size: int, inputs: int, outputs: int) -> Start:
         fan_in = size * size * inputs
         layer = affine(
             (outputs, inputs, size, size),
@@ -158,21 +158,20 @@ def resnet_with_stages(
                 params |= {"scale": jnp.ones(outputs, like), "shift": jnp.zeros(outputs, like)}
             return params
 
-        return Start(layer._replace(place=place), key)
+        return Start(layer._replace(place=place), path)
 
-    def init_block(key: Array, inputs: int, base: int) -> dict[str, Any]:
+    def init_block(path: tuple[int, ...], inputs: int, base: int) -> dict[str, Any]:
         sizes = [inputs, *(base * factor for _, factor in BLOCKS[block])]
         params: dict[str, Any] = {
             "body": tuple(
-                convolution(jax.random.fold_in(key, k), size, *ends)
+                convolution((*path, k), size, *ends)
                 for k, ((size, _), ends) in enumerate(
                     zip(BLOCKS[block], itertools.pairwise(sizes), strict=True)
                 )
             )
         }
         if inputs != sizes[-1]:
-            key = jax.random.fold_in(key, len(sizes))
-            params["shortcut"] = convolution(key, 1, inputs, sizes[-1])
+            params["shortcut"] = convolution((*path, len(sizes)), 1, inputs, sizes[-1])
         return params
 
     head = affine(
@@ -185,16 +184,16 @@ def resnet_with_stages(
     )
 
     def init(key: Array) -> Params:
-        stem_key, head_key, *keys = (jax.random.fold_in(key, k) for k in range(2 + len(blocks)))
         stages, inputs = [], channels
-        for stage, (stage_key, count) in enumerate(zip(keys, blocks, strict=True)):
+        for stage, count in enumerate(blocks):
             base, parts = channels * 2**stage, []
             for index in range(count):
-                parts.append(init_block(jax.random.fold_in(stage_key, index), inputs, base))
+                parts.append(init_block((2 + stage, index), inputs, base))
                 inputs = base * expansion
             stages.append(tuple(parts))
-        first = convolution(stem_key, STEMS[stem], image_shape[2], channels)
-        return start_all({"stem": first, "stages": tuple(stages), "head": Start(head, head_key)})
+        first = convolution((0,), STEMS[stem], image_shape[2], channels)
+        net = {"stem": first, "stages": tuple(stages), "head": Start(head, (1,))}
+        return start_all(net, key)
 
     def normed(params: dict[str, Array], h: Array, stride: int = 1) -> Array:
         h = convolve(h, params["weight"], stride)

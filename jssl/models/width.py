@@ -8,7 +8,7 @@ zero, and they stay so under optax optimisers. Orthonormal starts are not nested
 """
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
@@ -73,17 +73,86 @@ def nested_normals(
     """
     for key in keys:
         check_key(key)
-    drawn: dict[int, Array] = {}
-    for together in _alike(shapes):
-        counts, widest = [shapes[i][0] for i in together], max(shapes[i][1] for i in together)
-        owner = np.repeat(together, counts)
-        row = np.concatenate([np.arange(count) for count in counts])
-        of_row = jax.vmap(jax.random.fold_in)(jnp.stack(keys)[owner], row)
-        draws = jax.vmap(lambda key, n=widest: jax.random.normal(key, (n,), jnp.float32))(of_row)
-        for i, end in zip(together, np.cumsum(counts), strict=True):
-            drawn[i] = draws[end - shapes[i][0] : end, : shapes[i][1]]
+    data = jnp.stack([jax.random.key_data(key) for key in keys])
+    drawn = _draws(tuple((i, (), shape) for i, shape in enumerate(shapes)))(data[None])
     dtype = jnp.result_type(float) if dtype is None else dtype
-    return [drawn[i].astype(dtype) for i in range(len(shapes))]
+    return [normals[0].astype(dtype) for normals in drawn]
+
+
+def normals_at(
+    key: Array, paths: Sequence[tuple[int, ...]], shapes: Sequence[tuple[int, int]]
+) -> list[Array]:
+    """Return `nested_normal` of fold_in(... fold_in(key, path[0]) ..., path[-1]), in float32.
+
+    Example:
+        >>> import jax, numpy as np
+        >>> key = jax.random.key(0)
+        >>> (drawn,) = normals_at(key, [(2, 1)], [(4, 3)])
+        >>> of_path = jax.random.fold_in(jax.random.fold_in(key, 2), 1)
+        >>> bool(np.array_equal(drawn, nested_normal(of_path, 4, 3)))
+        True
+
+    Args:
+        key: a typed threefry key.
+        paths: one for each shape, of whole numbers from 0.
+        shapes: (rows, columns) of each.
+
+    Raises:
+        InputError: the key is no typed threefry key.
+    """
+    check_key(key)
+    pieces = tuple((0, path, shape) for path, shape in zip(paths, shapes, strict=True))
+    return [normals[0] for normals in _draws(pieces)(jax.random.key_data(key)[None, None])]
+
+
+Piece = tuple[int, tuple[int, ...], tuple[int, int]]  # which key, path from it, (rows, columns)
+
+
+def _draws(pieces: Sequence[Piece]) -> Callable[[Array], list[Array]]:
+    """Return `draw(key data (maps, keys, 2)) -> [(maps, rows, columns)]` of the pieces.
+
+    All keys of a path and of its rows come from one loop, and where `draw` is mapped the maps are
+    drawn as more rows: each threefry more, and each dimension of it, costs the compiler as much as
+    a training step does.
+    """
+    shapes = [shape for *_, shape in pieces]
+    deepest = max(len(path) for _, path, _ in pieces)
+
+    @jax.custom_batching.custom_vmap
+    def draw(data: Array) -> list[Array]:
+        drawn: dict[int, Array] = {}
+        maps = len(data)
+        for together in _alike(shapes):
+            counts, widest = [shapes[i][0] for i in together], max(shapes[i][1] for i in together)
+            owner = np.repeat([pieces[i][0] for i in together], counts)
+            rows = [np.arange(count) for count in counts]
+            paths = [(*[-1] * (deepest - len(pieces[i][1])), *pieces[i][1]) for i in together]
+            above = np.repeat(np.reshape(paths, (len(together), deepest)), counts, axis=0)
+            steps = np.tile(np.concatenate([above.T, [np.concatenate(rows)]]), maps)
+
+            def follow(keys: Array, step: Array) -> tuple[Array, None]:
+                folded = jax.vmap(jax.random.fold_in)(_typed(keys), step)
+                stays = (step < 0)[:, None]
+                return jnp.where(stays, keys, jax.random.key_data(folded)), None
+
+            start = data[:, owner].reshape(-1, 2)
+            of_row, _ = jax.lax.scan(follow, start, jnp.asarray(steps, jnp.int32))
+            normal = functools.partial(jax.random.normal, shape=(widest,), dtype=jnp.float32)
+            draws = jax.vmap(normal)(_typed(of_row)).reshape(maps, -1, widest)
+            for i, end in zip(together, np.cumsum(counts), strict=True):
+                drawn[i] = draws[:, end - shapes[i][0] : end, : shapes[i][1]]
+        return [drawn[i] for i in range(len(shapes))]
+
+    @draw.def_vmap
+    def mapped(size: int, _: Any, data: Array) -> tuple[list[Array], list[bool]]:
+        drawn = draw(data.reshape(-1, *data.shape[2:]))
+        return [x.reshape(size, -1, *x.shape[1:]) for x in drawn], [True] * len(drawn)
+
+    return draw
+
+
+def _typed(data: Array) -> Array:
+    return jax.random.wrap_key_data(data, impl="threefry2x32")
 
 
 def _alike(shapes: Sequence[tuple[int, int]]) -> list[list[int]]:
