@@ -217,8 +217,8 @@ def start_all(starts: Any, key: Array) -> Any:
         (4, 3)
     """
     leaves, tree = jax.tree.flatten(starts, is_leaf=lambda leaf: isinstance(leaf, Start))
-    paths = [(*path, k) for layer, path in leaves for k in range(len(layer.draws))]
-    shapes = [shape for layer, _ in leaves for shape in layer.draws]
+    paths = tuple((*path, k) for layer, path in leaves for k in range(len(layer.draws)))
+    shapes = tuple(shape for layer, _ in leaves for shape in layer.draws)
     normals = iter(normals_at(key, paths, shapes))
     params = [layer.place([next(normals) for _ in layer.draws]) for layer, _ in leaves]
     return jax.tree.unflatten(tree, params)

@@ -79,23 +79,24 @@ def nested_normals(
     return [normals[0].astype(dtype) for normals in drawn]
 
 
+@functools.partial(jax.jit, static_argnames=("paths", "shapes"))
 def normals_at(
-    key: Array, paths: Sequence[tuple[int, ...]], shapes: Sequence[tuple[int, int]]
+    key: Array, paths: tuple[tuple[int, ...], ...], shapes: tuple[tuple[int, int], ...]
 ) -> list[Array]:
     """Return `nested_normal` of fold_in(... fold_in(key, path[0]) ..., path[-1]), in float32.
 
     Example:
         >>> import jax, numpy as np
         >>> key = jax.random.key(0)
-        >>> (drawn,) = normals_at(key, [(2, 1)], [(4, 3)])
+        >>> (drawn,) = normals_at(key, ((2, 1),), ((4, 3),))
         >>> of_path = jax.random.fold_in(jax.random.fold_in(key, 2), 1)
         >>> bool(np.array_equal(drawn, nested_normal(of_path, 4, 3)))
         True
 
     Args:
         key: a typed threefry key.
-        paths: one for each shape, of whole numbers from 0.
-        shapes: (rows, columns) of each.
+        paths: one for each shape, of whole numbers from 0, static.
+        shapes: (rows, columns) of each, static.
 
     Raises:
         InputError: the key is no typed threefry key.

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from jssl.experiments import Settings
-from jssl.experiments.width import divergence, drift, features, limits
+from jssl.experiments.width import divergence, drift, features, limits, moved
 from jssl.experiments.width.nets import nested_starts
 from jssl.models import mlp
 from jssl.theory import grassmann
@@ -29,10 +29,10 @@ def test_passage_is_interpolated_in_the_logarithm_and_survives_overflow():
 
 
 def test_growth_rate_is_that_of_the_kernel_model_under_the_linear_loss():
-    data = drift.digits_in_float32(Settings())
-    net = mlp(drift.INPUTS, 1, width=1, depth=1, activation="tanh")
+    data = moved.digits_in_float32(Settings())
+    net = mlp(moved.INPUTS, 1, width=1, depth=1, activation="tanh")
     z = jnp.concatenate([data.first, data.second]).astype(jnp.float64)
-    kernel, n, rate = np.asarray(net.kernel(z, z)[1]), drift.COUNT, drift.RATES["dot-product"]
+    kernel, n, rate = np.asarray(net.kernel(z, z)[1]), moved.COUNT, moved.RATES["dot-product"]
     f, norms = np.random.default_rng(0).standard_normal(2 * n), []
     for _ in range(400):
         za, zb = f[:n], f[n:]
@@ -62,8 +62,8 @@ def test_spectra_are_the_eigenvalues_of_the_symmetrised_cross_moment():
 
 @pytest.mark.slow
 def test_drift_of_a_smooth_net_falls_as_one_over_the_width():
-    case = drift.Case("barlow-twins", widths=(64, 256))
-    keys = jax.random.split(jax.random.key(0), 4)
-    values = drift.drift(case, drift.digits_in_float32(Settings()), keys, [0, 100])[..., -1]
+    case = moved.Case("barlow-twins", widths=(64, 256))
+    data = moved.digits_in_float32(Settings())
+    values = moved.drift(case, data, Settings(), 4, [0, 100])[..., -1]
     assert drift._claim(case, values).passed
     assert not drift._claim(case, values**0.5).passed

@@ -13,13 +13,12 @@ from jssl import losses
 from jssl._compat import neural_tangents
 from jssl.experiments.claims import at_most, close
 from jssl.experiments.outcome import Figure, Part, Settings
-from jssl.experiments.width.drift import (
-    CONTRASTIVE,
+from jssl.experiments.width.drift import CONTRASTIVE, SOURCE
+from jssl.experiments.width.moved import (
     COUNT,
     DIM,
     INPUTS,
     RATES,
-    SOURCE,
     Case,
     digits_in_float32,
     drift,
@@ -34,11 +33,10 @@ def divergence(settings: Settings) -> Part:
     """Judge that the linear dot-product loss leaves every kernel, when the theory says so."""
     seeds = {"quick": 6, "paper": 16, "large": 32}[settings.scale]
     data = digits_in_float32(settings)
-    keys = jax.random.split(jax.random.fold_in(jax.random.key(settings.seed), 74), seeds)
     case = Case("dot-product")
     steps, level = np.arange(0, 193, 12), 0.5
-    values = drift(case, data, keys, steps)
-    bounded = drift(Case("barlow-twins", widths=(256, 1024)), data, keys, 4 * steps)
+    values = drift(case, data, settings, seeds, steps)
+    bounded = drift(Case("barlow-twins", widths=(256, 1024)), data, settings, seeds, 4 * steps)
     times = _first_above(RATES["dot-product"] * steps, values, level)
     fit = np.polyfit(np.log(case.widths), times, 1)[0]
     error = fit.std(ddof=1) / np.sqrt(len(fit))
