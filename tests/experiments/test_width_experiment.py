@@ -1,24 +1,13 @@
 """Pieces of the width study that need no full run; `jssl reproduce width` judges the rest."""
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from jssl.experiments import Settings
 from jssl.experiments.width import divergence, drift, features, limits, moved
-from jssl.experiments.width.nets import nested_starts
 from jssl.models import mlp
 from jssl.theory import grassmann
-
-
-def test_starts_of_all_widths_are_cuts_of_the_widest():
-    keys = jax.random.split(jax.random.key(0), 2)
-    starts = nested_starts(lambda w: mlp(3, 2, width=w, max_width=8, depth=1), (4, 8), keys)
-    first = np.asarray(starts[0]["weight"])
-    assert first.shape == (2, 2, 8, 3)
-    np.testing.assert_array_equal(first[0, :, :4], first[1, :, :4])
-    assert not first[0, :, 4:].any()
 
 
 def test_passage_is_interpolated_in_the_logarithm_and_survives_overflow():

@@ -41,7 +41,10 @@ def drifts(settings: Settings) -> Part:
 
 
 def cases(settings: Settings) -> list[Case]:
-    """Return the cases of a scale."""
+    """Return the cases of a scale.
+
+    At `paper` losses other than Barlow Twins go beyond two hidden layers with tanh alone.
+    """
     if settings.scale == "quick":
         return [
             *(Case(loss) for loss in RATES),
@@ -60,7 +63,13 @@ def cases(settings: Settings) -> list[Case]:
         for loss in RATES
         for activation in ("tanh", "erf", "relu")
         for depth in (1, 2, 3, 4)
-        if loss != "dot-product" or (activation != "relu" and depth == 1)
+        if (loss != "dot-product" or (activation != "relu" and depth == 1))
+        and (
+            settings.scale == "large"
+            or depth <= 2
+            or activation == "tanh"
+            or loss in ("supervised", "barlow-twins")
+        )
     ]
     others = [
         Case(loss, parametrisation=name, widths=wide[1:] if name == "standard" else wide)

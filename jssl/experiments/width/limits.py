@@ -19,18 +19,12 @@ from jssl.diagnostics import distance_to_limit, paired_exponent
 from jssl.experiments.claims import at_most, close
 from jssl.experiments.outcome import Figure, Part, Settings
 from jssl.experiments.sets import image_sets
-from jssl.experiments.width.nets import (
-    clear_pairs,
-    image_pairs,
-    nested_starts,
-    over_runs,
-    started,
-)
+from jssl.experiments.width.samples import clear_pairs, image_pairs
 from jssl.figures import draw_modes, new_figure
 from jssl.kernels.contrastive import contrastive_modes
 from jssl.models import centred, conv, mlp, residual
 from jssl.optim import gradient_descent
-from jssl.simulation import run
+from jssl.sweeps.sweep import sweep
 from jssl.theory import stepwise, width
 from jssl.types import Array, Claim, Model, Pairs, Params, Problem
 
@@ -44,12 +38,12 @@ class Architecture(NamedTuple):
     """One family of nets.
 
     Attributes:
-        build: `build(width, max_width) -> Model`.
+        build: `build(width, max_width) -> Model`; no max_width for plain arrays.
         widths: increasing.
         data: pairs, and unseen points.
     """
 
-    build: Callable[[Any, int], Model]
+    build: Callable[[Any, int | None], Model]
     widths: tuple[int, ...]
     data: tuple[Pairs, Array]
 
@@ -89,7 +83,7 @@ def distances(settings: Settings) -> Part:
     found = {}
     for index, (name, architecture) in enumerate(chosen.items()):
         settings.progress(f"limit of {name}", index / len(chosen))
-        found[name] = study(architecture, settings, seeds)
+        found[name] = study(name, architecture, settings, seeds)
     claims = [claim for name in found for claim in _claims(name, found[name])]
     return Part(claims, [_distance_figure(found), _course_figure(found)])
 
@@ -127,7 +121,7 @@ def architectures(settings: Settings) -> dict[str, Architecture]:
             nets[f"MLP-1-tanh-{name}"] = dense("tanh", 1, image_pairs(settings, COUNT, name))
     nets["conv"] = Architecture(
         lambda size, most: conv(IMAGE, DIM, channels=size, max_channels=most, **layers),
-        (16, 64, 256) if quick else deep,
+        deep if settings.scale == "large" else (16, 64, 256),
         clear_pairs(settings, COUNT, IMAGE),
     )
     nets["residual"] = Architecture(
@@ -136,7 +130,7 @@ def architectures(settings: Settings) -> dict[str, Architecture]:
     return nets
 
 
-def study(architecture: Architecture, settings: Settings, seeds: int) -> Study:
+def study(name: str, architecture: Architecture, settings: Settings, seeds: int) -> Study:
     """Train nets of every width and the kernel model from the same starts, and compare."""
     build, widths, (data, others) = architecture
     points = jnp.concatenate([data.first, data.second, others])
@@ -148,19 +142,23 @@ def study(architecture: Architecture, settings: Settings, seeds: int) -> Study:
     rate = min(last / STEPS, 0.2 / float(gamma[0]))
     steps = np.arange(0, round(last / rate) + 1, EVERY)
 
-    def program(size: Array, start: Params) -> Array:
-        net = started(centred(build(size, widths[-1]), SMALL), start)
+    def make_problem(architecture: str, width: Any, max_width: int | None = None) -> Problem:
+        del architecture  # names the result, and the plan's records
+        net = centred(build(width, max_width), SMALL)
         loss = losses.get("barlow_twins_linearized")
-        problem = Problem(pairs.fixed(data), net, loss, gradient_descent(rate))
+        return Problem(pairs.fixed(data), net, loss, gradient_descent(rate))
 
-        def observe(params: Params, _: Pairs) -> dict[str, Array]:
-            return {"embedding": net.apply(params, points)}
+    def observe(problem: Problem) -> Callable[[Params, Pairs], dict[str, Array]]:
+        return lambda params, _: {"embedding": problem.model.apply(params, points)}
 
-        return run(problem, steps, observe)(jax.random.key(0)).observables["embedding"]
-
-    keys = jax.random.split(jax.random.fold_in(jax.random.key(settings.seed), 72), seeds)
-    starts = nested_starts(lambda w: centred(build(w, widths[-1]), SMALL), widths, keys)
-    seen = over_runs(program, widths, starts)
+    runs = sweep(
+        make_problem,
+        {"architecture": [name], "width": widths, "seed": seeds},
+        record_steps=steps,
+        observe=observe,
+        seed=int(settings.generator(72).integers(2**32)),
+    )
+    seen = runs.embedding.sel(architecture=name).transpose("width", "seed", "step", ...).to_numpy()
     first = jnp.asarray(seen[:, :, 0])
     descend = jax.jit(jax.vmap(jax.vmap(lambda f: width.descend(kernel, f, rate, steps))))
     limit = np.asarray(descend(first))
