@@ -1,5 +1,6 @@
 """The labels of a result: its arrays and their dimensions, coordinates with units, attributes."""
 
+import functools
 import subprocess
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -101,6 +102,7 @@ def _coordinate(values: Sequence[Any]) -> np.ndarray:
     return np.asarray([str(v) for v in values], dtype=object)
 
 
+@functools.cache
 def _revision() -> str:
     command = ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
     try:

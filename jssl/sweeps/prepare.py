@@ -1,5 +1,6 @@
 """From what is asked to what will run: the grid and its plan."""
 
+import functools
 import json
 import os
 from collections.abc import Callable, Mapping, Sequence
@@ -239,18 +240,27 @@ def differences(stored: Any, asked: Any, path: str = "") -> list[str]:
 
 
 def _padding(prepared: Prepared, program: Program, seed: int) -> bool:
-    name = records.digest("padding", rate_name(prepared, program))
-    known = records.load(name).get("exact")
-    if known is not None:
-        return bool(known)
     first = np.asarray([[p[0] for p in program.positions]])
     numbers = values_at(prepared.grid, program.traced, first)
     width = int(numbers.pop(WIDTH)[0])
+    held = tuple((field, float(value[0])) for field, value in numbers.items())
+    x64 = jnp.result_type(float) == jnp.float64
+    return _pads(prepared.spec, program.static, held, width, seed, x64)
+
+
+@functools.lru_cache(maxsize=256)
+def _pads(
+    spec: Spec,
+    static: tuple[tuple[str, Any], ...],
+    held: tuple[tuple[str, float], ...],
+    width: int,
+    seed: int,
+    x64: bool,
+) -> bool:
+    # Not kept between processes: the same source may close over another model.
+    del x64  # part of the cache's key
     key = jax.random.key(seed, impl="threefry2x32")
-    held = {field: value[0] for field, value in numbers.items()}
-    exact = padding_is_exact(prepared.spec, program.static, held, width, key)
-    records.update(name, exact=exact)
-    return exact
+    return padding_is_exact(spec, static, dict(held), width, key)
 
 
 def _plain(value: Any) -> Any:

@@ -1,4 +1,4 @@
-"""What was learned of programs on this machine: compile times, rates, whether padding is exact.
+"""What was learned of programs on this machine: compile times and rates.
 
 One small file a program, beside JAX's persistent compilation cache and only where that is on: it
 tells the planner what is compiled already. A wrong record costs time, never a result.
@@ -17,6 +17,7 @@ import jax
 from jssl.report.html import write_atomically
 
 
+@functools.lru_cache(maxsize=256)
 def identity(function: Any) -> dict[str, str]:
     """Return what a function is called and a digest of its source, empty where there is none.
 
