@@ -11,7 +11,8 @@ Every contestant makes the same float32 steps; loops over seeds make fewer of th
     noise    two sigmoid rows on 100 samples in 10 dimensions, fresh noise every step, 64 seeds:
              jssl draws only what a step can see (420 normals, exact in law), peers draw all 4,000
     widths   16 ... 256 x 8 seeds, in processes of their own with a cold and a warm compilation
-             cache: as planned, a program per width, and a PyTorch loop
+             cache: as planned, a program per width, and a PyTorch loop; for short runs, most of
+             whose time is compilation, and for longer ones
 
 PyTorch forms (skipped where it is missing): a loop over seeds with autograd, a loop with the
 gradient by hand, `torch.func.vmap`, and batched by hand.
@@ -163,12 +164,12 @@ def table(size: str) -> tuple[list[dict[str, Any]], dict[str, float]]:
             facts |= {"mlp: GFLOP/s": rate, "2048^3 product: GFLOP/s": peak}
             facts["mlp: share of the product's rate"] = rate / peak
         if name == "linear":  # linear in the seeds once the machine is full
-            counts = (1024, 2048, 4096, 8192)
+            counts = (4096, 8192, 16384)
             runs = {str(n): study(problem, n, steps[name]) for n in counts}
-            times = harness.measure(runs, repeats=1 if size == "quick" else 5)
+            times = harness.measure(runs, repeats=1 if size == "quick" else 3)
             logs = [math.log(t.median) for t in times.values()]
             slope = np.polyfit(np.log(counts), logs, 1)[0]
-            facts["linear: cost grows as seeds to the power, 1,024 to 8,192"] = float(slope)
+            facts["linear: cost grows as seeds to the power, 4,096 to 16,384"] = float(slope)
     return rows, facts
 
 
@@ -202,21 +203,21 @@ def width_study(form: str, steps: int) -> dict[str, float]:
 
 def widths(size: str) -> tuple[list[dict[str, Any]], dict[str, float]]:
     """Time the width study in processes of their own, cold and warm."""
-    steps = 500 if size == "full" else 20
     forms = ["planned", "per width"]
     forms += ["torch"] if importlib.util.find_spec("torch") is not None else []
     rows: list[dict[str, Any]] = []
     seconds = {}
-    for form in forms:
-        with tempfile.TemporaryDirectory() as cache:
-            for state in ("cold", "warm"):
-                seconds[form, state] = _in_process(form, steps, cache)
-                row = {"workload": "widths", "form": f"{form}, {state}"}
-                rows.append({**row, "seconds": seconds[form, state]})
+    for steps in (100, 500) if size == "full" else (20,):
+        for form in forms:
+            with tempfile.TemporaryDirectory() as cache:
+                for state in ("cold", "warm"):
+                    seconds[steps, form, state] = taken = _in_process(form, steps, cache)
+                    row = {"workload": f"widths, {steps} steps", "form": f"{form}, {state}"}
+                    rows.append({**row, "seconds": taken})
     facts = {
-        f"widths, {state}: times faster than {form}": seconds[form, state]
-        / seconds["planned", state]
-        for form, state in seconds
+        f"widths, {steps} steps, {state}: times faster than {form}": taken
+        / seconds[steps, "planned", state]
+        for (steps, form, state), taken in seconds.items()
         if form != "planned"
     }
     return rows, facts

@@ -57,7 +57,7 @@ def cases(settings: Settings) -> list[Case]:
         ]
     most = 4096 if settings.scale == "paper" else 16384
     wide = tuple(64 * 4**k for k in range(6) if 64 * 4**k <= most)
-    deep = (64, 256, 1024) if settings.scale == "paper" else (64, 256, 1024, 4096)
+    deep = (32, 128, 512) if settings.scale == "paper" else (64, 256, 1024, 4096)
     nets = [
         Case(loss, activation, depth, widths=wide if depth == 1 else deep)
         for loss in RATES

@@ -79,7 +79,7 @@ def distances(settings: Settings) -> Part:
         )
         return Part([], [], (remark,))
     chosen = architectures(settings)
-    seeds = {"quick": 10, "paper": 24, "large": 64}[settings.scale]
+    seeds = {"quick": 10, "paper": 16, "large": 64}[settings.scale]
     found = {}
     for index, (name, architecture) in enumerate(chosen.items()):
         settings.progress(f"limit of {name}", index / len(chosen))
@@ -92,7 +92,7 @@ def architectures(settings: Settings) -> dict[str, Architecture]:
     """Return the nets of a scale by name."""
     wide, deep = {
         "quick": ((64, 256, 1024), (32, 128, 512)),
-        "paper": ((64, 256, 1024, 4096), (64, 256, 1024)),
+        "paper": ((64, 256, 1024, 4096), (32, 128, 512)),
         "large": ((64, 256, 1024, 4096, 16384), (64, 256, 1024, 4096)),
     }[settings.scale]
     quick = settings.scale == "quick"
