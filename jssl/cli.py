@@ -6,8 +6,10 @@ heavy is imported after the arguments are understood, so `jssl --help` answers a
 """
 
 import _thread
+import importlib
 import multiprocessing
 import os
+import signal
 import sys
 import threading
 from collections.abc import Sequence
@@ -140,9 +142,10 @@ class Doctor:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit with its status."""
     status = run(arguments, serve=True)
-    if status == INTERRUPTED and "jssl.parallel" not in sys.modules:
-        # A thread may be in the middle of XLA: end without taking the interpreter apart, which
-        # `jssl.parallel` needs, to give back its semaphores, and where no such thread is.
+    side_by_side = getattr(sys.modules.get("jssl.parallel"), "started", False)
+    if status == INTERRUPTED and not side_by_side:
+        # A thread may be in the middle of XLA: end without taking the interpreter apart. Studies
+        # in other processes leave no such thread here, but semaphores to give back.
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(status)
@@ -175,8 +178,11 @@ def run(arguments: Sequence[str] | None = None, *, serve: bool = False) -> int:
             args=list(arguments) if arguments is not None else None,
         )
     _prepare_jax()
+    if serve and isinstance(command, Reproduce) and command.jobs != 1:
+        _serve(command.papers)
     usual, sys.unraisablehook = sys.unraisablehook, _insist
     try:
+        _import_jax()
         if isinstance(command, Doctor):
             from jssl.doctor import examine
 
@@ -191,8 +197,6 @@ def run(arguments: Sequence[str] | None = None, *, serve: bool = False) -> int:
             return run_diagnose(**vars(command))
         if isinstance(command, Sweep | Report):
             return _sweep(command)
-        if serve and command.jobs != 1:
-            _serve(command.papers)
         from jssl.reproduce import reproduce
 
         return reproduce(command.papers, command.scale, command.out, command.seed, command.jobs)
@@ -219,7 +223,25 @@ def _serve(papers: Sequence[str]) -> None:
         modules = ["jssl.parallel", *(f"jssl.experiments.{name}" for name in papers)]
         multiprocessing.set_start_method("forkserver", force=True)
         multiprocessing.get_context("forkserver").set_forkserver_preload(modules)
-        forkserver.ensure_running()
+        usual = signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for this process to hear
+        try:
+            forkserver.ensure_running()
+        finally:
+            signal.signal(signal.SIGINT, usual)
+
+
+def _import_jax() -> None:
+    """Import JAX; Ctrl-C waits until it is there, since half an extension module is a crash."""
+    heard: list[int] = []
+    here = threading.current_thread() is threading.main_thread()
+    usual = signal.signal(signal.SIGINT, lambda *_: heard.append(1)) if here else None
+    try:
+        importlib.import_module("jax")
+    finally:
+        if here:
+            signal.signal(signal.SIGINT, usual)
+    if heard:
+        raise KeyboardInterrupt
 
 
 def _insist(ignored: "sys.UnraisableHookArgs") -> None:

@@ -23,6 +23,9 @@ from jssl.sweeps.prepare import free_memory
 MEMORY = {"quick": 4e9, "paper": 13e9, "large": 26e9}
 """Bytes a process may want at a scale, generously; 12.5e9 were seen at `paper` (width)."""
 
+started = False
+"""Whether this process ever started others."""
+
 Show = Callable[[str, str, float], None]
 Task = tuple[str, str]  # paper, study
 
@@ -81,6 +84,8 @@ def outcomes(
 def _side_by_side(
     plans: Mapping[str, Experiment], settings: Settings, jobs: int, show: Show
 ) -> dict[Task, Part]:
+    global started
+    started = True
     tasks = [(name, study) for name, plan in plans.items() for study in plan.studies]
     served = multiprocessing.get_start_method(allow_none=True) == "forkserver"
     context = multiprocessing.get_context("forkserver" if served else "spawn")

@@ -141,3 +141,21 @@ def test_an_interrupt_that_a_callback_swallowed_comes_again():
             swallow_and_go_on()
     finally:
         signal.signal(signal.SIGINT, usual)
+
+
+def test_an_interrupt_waits_until_jax_is_imported(monkeypatch, capsys):
+    done = []
+
+    def slow_import(name):
+        signal.raise_signal(signal.SIGINT)
+        done.append(name)
+
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        monkeypatch.setattr(cli.importlib, "import_module", slow_import)
+        assert cli.run(["doctor"]) == 130
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert done == ["jax"]
+    assert "interrupted" in capsys.readouterr().err

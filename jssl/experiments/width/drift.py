@@ -29,7 +29,7 @@ CONTRASTIVE = "Anil et al. 2024, arXiv 2403.08673"
 
 def drifts(settings: Settings) -> Part:
     """Judge how the drift falls with the width, and where it does not."""
-    seeds = {"quick": 6, "paper": 16, "large": 32}[settings.scale]
+    seeds = {"quick": 6, "paper": 12, "large": 32}[settings.scale]
     data = digits_in_float32(settings)
     found: dict[Case, np.ndarray] = {}
     chosen = cases(settings)

@@ -79,7 +79,7 @@ def distances(settings: Settings) -> Part:
         )
         return Part([], [], (remark,))
     chosen = architectures(settings)
-    seeds = {"quick": 10, "paper": 16, "large": 64}[settings.scale]
+    seeds = {"quick": 10, "paper": 12, "large": 64}[settings.scale]
     found = {}
     for index, (name, architecture) in enumerate(chosen.items()):
         settings.progress(f"limit of {name}", index / len(chosen))
@@ -237,8 +237,8 @@ def _distance_figure(found: dict[str, Study]) -> Figure:
             error = np.log(values).std(axis=1, ddof=1) / np.sqrt(values.shape[1])
             band = middle * (np.exp(error) - 1)
             ax.errorbar(
-                one.widths, middle, band, fmt="osD^vP<>hX*p"[index] + "-", color=f"C{index}",
-                markersize=4, capsize=2, label=name,
+                one.widths, middle, band, fmt="osD^vP<>hX*p"[index % 12] + "-",
+                color=f"C{index % 10}", markersize=4, capsize=2, label=name,
             )  # fmt: skip
         ends = np.array([min(f.widths[0] for f in found.values()),
                          max(f.widths[-1] for f in found.values())])  # fmt: skip
@@ -257,8 +257,11 @@ def _distance_figure(found: dict[str, Study]) -> Figure:
 
 
 def _course_figure(found: dict[str, Study]) -> Figure:
-    figure, axes = new_figure(len(found), width=3.4)
-    for ax, (name, one) in zip(axes, found.items(), strict=True):
+    columns = min(len(found), 4)
+    figure, axes = new_figure(columns, -(-len(found) // columns), width=3.4)
+    for ax in axes[len(found) :]:
+        ax.set_axis_off()
+    for ax, (name, one) in zip(axes, found.items(), strict=False):
         for spectrum, alpha in zip(one.spectra, np.linspace(0.3, 1, len(one.widths)), strict=True):
             draw_modes(ax, one.times, spectrum)
             for line in ax.lines[-DIM:]:
