@@ -130,3 +130,19 @@ def plot(prediction: Trajectory, simulation: Trajectory, *, title: str = "") -> 
 def _two_or_five(value: float, _: int) -> str:
     mantissa = value / 10.0 ** np.floor(np.log10(value))
     return f"{value:g}" if np.isclose(mantissa, (2, 5)).any() else ""
+
+
+def draw_legend(figure: Any, ax: Any, *, size: float = 7) -> None:
+    """Draw the legend of a panel: inside where it is short, else beside the whole figure.
+
+    Args:
+        figure: of `new_figure`.
+        ax: the panel whose labels are shown.
+        size: of the font, in points.
+    """
+    handles, labels = ax.get_legend_handles_labels()
+    if len(labels) <= 14:
+        ax.legend(frameon=False, fontsize=size)
+    else:
+        size = min(size, 140 / len(labels))
+        figure.legend(handles, labels, loc="outside right center", frameon=False, fontsize=size)

@@ -19,7 +19,7 @@ from jssl.diagnostics import Exponent, paired_exponent
 from jssl.experiments.claims import close
 from jssl.experiments.outcome import Figure, Part, Settings
 from jssl.experiments.width.moved import RATES, Case, digits_in_float32, drift
-from jssl.figures import new_figure
+from jssl.figures import draw_legend, new_figure
 from jssl.types import Claim
 
 STEPS = 200
@@ -131,7 +131,7 @@ def _figure(found: dict[Case, np.ndarray]) -> Figure:
                 linewidth=1.2, label=f"{label}: {fit.exponent:.2f} ± {fit.half_width:.2f}",
             )  # fmt: skip
         ax.set(xlabel="width", ylabel="drift of the tangent kernel")
-        ax.legend(frameon=False, fontsize=6.5)
+        draw_legend(figure, ax, size=6.5)
     axes[0].set_title("tanh, one hidden layer, NTK parametrisation", fontsize=9)
     axes[1].set_title("activation, depth and parametrisation", fontsize=9)
     text = (

@@ -20,7 +20,7 @@ from jssl.experiments.claims import at_most, close
 from jssl.experiments.outcome import Figure, Part, Settings
 from jssl.experiments.sets import image_sets
 from jssl.experiments.width.samples import clear_pairs, image_pairs
-from jssl.figures import draw_modes, new_figure
+from jssl.figures import draw_legend, draw_modes, new_figure
 from jssl.kernels.contrastive import contrastive_modes
 from jssl.models import centred, conv, mlp, residual
 from jssl.optim import gradient_descent
@@ -247,7 +247,7 @@ def _distance_figure(found: dict[str, Study]) -> Figure:
         ax.plot(ends, 1.6 * level * ends**-0.5, "k--", linewidth=1, label="width$^{-1/2}$")
         ax.set(xscale="log", yscale="log", xlabel="width", title=quantity)
     axes[0].set_ylabel("distance to the infinite-width kernel")
-    axes[0].legend(frameon=False, fontsize=7)
+    draw_legend(figure, axes[0])
     text = (
         "Distance of trained nets from their own infinite-width kernel model against the width, in "
         "function, learned subspace and half times: all fall as one over the root of the width "
