@@ -113,3 +113,9 @@ def test_missing_image_sets_are_named(monkeypatch):
     monkeypatch.setattr(deep.images, "find", lambda name: None)
     assert deep.image_sets("large")[0] == ["digits"]
     assert "stl10 was not found" in deep.image_sets("large")[1][1]
+
+
+def test_a_run_that_is_not_finite_is_judged_and_loses_no_other():
+    covariances = np.stack([np.diag([1.0, 3.0]), np.full((2, 2), np.nan), np.full((2, 2), np.inf)])
+    found = training._spectra(covariances)
+    np.testing.assert_allclose(found, [[3, 1], [0, 0], [0, 0]])

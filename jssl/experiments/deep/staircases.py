@@ -137,7 +137,7 @@ def _see(runs: Runs, loss: int, start: int) -> Seen:
 
 def _ratio(seen: Seen) -> float:
     at = int(np.argmax(seen.values[:, 0] >= seen.values[-1, 0] / 2))
-    return float(max(seen.values[at, 1], 1e-12) / seen.values[at, 0])
+    return float(max(seen.values[at, 1], 1e-12) / max(seen.values[at, 0], 1e-12))
 
 
 def _embeddings(name: str, short: str, runs: Runs) -> Figure:

@@ -227,5 +227,8 @@ def train(net: Network, data: Data, key: Array, points: int = 120) -> Runs:
 
 
 def _spectra(covariances: Array) -> np.ndarray:
-    values = np.linalg.eigvalsh(np.asarray(covariances, np.float64))[..., ::-1]
-    return np.maximum(values, 0)
+    """Return the eigenvalues, descending; zeros where a run was not finite, which is judged."""
+    values = np.linalg.eigvalsh(
+        np.nan_to_num(np.asarray(covariances, np.float64), posinf=0, neginf=0)
+    )
+    return np.maximum(values[..., ::-1], 0)
