@@ -196,7 +196,7 @@ def four_cells(key: Array, n: int, dim: int, tau: Any, rho: Any) -> tuple[Array,
 
     Args:
         key: typed key.
-        n: number of samples, static.
+        n: number of samples, at least the number of cells, 4, static.
         dim: number of features, >= 2, static.
         tau: strength of the hidden feature (base case 7); may be traced.
         rho: noise standard deviation, >= 0 (base case dim^-1.5); may be traced.
@@ -205,11 +205,12 @@ def four_cells(key: Array, n: int, dim: int, tau: Any, rho: Any) -> tuple[Array,
         x (n, dim), label s (n,) int32 of -1 and 1, hidden q (n,) int32 of 0 and 1.
 
     Raises:
-        InputError: for dim < 2 or a negative rho.
+        InputError: for n < 4, dim < 2 or a negative rho.
 
     References:
         Yang et al. 2023, arXiv 2401.03214: dim = 10, n = dim^2, tau = 7, rho = dim^-1.5.
     """
+    n = require_count("n (of four cells)", n, low=4)
     dim = require_count("dim", dim, low=2)
     require_range("rho", rho, 0)
     label_key, hidden_key, noise_key = jax.random.split(key, 3)

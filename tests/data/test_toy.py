@@ -152,7 +152,7 @@ def test_draws_have_the_dtype_of_their_arguments():
         lambda v: toy.gaussian_pairs(KEY, 2, v, jnp.eye(3)).second,
         lambda v: toy.pairs_with_cross_moment(v, key=KEY).second,
         lambda v: toy.mixture(KEY, 2, v[None])[0],
-        lambda v: toy.four_cells(KEY, 2, 3, v[0], 0.1)[0],
+        lambda v: toy.four_cells(KEY, 4, 3, v[0], 0.1)[0],
     ]:
         assert jax.eval_shape(draw, single).dtype == jnp.float32
         assert jax.eval_shape(draw, jnp.ones(3)).dtype == jnp.float64
@@ -178,8 +178,9 @@ def test_draws_have_the_dtype_of_their_arguments():
         lambda: toy.mixture(KEY, 3, [1.0, 2.0]),
         lambda: toy.mixture(KEY, 3, jnp.eye(2), weights=[1.0]),
         lambda: toy.mixture(KEY, 3, jnp.eye(2), weights=[1.0, -1.0]),
-        lambda: toy.four_cells(KEY, 3, 1, 7.0, 0.1),
-        lambda: toy.four_cells(KEY, 3, 2, 7.0, -0.1),
+        lambda: toy.four_cells(KEY, 4, 1, 7.0, 0.1),
+        lambda: toy.four_cells(KEY, 4, 2, 7.0, -0.1),
+        lambda: toy.four_cells(KEY, 3, 2, 7.0, 0.1),
     ],
 )
 def test_bad_input_is_refused_in_one_line(call):
