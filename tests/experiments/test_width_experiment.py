@@ -56,3 +56,10 @@ def test_drift_of_a_smooth_net_falls_as_one_over_the_width():
     values = moved.drift(case, data, Settings(), 4, [0, 100])[..., -1]
     assert drift._claim(case, values).passed
     assert not drift._claim(case, values**0.5).passed
+
+
+def test_a_case_that_diverged_is_a_claim_that_fails():
+    values = np.array([[0.1, 0.2], [0.01, np.nan]])
+    claim = drift._claim(moved.Case("barlow-twins", widths=(64, 256)), values)
+    assert not claim.passed
+    assert claim.measured == 1

@@ -16,7 +16,7 @@ falls as 1 / width. What differs is
 import numpy as np
 
 from jssl.diagnostics import Exponent, paired_exponent
-from jssl.experiments.claims import close
+from jssl.experiments.claims import at_most, close
 from jssl.experiments.outcome import Figure, Part, Settings
 from jssl.experiments.width.moved import RATES, Case, digits_in_float32, drift
 from jssl.figures import draw_legend, new_figure
@@ -90,14 +90,17 @@ def _name(case: Case) -> str:
 
 
 def _claim(case: Case, values: np.ndarray) -> Claim:
-    fit = paired_exponent(case.widths, values)
-    slack = 0.1 + 3.9 * fit.error
     source = CONTRASTIVE if case.loss in ("cosine", "dot-product", "spectral") else SOURCE
     where = (
         f"{case.loss}, {case.depth} hidden {case.activation}, {case.parametrisation} "
         f"parametrisation, widths {case.widths[0]} ... {case.widths[-1]}: exponent of the drift"
     )
     name = f"width/drift-{_name(case)}"
+    lost = int((~_usable(values)).sum())
+    if lost:
+        return at_most(name, f"{where}; runs without one, since they diverged", source, 0, lost)
+    fit = paired_exponent(case.widths, values)
+    slack = 0.1 + 3.9 * fit.error
     if case.parametrisation == "mup":
         return close(
             name, f"{where}; features move at every width (.1, 3.9 standard errors)",
@@ -116,12 +119,17 @@ def _claim(case: Case, values: np.ndarray) -> Claim:
     return close(name, f"{where}; .1 and 3.9 standard errors", source, -1.0, fit.exponent, slack)
 
 
+def _usable(values: np.ndarray) -> np.ndarray:
+    return np.isfinite(values) & (values > 0)
+
+
 def _figure(found: dict[Case, np.ndarray]) -> Figure:
+    found = {case: values for case, values in found.items() if _usable(values).all()}
     figure, axes = new_figure(2, width=4.8, height=3.8)
     plain = [c for c in found if (c.activation, c.depth, c.parametrisation) == ("tanh", 1, "ntk")]
     rest = [c for c in found if c.loss in ("barlow-twins", "supervised") and c not in plain]
     markers = "osD^vP<>hX*p"
-    for ax, chosen in zip(axes, (plain, [plain[1], *rest]), strict=True):
+    for ax, chosen in zip(axes, (plain, [*plain[1:2], *rest]), strict=True):
         for index, case in enumerate(chosen):
             fit: Exponent = paired_exponent(case.widths, found[case])
             label = case.loss if ax is axes[0] else _name(case)
