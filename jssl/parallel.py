@@ -15,7 +15,7 @@ from concurrent.futures.process import BrokenProcessPool
 from typing import Any
 
 from jssl.errors import InputError
-from jssl.experiments import Experiment, Outcome, Part, Settings, experiment, gather, perform, run
+from jssl.experiments import Experiment, Outcome, Part, Settings, endure, experiment, gather, run
 from jssl.report.html import draw
 from jssl.sweeps.devices import cores
 from jssl.sweeps.prepare import free_memory
@@ -58,6 +58,8 @@ def outcomes(
 ) -> dict[str, Outcome]:
     """Run every study of papers; return what was found, in the order of the papers.
 
+    A study that breaks off is a claim that fails, and the others go on.
+
     Args:
         papers: names in `jssl.experiments.PAPERS`.
         settings: scale and seed.
@@ -72,7 +74,7 @@ def outcomes(
         def here(name: str) -> Settings:
             return settings._replace(progress=lambda what, share: show(name, what, share))
 
-        return {name: run(name, here(name)) for name in papers}
+        return {name: run(name, here(name), endure) for name in papers}
     plans = {name: experiment(name, settings) for name in papers}
     parts = _side_by_side(plans, settings, jobs, show)
     return {
@@ -151,6 +153,6 @@ def _study(task: Task, scale: Any, seed: int) -> Part:
         _reports.put((task, what, share))
 
     progress(task[1], 0.0)
-    part = perform(*task, Settings(scale, seed, progress))
+    part = endure(*task, Settings(scale, seed, progress))
     figures = [figure._replace(figure=draw(figure.figure)) for figure in part.figures]
     return part._replace(figures=figures)

@@ -38,6 +38,9 @@ def process(settings):
 def refuse(settings):
     raise InputError("a study refuses; give it something else")
 
+def stumble(settings):
+    raise ZeroDivisionError("nothing to divide by")
+
 def die(settings):
     os._exit(9)
 
@@ -47,6 +50,7 @@ def sleep(settings):
 
 def plan(settings):
     known = {"draw": draw, "process": process, "refuse": refuse, "die": die}
+    known |= {"stumble": stumble}
     known |= {"sleep": sleep, "doze": sleep}
     asked = os.environ["STUDIES"].split()
     return Experiment({name: known[name] for name in asked}, {"scale": settings.scale}, ("end",))
@@ -71,8 +75,8 @@ def paper(tmp_path, monkeypatch):
     return register
 
 
-def test_processes_find_what_one_process_finds(paper):
-    paper("draw process")
+def test_processes_find_what_one_process_finds(paper, capfd):
+    paper("draw stumble process")
     shown = {1: [], 2: []}
     found = {
         jobs: parallel.outcomes(
@@ -82,15 +86,19 @@ def test_processes_find_what_one_process_finds(paper):
     }
     assert found[1].claims == found[2].claims
     assert found[2].settings == {"scale": "paper"}
-    here, there = found[1].remarks[0], found[2].remarks[0]
+    here, there = found[1].remarks[1], found[2].remarks[1]
     assert here == str(os.getpid()) != there
-    assert found[2].remarks[1:] == ("end",)
+    assert found[2].remarks[2:] == ("end",)
     assert found[2].figures[0].figure.png.startswith(b"\x89PNG")
     for news in shown.values():
         assert [share for *_, share in news] == sorted(share for *_, share in news)
         assert any(what == "half way" for _, what, _ in news)
         assert news[-1][-1] == 1
-    assert ("demo", "half way", 0.25) in shown[1]
+    assert ("demo", "half way", 0.5 / 3) in shown[1]
+    ended = found[2].claims[1]  # the study that broke off fails a claim and loses no other
+    assert (ended.name, ended.passed) == ("demo/ended-stumble", False)
+    assert found[2].remarks[0] == "stumble broke off: ZeroDivisionError: nothing to divide by"
+    assert "ZeroDivisionError" in capfd.readouterr().err
 
 
 @pytest.mark.parametrize(

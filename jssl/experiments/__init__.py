@@ -4,8 +4,11 @@
 """
 
 import importlib
+import traceback
+from collections.abc import Callable
 
-from jssl.errors import unknown_name
+from jssl.errors import InputError, unknown_name
+from jssl.experiments.claims import at_most
 from jssl.experiments.outcome import (
     Experiment,
     Figure,
@@ -34,6 +37,7 @@ __all__ = [
     "Part",
     "Scale",
     "Settings",
+    "endure",
     "experiment",
     "gather",
     "run",
@@ -75,12 +79,42 @@ def perform(name: str, study: str, settings: Settings) -> Part:
         return experiment(name, settings).studies[study](settings)
 
 
-def run(name: str, settings: Settings | None = None) -> Outcome:
+def endure(name: str, study: str, settings: Settings) -> Part:
+    """Run one study as `perform` does; one that breaks off is a claim that fails.
+
+    So a long run keeps what its other studies found. The traceback goes to standard error.
+
+    Args:
+        name: of the paper.
+        study: of the paper's studies.
+        settings: scale, seed and progress of this study.
+
+    Raises:
+        InputError: where the study refuses what it was given.
+    """
+    try:
+        return perform(name, study, settings)
+    except InputError:
+        raise
+    except Exception as error:
+        traceback.print_exc()
+        what = f"{study} broke off: {type(error).__name__}: {error}"
+        short = study.lower().replace(",", "").replace(" ", "-")
+        ended = at_most(f"{name}/ended-{short}", what, "every study must come to its end", 0, 1)
+        return Part([ended], [], (what,))
+
+
+def run(
+    name: str,
+    settings: Settings | None = None,
+    one: Callable[[str, str, Settings], Part] = perform,
+) -> Outcome:
     """Run the studies of a paper one after the other, and judge their claims.
 
     Args:
         name: of the paper.
         settings: scale, seed and progress; `quick` and 0 by default.
+        one: runs a study; `endure` goes on with the others where one breaks off.
 
     Raises:
         InputError: for a name that is not registered.
@@ -94,6 +128,6 @@ def run(name: str, settings: Settings | None = None) -> Outcome:
             chosen.progress(description, (index + share) / len(found.studies))
 
         progress(study, 0.0)
-        parts.append(perform(name, study, chosen._replace(progress=progress)))
+        parts.append(one(name, study, chosen._replace(progress=progress)))
     chosen.progress("done", 1.0)
     return gather(found, parts)
