@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jssl.sweeps import records
+from jssl.sweeps.ahead import Ahead
 from jssl.sweeps.axes import values_at
 from jssl.sweeps.plan import Layout, Plan
 from jssl.sweeps.prepare import Prepared, compile_name, rate_name
@@ -89,7 +90,7 @@ def execute(
     spent = {"compile": 0.0, "compute": 0.0, "write": 0.0}
     tell = _teller(mine, finished, progress, spent)
 
-    def launch(chunk: Chunk, release: contextlib.ExitStack) -> Launched:
+    def arguments(chunk: Chunk) -> tuple[Calls, tuple[Any, Any], int]:
         layout = plan.layouts[chunk.layout]
         each = layout.micro * (len(mesh.devices.flat) if axis == "seed" else 1)
         index, seeds, live = lanes_of(chunk, each * math.ceil(layout.lanes / each))
@@ -99,15 +100,24 @@ def execute(
             for name, v in values_at(prepared.grid, layout.program.traced, index).items()
         }
         functions = calls(prepared.spec, layout.program.static, layout.micro, mesh)
-        lanes = (numbers, place(seeds, prepared.spec, mesh))
+        return functions, (numbers, place(seeds, prepared.spec, mesh)), live
+
+    def lower(layout: int) -> Any:
+        functions, lanes, _ = arguments(next(c for c in waiting if c.layout == layout))
+        return functions.whole.lower(*lanes, key, share(increments, mesh))
+
+    def launch(chunk: Chunk, ahead: Ahead, release: contextlib.ExitStack) -> Launched:
+        functions, lanes, live = arguments(chunk)
         if plan.segment < len(increments):
             saved = checkpoints(result.folder, chunk.name, checkpoint_seconds)
             pieces = (increments, plan.segment)
             outputs = _in_segments(functions, lanes, key, pieces, saved, mesh, spent)
         else:
             with _counted(spent, "compile"):
+                ahead.ready(chunk.layout)
                 outputs = functions.whole(*lanes, key, share(increments, mesh))
-            records.update(compile_name(prepared, layout.program), compiled=True)
+            program = plan.layouts[chunk.layout].program
+            records.update(compile_name(prepared, program), compiled=True)
         return Launched(chunk, outputs, live, release)
 
     timer = _Rate(prepared, plan)
@@ -115,8 +125,9 @@ def execute(
         skipped: list[Chunk] = []
         queue: Launched | None = None
         block = waiting[0].block
+        order = (c.layout for c in waiting)
         # Claims are given back whatever happens: one left open would be waited for for ever.
-        with contextlib.ExitStack() as claims:
+        with Ahead(order, lower) as ahead, contextlib.ExitStack() as claims:
             for chunk in waiting:
                 if wanted is not None and chunk.block != block:
                     _commit(queue, result, tell, timer, spent)
@@ -128,7 +139,7 @@ def execute(
                 if not release.enter_context(result.claim(chunk.name)):
                     skipped.append(chunk)
                     continue
-                following = launch(chunk, release)
+                following = launch(chunk, ahead, release)
                 _commit(queue, result, tell, timer, spent)
                 queue = following
             _commit(queue, result, tell, timer, spent)

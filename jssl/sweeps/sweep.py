@@ -11,6 +11,7 @@ import numpy as np
 import xarray as xr
 
 from jssl.errors import InputError
+from jssl.simulation import log_spaced_steps
 from jssl.sweeps import store as stores
 from jssl.sweeps.execute import Progress, execute
 from jssl.sweeps.labels import attributes_of, coordinates_of, variables_of
@@ -24,7 +25,7 @@ def sweep(
     make_problem: Callable[..., Any],
     axes: Mapping[str, Any],
     *,
-    record_steps: Sequence[int] | np.ndarray,
+    record_steps: Sequence[int] | np.ndarray | None = None,
     store: str | os.PathLike[str] | None = None,
     observe: Any = None,
     seed: int = 0,
@@ -69,7 +70,8 @@ def sweep(
             `max_width`, the plan may ask for `width` traced in arrays of that size.
         axes: field -> list of values; `seed` is the number of seeds (1 if absent). An axis of
             numbers with a float among them is traced.
-        record_steps: (points,) steps at which observables are kept, increasing from 0 or more.
+        record_steps: (points,) steps at which observables are kept, increasing from 0 or more;
+            None for some 20, log-spaced up to 1,000.
         store: folder of the result, made or gone on with; None keeps the result in memory.
         observe: `observe(problem) -> (params, pairs) -> dict of arrays`; None for the loss and
             the eigenvalues of C (`jssl.simulation.observe_embeddings`).
@@ -105,7 +107,7 @@ def sweep(
     request = make_request(
         make_problem,
         axes,
-        record_steps,
+        log_spaced_steps(1000, 20) if record_steps is None else record_steps,
         observe=observe,
         seed=seed,
         points=points,

@@ -50,6 +50,13 @@ def test_the_result_is_labelled():
     assert "float64" in result.attrs["precision"]
 
 
+def test_record_steps_are_log_spaced_where_none_are_given():
+    steps = jssl.sweep(linear_problem, axes={"learning_rate": [1e-3], "seed": 2}).step.values
+    assert steps[0] == 0
+    assert steps[-1] == 1000
+    assert len(steps) > 15
+
+
 def test_another_seed_or_another_point_changes_no_run():
     few = small()
     more = small({**AXES, "learning_rate": [0.01, 0.02, 0.03], "seed": 7})

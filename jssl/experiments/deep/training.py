@@ -156,7 +156,9 @@ def network(kind: str, image_shape: Any, scale: Scale) -> Network:
             dtype=jnp.float32,
         )
 
-    return Network(make_resnet, (0.08, 0.3, 0.1), 850)
+    # Normalised over the batch, features are of one size and their kernel larger.
+    rates = {"group": (0.08, 0.3, 0.1), "batch": (0.02, 0.05, 0.1)}[norm]
+    return Network(make_resnet, rates, 850)
 
 
 def train(net: Network, data: Data, key: Array, points: int = 120) -> Runs:
