@@ -129,6 +129,7 @@ def rate(case: Case, data: Pairs) -> float:
 
     def largest(activation: str, depth: int) -> float:
         net = mlp(INPUTS, DIM, width=1, depth=depth, activation=activation)
+        assert net.kernel is not None
         return float(np.linalg.eigvalsh(np.asarray(net.kernel(views, views)[1]))[-1])
 
     return RATES[case.loss] * largest("tanh", 1) / largest(case.activation, case.depth)
