@@ -204,7 +204,11 @@ def run(arguments: Sequence[str] | None = None, *, serve: bool = False) -> int:
         print(f"jssl: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        kept = "finished chunks are kept" if isinstance(command, Sweep) else "nothing was written"
+        kept = (
+            "run the same again to go on; finished chunks are kept"
+            if isinstance(command, Sweep)
+            else "nothing was written"
+        )
         print(f"jssl: interrupted; {kept}", file=sys.stderr)
         return INTERRUPTED
     finally:

@@ -20,8 +20,8 @@ from jssl.report.html import draw
 from jssl.sweeps.devices import cores
 from jssl.sweeps.prepare import free_memory
 
-MEMORY = {"quick": 4e9, "paper": 13e9, "large": 26e9}
-"""Bytes a process may want at a scale, generously; 12.5e9 were seen at `paper` (width)."""
+MEMORY = {"quick": 4e9, "paper": 6e9, "large": 26e9}
+"""Bytes a process may want at a scale, generously; 4e9 were seen at `paper` (deep)."""
 
 started = False
 """Whether this process ever started others."""

@@ -245,7 +245,10 @@ def log_spaced_steps(last: int, points: int, first: int = 1) -> np.ndarray:
 def checked_record_steps(record_steps: Sequence[int] | np.ndarray) -> np.ndarray:
     """Return the record points as an integer array, or raise `InputError`."""
     steps = np.asarray(record_steps)
-    if steps.ndim != 1 or steps.size == 0 or steps[0] < 0 or np.any(np.diff(steps) <= 0):
-        message = "record_steps must be a non-empty list of steps, increasing from 0 or more"
+    whole = steps.ndim == 1 and steps.size and steps.dtype.kind in "iuf"
+    if not whole or steps[0] < 0 or np.any(steps % 1 != 0) or np.any(np.diff(steps) <= 0):
+        message = (
+            "record_steps must be a non-empty list of whole numbers, increasing from 0 or more"
+        )
         raise InputError(message)
     return steps.astype(np.int64)

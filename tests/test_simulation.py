@@ -168,7 +168,7 @@ def test_matrix_products_are_full_precision_unless_asked_otherwise():
     assert "Precision.HIGHEST" not in lowered(precision="bfloat16")
 
 
-@pytest.mark.parametrize("steps", [[], [-1, 2], [0, 0], [3, 1]])
+@pytest.mark.parametrize("steps", [[], [-1, 2], [0, 0], [3, 1], [0, 1.5], ["a"]])
 def test_bad_record_points_are_refused(steps):
     with pytest.raises(InputError, match="record_steps"):
         run(linear_problem(), steps)

@@ -18,7 +18,8 @@ from scipy.special import stdtrit
 
 from jssl.errors import InputError, unknown_name
 from jssl.sweeps.execute import Progress, execute
-from jssl.sweeps.prepare import prepare
+from jssl.sweeps.labels import variables_of
+from jssl.sweeps.prepare import plan_of, prepare
 from jssl.sweeps.sweep import make_request, open_result
 from jssl.sweeps.tiles import Chunk
 
@@ -80,15 +81,15 @@ def sweep_until(
         raise InputError(message)
     request = make_request(make_problem, axes, record_steps, **in_blocks(target, options))
     prepared = prepare(request)
-    plan, result = open_result(prepared, request, store)
-    found = result.dataset()
+    found = variables_of(prepared, plan_of(prepared, request), request)
     if target.observable not in found:
-        raise unknown_name(kind="observable", name=target.observable, known=map(str, found))
-    own = set(map(str, found[target.observable].dims)) - set(map(str, found.first_bad_step.dims))
+        raise unknown_name(kind="observable", name=target.observable, known=found)
+    own = set(found[target.observable].dims) - set(found["first_bad_step"].dims)
     left = own - {"step", *target.select}
     if left:
         message = f"'{target.observable}' has dimensions {sorted(left)}: select an index of each"
         raise InputError(message)
+    plan, result = open_result(prepared, request, store)
     looked: dict[int, np.ndarray] = {}
 
     def wanted(chunk: Chunk) -> bool:

@@ -260,8 +260,8 @@ def _points(
     if both or not names:
         message = f"a point cannot hold {', '.join(both) or 'nothing'}: it is an axis or reserved"
         raise InputError(message)
-    columns = {name: plain_values([point[name] for point in points]) for name in names}
-    refuse_duplicates("points", list(zip(*columns.values(), strict=True)))
+    columns = {name: plain_values([point[name] for point in points], name) for name in names}
+    refuse_duplicates(f"points ({', '.join(names)})", list(zip(*columns.values(), strict=True)))
     return Dimension("point", columns)
 
 

@@ -23,6 +23,7 @@ from jssl.sweeps.devices import use_all_cores
 from jssl.sweeps.execute import Progress
 from jssl.sweeps.plan import Plan, chunk_bytes, from_json, predicted_seconds
 from jssl.sweeps.prepare import Prepared, cost_of, plan_of, prepare
+from jssl.sweeps.resume import refuse_other
 from jssl.sweeps.study import Study, read_study
 from jssl.sweeps.sweep import sweep
 from jssl.sweeps.tiles import chunks, count_chunks
@@ -68,14 +69,18 @@ def run_sweep(
             show_plan(prepared, *_stored_or_new(prepared, study))
             return 0
         if coordinator is None:
-            spent = _run(study, part, errors)
+            last = _run(study, part, errors)
         else:
             with journal.lock(_lock(study.store, *part)):
-                spent = _run(study, part, errors)
+                last = _run(study, part, errors)
                 _wait_for_others(study.store, prepared, part)
     if part[0] == 0 or coordinator is None:
-        where = ", ".join(f"{duration(seconds)} {name}" for name, seconds in spent.items())
-        line = f"{study.store}: see `jssl report {study.store}`; time went into: {where}"
+        where = ", ".join(f"{duration(seconds)} {name}" for name, seconds in last.spent.items())
+        seeds = ", seeds enough" if last.done < last.total else ""
+        line = (
+            f"{study.store}: finished, {last.done:,} of {last.total:,} runs{seeds}; see "
+            f"`jssl report {study.store}`; time went into: {where}"
+        )
         Console().print(line, highlight=False, soft_wrap=True)
     return 0
 
@@ -126,30 +131,35 @@ def duration(seconds: float) -> str:
     return f"{seconds / 86400:.3g} days"
 
 
-def _run(study: Study, part: tuple[int, int], errors: Console) -> dict[str, float]:
+def _run(study: Study, part: tuple[int, int], errors: Console) -> Progress:
+    if study.until is not None and part[1] > 1:
+        message = "[until] looks at all seeds: run it in one process"
+        raise InputError(message)
     request = study.request
     options = {k: v for k, v in request._asdict().items() if k not in _GIVEN}
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[state]}"))
     with Bars(*columns, console=errors) as bar:
         task = bar.add_task("sweep", state="compiling")
 
-        spent: dict[str, float] = {}
+        last = Progress(0, 0, 0.0, 0.0, 0, 0, {})
 
         def show(progress: Progress) -> None:
-            spent.update(progress.spent)
+            nonlocal last
+            last = progress
             bar.update(
                 task, total=progress.total, completed=progress.done, state=describe(progress)
             )
 
         kept: dict[str, Any] = {"store": study.store, "progress": show, **options}
-        if study.until is None:
-            sweep(request.make_problem, request.axes, part=part, **kept)
-            return spent
-        if part[1] > 1:
-            message = "[until] looks at all seeds: run it in one process"
-            raise InputError(message)
-        sweep_until(request.make_problem, request.axes, study.until, **kept)
-    return spent
+        try:
+            if study.until is None:
+                sweep(request.make_problem, request.axes, part=part, **kept)
+            else:
+                sweep_until(request.make_problem, request.axes, study.until, **kept)
+        except BaseException:
+            bar.live.transient = True  # leave the line to what went wrong
+            raise
+    return last
 
 
 _GIVEN = ("make_problem", "axes", "settings")
@@ -173,7 +183,8 @@ def describe(progress: Progress) -> str:
 
 def _stored_or_new(prepared: Prepared, study: Study) -> tuple[Plan, int]:
     if stores.is_store(study.store):
-        _, stored = stores.read_plan(study.store)
+        attributes, stored = stores.read_plan(study.store)
+        refuse_other(study.store, attributes.get("settings", {}), prepared.settings)
         plan = from_json(prepared.grid, stored, functools.partial(cost_of, prepared))
         return plan, len(stores.finished_names(study.store))
     return plan_of(prepared, study.request), 0

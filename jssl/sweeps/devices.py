@@ -30,10 +30,13 @@ def use_all_cores(devices: int | None = None) -> int:
         The number of devices.
 
     Raises:
-        InputError: where JAX has started already, with another number of devices.
+        InputError: below one device; where JAX has started already, with another number of them.
     """
     if devices is None:
         devices = cores()
+    if devices < 1:
+        message = f"devices must be 1 or more; got {devices}"
+        raise InputError(message)
     try:
         jax.config.update("jax_num_cpu_devices", devices)
     except RuntimeError as error:

@@ -255,12 +255,14 @@ def from_json(
 
 def _micro(machine: Machine, program: Program, cost: Cost) -> int:
     if _flight(machine, cost, 1) + cost.record > machine.memory:
-        what = ", ".join(f"{name}={value}" for name, value in program.static) or "this problem"
+        named = ((name.removeprefix("max_"), value) for name, value in program.static)
+        what = ", ".join(f"{name}={value}" for name, value in named) or "this problem"
         needed = _flight(machine, cost, 1) + cost.record
         message = (
             f"one run of {what} needs about {needed / 1e9:.3g} GB and a device has "
-            f"{machine.memory / 1e9:.3g} GB: a batch or width {needed / machine.memory:.2g} times "
-            "smaller fits, or fewer record points, or shard='batch' over more devices"
+            f"{machine.memory / 1e9:.3g} GB, {needed / machine.memory:.2g} times less: take a "
+            "smaller width or batch, fewer record points, more memory, or shard='batch' over more "
+            "devices"
         )
         raise InputError(message)
     by_memory = int(machine.memory / (_flight(machine, cost, 1) + cost.record))

@@ -71,8 +71,9 @@ def prepare(request: Request) -> Prepared:
         InputError: for anything that cannot run.
     """
     steps = checked_record_steps(request.record_steps)
-    if not 0 <= request.seed < 2**32 or isinstance(request.seed, bool):
-        message = f"seed must be between 0 and 2**32 - 1; got {request.seed}"
+    whole = isinstance(request.seed, int | np.integer) and not isinstance(request.seed, bool)
+    if not whole or not 0 <= request.seed < 2**32:
+        message = f"seed must be a whole number between 0 and 2**32 - 1; got {request.seed!r}"
         raise InputError(message)
     if request.shard not in ("seed", "batch"):
         raise unknown_name(kind="shard", name=request.shard, known=("seed", "batch"))

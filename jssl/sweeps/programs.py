@@ -144,6 +144,9 @@ def one_run(
 
     def simulation(numbers: Mapping[str, Array]) -> tuple[Problem, Any]:
         problem = spec.make_problem(**dict(static), **numbers)
+        if not isinstance(problem, Problem):
+            message = f"make_problem must return a jssl.Problem; got {type(problem).__name__}"
+            raise InputError(message)
         if spec.shard == "batch" and mesh is not None:
             problem = shard_batch(problem, mesh)
         see = (spec.observe or observe_embeddings)(problem)

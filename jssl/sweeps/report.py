@@ -15,12 +15,13 @@ from jssl.experiments.outcome import Figure
 from jssl.figures import mode_colours, new_figure
 from jssl.report.html import number, render, writable_folder, write_atomically
 from jssl.sweeps.fits import Fit, fit_exponent, over_seeds
-from jssl.sweeps.store import NOT_RUN, open_dataset
+from jssl.sweeps.store import NOT_RUN, check_whole, open_dataset
 
 FINITE = -1
 PANELS = 4
 LINES = 8
 SEEDS_SHOWN = 30
+_LAST = "exponent (95 %)"
 
 
 def report_folder(folder: Path, out: Path | None = None) -> int:
@@ -31,12 +32,15 @@ def report_folder(folder: Path, out: Path | None = None) -> int:
         out: folder of the report; None for the store's name with -report beside it.
 
     Raises:
-        InputError: where there is no sweep, or the report cannot be written.
+        InputError: where there is no sweep or a damaged one, or the report cannot be written.
     """
     result = open_dataset(folder)
+    check_whole(folder)
     target = folder.parent / f"{folder.name}-report" if out is None else out
     page, data = write_sweep_report(result, target, folder.name)
-    Console().print(f"{page} and {data.name}", highlight=False)
+    made = int((result.first_bad_step.values != NOT_RUN).sum())
+    runs = f"{made:,} of {result.first_bad_step.size:,} runs"
+    Console().print(f"{page} and {data.name}, {runs}", highlight=False, soft_wrap=True)
     return 0
 
 
@@ -67,6 +71,8 @@ def write_sweep_report(
             if bool((bad == FINITE).any()):
                 figures.append(figure)
             fits += rows
+        keys = list(dict.fromkeys(key for row in fits for key in row))
+        fits = [{key: row.get(key, "") for key in sorted(keys, key=_LAST.__eq__)} for row in fits]
     rows = final_values(result, observed)
     summary = (
         f"{int((bad != NOT_RUN).sum()):,} of {bad.size:,} runs, {int((bad >= 0).sum()):,} of them "
@@ -107,8 +113,12 @@ def curves(result: xr.Dataset, variable: str) -> Figure:
         if values.step.size > 2 and int(values.step[1]) > 0:
             ax.set_xscale("symlog", linthresh=max(1, int(values.step[1])))
             ax.set_xlim(left=0)
+    lows, highs = zip(*(ax.get_ylim() for ax in axes), strict=True)
+    for ax in axes:
+        ax.set_ylim(min(lows), max(highs))
     if line:
-        axes[0].legend(frameon=False, fontsize=8)
+        handles = axes[0].get_legend_handles_labels()
+        figure.legend(*handles, loc="outside right center", frameon=False, fontsize=8)
     text = (
         f"{variable} against the step{where}: lines are means over seeds with their standard "
         f"errors as bars, faint lines up to {SEEDS_SHOWN} single seeds"
@@ -119,12 +129,12 @@ def curves(result: xr.Dataset, variable: str) -> Figure:
 
 
 def width_law(result: xr.Dataset, variable: str) -> tuple[Figure, list[dict[str, Any]]]:
-    """Draw final values against the width in log-log axes, with fitted exponents."""
+    """Draw final values against the width, log-log where all are positive, with exponents."""
     values, where = _reduced(result, variable)
     values = values.isel(step=-1)
     line, panel = _two(values, keep=("width",))
     positions = range(min(values.sizes[panel], PANELS)) if panel else [0]
-    figure, axes = new_figure(len(positions))
+    figure, axes = new_figure(len(positions), width=6)  # the legend stands beside the panel
     rows = []
     for ax, position in zip(axes, positions, strict=True):
         shown = values.isel({panel: position}) if panel else values
@@ -136,21 +146,26 @@ def width_law(result: xr.Dataset, variable: str) -> tuple[Figure, list[dict[str,
             fit = fit_exponent(one.width, mean, error)
             _cloud(ax, one, mean, error, fit, colour, _label(one, line))
             if fit is not None:
-                row = {d: _text(one[d]) for d in (line, panel) if d}
+                row = {
+                    str(d): _text(one[d])
+                    for d in one.coords
+                    if d in result.dims and not one[d].dims
+                }
+                row.pop("step", None)
                 interval = f"{fit.exponent:.3f} ± {fit.half_width:.3f}"
-                rows.append({"observable": variable, **row, "exponent (95 %)": interval})
+                rows.append({"observable": variable, **row, _LAST: interval})
         _finish(ax, values, variable, _label(shown, panel))
         ax.set_xlabel("width")
         ax.set_xscale("log", base=2)
         ax.set_xticks(result.width.values, [str(w) for w in result.width.values])
-        ax.legend(frameon=False, fontsize=8)
+        if values.min() > 0:
+            ax.set_yscale("log")
+        ax.legend(frameon=False, fontsize=7, loc="center left", bbox_to_anchor=(1.01, 0.5))
     text = (
         f"Final {variable} against the width{where}: dots are seeds, bars means with standard "
         "errors, dashed lines power laws with their exponents and 95 % intervals."
     )
-    keys = list(dict.fromkeys(key for row in rows for key in row))
-    whole = [{key: row.get(key, "") for key in keys} for row in rows]
-    return Figure(f"width-{variable}", f"{variable} and width", text, figure), whole
+    return Figure(f"width-{variable}", f"{variable} and width", text, figure), rows
 
 
 def final_values(result: xr.Dataset, observed: list[str]) -> list[dict[str, Any]]:
@@ -278,3 +293,5 @@ def _finish(ax: Any, values: xr.DataArray, variable: str, title: str) -> None:
     finite = last.values[np.isfinite(last.values)]
     if finite.size and finite.min() > 0 and math.log10(finite.max() / finite.min()) > 0.5:
         ax.set_yscale("log")
+    elif finite.size and "mode" in values.dims and finite.max() > 0:  # some about zero
+        ax.set_yscale("symlog", linthresh=1e-3 * finite.max(), linscale=1)

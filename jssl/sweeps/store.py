@@ -186,6 +186,22 @@ def open_dataset(path: str | os.PathLike[str]) -> xr.Dataset:
     return xr.open_zarr(str(path), chunks=None, consolidated=False)
 
 
+def check_whole(path: str | os.PathLike[str]) -> None:
+    """Raise where a finished chunk of a store is not as it was written.
+
+    Raises:
+        InputError: with the number of damaged chunks.
+    """
+    entries = sorted((Path(path) / INNER / "journal").glob("[!.]*.json"))
+    damaged = sum(holds(Path(path), entry) is None for entry in entries)
+    if damaged:
+        message = (
+            f"{damaged} of {len(entries)} chunks in '{path}' are damaged; run the same sweep again "
+            "to compute them anew"
+        )
+        raise InputError(message)
+
+
 def in_folder(path: str | os.PathLike[str]) -> Result:
     """Return the result that a store on disk holds."""
     folder = Path(path)

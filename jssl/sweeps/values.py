@@ -15,21 +15,21 @@ def axis_values(name: str, given: Any) -> tuple[Any, ...]:
     if isinstance(given, str | Mapping) or not isinstance(given, Iterable):
         message = f"axis '{name}' must be a list of values; got {given!r}"
         raise InputError(message)
-    values = plain_values(list(given.tolist() if isinstance(given, np.ndarray) else given))
+    values = plain_values(list(given.tolist() if isinstance(given, np.ndarray) else given), name)
     if not values:
         message = f"axis '{name}' is empty; give at least one value or leave it out"
         raise InputError(message)
     return values
 
 
-def plain_values(values: Sequence[Any]) -> tuple[Any, ...]:
+def plain_values(values: Sequence[Any], name: str) -> tuple[Any, ...]:
     """Return Python values, numbers all floats where one of them is, lists as tuples."""
     plain = [v.item() if isinstance(v, np.generic) else v for v in values]
     plain = [tuple(v) if isinstance(v, list) else v for v in plain]
     if any(isinstance(v, float) for v in plain):
         plain = [float(v) if isinstance(v, int) and not isinstance(v, bool) else v for v in plain]
-    if any(isinstance(v, float) and math.isnan(v) for v in plain):
-        message = f"an axis holds NaN: {plain}"
+    if any(isinstance(v, float) and not math.isfinite(v) for v in plain):
+        message = f"axis '{name}' holds a number that is not finite: {plain}"
         raise InputError(message)
     return tuple(plain)
 

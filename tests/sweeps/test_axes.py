@@ -65,7 +65,11 @@ def test_values_follow_their_positions():
         ({"width": [4], "seed": [1, 2]}, {}, "a number of seeds"),
         ({"learning_rate": [0.1]}, {}, "make_problem needs 'width'"),
         ({"width": [4], "max_width": [8]}, {}, "reserved"),
-        ({"width": [4], "learning_rate": [float("nan")]}, {}, "NaN"),
+        (
+            {"width": [4], "learning_rate": [float("nan")]},
+            {},
+            "axis 'learning_rate' holds a number that is not finite",
+        ),
         ({"width": [4]}, {"points": [{"loss": "a"}, {"loss": "a"}]}, "twice"),
         ({"width": [4]}, {"points": [{"loss": "a"}, {"depth": 1}]}, "same fields"),
         ({"width": [4]}, {"points": []}, "points is empty"),

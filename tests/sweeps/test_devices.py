@@ -167,3 +167,8 @@ def test_four_processes_fill_one_store_and_a_lost_one_stops_the_others(tmp_path,
     alone = jssl.sweep(linear_problem, axes, record_steps=[0, 2, 10])
     found = open_dataset(folder)
     np.testing.assert_allclose(found.eigenvalues, alone.eigenvalues, rtol=1e-5, atol=1e-6)
+
+
+def test_no_device_is_refused():
+    with pytest.raises(InputError, match="devices must be 1 or more; got 0"):
+        use_all_cores(0)

@@ -106,7 +106,9 @@ def test_a_call_never_needs_more_memory_than_there_is():
 
 def test_a_run_that_cannot_fit_in_memory_says_what_would():
     grid = make_grid(problem, {"width": [8], "seed": 2})
-    with pytest.raises(InputError, match=r"width=8 needs about 9 GB .* 2.3 times smaller fits"):
+    with pytest.raises(
+        InputError, match=r"width=8 needs about 9 GB .* 2.3 times less: take a smaller"
+    ):
         make_plan(grid, MACHINE, cost(traffic=9e9), steps=10, records=5)
 
 

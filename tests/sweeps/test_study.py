@@ -1,4 +1,5 @@
 import json
+import sys
 from pathlib import Path
 
 import jax
@@ -8,8 +9,9 @@ import pytest
 import jssl
 from jssl import cli
 from jssl.errors import InputError
-from jssl.sweeps import command, open_dataset, study
-from jssl.sweeps.study import read_study, stated_problem
+from jssl.sweeps import command, open_dataset
+from jssl.sweeps.stated import OPTIMISERS, stated_problem
+from jssl.sweeps.study import read_study
 
 STUDY = """
 store = "{store}"
@@ -93,7 +95,7 @@ def test_the_study_is_the_sweep_it_states(written):
 
 
 @pytest.mark.parametrize("model", ["mlp", "deep_linear", "conv"])
-@pytest.mark.parametrize("optimiser", study.OPTIMISERS)
+@pytest.mark.parametrize("optimiser", OPTIMISERS)
 def test_every_named_model_and_optimiser_makes_a_problem(model, optimiser):
     options = {"channels": 4} if model == "conv" else {"width": 4}
     options |= {"weight_decay": 0.1} if optimiser == "adamw" else {}
@@ -136,16 +138,73 @@ def test_noise_and_decay_may_be_traced():
         ({"[axes]": "[layout]\nmemory = 10.0\n[axes]"}, "needs about"),
         ({"[axes]": "[until]\nlevel = 0.9\n[axes]"}, "needs observable"),
         ({"[problem]": "[[problem]]"}, "problem must be a table"),
+        ({"steps = 20": 'steps = 20\nseed = "a"'}, "seed must be a whole number"),
+        ({"steps = 20": "steps = 20\nseed = 1.5"}, "seed must be a whole number"),
+        ({"record = 3": "record = [0, 50]"}, "leave steps out"),
+        ({"steps = 20": "", "record = 3": 'record = ["a"]'}, "whole numbers"),
+        ({"steps = 20": 'steps = 20\nzip = ["learning_rate"]'}, "list of lists"),
+        ({"[axes]": '[layout]\nmemory = "1GB"\n[axes]'}, "memory of [layout] must be a positive"),
+        ({"[axes]": "[layout]\nseed_block = 0\n[axes]"}, "whole number of at least 1"),
+        ({"[axes]": "[layout]\nseed = 5\n[axes]"}, "unknown key of [layout] 'seed'"),
+        ({"[axes]": '[until]\nobservable = "loss"\nhalf_width = "x"\n[axes]'}, "half_width of"),
+        ({"[axes]": '[until]\nobservable = "los"\nrelative = 1\n[axes]'}, "mean 'loss'"),
+        ({"[0.01, 0.03]": "[0.01, inf]"}, "'learning_rate' holds a number that is not finite"),
+        ({"[0.01, 0.03]": "[0.01, -0.1]"}, "holds positive numbers; got -0.1"),
     ],
 )
 def test_bad_studies_are_one_line_with_status_2_and_write_nothing(
     written, tmp_path, capsys, changes, says
 ):
     assert cli.run(["sweep", str(written(**changes))]) == 2
-    error = capsys.readouterr().err.strip().splitlines()[-1]
+    (error,) = capsys.readouterr().err.strip().splitlines()
     assert says in error
     assert error.startswith("jssl: ")
     assert sorted(p.name for p in tmp_path.iterdir()) == ["study.toml"]
+
+
+@pytest.mark.parametrize(
+    ("module", "says"),
+    [
+        ("def broken(:", "SyntaxError"),
+        ("broken = lambda learning_rate: None", "must return a jssl.Problem; got NoneType"),
+    ],
+)
+def test_a_problem_of_ones_own_that_is_broken_is_one_line(
+    written, tmp_path, capsys, monkeypatch, module, says
+):
+    monkeypatch.delitem(sys.modules, "own_broken", raising=False)
+    (tmp_path / "own_broken.py").write_text(module)
+    table = "[problem]\nmake = 'own_broken:broken'\n[ignored]"
+    text = STUDY.replace("[problem]", table)
+    text = text.replace(text[text.index("[ignored]") : text.index("[axes]")], "")
+    assert cli.run(["sweep", str(written(text))]) == 2
+    (error,) = capsys.readouterr().err.strip().splitlines()
+    assert says in error
+
+
+def test_a_plan_for_the_store_of_another_study_is_refused(written, capsys):
+    assert cli.run(["sweep", str(written())]) == 0
+    assert cli.run(["sweep", str(written(**{"seed = 3": "seed = 4"})), "--plan"]) == 2
+    assert "axes.seed: 3 in the store, 4 asked" in capsys.readouterr().err
+
+
+def test_a_file_in_another_encoding_is_one_line_and_a_byte_order_mark_is_none(written, capsys):
+    path = written()
+    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
+    assert read_study(path).precision == "float64"
+    path.write_bytes(b"# a line\n# caf\xe9\n")
+    assert cli.run(["sweep", str(path)]) == 2
+    assert "not UTF-8 text (at line 2, column 6): save it" in capsys.readouterr().err
+
+
+def test_the_report_of_a_damaged_store_is_refused(written, tmp_path, capsys):
+    assert cli.run(["sweep", str(written())]) == 0
+    chunk = next(p for p in (tmp_path / "store" / "loss" / "c").rglob("*") if p.is_file())
+    held = bytearray(chunk.read_bytes())
+    held[len(held) // 2] ^= 255
+    chunk.write_bytes(held)
+    assert cli.run(["report", str(tmp_path / "store")]) == 2
+    assert "run the same sweep again" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -192,7 +251,7 @@ def test_an_interrupted_sweep_says_that_finished_chunks_are_kept(written, monkey
 
 def test_a_problem_of_ones_own_is_found_beside_the_study(tmp_path, written):
     Path(tmp_path / "my_own_problem.py").write_text(
-        "from jssl.sweeps.study import stated_problem as make\n"
+        "from jssl.sweeps.stated import stated_problem as make\n"
     )
     path = written(**{"[problem]": '[problem]\nmake = "my_own_problem:make"'})
     assert read_study(path).request.make_problem.func is stated_problem

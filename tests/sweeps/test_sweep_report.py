@@ -53,6 +53,18 @@ def test_the_width_law_finds_the_exponent(result):
         assert abs(exponent - EXPONENT) < 2.5 * half < 0.2
 
 
+def test_exponents_stand_under_their_own_columns(result, tmp_path):
+    _, data = write_sweep_report(result, tmp_path, "demo")
+    fits = json.loads(data.read_text())["fits"]
+    assert [list(row) for row in fits] == [["observable", "loss", "mode", "exponent (95 %)"]] * 4
+    assert [(row["loss"], row["mode"]) for row in fits] == [
+        ("a", ""),
+        ("b", ""),
+        ("a", "1"),
+        ("a", "2"),
+    ]
+
+
 def test_final_values_leave_out_diverged_seeds(result):
     row = final_values(result, ["loss_value"])[0]
     kept = result.loss_value.values[0, 0, 1:, -1]
