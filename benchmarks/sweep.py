@@ -166,7 +166,7 @@ def table(size: str) -> tuple[list[dict[str, Any]], dict[str, float]]:
         if name == "linear":  # linear in the seeds once the machine is full
             counts = (4096, 8192, 16384)
             runs = {str(n): study(problem, n, steps[name]) for n in counts}
-            times = harness.measure(runs, repeats=1 if size == "quick" else 3)
+            times = harness.measure(runs, repeats=1 if size == "quick" else 5)
             logs = [math.log(t.median) for t in times.values()]
             slope = np.polyfit(np.log(counts), logs, 1)[0]
             facts["linear: cost grows as seeds to the power, 4,096 to 16,384"] = float(slope)

@@ -253,6 +253,19 @@ def from_json(
     return Plan(bins, layouts, data["seed_block"], blocks, data["segment"], data["devices"])
 
 
+def group_size(traffic: float) -> int:
+    """Return how many runs are mapped together so that they stay mostly in a core's cache.
+
+    Example:
+        >>> print(group_size(1e3), group_size(1e6), group_size(1e9))
+        256 16 2
+
+    Args:
+        traffic: bytes that one step of one run writes.
+    """
+    return int(2 ** int(math.log2(min(max(2.0, CACHE_TRAFFIC / max(traffic, 1.0)), 256.0))))
+
+
 def _micro(machine: Machine, program: Program, cost: Cost) -> int:
     if _flight(machine, cost, 1) + cost.record > machine.memory:
         named = ((name.removeprefix("max_"), value) for name, value in program.static)
@@ -268,8 +281,7 @@ def _micro(machine: Machine, program: Program, cost: Cost) -> int:
     by_memory = int(machine.memory / (_flight(machine, cost, 1) + cost.record))
     if machine.platform != "cpu":
         return max(1, by_memory)
-    in_cache = min(max(2.0, CACHE_TRAFFIC / max(cost.traffic, 1.0)), 256.0)
-    return max(1, min(cost.micro or 2 ** int(math.log2(in_cache)), by_memory))
+    return max(1, min(cost.micro or group_size(cost.traffic), by_memory))
 
 
 def _flight(machine: Machine, cost: Cost, runs: int) -> float:

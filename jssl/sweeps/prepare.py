@@ -15,13 +15,15 @@ from jssl.errors import InputError, unknown_name
 from jssl.simulation import checked_record_steps
 from jssl.sweeps import records
 from jssl.sweeps.axes import WIDTH, Grid, Program, make_grid, values_at
-from jssl.sweeps.plan import CHUNK_SECONDS, Cost, Machine, Plan, make_plan
+from jssl.sweeps.plan import CHUNK_SECONDS, Cost, Machine, Plan, group_size, make_plan
 from jssl.sweeps.programs import Spec, local_devices, padding_is_exact, trace
 
-RATES = {"cpu": (3e10, 1.5e9, 3e-7), "gpu": (1e13, 1e12, 5e-6), "tpu": (1e13, 1e12, 5e-6)}
-"""Assumed operations a second of products and of other work, and seconds an operation."""
-COLD_COMPILE = (0.6, 0.012)
-"""Assumed seconds to compile: for a program, and for each of its operations."""
+RATES = {"cpu": (6e10, 3e9, 3e-7), "gpu": (1e13, 1e12, 5e-6), "tpu": (1e13, 1e12, 5e-6)}
+"""Assumed operations a second of products and of other work on a device, and seconds an operation
+of a group of runs; on the CPU found on two cores, for the programs of `benchmarks/sweep.py`."""
+COLD_COMPILE = (0.9, 0.006)
+"""Seconds to trace, lower and compile, for a program and for each of its operations: found there
+(1.6, 2.4 and 7.0 s for 118, 209 and 1,030 operations; matrix inverses take longer)."""
 
 
 class Request(NamedTuple):
@@ -174,7 +176,8 @@ def cost_of(prepared: Prepared, program: Program) -> Cost:
     products, other, each = RATES.get(prepared.machine.platform, RATES["cpu"])
     work = traced.step
     wide = prepared.machine.devices if prepared.spec.shard == "batch" else 1
-    step = (work.products / products + work.other / other + work.operations * each) / wide
+    launched = work.operations * each / group_size(work.traffic)
+    step = (work.products / products + work.other / other + launched) / wide
     known = records.load(rate_name(prepared, program))
     compiled = records.load(compile_name(prepared, program))
     base, an_operation = COLD_COMPILE

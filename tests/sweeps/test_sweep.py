@@ -195,7 +195,7 @@ def test_a_traced_number_that_python_needs_says_to_name_it_static():
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        ({"seed": -1}, "seed must be between"),
+        ({"seed": -1}, "seed must be a whole number between"),
         ({"part": (2, 2), "store": "x"}, "0 <= i < n"),
         ({"part": (0, 2)}, "give one"),
         ({"shard": "sed"}, "did you mean 'seed'"),
