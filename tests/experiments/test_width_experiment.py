@@ -1,11 +1,13 @@
 """Pieces of the width study that need no full run; `jssl reproduce width` judges the rest."""
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from jssl.experiments import Settings
 from jssl.experiments.width import divergence, drift, features, limits, moved
+from jssl.kernels import empirical_ntk
 from jssl.models import mlp
 from jssl.theory import grassmann
 
@@ -47,6 +49,28 @@ def test_spectra_are_the_eigenvalues_of_the_symmetrised_cross_moment():
     za, zb = z[2, : limits.COUNT], z[2, limits.COUNT : 2 * limits.COUNT]
     c = (za.T @ zb + zb.T @ za) / (2 * limits.COUNT)
     np.testing.assert_allclose(limits.spectra(z)[2], np.linalg.eigvalsh(c)[::-1])
+
+
+def test_rates_fall_as_the_tangent_kernel_of_a_wide_net_grows():
+    data = moved.digits_in_float32(Settings())
+    views = jnp.concatenate([data.first, data.second])
+
+    def largest(activation):
+        net = mlp(moved.INPUTS, 1, width=4096, depth=1, activation=activation, dtype=jnp.float32)
+        theta = empirical_ntk(net.apply, net.init(jax.random.key(0)), views)
+        return np.linalg.eigvalsh(np.asarray(theta, np.float64))[-1]
+
+    tanh, relu = (moved.rate(moved.Case("vicreg", name), data) for name in ("tanh", "relu"))
+    assert tanh == moved.RATES["vicreg"]
+    np.testing.assert_allclose(tanh / relu, largest("relu") / largest("tanh"), rtol=0.1)
+
+
+@pytest.mark.parametrize(("drift_at_64", "order"), [(0.6, 0.6 / np.log(4)), (0.01, 0.1)])
+def test_the_next_order_of_a_drift_is_allowed_for_and_no_more(drift_at_64, order):
+    values = np.array([[drift_at_64] * 3, [drift_at_64 / 4] * 3])
+    claim = drift._claim(moved.Case("barlow-twins", widths=(64, 256)), values)
+    np.testing.assert_allclose(claim.measured, -1)
+    np.testing.assert_allclose(claim.tolerance, order, rtol=1e-6)
 
 
 @pytest.mark.slow
