@@ -37,16 +37,19 @@ class Work(NamedTuple):
         other: elementwise operations, weighted.
         traffic: bytes written by all operations.
         operations: number of operations.
+        equations: number of distinct ones, each of which is compiled once.
     """
 
     products: float = 0.0
     other: float = 0.0
     traffic: float = 0.0
     operations: float = 0.0
+    equations: float = 0.0
 
     def plus(self, more: "Work", times: float = 1.0) -> "Work":
-        """Return the sum of this and so many times the other."""
-        return Work(*(a + times * b for a, b in zip(self, more, strict=True)))
+        """Return the sum of this and so many times the other, which is written down once."""
+        total = Work(*(a + times * b for a, b in zip(self, more, strict=True)))
+        return total._replace(equations=self.equations + more.equations)
 
 
 def work_of(jaxpr: Any) -> tuple[Work, Work]:
@@ -103,15 +106,15 @@ def _equation(equation: Any) -> Work:
         (contracted, _), _ = equation.params["dimension_numbers"]
         left = equation.invars[0].aval.shape
         inner = math.prod(left[i] for i in contracted)
-        return Work(2.0 * sizes[0] * inner, 0.0, traffic, 1)
+        return Work(2.0 * sizes[0] * inner, 0.0, traffic, 1, 1)
     if name == "conv_general_dilated":
         kernel = equation.invars[1].aval.shape
         out = equation.params["dimension_numbers"].rhs_spec[0]
-        return Work(2.0 * sizes[0] * math.prod(kernel) / kernel[out], 0.0, traffic, 1)
+        return Work(2.0 * sizes[0] * math.prod(kernel) / kernel[out], 0.0, traffic, 1, 1)
     if name in FACTORISATIONS:
         shape = equation.invars[0].aval.shape
-        return Work(0.0, 10.0 * math.prod(shape) * shape[-1], traffic, 1)
-    return Work(0.0, float(sum(sizes)) * HEAVY.get(name, 1), traffic, 1)
+        return Work(0.0, 10.0 * math.prod(shape) * shape[-1], traffic, 1, 1)
+    return Work(0.0, float(sum(sizes)) * HEAVY.get(name, 1), traffic, 1, 1)
 
 
 def _jaxprs(params: Any) -> Iterator[Any]:

@@ -21,9 +21,9 @@ from jssl.sweeps.programs import Spec, local_devices, padding_is_exact, trace
 RATES = {"cpu": (6e10, 3e9, 3e-7), "gpu": (1e13, 1e12, 5e-6), "tpu": (1e13, 1e12, 5e-6)}
 """Assumed operations a second of products and of other work on a device, and seconds an operation
 of a group of runs; on the CPU found on two cores, for the programs of `benchmarks/sweep.py`."""
-COLD_COMPILE = (0.9, 0.006)
-"""Seconds to trace, lower and compile, for a program and for each of its operations: found there
-(1.6, 2.4 and 7.0 s for 118, 209 and 1,030 operations; matrix inverses take longer)."""
+COLD_COMPILE = (0.9, 0.0065)
+"""Seconds to trace, lower and compile, for a program and for each of its equations: found there
+(1.6, 2.4 and 7.0 s for 105, 182 and 939 equations; matrix inverses take longer)."""
 
 
 class Request(NamedTuple):
@@ -180,9 +180,8 @@ def cost_of(prepared: Prepared, program: Program) -> Cost:
     step = (work.products / products + work.other / other + launched) / wide
     known = records.load(rate_name(prepared, program))
     compiled = records.load(compile_name(prepared, program))
-    base, an_operation = COLD_COMPILE
-    operations = work.operations + traced.start.operations
-    cold = base + an_operation * operations
+    base, an_equation = COLD_COMPILE
+    cold = base + an_equation * (work.equations + traced.start.equations)
     record = sum(int(np.prod(s.shape)) * s.dtype.itemsize for s in traced.shapes.values())
     return Cost(
         step=known.get("step", step),

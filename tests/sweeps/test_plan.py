@@ -1,11 +1,14 @@
 import json
 import time
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from jssl.errors import InputError
 from jssl.sweeps.axes import make_grid, split
+from jssl.sweeps.cost import work_of
 from jssl.sweeps.plan import Cost, Machine, from_json, make_plan, to_json
 from jssl.sweeps.tiles import chunks, count_chunks, lanes_of
 
@@ -142,3 +145,16 @@ def test_a_long_chunk_is_cut_into_segments():
     grid = make_grid(problem, {"seed": 2})
     plan = make_plan(grid, MACHINE, cost(step=lambda _: 1e-3), steps=10**6, records=100)
     assert 1 <= plan.segment < 100
+
+
+def test_what_a_loop_repeats_is_work_as_often_and_compiled_once():
+    def turns(x, count):
+        return jax.lax.scan(lambda x, _: (jnp.sin(x) @ x, None), x, length=count)[0]
+
+    few, many = (
+        work_of(jax.make_jaxpr(turns, static_argnums=1)(jnp.ones((4, 4)), n).jaxpr)[0]
+        for n in (2, 20)
+    )
+    assert many.operations == 10 * few.operations
+    assert many.products == 10 * few.products
+    assert many.equations == few.equations == 2
