@@ -76,10 +76,10 @@ def run_sweep(
                 _wait_for_others(study.store, prepared, part)
     if part[0] == 0 or coordinator is None:
         where = ", ".join(f"{duration(seconds)} {name}" for name, seconds in last.spent.items())
-        seeds = ", seeds enough" if last.done < last.total else ""
+        runs = f"{last.done:,} of {last.total:,} runs" if study.until else f"{last.total:,} runs"
         line = (
-            f"{study.store}: finished, {last.done:,} of {last.total:,} runs{seeds}; see "
-            f"`jssl report {study.store}`; time went into: {where}"
+            f"{study.store}: finished, {runs}; see `jssl report {study.store}`; "
+            f"time went into: {where}"
         )
         Console().print(line, highlight=False, soft_wrap=True)
     return 0
