@@ -33,7 +33,7 @@ class Ahead:
         self.order = list(dict.fromkeys(order))
         self.lower = lower
         self.threads = ThreadPoolExecutor(2, "compile")
-        self.compiled: dict[Any, Future[Any]] = {}
+        self.compiled: dict[Any, Future[Any] | None] = {}
 
     def ready(self, name: Any) -> None:
         """Return once a program is compiled, or raise what its compilation raised."""
@@ -43,7 +43,10 @@ class Ahead:
         for near in self.order[at : at + 2]:
             if near not in self.compiled:
                 self.compiled[near] = self.threads.submit(self.lower(near).compile)
-        self.compiled[name].result()
+        waited = self.compiled[name]
+        if waited is not None:
+            waited.result()
+            self.compiled[name] = None  # a long sweep does not hold every program it ever ran
 
     def __enter__(self) -> Self:
         return self

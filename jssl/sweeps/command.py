@@ -157,7 +157,8 @@ def _run(study: Study, part: tuple[int, int], errors: Console) -> Progress:
             else:
                 sweep_until(request.make_problem, request.axes, study.until, **kept)
         except BaseException:
-            bar.live.transient = True  # leave the line to what went wrong
+            bar.live.transient = True  # leave the line to what went wrong,
+            errors.quiet = not errors.is_terminal  # in files too, where a bar ends in an empty one
             raise
     return last
 

@@ -172,7 +172,8 @@ def _check_numbers(data: Mapping[str, Any]) -> None:
                 raise InputError(message)
     if "make" not in data.get("problem", {}):
         rates = data.get("axes", {}).get("learning_rate", [])
-        for rate in rates if isinstance(rates, list) else []:
+        listed = [p.get("learning_rate") for p in data.get("points", []) if isinstance(p, dict)]
+        for rate in [*(rates if isinstance(rates, list) else []), *listed]:
             if isinstance(rate, float | int) and rate <= 0:
                 message = f"axis 'learning_rate' holds positive numbers; got {rate!r}"
                 raise InputError(message)

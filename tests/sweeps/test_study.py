@@ -150,13 +150,20 @@ def test_noise_and_decay_may_be_traced():
         ({"[axes]": '[until]\nobservable = "los"\nrelative = 1\n[axes]'}, "mean 'loss'"),
         ({"[0.01, 0.03]": "[0.01, inf]"}, "'learning_rate' holds a number that is not finite"),
         ({"[0.01, 0.03]": "[0.01, -0.1]"}, "holds positive numbers; got -0.1"),
+        (
+            {
+                "learning_rate = [0.01, 0.03]": "",
+                "[axes]": "[[points]]\nlearning_rate = -1.0\n[axes]",
+            },
+            "holds positive numbers; got -1.0",
+        ),
     ],
 )
 def test_bad_studies_are_one_line_with_status_2_and_write_nothing(
     written, tmp_path, capsys, changes, says
 ):
     assert cli.run(["sweep", str(written(**changes))]) == 2
-    (error,) = capsys.readouterr().err.strip().splitlines()
+    (error,) = capsys.readouterr().err.splitlines()
     assert says in error
     assert error.startswith("jssl: ")
     assert sorted(p.name for p in tmp_path.iterdir()) == ["study.toml"]
@@ -178,7 +185,7 @@ def test_a_problem_of_ones_own_that_is_broken_is_one_line(
     text = STUDY.replace("[problem]", table)
     text = text.replace(text[text.index("[ignored]") : text.index("[axes]")], "")
     assert cli.run(["sweep", str(written(text))]) == 2
-    (error,) = capsys.readouterr().err.strip().splitlines()
+    (error,) = capsys.readouterr().err.splitlines()
     assert says in error
 
 
