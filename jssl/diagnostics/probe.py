@@ -6,8 +6,8 @@ The ridge is in units of the mean eigenvalue of Z^T Z, so the answer does not de
 the embeddings. The nearest-neighbour probe lets the k most similar training points vote, by cosine
 (Wu et al. 2018, arXiv 1805.01978, unweighted).
 
-A negative label means "no label": such a row neither trains, votes nor is judged. Numbers are
-float32 at least, whatever the dtype of the embeddings.
+Negative labels are refused; where labels are traced, and cannot be seen, such a row neither trains,
+votes nor is judged. Both compute in float32 at least, whatever the dtype of the embeddings.
 """
 
 import functools
@@ -46,18 +46,18 @@ def ridge_probe(
 
     Args:
         train: (n, dim) embeddings to fit on.
-        train_labels: (n,) integers from 0; negative for no label.
+        train_labels: (n,) integers from 0.
         test: (m, dim) embeddings to judge by.
-        test_labels: (m,) likewise.
+        test_labels: (m,) integers from 0.
         ridge: in units of the mean eigenvalue of Z^T Z, 0 or more.
         classes: number of classes; read from `train_labels` if None, which then cannot be traced.
 
     Returns:
-        Share of labelled test samples whose class is found, in [0, 1]; 1 / classes is chance.
+        Share of test samples whose class is found, in [0, 1]; 1 / classes is chance.
 
     Raises:
-        InputError: for shapes that do not fit, a negative ridge, labels that are not integers,
-            none at all or beyond the number of classes, or traced labels where it is not known.
+        InputError: for shapes that do not fit, a negative ridge, labels that are not integers
+            from 0 to classes - 1, or traced labels of no known number of classes.
     """
     require_range("ridge", ridge, 0)
     train, train_labels, test, test_labels, classes = _check(
@@ -89,19 +89,19 @@ def knn_probe(
 
     Args:
         train: (n, dim) embeddings that vote.
-        train_labels: (n,) integers from 0; negative for no label.
+        train_labels: (n,) integers from 0.
         test: (m, dim) embeddings to judge.
-        test_labels: (m,) likewise.
+        test_labels: (m,) integers from 0.
         neighbours: k, 1 <= k <= n, static.
         classes: number of classes; read from `train_labels` if None, which then cannot be traced.
         block: test rows at a time; the program holds (block, n) numbers.
 
     Returns:
-        Share of labelled test samples whose class wins, in [0, 1]; 1 / classes is chance.
+        Share of test samples whose class wins, in [0, 1]; 1 / classes is chance.
 
     Raises:
-        InputError: for shapes that do not fit, k out of range, labels that are not integers, none
-            at all or beyond the number of classes, or traced labels where it is not known.
+        InputError: for shapes that do not fit, k out of range, labels that are not integers from 0
+            to classes - 1, or traced labels of no known number of classes.
 
     References:
         Wu, Xiong, Yu, Lin 2018, arXiv 1805.01978, section 3.4.
@@ -122,35 +122,33 @@ def _check(
     if len(shapes[0]) != 2 or not rows or shapes[2][1:] != shapes[0][1:]:
         message = f"embeddings must be (n, dim) and labels (n,), for both sets; got {shapes}"
         raise InputError(message)
-    known = _known_labels("train_labels", train_labels)
-    _known_labels("test_labels", test_labels)
+    labels, expected = _labels("train_labels", train_labels), _labels("test_labels", test_labels)
+    known = host_value(labels)
     if classes is None:
         if known is None:
             message = "labels are traced: say how many classes there are, classes=..."
             raise InputError(message)
         classes = int(known.max()) + 1
     elif known is not None and known.max() >= classes:
-        message = f"train_labels reach {known.max()}, which needs classes={known.max() + 1} or more"
+        message = f"train_labels must be below the {classes} classes; got {known.max()}"
         raise InputError(message)
     dtype = jnp.promote_types(jnp.result_type(train, test, float), jnp.float32)
     if not jnp.issubdtype(dtype, jnp.floating):
         message = f"embeddings must be real; got {dtype}"
         raise InputError(message)
-    labels = [jnp.asarray(a).astype(int) for a in (train_labels, test_labels)]
-    return jnp.asarray(train, dtype), labels[0], jnp.asarray(test, dtype), labels[1], classes
+    return jnp.asarray(train, dtype), labels, jnp.asarray(test, dtype), expected, classes
 
 
-def _known_labels(name: str, labels: Array) -> np.ndarray | None:
-    """Return labels where they are not traced; raise unless they are integers, some not negative."""
-    known = host_value(labels)
-    kind = np.dtype(labels.dtype).kind if known is None else known.dtype.kind
-    if kind not in "iub":
-        message = f"{name} must be integers from 0, negative for no label; got {labels!s:.40}"
+def _labels(name: str, value: Array) -> Array:
+    known = host_value(value)
+    dtype = value.dtype if known is None else known.dtype
+    if np.dtype(dtype).kind not in "iub":
+        message = f"{name} must be integers from 0; got {dtype}"
         raise InputError(message)
-    if known is not None and not (known >= 0).any():
-        message = f"no row of {name} has a label; give integers from 0"
+    if known is not None and known.min(initial=0) < 0:
+        message = f"{name} must be integers from 0; got {known.min()}: leave such rows out"
         raise InputError(message)
-    return None if known is None else known.astype(int)
+    return jnp.asarray(value).astype(int)
 
 
 @functools.partial(jax.jit, static_argnames=("neighbours", "classes", "block"))

@@ -24,9 +24,12 @@ from scipy.stats import binom
 NEIGHBOURS = 64
 """K: groups of more copies than this are found by their order alone."""
 
+COPIES = 512
+"""The most copies of one sample that are found by their order."""
+
 _CHANCE, _TIGHT = 0.1, 0.5
 _STACKED, _BLOCKS = 0.2, 0.5  # share of rows beyond chance; sorted data have alike neighbours too
-_PURE, _OF_CLASS, _LARGE = 0.7, 1 / 3, 64
+_PURE, _OF_CLASS = 0.7, 1 / 3
 
 
 class Copies(NamedTuple):
@@ -62,17 +65,18 @@ def find_copies(z: np.ndarray, classes: np.ndarray, at: np.ndarray, total: int) 
     alone = np.arange(n)
     distances, nearest = _neighbours(z)
     candidates = [
-        _by_distance(z, distances, nearest),
-        _by_order(classes, at, total, nearest[:, 0]),
+        (_by_distance(z, distances, nearest), NEIGHBOURS),
+        (_by_order(classes, at, total, nearest[:, 0]), COPIES),
     ]
-    groups, refused = alone, False
-    for found in candidates:
+    groups, refused = alone, 0
+    for found, most in candidates:
         if found is None or found.max() + 1 == n:
             continue
-        if _are_copies(found, classes):
+        if _are_copies(found, classes, most):
             groups = _join(groups, found)
         else:
-            refused = True
+            of_found = np.bincount(found)[found]
+            refused = max(refused, int((of_found > 1).sum()))
     sizes = np.bincount(groups)
     rows = int(sizes[sizes > 1].sum())
     if rows:
@@ -84,8 +88,9 @@ def find_copies(z: np.ndarray, classes: np.ndarray, at: np.ndarray, total: int) 
         )
         return Copies(groups, remark, True)
     remark = (
-        "many rows nearly coincide, but whole classes or rows of different classes do: they were "
-        "not taken for copies of one sample; if they are, give one row for each sample"
+        f"{refused:,} of {n:,} labelled rows nearly coincide with others, but with most of their "
+        "class or with other classes: they were not taken for copies of one sample; if they are, "
+        "give one row for each sample"
     )
     return Copies(groups, remark if refused else None, False)
 
@@ -117,7 +122,7 @@ def _by_order(
 ) -> np.ndarray | None:
     """Return groups by position in the file, where nearest neighbours say so."""
     best, groups = 0.0, None
-    for m in (m for m in range(2, min(NEIGHBOURS, total // 2) + 1) if total % m == 0):
+    for m in (m for m in range(2, min(COPIES, total // 2) + 1) if total % m == 0):
         for found, least in ((at % (total // m), _STACKED), (at // m, _BLOCKS)):
             pairs = np.unique(np.stack([found, classes]), axis=1, return_inverse=True)[1].ravel()
             others = np.bincount(pairs)[pairs] - 1
@@ -129,12 +134,12 @@ def _by_order(
             hits = int((found[first] == found)[with_copy].sum())
             score = (hits / tries - chance) / max(1 - chance, 1e-12)
             sure = binom.sf(hits - 1, tries, chance) < 1e-6
-            if score > max(best, least) and sure and _are_copies(found, classes):
+            if score > max(best, least) and sure and _are_copies(found, classes, COPIES):
                 best, groups = score, np.unique(found, return_inverse=True)[1]
     return groups
 
 
-def _are_copies(groups: np.ndarray, classes: np.ndarray) -> bool:
+def _are_copies(groups: np.ndarray, classes: np.ndarray, most: int) -> bool:
     """Copies share a class and are few of it; else groups are classes, or points of a collapse."""
     pairs = np.unique(np.stack([groups, classes]), axis=1, return_inverse=True)[1].ravel()
     size, alike = np.bincount(groups)[groups], np.bincount(pairs)[pairs]
@@ -143,7 +148,7 @@ def _are_copies(groups: np.ndarray, classes: np.ndarray) -> bool:
         return False
     pure = np.mean(alike[several] / size[several])
     of_class = np.mean(alike[several] / np.bincount(classes)[classes][several])
-    return bool(pure >= _PURE and of_class <= _OF_CLASS and size[several].mean() <= _LARGE)
+    return bool(pure >= _PURE and of_class <= _OF_CLASS and size[several].mean() <= most)
 
 
 def _join(a: np.ndarray, b: np.ndarray) -> np.ndarray:

@@ -75,10 +75,9 @@ def _steps(t: np.ndarray, steps: Steps) -> str:
     told += f", ... ({len(found)} in all)" if len(found) > 8 else ""
     count = int(steps.distinct)
     apart = "1 separate step" if count == 1 else f"{count} separate steps"
-    sentence = (
-        f"{int(steps.learned)} dimensions were learned (above a tenth of the largest at the "
-        f"end), in {apart}; "
-    )
+    learned = int(steps.learned)
+    what = "1 dimension was" if learned == 1 else f"{learned} dimensions were"
+    sentence = f"{what} learned (above a tenth of the largest at the end), in {apart}; "
     if not there:
         return f"{sentence}half there at {told or 'no time'}."
     before = f"{there} of them had half their last variance at the first checkpoint"

@@ -8,7 +8,7 @@ import numpy as np
 from jssl.errors import InputError
 from jssl.practice.arrays import to_numpy
 
-NO_LABEL = ("-1", "")
+NO_LABEL = ("-1", "", "nan", "None", "<NA>")
 """Names that stand for "no label"; -1 and 1 alone are two classes."""
 
 
@@ -39,8 +39,8 @@ def read_labels(value: Any, count: int) -> Labels:
     Args:
         value: (n,), (n, 1) or (1, n) of integers, booleans, whole floats, strings, bytes or a
             mixture of them, as a list, an array of NumPy, JAX or PyTorch or a column of pandas; or
-            one-hot (n, classes). NaN, None, pandas.NA, masked values, empty strings and -1 mean
-            "no label", except that -1 and 1 alone are two classes.
+            one-hot (n, classes). NaN, None, pandas.NA, what they become as strings, masked values,
+            empty strings and -1 mean "no label", except that -1 and 1 alone are two classes.
         count: n.
 
     Raises:
@@ -65,14 +65,13 @@ def read_labels(value: Any, count: int) -> Labels:
     without = int((whole < 0).sum())
     if len(kept) < 2:
         what = f"one class alone, {known[kept[0]]}" if kept else "no class"
-        also = f" ({without:,} rows have no label)" if without else ""
+        also = f" ({without:,} rows have no label: {', '.join(reasons)})" if without else ""
         message = f"labels name {what}{also}; a probe needs two classes or more"
         raise InputError(message)
     if without:
-        verb = "has" if without == 1 else "have"
-        why = ", ".join(reasons)
+        have, why = "has" if without == 1 else "have", ", ".join(reasons)
         notes.append(
-            f"{without:,} of {count:,} rows {verb} no label ({why}): left out of the probes"
+            f"{without:,} of {count:,} rows {have} no label ({why}): left out of the probes"
         )
     return Labels(whole, tuple(str(known[i]) for i in kept), tuple(notes))
 

@@ -66,8 +66,12 @@ def probe(
     if groups.max() < 1:
         remarks.append("the probes were left out: all labelled rows are copies of one")
         return Probes([], remarks, copies.found)
+    samples = np.bincount(np.unique(np.stack([groups, classes]), axis=1)[1])
+    lonely = int((samples == 1).sum())
+    if lonely == len(samples):
+        remarks.append("the probes were left out: no class has two samples")
+        return Probes([], remarks, copies.found)
     fit, judge = split(groups, draws)
-    lonely = int((np.bincount(np.unique(np.stack([groups, classes]), axis=1)[1]) == 1).sum())
     if lonely:
         what = "1 class has" if lonely == 1 else f"{lonely:,} classes have"
         remarks.append(f"{what} a single sample, which no probe can both learn and judge")
@@ -117,7 +121,8 @@ def standardised(z: np.ndarray, tolerance: float) -> np.ndarray:
     """
     centred = z - z.mean(0)
     variances = np.square(centred).mean(0)
-    floor = tolerance * variances.max()
+    rounding = 8 * np.finfo(float).eps * np.abs(z).max()
+    floor = max(tolerance * variances.max(), rounding**2)
     scale = np.sqrt(np.maximum(variances, floor))
     return centred / np.where(scale > 0, scale, 1)
 
@@ -132,7 +137,7 @@ def logistic_accuracy(
     if len(np.unique(train_classes)) == 1:
         return float(np.mean(test_classes == train_classes[0])), True
     with warnings.catch_warnings(record=True) as seen:
-        warnings.simplefilter("always", ConvergenceWarning)
+        warnings.simplefilter("always")
         model = LogisticRegression(C=1.0, max_iter=_ITERATIONS).fit(train, train_classes)
     done = not any(issubclass(each.category, ConvergenceWarning) for each in seen)
     return float(model.score(test, test_classes)), done

@@ -12,6 +12,7 @@ from jssl.practice.spectra import Reading, Spectrum
 _LIDAR_RIDGE = 1e-4
 _LIDAR_MOST = 4096
 _SURE = 4.0
+_EQUAL = 1e-12
 
 
 class Pairs(NamedTuple):
@@ -54,8 +55,8 @@ def compare(z: np.ndarray, second: np.ndarray) -> Pairs:
         sums += np.stack([u.sum(0), v.sum(0)])
     mean, error = float(apart.mean()), float(apart.std() / np.sqrt(max(n - 1, 1)))
     shuffled = lengths / n - 2 * (float(sums[0] @ sums[1]) - inner) / (n * (n - 1))
-    noise = max(_SURE * error, 1e-12)
-    return Pairs(mean, error, shuffled, mean < shuffled - noise or mean < 1e-12)
+    noise = max(_SURE * error, _EQUAL)
+    return Pairs(mean, error, shuffled, bool(mean < shuffled - noise or mean < _EQUAL))
 
 
 def view_readings(
@@ -75,19 +76,22 @@ def view_readings(
             n,
         )
     ]
-    if seen.apart < 1e-12:
-        return found, [
-            "the views equal the embeddings: give embeddings of other augmentations of the samples"
-        ]
+    known = []
+    if seen.apart < _EQUAL <= seen.shuffled:
+        known.append(
+            "the views equal the embeddings up to length: give embeddings of other augmentations of"
+            " the samples"
+        )
     if not seen.matched:
         return found, [
             "LiDAR was left out: the rows of the views do not match those of the embeddings"
         ]
     if whole.moments is None or z.shape[1] > _LIDAR_MOST:
-        return found, [
+        known.append(
             f"LiDAR was left out: it needs more rows than columns, and at most {_LIDAR_MOST:,}"
-        ]
-    return [*found, _lidar(whole, z, second)], []
+        )
+        return found, known
+    return [*found, _lidar(whole, z, second)], known
 
 
 def view_sentence(seen: Pairs, lidar: Reading | None) -> str:
@@ -95,9 +99,9 @@ def view_sentence(seen: Pairs, lidar: Reading | None) -> str:
     told = f"{seen.apart:.3f} ± {seen.error:.2g} apart (squared, 2 for unrelated"
     if not seen.matched:
         return (
-            f"The rows of the views do not match those of the embeddings: row i of both are "
-            f"{told}), rows i and j {seen.shuffled:.3f}. Give both in the same order of samples; if they "
-            "are, the encoder does not tell samples apart beyond its views."
+            "The rows of the views do not match those of the embeddings: row i of both are "
+            f"{told}), rows i and j {seen.shuffled:.3f}. Give both in the same order of samples; "
+            "if they are, the encoder does not tell samples apart beyond its views."
         )
     more = "" if lidar is None else f"; LiDAR {lidar.value:.4g}"
     return f"Views of one sample are {told}){more}."
