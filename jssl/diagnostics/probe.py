@@ -123,7 +123,7 @@ def _check(
         message = f"embeddings must be (n, dim) and labels (n,), for both sets; got {shapes}"
         raise InputError(message)
     labels, expected = _labels("train_labels", train_labels), _labels("test_labels", test_labels)
-    known = host_value(labels)
+    known = host_value(train_labels)
     if classes is None:
         if known is None:
             message = "labels are traced: say how many classes there are, classes=..."

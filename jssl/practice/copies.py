@@ -5,7 +5,7 @@ Two rows are linked when one of two signs is there, and the components of the li
 distance   Of n rows with a class, d_k is the distance to the k-th neighbour. Where rows are spread
            smoothly over a space of dimension D about a point, k grows as d^D (Levina and Bickel
            2004; D is read from the neighbours K/2 to K). A neighbour at less than half of d_K where
-           fewer than 1/10 such pairs would be found by chance among all rows is linked.
+           fewer than 1/1000 such pairs would be found by chance among all rows is linked.
 order      Where the nearest neighbour of most rows stands at the distance that m stacked copies of
            a set have (i, i + n/m, ...), or within the same block of m consecutive rows, those are
            the groups.
@@ -27,7 +27,7 @@ NEIGHBOURS = 64
 COPIES = 512
 """The most copies of one sample that are found by their order."""
 
-_CHANCE, _TIGHT = 0.1, 0.5
+_CHANCE, _TIGHT = 1e-3, 0.5
 _STACKED, _BLOCKS = 0.2, 0.5  # share of rows beyond chance; sorted data have alike neighbours too
 _PURE, _OF_CLASS = 0.7, 1 / 3
 

@@ -107,7 +107,7 @@ def _names(array: np.ndarray, missing: np.ndarray) -> tuple[np.ndarray, np.ndarr
         return (array.astype(int) if kind == "b" else array), missing
     if kind == "f":
         missing = missing | np.isnan(array)
-        return _whole(np.where(missing, 0, array)), missing
+        return _whole(np.where(missing, 0, array.astype(np.float64))), missing
     if kind == "U":
         return array, missing
     if kind in "SOT":
