@@ -22,10 +22,10 @@ words used here:
     lambda               off_diagonal       weight of the off-diagonal terms of Barlow Twins
 
 `linear` the exact solution · `times` when · `generic` from a generic start · `close` equal and
-close eigenvalues · `landscape` critical
-points, Hessian, stability · `kernel` any model with a kernel, at unseen points · `prediction` from
-a stated problem · `suggestion` what to run · beyond the paper: `redundancy` (off-diagonal weight
-below 1), `decayed` (the same with weight decay and any number of outputs), `vicreg`, `spectral`, `infonce`.
+close eigenvalues · `landscape` critical points, Hessian, stability · `kernel` any model with a
+kernel, at unseen points · `prediction` from a stated problem · `suggestion` what to run · beyond
+the paper: `redundancy` (off-diagonal weight below 1), `decayed` (the same with weight decay and any
+number of outputs), `vicreg`, `spectral`, `infonce`.
 """
 
 from jssl._lazy import attach

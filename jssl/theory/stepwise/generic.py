@@ -9,7 +9,8 @@
 
 The flow tends to the aligned one as alpha -> 0, at rates set by the gaps of the spectrum: a mode
 that grows gamma_{j+1}/gamma_j times as fast as its elder has outgrown its start by that power when
-the elder is done. Equal or close eigenvalues are the subject of `close`. Steps are robust; *which* subspace is learned needs a gap after mode dim.
+the elder is done. Equal or close eigenvalues are the subject of `close`. Steps are robust; *which*
+subspace is learned needs a gap after mode dim.
 
 Simon et al. 2023, arXiv 2303.15438, result 4.6; the rates are derived here.
 """

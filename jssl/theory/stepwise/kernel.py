@@ -73,8 +73,8 @@ def adapt_coefficients(start_embedding: Array, modes: ContrastiveModes) -> Contr
         >>> start = 1e-3 * jnp.array([[1.0, 0.0], [1.0, 1.0], [1.0, 0.0], [1.0, 1.0]])
         >>> top = contrastive_modes(jnp.tile(jnp.eye(2), (2, 2)), 2)
         >>> scales = align_embedding(start, adapt_coefficients(start, top)).start_scales
-        >>> [round(1e3 * x, 3) for x in scales.tolist()]  # 1.618 and 0.618 times sqrt(2)
-        [2.288, 0.874]
+        >>> [round(1e3 * x, 3) for x in scales.tolist()]
+        [1.618, 0.618]
 
     `jssl.theory.stepwise.adapt_modes` for a kernel: exact where eigenvalues are equal up to
     rounding, provided that all of the equal ones are among the given.

@@ -163,8 +163,8 @@ def stability_threshold(eigenvalues: Array) -> Array:
     Example:
         >>> stability_threshold(jnp.array([0.5, 2.0])).item()
         0.125
-        >>> stability_threshold(jnp.array([1.0, -10.0])).item()
-        0.05
+        >>> stability_threshold(jnp.array([1.0, -8.0])).item()
+        0.0625
 
     min(1 / (4 g_1), 1 / (2 |g_m|)), g_1 the largest eigenvalue and g_m the most negative one. The
     curvature is 8 g_1 where mode 1 is learned, and 4 |g_m| along a negative mode in every output

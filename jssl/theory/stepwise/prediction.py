@@ -29,7 +29,6 @@ from jssl.theory.stepwise.generic import (
 from jssl.theory.stepwise.linear import Modes, mode_eigenvalues, modes
 from jssl.types import Array, Problem, Trajectory, start_key
 
-
 _TOLERANCE = 0.1
 
 

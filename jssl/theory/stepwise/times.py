@@ -70,9 +70,7 @@ def half_time(start_scales: Array, eigenvalues: Array) -> Array:
     References:
         From Simon et al. 2023, arXiv 2303.15438, section 4.
     """
-    return _rate_time(
-        lambda size: jnp.log1p(-jnp.exp(size)) - size, 0.5, start_scales, eigenvalues
-    )
+    return _rate_time(lambda size: jnp.log1p(-jnp.exp(size)) - size, 0.5, start_scales, eigenvalues)
 
 
 def descent_half_time(start_scales: Array, eigenvalues: Array, learning_rate: Array) -> Array:
