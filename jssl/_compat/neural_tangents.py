@@ -1,13 +1,15 @@
 """What neural-tangents 0.6.5 needs on a current JAX, in one place.
 
 neural-tangents is archived and does not import on JAX >= 0.6. On JAX 0.10 to 0.12 it works after
-four additions, made once, when a kernel is first asked for, and only where something is missing:
+five additions, made once, when a kernel is first asked for, and only where something is missing:
 
 * the names `Jaxpr`, `JaxprEqn`, `ClosedJaxpr`, `Literal`, `Var`, `Primitive`, `jaxpr_as_fun` on
   `jax.core`, taken from `jax.extend.core`;
 * a module `jax.util` with `safe_map` and `safe_zip`;
 * a primitive `jax.interpreters.ad.zeros_like_p`;
-* an empty module `neural_tangents.experimental`, all that needs TensorFlow.
+* an empty module `neural_tangents.experimental`, all that needs TensorFlow;
+* `scipy.linalg.eigvalsh` with the keyword `eigvals`, gone since SciPy 1.14, for
+  `predict.max_learning_rate` alone: SciPy itself is left as it is.
 
 Analytic kernels, Monte Carlo, batching, linearize, predict and the empirical NTK with
 `implementation` 1 and 2 then run; `implementation` 0 and 3 do not.
@@ -16,6 +18,7 @@ Analytic kernels, Monte Carlo, batching, linearize, predict and the empirical NT
 import functools
 import importlib
 import importlib.util
+import inspect
 import math
 import sys
 import types
@@ -63,7 +66,9 @@ def load() -> Any:
             raise InputError(message)
     try:
         _patch()
-        return importlib.import_module("neural_tangents")
+        module = importlib.import_module("neural_tangents")
+        _patch_predict()
+        return module
     except Exception as error:  # whatever a later JAX takes away
         raise InputError(_broken(error)) from error
 
@@ -110,6 +115,19 @@ def _patch() -> None:
     if _absent("tensorflow") or _absent("tf2jax"):
         name = "neural_tangents.experimental"
         sys.modules.setdefault(name, types.ModuleType(name, "Empty: needs TensorFlow."))
+
+
+def _patch_predict() -> None:
+    """Give the module that holds `max_learning_rate` the keyword it asks of `eigvalsh`."""
+    linalg: Any = importlib.import_module("scipy.linalg")
+    if "eigvals" in inspect.signature(linalg.eigvalsh).parameters:
+        return
+
+    def eigvalsh(matrix: Any, eigvals: tuple[int, int] | None = None, **options: Any) -> Any:
+        return linalg.eigvalsh(matrix, subset_by_index=eigvals, **options)
+
+    predict: Any = importlib.import_module("neural_tangents._src.predict")
+    predict.sp = types.SimpleNamespace(linalg=types.SimpleNamespace(eigvalsh=eigvalsh))
 
 
 def _absent(module: str) -> bool:

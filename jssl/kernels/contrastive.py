@@ -190,9 +190,9 @@ def contrastive_modes(
         if callable(gram):
             message = "method 'dense' needs the Gram matrix itself; use 'iterative' for products"
             raise InputError(message)
-        return _dense(jnp.asarray(gram), apply_pairing, dim)
+        return _dense(dense.as_matrix(gram), apply_pairing, dim)
     product = _as_product(gram)
-    dtype = jnp.result_type(float if callable(gram) else gram)
+    dtype = jnp.result_type(float if callable(gram) else dense.as_matrix(gram))
     if tolerance is None:
         tolerance = float(jnp.finfo(dtype).eps) ** (2 / 3)
     key = jax.random.key(0) if key is None else key
@@ -249,7 +249,7 @@ def _swap_views(v: Array) -> Array:
 def _as_product(operator: Array | Callable[[Array], Array]) -> Partial:
     if isinstance(operator, Partial):
         return operator
-    return Partial(operator) if callable(operator) else Partial(_dot, jnp.asarray(operator))
+    return Partial(operator) if callable(operator) else Partial(_dot, dense.as_matrix(operator))
 
 
 def _apply_pairing(pairing: Array | Callable[[Array], Array] | None, size: int) -> Partial:
@@ -267,8 +267,8 @@ def _size(gram: Any, size: int | None, pairing: Any) -> int:
         rows = size
     else:
         shape = jnp.shape(gram)
-        if len(shape) != 2 or shape[0] != shape[1]:
-            message = f"the Gram matrix must be square; got shape {shape}"
+        if len(shape) != 2 or shape[0] != shape[1] or not shape[0]:
+            message = f"the Gram matrix must be square, of at least one row; got shape {shape}"
             raise InputError(message)
         rows = shape[0]
     if pairing is not None and not callable(pairing) and jnp.shape(pairing) != (rows, rows):

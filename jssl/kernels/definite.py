@@ -11,9 +11,11 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from jssl.data.checks import host_value, require_range
 from jssl.errors import InputError
+from jssl.kernels.dense import as_matrix
 from jssl.types import Array
 
 
@@ -71,12 +73,16 @@ def repair_psd(kernel: Array, *, tolerance: float = 1e-3) -> Repaired:
     References:
         Higham, Linear Algebra Appl. 103 (1988) 103, theorem 2.1.
     """
-    if kernel.ndim != 2 or kernel.shape[0] != kernel.shape[1]:
-        message = f"a kernel must be square; got shape {kernel.shape}"
+    kernel = as_matrix(kernel)
+    if kernel.ndim != 2 or kernel.shape[0] != kernel.shape[1] or not kernel.size:
+        message = f"a kernel must be square, of at least one row; got shape {kernel.shape}"
         raise InputError(message)
     require_range("tolerance", tolerance, 0)
     repaired = _clip(kernel)
     bounds = host_value(jnp.stack([repaired.lowest, repaired.largest]))
+    if bounds is not None and not np.isfinite(bounds).all():
+        message = "the kernel holds values that are not finite; drop or repair those inputs"
+        raise InputError(message)
     if bounds is not None and not bounds[0] >= -tolerance * abs(bounds[1]):
         message = (
             f"the kernel is not positive semi-definite: its eigenvalues run from {bounds[0]:.3g} "

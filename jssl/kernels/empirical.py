@@ -14,6 +14,7 @@ The blocks are a loop on the host over one compiled program: convolutions inside
 several times slower on CPUs.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from functools import partial
 
@@ -22,6 +23,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, PartitionSpec
 
+from jssl.data.checks import require_count
 from jssl.errors import InputError, unknown_name
 from jssl.types import Array, Params
 
@@ -77,8 +79,9 @@ def empirical_ntk(
         (n1, n2) for `trace`, (n1, n2, dim, dim) for `full`.
 
     Raises:
-        InputError: if z is not (n, dim), samples differ in shape, `block` is not positive, the mesh
-            has more axes than one, or the gradients of two samples do not fit in the memory.
+        InputError: if z is not (n, dim), there are no samples or they differ in shape, `block` is
+            not positive, nothing in `params` is floating point, the mesh has more axes than one, or
+            the gradients of two samples do not fit in the memory.
 
     References:
         Jacot et al. 2018, arXiv 1806.07572, section 4.
@@ -86,9 +89,8 @@ def empirical_ntk(
     if outputs not in ("trace", "full"):
         kind = "outputs"
         raise unknown_name(kind, outputs, ["trace", "full"])
-    if block is not None and block < 1:
-        message = f"block must be at least 1; got {block}"
-        raise InputError(message)
+    if block is not None:
+        block = require_count("block", block)
     if mesh is not None and len(mesh.axis_names) != 1:
         message = f"the mesh must have one axis; got {mesh.axis_names}"
         raise InputError(message)
@@ -176,8 +178,14 @@ def block_for(params: Params, memory_bytes: int) -> int:
 
 def check_samples(apply: Apply, params: Params, x1: Array, x2: Array) -> int:
     """Return the number of outputs, or raise where samples or outputs have a wrong shape."""
-    if x1.shape[1:] != x2.shape[1:] or not x1.ndim or not len(x1) or not len(x2):
+    if x1.shape[1:] != x2.shape[1:] or not x1.ndim or not x2.ndim:
         message = f"x1 and x2 must hold samples of one shape; got {x1.shape} and {x2.shape}"
+        raise InputError(message)
+    if not len(x1) or not len(x2):
+        message = f"a kernel needs at least one sample; got shapes {x1.shape} and {x2.shape}"
+        raise InputError(message)
+    if not split_params(params)[0]:
+        message = "the parameters hold no floating-point array, so the network has no gradient"
         raise InputError(message)
     shape = jax.eval_shape(apply, params, x1[:1]).shape
     if len(shape) != 2 or shape[0] != 1 or not shape[1]:
@@ -303,11 +311,19 @@ def _gradients(apply: Apply, params: Params, x: Array, cotangents: Array) -> lis
 
 def _contract(left: list[Array], right: list[Array]) -> Array:
     pairs = zip(left, right, strict=True)
-    return sum(_dot(a.reshape(len(a), -1), b.reshape(len(b), -1).T) for a, b in pairs)  # type: ignore[return-value]
+    return sum(_dot(_flat(a), _flat(b).T) for a, b in pairs)  # type: ignore[return-value]
+
+
+def _flat(gradient: Array) -> Array:
+    """Return (samples, numbers); -1 for the numbers would fail where there are no samples."""
+    return gradient.reshape(len(gradient), math.prod(gradient.shape[1:]))
 
 
 def _half_contract(gradients: list[Array]) -> Array:
-    """Return the products of the gradients with themselves, the lower left quarter mirrored."""
+    """Return the products of the gradients with themselves, the lower left quarter mirrored.
+
+    The upper half is empty for a block of one sample.
+    """
     middle = len(gradients[0]) // 2
     top, bottom = ([g[part] for g in gradients] for part in (slice(middle), slice(middle, None)))
     corner = _contract(top, bottom)

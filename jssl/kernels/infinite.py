@@ -13,6 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jssl.data.checks import require_count
 from jssl.errors import InputError, unknown_name
 from jssl.types import Array, Model, Pairs
 
@@ -51,7 +52,8 @@ def kernel(
         (n1, n2) kernel in the dtype of the inputs; exactly symmetric where x2 is x1.
 
     Raises:
-        InputError: the model has no kernel, the kind is unknown, or neural-tangents is missing.
+        InputError: the model has no kernel, the kind is unknown, there are no inputs, `rows` is
+            below 1, or neural-tangents is missing.
     """
     if kind not in KINDS:
         error = unknown_name("kind of kernel", kind, KINDS)
@@ -62,6 +64,10 @@ def kernel(
             f"the model has no infinite-width kernel ({model.no_kernel or 'none was given'}); "
             "use the NTK of one net, jssl.kernels.empirical_ntk(apply, params, x)"
         )
+        raise InputError(message)
+    rows = None if rows is None else require_count("rows", rows)
+    if not len(x1) or (x2 is not None and not len(x2)):
+        message = "a kernel needs at least one input on either side"
         raise InputError(message)
     index = KINDS.index(kind)
     if x2 is None or x2 is x1:

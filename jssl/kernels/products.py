@@ -16,9 +16,11 @@ import jax
 import jax.numpy as jnp
 from jax.tree_util import Partial
 
+from jssl.data.checks import require_count
 from jssl.errors import InputError
 from jssl.kernels.contrastive import ContrastiveModes, contrastive_modes, embed
 from jssl.kernels.empirical import Apply, check_samples, in_blocks, split_params
+from jssl.models.layers import as_floating
 from jssl.types import Array, Pairs, Params
 
 
@@ -40,7 +42,7 @@ def ntk_product(
         params: any pytree; leaves that are not floating point are held fixed.
         x1: (n1, ...) samples.
         x2: (n2, ...) samples.
-        vectors: (n2, columns) v.
+        vectors: (n2, columns) v, at least one column.
         block: samples that pass through the network at a time. Memory is that of their activations
             for every column, and of two gradients a column.
 
@@ -52,11 +54,9 @@ def ntk_product(
             each sample of `x2`, or `block` is not positive.
     """
     dim = check_samples(apply, params, x1, x2)
-    if vectors.ndim != 2 or len(vectors) != len(x2):
+    vectors, block = as_floating(vectors), require_count("block", block)
+    if vectors.ndim != 2 or len(vectors) != len(x2) or not vectors.size:
         message = f"vectors must be ({len(x2)}, columns), a row a sample; got {vectors.shape}"
-        raise InputError(message)
-    if block < 1:
-        message = f"block must be at least 1; got {block}"
         raise InputError(message)
     floating, merge = split_params(params)
     dtype = jax.eval_shape(apply, params, x1[:1]).dtype

@@ -4,7 +4,7 @@ from jssl._lazy import attach
 
 __getattr__, __dir__ = attach(
     __name__,
-    modules=("base", "grassmann", "linalg", "retractions", "stiefel"),
+    modules=("base", "grassmann", "linalg", "nearest", "retractions", "stiefel"),
     members={
         "Grassmann": "grassmann",
         "Manifold": "base",

@@ -16,8 +16,9 @@ import numpy as np
 
 from jssl.data.checks import host_value
 from jssl.errors import InputError, unknown_name
-from jssl.manifolds.linalg import PRECISION, identity_like, matmul
-from jssl.manifolds.retractions import RETRACTIONS, polish, qr
+from jssl.manifolds.linalg import PRECISION, identity_like, matmul, norm
+from jssl.manifolds.nearest import nearest
+from jssl.manifolds.retractions import RETRACTIONS, qr
 from jssl.types import Array
 
 
@@ -25,7 +26,8 @@ from jssl.types import Array
 class Manifold(abc.ABC):
     """Orthonormal columns on two axes of an array; a frozen value, a leaf of any pytree.
 
-    Every method is pure, batched over all other axes, and works under jit, vmap and grad.
+    Every method is pure, batched over all other axes, and works under jit, vmap and grad, forwards
+    and backwards and more than once; where a derivative does not exist, its docstring says so.
 
     Attributes:
         row_axis: the axis of length n.
@@ -111,12 +113,13 @@ class Manifold(abc.ABC):
             [[1. 0.]
              [0. 1.]]
 
+        Differentiable to every order where x has full rank, equal singular values included.
+
         Args:
             x: any array whose two axes hold n >= p.
         """
         (matrix,) = self.matrices(x)
-        left, _, right = jnp.linalg.svd(matrix, full_matrices=False)
-        return self.restore(polish(matmul(left, right))).astype(jnp.asarray(x).dtype)
+        return self.restore(nearest(matrix)).astype(jnp.asarray(x).dtype)
 
     def error(self, x: Array) -> Array:
         """Return ||X^T X - I||_F, one number a matrix.
@@ -125,10 +128,11 @@ class Manifold(abc.ABC):
             >>> from jssl.manifolds import Stiefel
             >>> print(Stiefel().error(2 * jnp.eye(4)))
             6.0
+
+        A norm, so it has a kink where it is 0: its derivatives there are returned as 0.
         """
         (matrix,) = self.matrices(x)
-        defect = matmul(matrix.mT, matrix) - identity_like(matrix)
-        return jnp.sqrt(jnp.square(defect).sum((-2, -1)))
+        return norm(matmul(matrix.mT, matrix) - identity_like(matrix))
 
     def random(self, key: Array, shape: tuple[int, ...], dtype: Any = None) -> Array:
         """Return points drawn uniformly (Haar measure).

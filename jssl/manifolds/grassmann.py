@@ -3,21 +3,28 @@
     X^T X = I, X and X R the same point for R in O(p);   tangent: X^T xi = 0
 
     exp_X(xi) = X cos(S) + xi sin(S) / S,   S = (xi^T xi)^{1/2}
-    log_X(Y)  = (Y Y^T X - X N) h(N),       N = X^T Y Y^T X,  h(cos^2 t) = t / (sin t cos t)
+    log_X(Y)  = (Y Z - X C) g(C),           g(cos t) = t / sin t,
+                Z the rotation nearest to Y^T X,   C = X^T Y Z = (X^T Y Y^T X)^{1/2}
     principal angles t: cos t = singular values of X^T Y, sin t = those of Y - X X^T Y
 
-Functions of a symmetric matrix, so that nothing depends on the choice of bases or breaks where
-angles coincide or vanish. Edelman, Arias and Smith 1998, arXiv physics/9806030, section 2.5;
-Bjoerck and Golub 1973 for the angles.
+Y Z is the basis of Y nearest to X, and g is smooth on [0, 1], so log depends neither on the choice
+of bases nor on differences of angles, and stays accurate up to angles of pi/2: Z depends on sums
+cos t_i + cos t_j alone. At pi/2, the cut locus, several geodesics are shortest and Z picks one.
+Edelman, Arias and Smith 1998, arXiv physics/9806030, section 2.5; Bendokat, Zimmermann and Absil
+2020, arXiv 2011.13699, section 5.2, for a logarithm by singular values; Bjoerck and Golub 1973 for
+the angles.
 """
 
 import dataclasses
 
+import jax
 import jax.numpy as jnp
+import numpy as np
 
 from jssl.data.checks import require_name
 from jssl.manifolds.base import Manifold
-from jssl.manifolds.linalg import matmul, symmetric_function, symmetric_part
+from jssl.manifolds.linalg import matmul, norm, symmetric_part, symmetric_polynomial
+from jssl.manifolds.nearest import nearest
 from jssl.manifolds.retractions import geodesic
 from jssl.types import Array
 
@@ -85,19 +92,23 @@ class Grassmann(Manifold):
         return self.restore(geodesic(x, jnp.zeros_like(second), tangent, second=second))
 
     def log(self, x: Array, y: Array) -> Array:
-        """Return the tangent vector at x whose geodesic reaches the span of y, the shortest.
+        """Return the shortest tangent vector at x whose geodesic reaches the span of y.
 
-        Unique while the largest principal angle is below pi/2; rounding grows as 1 / its cosine.
+        Example:
+            >>> x, y = jnp.eye(3)[:, :1], jnp.eye(3)[:, 1:2]
+            >>> print(Grassmann().log(x, y).round(4).T)
+            [[0.     1.5708 0.    ]]
+
+        Its length is `distance(x, y)`. Unique and differentiable while every principal angle t is
+        below pi/2; with an angle of pi/2 it is one of several and its derivative is NaN. Rounding
+        grows as 1 / (cos t_1 + cos t_2) of the two largest angles.
 
         Args:
             x: the start.
             y: the end, like x, in any basis.
         """
         x, y = self.matrices(x, y)
-        overlap = matmul(y.mT, x)
-        cosines = symmetric_part(matmul(overlap.mT, overlap))
-        sine = matmul(y, overlap) - matmul(x, cosines)
-        return self.restore(matmul(sine, _angle_over_sine_cosine(cosines)))
+        return self.restore(_log(x, y))
 
     def angles(self, x: Array, y: Array) -> Array:
         """Return the principal angles between two subspaces, ascending.
@@ -105,6 +116,9 @@ class Grassmann(Manifold):
         Example:
             >>> print(Grassmann().angles(jnp.eye(3)[:, :2], jnp.eye(3)[:, 1:]).round(4))
             [0.     1.5708]
+
+        Each is differentiable where it differs from the others, from 0 and from pi/2; take
+        `distance` or `log`, which bear equal angles, where all of them count.
 
         Args:
             x: points.
@@ -122,12 +136,17 @@ class Grassmann(Manifold):
         return jnp.where(small, from_sine, jnp.arccos(jnp.where(small, 0, cosine)))
 
     def distance(self, x: Array, y: Array, kind: str = "geodesic") -> Array:
-        """Return the distance of subspaces; its gradient at distance 0 is 0.
+        """Return the distance of subspaces.
 
         Example:
             >>> x, y = jnp.eye(3)[:, :1], jnp.eye(3)[:, 1:2]
             >>> print(Grassmann().distance(x, y).round(4), Grassmann().distance(x, y, "projector"))
             1.5708 1.4142135
+
+        A distance has a kink at 0: its derivatives there are returned as 0. Those of the geodesic
+        distance are along the manifold, -log(x, y) / distance with respect to x, so changes of x
+        or y that leave it do not count; at angles of pi/2, another kink, they are those towards
+        one of the shortest geodesics.
 
         Args:
             x: points.
@@ -143,36 +162,40 @@ class Grassmann(Manifold):
         """
         require_name("distance", kind, ("geodesic", "projector"))
         if kind == "geodesic":
-            return _norm(self.angles(x, y))
+            return _length(*self.matrices(x, y))
         x, y = self.matrices(x, y)
-        sine = y - matmul(x, matmul(x.mT, y))
-        return jnp.sqrt(2.0).astype(x.dtype) * _norm(sine.reshape(*sine.shape[:-2], -1))
+        return jnp.sqrt(2.0).astype(x.dtype) * norm(y - matmul(x, matmul(x.mT, y)))
 
 
-def _norm(vectors: Array) -> Array:
-    squares = jnp.square(vectors).sum(-1)
-    return jnp.where(squares > 0, jnp.sqrt(jnp.where(squares > 0, squares, 1)), 0)
+def _angle_over_sine(cosine: np.ndarray) -> np.ndarray:
+    angle = 2 * np.arcsin(np.sqrt((1 - cosine) / 2))
+    return angle / np.sin(angle)
 
 
-def _ratio(cosine_squared: Array) -> Array:
-    """Return t / (sin t cos t)."""
-    tiny = jnp.finfo(cosine_squared.dtype).eps ** 2
-    u = jnp.clip(1 - cosine_squared, tiny, 1)  # sin^2
-    return jnp.arcsin(jnp.sqrt(u)) / jnp.sqrt(u * jnp.clip(cosine_squared, tiny, 1))
+# On [0, 1]; terms fall as (3 + sqrt(8))^-k, for the nearest singularity is at -1.
+_ANGLE_OVER_SINE = tuple(
+    np.polynomial.chebyshev.chebinterpolate(lambda u: _angle_over_sine((1 + u) / 2), 22).tolist()
+)
 
 
-def _ratio_slope(cosine_squared: Array) -> Array:
-    """Return d/d(cos^2) of `_ratio`: a series near angle 0, where the closed form cancels."""
-    u = jnp.clip(1 - cosine_squared, 0, 1)
-    small = u < 0.01
-    series, coefficient = jnp.zeros_like(u), 1.0
-    for k in range(1, 9):
-        coefficient *= 2 * k / (2 * k + 1)
-        series += k * coefficient * u ** (k - 1)
-    safe = jnp.where(small, 0.5, jnp.clip(u, 0, 1 - jnp.finfo(u.dtype).eps))
-    return -jnp.where(
-        small, series, (1 - (1 - 2 * safe) * _ratio(1 - safe)) / (2 * safe * (1 - safe))
-    )
+@jax.jit
+def _log(x: Array, y: Array) -> Array:
+    overlap = matmul(x.mT, y)
+    aligned = nearest(overlap.mT)
+    cosines = symmetric_part(matmul(overlap, aligned))
+    sines = matmul(y, aligned) - matmul(x, cosines)
+    return matmul(sines, symmetric_polynomial(_ANGLE_OVER_SINE, cosines))
 
 
-_angle_over_sine_cosine = symmetric_function(_ratio, _ratio_slope)
+@jax.custom_jvp
+def _length(x: Array, y: Array) -> Array:
+    return norm(_log(x, y))
+
+
+@_length.defjvp
+def _length_jvp(primals: tuple[Array, Array], tangents: tuple[Array, Array]) -> tuple[Array, Array]:
+    (x, y), (of_x, of_y) = primals, tangents
+    length = _length(x, y)
+    inwards = (_log(x, y) * of_x + _log(y, x) * of_y).sum((-2, -1))
+    apart = length > 0
+    return length, jnp.where(apart, -inwards / jnp.where(apart, length, 1), 0)

@@ -1,12 +1,9 @@
 """Small matrix algebra of the manifolds: products at a pinned precision, functions of a matrix.
 
-    f(A) = V f(D) V^T,   df(A)[B] = V (F o V^T B V) V^T,   F_ij = (f_i - f_j) / (d_i - d_j)
-
-The second line (Daleckii and Krein) stays finite at equal eigenvalues, where F_ij = f'(d_i) and
-the derivative of `eigh` itself is NaN.
+Functions of a matrix are built of products alone, so they are differentiable to every order where
+eigenvalues are equal; the derivative of `eigh` is NaN there.
 """
 
-from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -79,38 +76,42 @@ def expm(a: Array) -> Array:
     return lax.scan(square, series, jnp.arange(16, dtype=a.dtype))[0]
 
 
-def symmetric_function(
-    function: Callable[[Array], Array], derivative: Callable[[Array], Array]
-) -> Callable[[Array], Array]:
-    """Return `matrix -> V f(eigenvalues) V^T`, differentiable at repeated eigenvalues.
+def symmetric_polynomial(coefficients: tuple[float, ...], a: Array) -> Array:
+    """Return sum_k c_k T_k(2 a - 1), T_k the Chebyshev polynomials: a function of a on [0, 1].
 
     Example:
-        >>> square = symmetric_function(lambda d: d**2, lambda d: 2 * d)
-        >>> print(jax.grad(lambda a: square(a).sum())(jnp.eye(2)))
-        [[2. 2.]
-         [2. 2.]]
+        >>> print(symmetric_polynomial((1.0, 2.0), jnp.diag(jnp.array([0.0, 1.0]))))
+        [[-1.  0.]
+         [ 0.  3.]]
 
     Args:
-        function: elementwise function of the eigenvalues.
-        derivative: its derivative, elementwise.
+        coefficients: c_0, c_1, ...
+        a: (..., p, p) symmetric with eigenvalues in [0, 1], beyond them by rounding.
     """
+    eye = jnp.broadcast_to(identity_like(a), a.shape)
+    twice = 4 * a - 2 * eye
 
-    @jax.custom_jvp
-    def apply(matrix: Array) -> Array:
-        values, vectors = jnp.linalg.eigh(matrix)
-        return matmul(vectors * function(values)[..., None, :], vectors.mT)
+    def add(later: tuple[Array, Array], c: Array) -> tuple[tuple[Array, Array], None]:
+        return (c * eye + matmul(twice, later[0]) - later[1], later[0]), None
 
-    @apply.defjvp
-    def apply_jvp(primals: tuple[Array], tangents: tuple[Array]) -> tuple[Array, Array]:
-        values, vectors = jnp.linalg.eigh(primals[0])
-        images = function(values)
-        gaps = values[..., :, None] - values[..., None, :]
-        # Rounding errs by eps / gap, the midpoint derivative by gap^2: equal at eps^(1/3).
-        near = jnp.abs(gaps) < jnp.finfo(gaps.dtype).eps ** (1 / 3)
-        slopes = derivative((values[..., :, None] + values[..., None, :]) / 2)
-        secants = (images[..., :, None] - images[..., None, :]) / jnp.where(near, 1, gaps)
-        rotated = matmul(vectors.mT, matmul(symmetric_part(tangents[0]), vectors))
-        change = matmul(vectors, matmul(jnp.where(near, slopes, secants) * rotated, vectors.mT))
-        return matmul(vectors * images[..., None, :], vectors.mT), change
+    # Clenshaw's recurrence, from the highest order down.
+    downward = jnp.asarray(coefficients[:0:-1], a.dtype)
+    zero = jnp.zeros_like(eye)
+    (first, second), _ = lax.scan(add, (zero, zero), downward)
+    return coefficients[0] * eye + matmul(twice, first) / 2 - second
 
-    return apply
+
+def norm(a: Array, axes: tuple[int, ...] = (-2, -1)) -> Array:
+    """Return the root of the sum of squares, with derivative 0 where it is 0.
+
+    Example:
+        >>> print(norm(jnp.full((2, 2), 2.0)), jax.grad(norm)(jnp.zeros((1, 2))))
+        4.0 [[0. 0.]]
+
+    Args:
+        a: real numbers.
+        axes: those that are summed over.
+    """
+    squares = jnp.square(a).sum(axes)
+    positive = squares > 0
+    return jnp.where(positive, jnp.sqrt(jnp.where(positive, squares, 1)), 0)

@@ -10,7 +10,14 @@ from typing import Any
 
 import jax.numpy as jnp
 
-from jssl.models.layers import NO_LIMIT, affine, check_at_least_one, dense_stack, flatten
+from jssl.models.layers import (
+    NO_LIMIT,
+    affine,
+    as_floating,
+    check_at_least_one,
+    dense_stack,
+    flatten,
+)
 from jssl.types import Array, Model, Params
 
 
@@ -141,4 +148,4 @@ def deep_linear(
 
 
 def _gram(x1: Array, x2: Array, in_dim: int) -> Array:
-    return flatten(x1, in_dim) @ flatten(x2, in_dim).T
+    return flatten(as_floating(x1), in_dim) @ flatten(as_floating(x2), in_dim).T

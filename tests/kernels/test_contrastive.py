@@ -349,6 +349,7 @@ def test_no_convergence_is_an_error_that_says_what_to_do():
     ("arguments", "message"),
     [
         ({"gram": jnp.ones((4, 3))}, "must be square"),
+        ({"gram": jnp.ones((0, 0))}, "at least one row"),
         ({"gram": jnp.eye(3)}, "even number of rows"),
         ({"gram": jnp.eye(4), "dim": 5}, "dim must be between 1 and .* 4; got 5"),
         ({"gram": jnp.eye(4), "dim": 0}, "dim must be between 1"),
@@ -361,6 +362,26 @@ def test_no_convergence_is_an_error_that_says_what_to_do():
 def test_bad_input_says_what_to_do(arguments, message):
     with pytest.raises(InputError, match=message):
         contrastive_modes(**{"dim": 1, **arguments})
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, jnp.bfloat16, jnp.float16])
+@pytest.mark.parametrize("method", METHODS)
+def test_integers_and_half_precision_are_computed_in_float(method, dtype):
+    """Whole numbers up to 256 are exact in all of them, their sums are not."""
+    factor = np.random.default_rng(4).integers(0, 8, (6, 4))
+    gram = factor @ factor.T
+    exact = jnp.asarray(gram, float)
+    found = contrastive_modes(jnp.asarray(gram, dtype), 1, method=method)
+    assert found.eigenvalues.dtype in (jnp.float32, jnp.float64)
+    np.testing.assert_allclose(
+        found.eigenvalues, contrastive_modes(exact, 1).eigenvalues, rtol=1e-3
+    )
+    np.testing.assert_allclose(
+        contrastive_kernel(jnp.asarray(gram, dtype)), contrastive_kernel(exact), atol=0.2
+    )
+    pairing = jnp.eye(6, dtype=dtype)
+    top = contrastive_modes(exact, 1, method=method, pairing=pairing).eigenvalues[0]
+    np.testing.assert_allclose(top, np.linalg.eigvalsh(gram)[-1], rtol=1e-6)
 
 
 def test_gram_matrices_of_unequal_views_are_refused():

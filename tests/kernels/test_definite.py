@@ -63,10 +63,17 @@ def test_definite_kernel_is_left_alone():
     ("kernel", "message"),
     [
         (jnp.diag(jnp.array([1.0, -0.1])), "not positive semi-definite: .* float64"),
-        (jnp.full((2, 2), jnp.nan), "not positive semi-definite"),
+        (jnp.full((2, 2), jnp.nan), "not finite"),
+        (jnp.ones((0, 0)), "at least one row"),
         (jnp.ones((2, 3)), "must be square"),
     ],
 )
 def test_what_is_no_kernel_is_refused(kernel, message):
     with pytest.raises(InputError, match=message):
         repair_psd(kernel)
+
+
+def test_kernel_of_integers_does_not_wrap_around():
+    kernel = np.array([[200, 100], [100, 220]], np.uint8)
+    repaired = repair_psd(kernel)
+    np.testing.assert_array_equal(repaired.kernel, kernel.astype(float))

@@ -69,6 +69,33 @@ def test_kernel_of_one_set_is_that_of_the_set_with_itself(outputs):
     np.testing.assert_allclose(half, whole, rtol=1e-12, atol=1e-13)
 
 
+@pytest.mark.parametrize("outputs", ["trace", "full"])
+@pytest.mark.parametrize(("n", "block"), [(9, 1), (9, 2), (9, 8), (9, 9), (9, 10), (1, 1), (1, 4)])
+def test_blocks_of_every_size_give_the_products_of_jacobians(n, block, outputs):
+    """A block of one sample has no upper half to mirror."""
+    params, x = _params(), _samples(n)
+    jacobian = _jacobian(params, x)
+    expected = np.einsum("ikp,jlp->ijkl", jacobian, jacobian)
+    if outputs == "trace":
+        expected = np.trace(expected, axis1=2, axis2=3) / OUTPUTS
+    found = empirical_ntk(_apply, params, x, outputs=outputs, block=block)
+    np.testing.assert_allclose(found, expected, rtol=1e-12, atol=1e-13)
+
+
+def test_networks_so_large_that_one_sample_fits_the_memory_have_a_kernel():
+    params, x = _params(), _samples(5)
+    memory = peak_bytes(params, 1)
+    assert block_for(params, memory) == 1
+    small = empirical_ntk(_apply, params, x, memory_bytes=memory)
+    np.testing.assert_allclose(small, empirical_ntk(_apply, params, x), rtol=1e-12, atol=1e-13)
+
+
+def test_parameters_of_size_zero_have_no_gradient():
+    x, weight = jnp.ones((1, 3)), jnp.ones((3, 2))
+    found = empirical_ntk(lambda p, x: x @ p[0], (weight, jnp.zeros((0, 4))), x)
+    np.testing.assert_allclose(found, [[3.0]])
+
+
 def test_kernel_is_symmetric_and_positive_semi_definite():
     params, x = _params(), _samples(9)
     trace = np.asarray(empirical_ntk(_apply, params, x, block=4))
@@ -197,9 +224,12 @@ def test_dtype_follows_the_parameters():
     ("change", "message"),
     [
         ({"outputs": "traces"}, "did you mean 'trace'"),
-        ({"block": 0}, "block must be at least 1; got 0"),
+        ({"block": 0}, "block must be a whole number .* got 0"),
         ({"x2": jnp.ones((3, 5))}, "samples of one shape"),
-        ({"x1": jnp.ones((0, 4)), "x2": jnp.ones((2, 4))}, "samples of one shape"),
+        ({"x1": jnp.ones((0, 4)), "x2": jnp.ones((2, 4))}, "at least one sample"),
+        ({"x1": jnp.ones((0, 4))}, "at least one sample"),
+        ({"block": 1.5}, "block must be a whole number .* got 1.5"),
+        ({"params": jnp.ones((), int)}, "no floating-point array"),
         ({"apply": lambda p, x: x.sum(1)}, r"apply must return \(n, dim\)"),
         ({"apply": lambda p, x: x[:, None]}, r"it returns \(1, 1, 4\) for one"),
         ({"apply": lambda p, x: x.sum(0, keepdims=True).T}, r"it returns \(4, 1\) for one"),

@@ -62,6 +62,24 @@ def test_kernel_that_does_not_exist_is_refused_with_the_reason():
         infinite.gram(linear(3, 2), PAIRS, kind="nkt")
 
 
+@pytest.mark.parametrize("rows", [0, -1, 1.5])
+def test_rows_that_are_no_count_are_refused(rows):
+    for second in (None, PAIRS.second):
+        with pytest.raises(InputError, match="rows must be a whole number"):
+            infinite.kernel(linear(3, 2), PAIRS.first, second, rows=rows)
+
+
+@pytest.mark.parametrize("n", [0, 1])
+def test_no_input_is_refused_and_one_is_enough(n):
+    x, model = PAIRS.first[:n], mlp(3, 2, activation="relu")
+    if n:
+        assert infinite.kernel(model, x).shape == (1, 1)
+        return
+    for sides in ((x,), (PAIRS.first, x), (x, PAIRS.first)):
+        with pytest.raises(InputError, match="at least one input"):
+            infinite.kernel(model, *sides)
+
+
 @pytest.mark.parametrize("n", [31, 33, 70, 300])
 @pytest.mark.parametrize("kind", infinite.KINDS)
 def test_upper_half_and_its_mirror_are_the_whole(n, kind):

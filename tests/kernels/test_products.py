@@ -69,6 +69,23 @@ def test_modes_converge_in_single_precision():
     np.testing.assert_allclose(free.eigenvalues, dense.eigenvalues, rtol=1e-4)
 
 
+def test_integer_vectors_are_not_what_the_product_is_rounded_to():
+    params, pairs = _params(), _pairs()
+    vectors = jnp.arange(12)[:, None] % 3 - 1
+    found = ntk_product(_apply, params, *pairs[:2], vectors)
+    expected = ntk_product(_apply, params, *pairs[:2], vectors.astype(float))
+    np.testing.assert_allclose(found, expected, rtol=1e-12)
+
+
+@pytest.mark.parametrize("n", [1, 2])
+def test_modes_of_one_pair_are_those_of_the_dense_route(n):
+    params, pairs = _params(), Pairs(*(part[:n] for part in _pairs()[:2]))
+    gram = empirical_ntk(_apply, params, jnp.concatenate(pairs[:2]))
+    found = tangent_modes(_apply, params, pairs, 1, block=1)
+    expected = contrastive_modes(gram, 1).eigenvalues
+    np.testing.assert_allclose(found.eigenvalues, expected, rtol=1e-8)
+
+
 def test_nothing_grows_with_the_square_of_the_samples():
     """XLA's own account of temporary memory: a (2n, 2n) kernel would take 128 MB."""
     n, params = 2000, _params()
@@ -85,6 +102,8 @@ def test_nothing_grows_with_the_square_of_the_samples():
         (lambda p, d: tangent_modes(lambda p, x: x, p, d, 1), r"apply must return \(n, dim\)"),
         (lambda p, d: ntk_product(_apply, p, *d[:2], jnp.ones((3, 1))), r"vectors must be \(12,"),
         (lambda p, d: ntk_product(_apply, p, *d[:2], jnp.ones((12, 1)), block=0), "block must be"),
+        (lambda p, d: ntk_product(_apply, p, *d[:2], jnp.ones((12, 0))), "vectors must be"),
+        (lambda p, d: ntk_product(_apply, p, d[0][:0], d[1], jnp.ones((12, 1))), "at least one"),
     ],
 )
 def test_bad_input_says_what_to_do(call, message):

@@ -105,3 +105,76 @@ def test_geometry_is_batched_as_a_loop_is():
     x, y = (np.stack([point(RNG, 8, 3) for _ in range(4)]) for _ in range(2))
     for f in (GR.log, GR.angles, GR.distance):
         np.testing.assert_allclose(f(x, y)[2], f(x[2], y[2]), atol=1e-12)
+
+
+def end_at(angles):
+    """Return the end of a geodesic with these principal angles, and its initial velocity."""
+    u, v = point(RNG, 3, 3), orthonormal_directions()
+    y = X @ u @ np.diag(np.cos(angles)) + v @ np.diag(np.sin(angles))
+    return y @ point(RNG, 3, 3), v @ np.diag(angles) @ u.T
+
+
+@pytest.mark.parametrize("gap", [1e-2, 1e-4, 1e-7])
+@pytest.mark.parametrize("count", [1, 2])
+def test_logarithm_keeps_its_digits_near_the_cut_locus(gap, count):
+    """Rounding of y alone moves the answer by eps / (cos t_1 + cos t_2)."""
+    angles = np.array([0.3, *[1.0] * (2 - count), *[np.pi / 2 - gap] * count])
+    y, xi = end_at(angles)
+    cosines = np.sort(np.cos(angles))[:2].sum()
+    np.testing.assert_allclose(GR.log(X, y), xi, atol=2e-14 + 1e-15 / cosines)
+
+
+@pytest.mark.float32
+@pytest.mark.parametrize("gap", [1e-2, 1e-4, 1e-7])
+def test_logarithm_in_float32_keeps_its_digits_near_the_cut_locus(gap):
+    y, xi = end_at(np.array([0.3, 1.0, np.pi / 2 - gap]))
+    found = GR.log(X.astype(np.float32), y.astype(np.float32))
+    assert found.dtype == jnp.float32
+    np.testing.assert_allclose(found, xi, atol=3e-6)
+
+
+@pytest.mark.parametrize(
+    "angles", [[np.pi / 2] * 3, [0.0, 0.4, np.pi / 2], [0.2, *[np.pi / 2] * 2]]
+)
+def test_logarithm_at_the_cut_locus_is_a_shortest_way_there(angles):
+    y, _ = end_at(np.array(angles))
+    xi = np.asarray(GR.log(X, y))
+    np.testing.assert_allclose(X.T @ xi, 0, atol=1e-14)
+    np.testing.assert_allclose(np.linalg.norm(xi), np.linalg.norm(angles), rtol=1e-13)
+    end = np.asarray(GR.exp(X, xi))
+    np.testing.assert_allclose(end @ end.T, y @ y.T, atol=1e-12)
+
+
+def test_orthogonal_subspaces_have_right_angles_alone():
+    x, y = np.eye(4)[:, :2], np.eye(4)[:, 2:]
+    np.testing.assert_allclose(GR.distance(x, y), np.pi / np.sqrt(2), rtol=1e-13)
+    np.testing.assert_allclose(np.linalg.svd(GR.log(x, y))[1], np.pi / 2, rtol=1e-13)
+
+
+def test_distance_is_the_length_of_the_logarithm_and_symmetric():
+    for angles in ([1e-9, 1e-8, 1e-8], [0.2, 0.2, 1.5], [0.0, 0.0, 1e-3], [1.0, *[np.pi / 2] * 2]):
+        y, _ = end_at(np.array(angles))
+        distance = GR.distance(X, y)
+        np.testing.assert_allclose(distance, np.linalg.norm(angles), rtol=1e-13, atol=2e-15)
+        np.testing.assert_allclose(distance, np.linalg.norm(GR.log(X, y)), rtol=1e-13)
+        np.testing.assert_allclose(distance, GR.distance(y, X), rtol=1e-12, atol=2e-15)
+
+
+@pytest.mark.float32
+def test_small_distances_in_float32_keep_their_digits():
+    y, _ = end_at(np.array([1e-3, 0.0, 0.0]))
+    distance = GR.distance(X.astype(np.float32), y.astype(np.float32))
+    np.testing.assert_allclose(distance, 1e-3, rtol=1e-3)
+
+
+def test_logarithm_and_distance_take_any_axes_and_batches():
+    x, y = (np.stack([point(RNG, 8, 3) for _ in range(4)]).reshape(2, 2, 8, 3) for _ in range(2))
+    moved = Grassmann(row_axis=0, col_axis=2)
+    a, b = (m.transpose(2, 0, 3, 1) for m in (x, y))
+    np.testing.assert_allclose(moved.log(a, b).transpose(1, 3, 0, 2), GR.log(x, y), atol=1e-13)
+    np.testing.assert_allclose(moved.distance(a, b), GR.distance(x, y), rtol=1e-12)
+    np.testing.assert_allclose(jax.vmap(GR.distance)(x, y), GR.distance(x, y), rtol=1e-12)
+    slope = jax.vmap(jax.vmap(jax.grad(GR.distance)))(x, y)
+    np.testing.assert_allclose(
+        slope, -GR.log(x, y) / GR.distance(x, y)[..., None, None], atol=1e-13
+    )

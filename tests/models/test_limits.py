@@ -7,8 +7,8 @@ import pytest
 import scipy.integrate
 import scipy.special
 
-from jssl.models import conv, linear, mlp
-from jssl.models.limits import expectation
+from jssl.kernels.infinite import kernel
+from jssl.models import centred, conv, deep_linear, linear, mlp, residual
 
 X1 = np.random.default_rng(0).standard_normal((4, 3))
 X2 = np.random.default_rng(1).standard_normal((5, 3))
@@ -87,41 +87,6 @@ def _integral(function, covariance, first, second):
     return scipy.integrate.quad(outer, -12, 12, epsabs=1e-12, epsrel=1e-11, limit=200)[0]
 
 
-FUNCTIONS = {
-    "tanh": (jnp.tanh, np.tanh),
-    "tanh slope": (lambda x: 1 - jnp.tanh(x) ** 2, lambda x: 1 - np.tanh(x) ** 2),
-    "silu": (jax.nn.silu, lambda x: x * scipy.special.expit(x)),
-}
-
-
-@pytest.mark.parametrize("name", FUNCTIONS)
-@pytest.mark.parametrize("point", [(0.9, 1.0, 1.44), (-0.4, 0.5, 2.0), (0.0, 1.0, 4.0)])
-def test_expectation_is_the_integral_in_the_plane(name, point):
-    function, plain = FUNCTIONS[name]
-    measured = float(expectation(function)(*map(jnp.float64, point)))
-    np.testing.assert_allclose(measured, _integral(plain, *point), rtol=1e-9, atol=1e-11)
-
-
-@pytest.mark.parametrize(("size", "tolerance"), [(1.0, 1e-12), (2.0, 1e-6)])
-@pytest.mark.parametrize("name", FUNCTIONS)
-def test_expectation_at_equal_points_is_the_integral_on_the_line(name, size, tolerance):
-    function, plain = FUNCTIONS[name]
-
-    def integrand(z):
-        return plain(size * z) ** 2 * np.exp(-(z**2) / 2) / np.sqrt(2 * np.pi)
-
-    expected = scipy.integrate.quad(integrand, -12, 12, epsabs=1e-14, epsrel=1e-13, limit=200)[0]
-    variance = jnp.float64(size**2)
-    measured = float(expectation(function)(variance, variance, variance))
-    np.testing.assert_allclose(measured, expected, rtol=tolerance)
-
-
-def test_expectation_of_a_constant_input_is_finite():
-    zero, one = jnp.float64(0.0), jnp.float64(1.0)
-    assert float(expectation(jnp.tanh)(zero, zero, one)) == 0
-    np.testing.assert_allclose(expectation(jax.nn.sigmoid)(zero, zero, one), 0.25, rtol=1e-12)
-
-
 @pytest.mark.parametrize("activation", ["tanh", "sigmoid", "gelu", "sin"])
 def test_kernel_is_the_recursion_with_integrals(activation):
     model = mlp(3, 2, width=4, depth=1, activation=activation, weight_std=1.2, bias_std=0.3)
@@ -164,3 +129,33 @@ def test_kernel_can_be_differentiated_and_mapped():
     below, at, above = jax.jit(jax.vmap(trace))(jnp.array([1.1999, 1.2, 1.2001]))
     np.testing.assert_allclose(slope, (above - below) / 2e-4, rtol=1e-5)
     np.testing.assert_allclose(at, trace(1.2), rtol=1e-10)
+
+
+IMAGES = np.random.default_rng(4).integers(0, 256, (3, 4, 4, 1)).astype(np.uint8)
+KERNELS = {
+    "linear": linear(16, 2, bias=True),
+    "deep_linear": deep_linear(16, 2, parametrisation="ntk"),
+    "mlp": mlp(16, 2),
+    "residual": residual(16, 2),
+    "conv": conv((4, 4, 1), 2),
+    "centred": centred(mlp(16, 2, activation="relu")),
+}
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, bool])
+@pytest.mark.parametrize("name", KERNELS)
+def test_kernels_of_integer_inputs_are_those_of_the_same_numbers(name, dtype):
+    """Products of uint8 wrap around at 256."""
+    x = (IMAGES > 100) if dtype is bool else IMAGES.astype(dtype)
+    for a, b in ((x, x), (jnp.asarray(x), x[:2].astype(float))):
+        expected = KERNELS[name].kernel(jnp.asarray(a, float), jnp.asarray(b, float))
+        for measured, known in zip(KERNELS[name].kernel(a, b), expected, strict=True):
+            assert jnp.issubdtype(measured.dtype, jnp.floating)
+            np.testing.assert_allclose(measured, known, rtol=1e-12)
+
+
+@pytest.mark.parametrize("name", ["mlp", "linear"])
+def test_gram_matrix_of_integers_is_that_of_the_same_numbers(name):
+    x = IMAGES.reshape(3, -1).astype(float)
+    gram = kernel(KERNELS[name], jnp.asarray(IMAGES))
+    np.testing.assert_allclose(gram, kernel(KERNELS[name], jnp.asarray(x)), rtol=1e-12)

@@ -87,3 +87,16 @@ def test_start_and_gradient_lower_for_every_platform(name):
 def test_unknown_model_names_the_nearest():
     with pytest.raises(InputError, match="did you mean 'deep_linear'"):
         get("deep-linear", 3, 2)
+
+
+@pytest.mark.parametrize("name", sorted(MODELS))
+@pytest.mark.parametrize("dtype", [np.uint8, bool])
+def test_embedding_of_integers_is_that_of_the_same_numbers(name, dtype):
+    """Raw images are uint8."""
+    model = _model(name)
+    x = (40 * np.abs(np.asarray(_inputs(name)))).astype(dtype)
+    params = jax.jit(model.init)(jax.random.key(0))
+    for whole in (x, jnp.asarray(x)):
+        z = model.apply(params, whole)
+        assert z.dtype == jax.tree.leaves(params)[0].dtype
+        np.testing.assert_allclose(z, model.apply(params, jnp.asarray(x, float)), rtol=1e-12)

@@ -257,3 +257,42 @@ def test_a_tree_of_manifolds_leaves_free_parameters_to_optax():
     head, _ = plain.update(gradients["head"], plain.init(params["head"]))
     jax.tree.map(np.testing.assert_allclose, updates["net"], expected)
     np.testing.assert_allclose(updates["head"], head, rtol=1e-12)
+
+
+LINKS = {
+    "descent": lambda rate: stiefel_sgd(rate, manifold=Stiefel()),
+    "momentum": lambda rate: stiefel_sgd(rate, 0.9, nesterov=True, method="cholesky_qr2"),
+    "canonical": lambda rate: stiefel_sgd(rate, manifold=Stiefel(metric="canonical"), method="exp"),
+    "adam": lambda rate: stiefel_adam(rate, eps=1e-3, manifold=Grassmann()),
+    "adam by entries": lambda rate: stiefel_adam(rate, eps=1e-3, second_moment="elementwise"),
+}
+
+
+@pytest.mark.parametrize("name", LINKS)
+def test_a_run_from_a_stationary_point_can_be_differentiated_twice(name):
+    """At an identity and at gradient 0, against differences of the end of two steps."""
+    x, weights = jnp.eye(5, 2), jax.random.normal(jax.random.key(3), (3, 5, 2))
+    tx = LINKS[name](0.1)
+
+    @jax.jit
+    def end(s):
+        w = orthonormalize(x + s * weights[0], Stiefel())
+        state = tx.init(w)
+        for _ in range(2):  # the gradient is s times something, so 0 at s = 0
+            updates, state = tx.update(s * weights[1] + s * w, state, w)
+            w = optax.apply_updates(w, updates)
+        return (w * weights[2]).sum()
+
+    @jax.jit
+    def derivatives(s):
+        return jax.grad(end)(s), jax.jacfwd(end)(s), jax.hessian(end)(s)
+
+    back, forward, second = derivatives(0.0)
+    # Adam divides by |gradient| + eps: steps far below eps, and a bend that is sharp at 0.
+    h = 1e-8 if "adam" in name else 1e-5
+    above, at, below = end(h), end(0.0), end(-h)
+    np.testing.assert_allclose(back, (above - below) / (2 * h), rtol=1e-4)
+    np.testing.assert_allclose(forward, back, rtol=1e-9)
+    assert np.isfinite(second)
+    if "adam" not in name:
+        np.testing.assert_allclose(second, (above - 2 * at + below) / h**2, rtol=1e-2, atol=1e-3)
