@@ -173,7 +173,7 @@ def test_a_store_that_became_read_only_keeps_what_it_has(whole, tmp_path, monkey
         return real(path, mode, **keywords)
 
     monkeypatch.setattr(Path, "open", read_only)
-    with pytest.raises(StoreError, match=r"read-only file system.*run the same again"):
+    with pytest.raises(StoreError, match=r"read-only file system.*rerun to resume"):
         make(folder, part=(1, 2))
     monkeypatch.undo()
     make(folder)
@@ -349,5 +349,5 @@ def test_two_processes_at_once_share_one_store(tmp_path):
 
 def test_the_journal_names_every_file_with_its_checksum(whole):
     entry = json.loads((whole / "jssl" / "journal" / "0000-00000-000000.json").read_text())
-    assert set(entry) == {"files", "runs", "diverged"}
+    assert set(entry) == {"files", "name", "runs", "diverged", "sha256"}
     assert "eigenvalues/c/0/0/0/0" in entry["files"]
