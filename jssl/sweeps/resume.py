@@ -1,19 +1,17 @@
 """Resuming: the saved state of a long chunk, and the refusal of a store of another configuration.
 
-    checkpoints/CHUNK/POINTS        state and records after that many record points
-    checkpoints/CHUNK/POINTS.json   sealed: the checksum of every file in it
+    checkpoints/CHUNK/POINTS.npz    state and records after that many record points
+    checkpoints/CHUNK/POINTS.json   sealed: the checksum of that file
 
-State and records are saved with orbax-checkpoint, which moves a checkpoint to its place whole. One
-that is not as it was written is left aside. A run that resumes from one is bit-equal to a run that
-was not interrupted, on the same devices. Only runs are saved, not the lanes that fill up the
-devices: a checkpoint is resumed on any number of them.
+Both are moved to their places whole. A checkpoint that is not as it was written is left aside. A
+run that resumes from one is bit-equal to a run that was not interrupted, on the same devices. Only
+runs are saved, not the lanes that fill up the devices: a checkpoint is resumed on any number of
+them.
 """
 
-import contextlib
-import logging
-import shutil
+import os
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -22,7 +20,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jssl.errors import InputError
-from jssl.sweeps.journal import INNER, checksums, holds, sealed, write_entry
+from jssl.sweeps.journal import INNER, checksum, holds, sealed, write_entry
 from jssl.sweeps.prepare import differences
 from jssl.sweeps.store import lost
 
@@ -76,15 +74,16 @@ def checkpoints(folder: Path | None, name: str, seconds: float, runs: int) -> Ch
         nonlocal last
         if time.perf_counter() - last < seconds:
             return
-        leaves = [_plain(leaf)[:runs] for leaf in jax.tree.leaves(state)]
-        older = _saved(place)
+        leaves = [np.asarray(_raw(leaf))[:runs] for leaf in jax.tree.leaves(state)]
+        kept = [{name: value[:runs] for name, value in part.items()} for part in parts]
         try:
-            _write(store, place / f"{points:09d}", leaves, [_cut(part, runs) for part in parts])
-        except Exception as error:  # orbax raises ValueError for a full disk
+            _write(store, place / f"{points:09d}.json", leaves, kept)
+            for other, path in _saved(place):
+                if other != points:
+                    path.unlink()
+                    path.with_suffix(".npz").unlink(missing_ok=True)
+        except OSError as error:
             raise lost(folder, error) from error
-        for _, path in older:
-            path.with_suffix(".json").unlink(missing_ok=True)
-            shutil.rmtree(path, ignore_errors=True)
         last = time.perf_counter()
 
     def restore(start: Any) -> tuple[int, Any, Parts]:
@@ -100,39 +99,46 @@ def checkpoints(folder: Path | None, name: str, seconds: float, runs: int) -> Ch
     return Checkpoint(save, restore)
 
 
-def _write(store: Path, path: Path, leaves: list[np.ndarray], parts: Parts) -> None:
-    """Save a checkpoint, then seal it; arrays without elements, refused by orbax, in the seal."""
+def _write(store: Path, entry: Path, leaves: list[np.ndarray], parts: Parts) -> None:
+    """Save a checkpoint and seal it."""
     arrays = {f"state.{i:06d}": leaf for i, leaf in enumerate(leaves)}
     for i, part in enumerate(parts):
         arrays |= {f"parts.{i:06d}.{name}": value for name, value in part.items()}
-    with _quiet():
-        _checkpointer().save(path, {n: v for n, v in arrays.items() if v.size}, force=True)
-    empty = {n: [v.shape, v.dtype.name] for n, v in arrays.items() if not v.size}
-    facts = {"files": checksums(store, path), "name": path.name, "empty": empty}
-    write_entry(path.with_suffix(".json"), sealed(facts))
+    place = entry.with_suffix(".npz")
+    temporary = place.with_name(f".{place.name}")
+    place.parent.mkdir(parents=True, exist_ok=True)
+    with temporary.open("wb") as file:
+        np.savez(file, **arrays)  # type: ignore[arg-type]
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(temporary, place)
+    facts = {
+        "name": entry.stem,
+        "files": {place.relative_to(store).as_posix(): checksum(place)},
+        "dtypes": {name: value.dtype.name for name, value in arrays.items()},
+    }
+    write_entry(entry, sealed(facts))
 
 
-def _read(store: Path, path: Path) -> tuple[list[np.ndarray], Parts] | None:
+def _read(store: Path, entry: Path) -> tuple[list[np.ndarray], Parts] | None:
     """Return state and records of a checkpoint; None unless it is as it was written."""
-    facts = holds(store, path.with_suffix(".json"))
+    facts = holds(store, entry)
     if facts is None:
         return None
-    try:
-        with _quiet():
-            arrays = dict(_checkpointer().restore(path))
-    except Exception:  # another version of orbax; the chunk is computed from its start
-        return None
-    arrays |= {n: np.empty(shape, np.dtype(dtype)) for n, (shape, dtype) in facts["empty"].items()}
-    leaves, parts = [], []
-    for key in sorted(arrays):
-        kind, _, rest = key.partition(".")
-        if kind == "state":
-            leaves.append(np.asarray(arrays[key]))
-            continue
-        number, _, name = rest.partition(".")
-        if int(number) == len(parts):
-            parts.append({})
-        parts[int(number)][name] = np.asarray(arrays[key])
+    leaves: list[np.ndarray] = []
+    parts: Parts = []
+    with np.load(entry.with_suffix(".npz")) as arrays:
+        for key in arrays.files:
+            dtype = np.dtype(facts["dtypes"][key])
+            value = arrays[key].view(dtype)  # NumPy gives bfloat16 and its kin back as bytes
+            kind, _, rest = key.partition(".")
+            if kind == "state":
+                leaves.append(value)
+                continue
+            number, _, name = rest.partition(".")
+            if int(number) == len(parts):
+                parts.append({})
+            parts[int(number)][name] = value
     return leaves, parts
 
 
@@ -144,44 +150,13 @@ def _fits(saved: list[np.ndarray], leaves: list[Any], runs: int) -> bool:
 
 
 def _saved(place: Path) -> list[tuple[int, Path]]:
-    if not place.is_dir():
-        return []
-    return [(int(p.name), p) for p in place.iterdir() if p.name.isdecimal()]
-
-
-def _checkpointer() -> Any:
-    import orbax.checkpoint as ocp
-
-    own = jax.process_index()
-    options = ocp.options.MultiprocessingOptions(primary_host=own, active_processes={own})
-    handler = ocp.PyTreeCheckpointHandler(multiprocessing_options=options)
-    return ocp.Checkpointer(handler, multiprocessing_options=options)
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep the tracebacks that orbax logs from its threads out of the output."""
-    logger = logging.getLogger("absl")
-    before = logger.disabled
-    logger.disabled = True
-    try:
-        yield
-    finally:
-        logger.disabled = before
-
-
-def _cut(part: dict[str, np.ndarray], runs: int) -> dict[str, np.ndarray]:
-    return {name: value[:runs] for name, value in part.items()}
+    return [(int(p.stem), p) for p in place.glob("*.json") if p.stem.isdecimal()]
 
 
 def _raw(leaf: Any) -> Any:
     if jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key):
         return jax.random.key_data(leaf)
     return leaf
-
-
-def _plain(leaf: Any) -> np.ndarray:
-    return np.asarray(_raw(leaf))
 
 
 def _typed(value: np.ndarray, like: Any) -> Any:

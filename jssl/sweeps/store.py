@@ -15,7 +15,6 @@ where it says that a run was made, the run's other values are there.
 
 import contextlib
 import os
-import re
 import shutil
 import tempfile
 import warnings
@@ -114,7 +113,7 @@ def create(
         folder.parent.mkdir(parents=True, exist_ok=True)
         temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
     except OSError as error:
-        raise _cannot_write(path, error) from error
+        raise cannot_write(path, error) from error
     try:
         temporary.chmod(0o755)
         _fill(temporary, variables, coordinates, attributes, plan, tile)
@@ -125,7 +124,7 @@ def create(
                 return False
             raise
     except OSError as error:
-        raise _cannot_write(path, error) from error
+        raise cannot_write(path, error) from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     return True
@@ -235,14 +234,18 @@ def in_folder(path: str | os.PathLike[str]) -> Result:
     )
 
 
-def lost(folder: Path, error: Exception) -> StoreError:
+def cannot_write(path: str | os.PathLike[str], error: OSError) -> InputError:
+    """Return the error for a folder in which no store can be made."""
+    reason = (error.strerror or "not writable").lower()
+    return InputError(f"cannot write the store '{path}' ({reason}); choose another folder")
+
+
+def lost(folder: Path, error: OSError) -> StoreError:
     """Return the error for a store that takes no more, with the reason that the system gave."""
-    code = re.search(r"os_error_code='(\d+)'", str(error))  # how tensorstore wraps it
-    reason = error.strerror if isinstance(error, OSError) else None
-    reason = reason or (os.strerror(int(code[1])) if code else str(error).partition("\n")[0])
+    reason = (error.strerror or str(error)).lower()
     return StoreError(
-        f"cannot write into '{folder}' ({reason.lower()}); finished chunks are kept: make it "
-        "writable or make room, then rerun to resume"
+        f"cannot write into '{folder}' ({reason}); finished chunks are kept: make it writable or "
+        "make room, then rerun to resume"
     )
 
 
@@ -289,11 +292,6 @@ def _padded(block: np.ndarray, array: Any, lead: int) -> np.ndarray:
     whole = np.full((*block.shape[:lead], *array.shape[lead:]), array.fill_value, array.dtype)
     whole[tuple(slice(0, size) for size in block.shape)] = block
     return whole
-
-
-def _cannot_write(path: str | os.PathLike[str], error: OSError) -> InputError:
-    reason = (error.strerror or "not writable").lower()
-    return InputError(f"cannot write the store '{path}' ({reason}); choose another folder")
 
 
 def _where(tile: Tile, block: np.ndarray) -> tuple[slice, ...]:

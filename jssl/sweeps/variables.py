@@ -58,7 +58,7 @@ def stored_dtype(dtype: Any) -> np.dtype:
         message = f"an observable of dtype {dtype} cannot be kept; return jax.random.key_data(key)"
         raise InputError(message)
     found = np.dtype(dtype)
-    if found.kind in "biufc":
+    if found.isbuiltin == 1:  # float8_e5m2 has the kind of NumPy's floats, and is none of them
         return found
     for kind, wider in ((jnp.floating, np.float32), (jnp.signedinteger, np.int8)):
         if jnp.issubdtype(found, kind):

@@ -257,18 +257,18 @@ def test_a_long_chunk_goes_on_from_its_saved_state_to_the_same_bits(
     })  # fmt: skip
     options = {"record_steps": [0, 2, 5, 9, 14, 20, 21], "segment": 2, "seed_block": 8}
     make(tmp_path / "whole", **options)
-    saved, calls = resume._checkpointer, []
+    write, calls = resume._write, []
 
-    def dies():
+    def dies(*arguments):
         calls.append(1)
         if len(calls) > killed_after:
             raise Killed
-        return saved()
+        write(*arguments)
 
-    monkeypatch.setattr(resume, "_checkpointer", dies)
+    monkeypatch.setattr(resume, "_write", dies)
     with pytest.raises(Killed):
         make(tmp_path / "store", **options)
-    monkeypatch.setattr(resume, "_checkpointer", saved)
+    monkeypatch.setattr(resume, "_write", write)
     restored = []
     real = resume._typed
     monkeypatch.setattr(resume, "_typed", lambda *a: restored.append(1) or real(*a))
