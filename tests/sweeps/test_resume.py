@@ -26,8 +26,19 @@ def _often(monkeypatch):
     monkeypatch.setitem(execute.execute.__kwdefaults__, "checkpoint_seconds", 0.0)
 
 
-def make(folder, **options):
-    return jssl.sweep(linear_problem, AXES, record_steps=STEPS, segment=2, store=folder, **options)
+def observe(problem):
+    """A few numbers, and enough of them that a checkpoint keeps them as they are."""
+
+    def see(params, pairs):
+        total = params["weight"].sum()
+        return {"total": total, "many": jnp.sin(total * jnp.arange(300.0))}
+
+    return see
+
+
+def make(folder):
+    options = {"record_steps": STEPS, "segment": 2, "observe": observe}
+    return jssl.sweep(linear_problem, AXES, store=folder, **options)
 
 
 def content(folder):
