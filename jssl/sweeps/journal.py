@@ -99,9 +99,10 @@ def write_entry(path: Path, text: str) -> None:
 
 def checksum(path: Path, *, flush: bool = False) -> str:
     """Return the SHA-256 of a file; `flush` first brings it to the disk."""
-    with path.open("r+b" if flush else "rb") as file:
-        if flush:
+    if flush:
+        with path.open("r+b") as file:  # Windows flushes no file that is opened for reading
             os.fsync(file.fileno())
+    with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
