@@ -59,7 +59,7 @@ def sealed(facts: Mapping[str, Any]) -> str:
 
     Example:
         >>> print(sealed({"runs": 3})[:40])
-        {"runs": 3, "sha256": "f592aaf58dd08af86
+        {"runs": 3, "sha256": "0c7f3d48bdb7bfe68
     """
     digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
     return json.dumps({**facts, _SEAL: digest}, sort_keys=True) + "\n"

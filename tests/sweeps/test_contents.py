@@ -1,5 +1,6 @@
 """Whatever a run returns goes through a store: optimisers, dtypes, diverged runs, empty arrays."""
 
+import functools
 import inspect
 
 import jax
@@ -28,11 +29,15 @@ def both(make, axes, folder, **options):
     return held, xr.open_zarr(str(folder), chunks=None).load()
 
 
+def _is_function(found):
+    return inspect.isfunction(found) or isinstance(found, functools.partial)
+
+
 def optimisers():
     """Every function of optax that makes an optimiser from a learning rate alone."""
     found = {}
     for module in (optax.contrib, optax):
-        for name, function in inspect.getmembers(module, inspect.isfunction):
+        for name, function in inspect.getmembers(module, _is_function):
             parameters = inspect.signature(function).parameters.values()
             needed = [p.name for p in parameters if p.default is p.empty]
             if "learning_rate" in [p.name for p in parameters] and needed in (
@@ -57,6 +62,7 @@ def test_optimisers_without_an_effective_time_go_through_a_store(tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:Specifying a key will be required:UserWarning")
+@pytest.mark.filterwarnings("ignore:.optimistic_adam. is deprecated:DeprecationWarning")
 def test_every_optimiser_of_optax_goes_through_a_store_and_its_checkpoints(tmp_path, monkeypatch):
     from jssl.sweeps.execute import execute
 
