@@ -1,4 +1,4 @@
-"""Files that vouch for themselves and for others, and a lock that ends with its process.
+"""Sealed files, which hold their own checksum, and a lock that ends with its process.
 
 A sealed file is one line of JSON that holds the SHA-256 of its own other facts:
 

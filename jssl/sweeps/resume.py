@@ -3,10 +3,9 @@
     checkpoints/CHUNK/POINTS.npz    state and records after that many record points
     checkpoints/CHUNK/POINTS.json   sealed: the checksum of that file
 
-Both are moved to their places whole. A checkpoint that is not as it was written is left aside. A
-run that resumes from one is bit-equal to a run that was not interrupted, on the same devices. Only
-runs are saved, not the lanes that fill up the devices: a checkpoint is resumed on any number of
-them.
+Both are moved to their places whole. A checkpoint that is not as it was written is ignored. A run
+that resumes from one is bit-equal to a run that was not interrupted, on the same devices. Only runs
+are saved, not the lanes that fill up the devices: a checkpoint is resumed on any number of them.
 """
 
 import os

@@ -1,4 +1,4 @@
-"""A store that is not as it was written: nothing in it is believed, and one line says so."""
+"""A store that is not as it was written: one line says so, or it is computed again."""
 
 import contextlib
 import os
@@ -113,7 +113,7 @@ def test_a_flipped_byte_in_any_file_is_one_line_or_computed_again(whole, damaged
     assert not (folder.parent / "report").exists()
 
 
-def test_a_label_and_the_plan_are_checked_before_they_are_believed(damaged):
+def test_an_altered_label_or_plan_is_refused(damaged):
     folder, _, sweep = damaged
     plan = folder / "jssl" / "zarr.json"
     text = plan.read_text()

@@ -1,4 +1,4 @@
-"""Checkpoints of long chunks: whole or left aside, of any dtype, on any number of devices."""
+"""Checkpoints of long chunks: whole or ignored, of any dtype, on any number of devices."""
 
 import resource
 import shutil
@@ -77,7 +77,7 @@ def stores(tmp_path_factory):
 
 
 def restored(monkeypatch):
-    """Note from how many record points a sweep goes on."""
+    """Note from how many record points a sweep resumes."""
     found, read = [], resume._read
 
     def noted(store, path):
@@ -122,7 +122,7 @@ def test_a_flipped_byte_in_any_file_of_a_checkpoint_changes_no_result(
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", None])
-def test_a_checkpoint_without_its_seal_is_left_aside(stores, tmp_path, monkeypatch, text):
+def test_a_checkpoint_without_its_seal_is_ignored(stores, tmp_path, monkeypatch, text):
     whole, died = stores
     shutil.copytree(died, tmp_path / "store")
     (seal,) = (tmp_path / "store" / "jssl" / "checkpoints").rglob("000000004.json")
@@ -180,7 +180,7 @@ def test_a_checkpoint_that_replaces_a_damaged_one_is_kept(tmp_path):
     assert sorted(p.name for p in entry.parent.iterdir()) == ["000000006.json", "000000006.npz"]
 
 
-def test_the_state_of_another_program_is_left_aside(tmp_path):
+def test_the_state_of_another_program_is_ignored(tmp_path):
     (tmp_path / "jssl").mkdir()
     saved = resume.checkpoints(tmp_path, "chunk", 0.0, 3)
     saved.save(2, {"a": jnp.ones((3, 2))}, [])
