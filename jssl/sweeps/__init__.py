@@ -12,6 +12,8 @@ __getattr__, __dir__ = attach(
         "devices",
         "execute",
         "fits",
+        "integrity",
+        "journal",
         "measure",
         "plan",
         "prepare",
@@ -23,6 +25,7 @@ __getattr__, __dir__ = attach(
         "study",
         "sweep",
         "tiles",
+        "variables",
     ),
     members={
         "Plan": "plan",

@@ -71,7 +71,11 @@ def run_sweep(
         if coordinator is None:
             last = _run(study, part, errors)
         else:
-            with journal.lock(_lock(study.store, *part)):
+            with contextlib.ExitStack() as held:
+                try:
+                    held.enter_context(journal.lock(_lock(study.store, *part)))
+                except OSError as error:
+                    raise stores.cannot_write(study.store, error) from error
                 last = _run(study, part, errors)
                 _wait_for_others(study.store, prepared, part)
     if part[0] == 0 or coordinator is None:

@@ -109,9 +109,9 @@ def execute(
     def launch(chunk: Chunk, ahead: Ahead, release: contextlib.ExitStack) -> Launched:
         functions, lanes, live = arguments(chunk)
         if plan.segment < len(increments):
-            saved = checkpoints(result.folder, chunk.name, checkpoint_seconds)
+            saved = checkpoints(result.folder, chunk.name, checkpoint_seconds, live)
             pieces = (increments, plan.segment)
-            outputs = _in_segments(functions, lanes, key, pieces, saved, mesh, spent)
+            outputs = _in_segments(functions, lanes, key, pieces, live, saved, mesh, spent)
         else:
             with _counted(spent, "compile"):
                 ahead.ready(chunk.layout)
@@ -193,6 +193,7 @@ def _in_segments(
     lanes: tuple[Any, Any],
     key: Any,
     pieces: tuple[np.ndarray, int],
+    live: int,
     saved: Checkpoint,
     mesh: Any,
     spent: dict[str, float],
@@ -208,9 +209,10 @@ def _in_segments(
         with _counted(spent, "compile"):
             state, outputs = functions.segment(numbers, state, share(padded, mesh))
         with _counted(spent, "compute"):
+            runs = {name: np.asarray(v)[:live] for name, v in outputs.items()}
             kept = {
-                name: np.asarray(v) if name == "first_bad_step" else np.asarray(v)[:, : len(piece)]
-                for name, v in outputs.items()
+                name: v if name == "first_bad_step" else v[:, : len(piece)]
+                for name, v in runs.items()
             }
         parts.append(kept)
         if first + length < len(increments):
@@ -269,9 +271,13 @@ class _Rate:
 
 
 def peak_memory() -> int:
-    """Return the peak resident bytes of this process."""
-    import resource
+    """Return the peak resident bytes of this process, 0 where the system does not say."""
     import sys
+
+    try:
+        import resource
+    except ImportError:  # Windows
+        return 0
 
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else 1024 * peak

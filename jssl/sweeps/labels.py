@@ -10,7 +10,7 @@ import numpy as np
 from jssl.errors import InputError
 from jssl.sweeps.plan import Plan
 from jssl.sweeps.prepare import Prepared, Request, traced_program
-from jssl.sweeps.store import NOT_RUN, Variable
+from jssl.sweeps.variables import NOT_RUN, Variable, stored_dtype
 
 
 def variables_of(prepared: Prepared, plan: Plan, request: Request) -> dict[str, Variable]:
@@ -35,7 +35,7 @@ def variables_of(prepared: Prepared, plan: Plan, request: Request) -> dict[str, 
             message = f"observable '{name}' has another number of axes at some points"
             raise InputError(message)
         tail = tuple(max(sizes) for sizes in zip(*tails, strict=True))
-        dtype = np.dtype(shapes[0][name].dtype)
+        dtype = np.result_type(*(stored_dtype(s[name].dtype) for s in shapes))
         if len(set(tails)) > 1 and dtype.kind not in "fc":
             dtype = np.dtype(float)
         own = () if name == "first_bad_step" else ("step", *_names(name, len(tail) - 1, request))

@@ -145,7 +145,7 @@ def open_result(
         InputError: for a store of another configuration, or a folder that cannot be written.
     """
     if store is not None and not stores.is_store(store):
-        if os.path.exists(store) and (not os.path.isdir(store) or os.listdir(store)):
+        if not stores.is_free(store):
             message = f"'{store}' is there and holds no sweep; name another store"
             raise InputError(message)
         plan = _measured_plan(prepared, request)

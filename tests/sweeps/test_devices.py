@@ -54,6 +54,14 @@ def test_eight_devices_give_the_numbers_of_one(eight):
     np.testing.assert_allclose(eight["eigenvalues"], one.eigenvalues, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.parametrize("devices", ["2 on 4", "1 on 4", "4 on 3"])
+def test_a_checkpoint_is_resumed_on_another_number_of_devices(eight, devices):
+    found = eight["resumed"][devices]
+    assert (found["written"], found["restored"]) == (1, 1)
+    assert np.isfinite(found["whole"]).all()
+    np.testing.assert_allclose(found["eigenvalues"], found["whole"], rtol=1e-5, atol=1e-6)
+
+
 def test_seeds_on_eight_devices_exchange_nothing(eight):
     assert eight["sweep_collectives"] == []
 
