@@ -26,7 +26,26 @@ HEAVY = {
     "pow": 20,
 }
 """Operations an entry of elementwise functions that are no single instruction."""
-FACTORISATIONS = ("eigh", "svd", "qr", "geqrf", "householder_product", "cholesky", "eig", "lu")
+LAPACK = frozenset(
+    {
+        "cholesky",
+        "eig",
+        "eigh",
+        "geqp3",
+        "geqrf",
+        "hessenberg",
+        "householder_product",
+        "lu",
+        "ormqr",
+        "qr",
+        "schur",
+        "svd",
+        "triangular_solve",
+        "tridiagonal",
+        "tridiagonal_solve",
+    }
+)
+"""Primitives that JAX computes by LAPACK on the CPU."""
 
 
 class Work(NamedTuple):
@@ -85,6 +104,25 @@ def work_of(jaxpr: Any) -> tuple[Work, Work]:
     return once, step
 
 
+def calls_lapack(jaxpr: Any) -> bool:
+    """Return whether a jaxpr calls LAPACK when it runs on the CPU, at any depth.
+
+    Example:
+        >>> import jax, jax.numpy as jnp
+        >>> def f(x):
+        ...     return jax.lax.map(jnp.linalg.eigvalsh, x)
+        >>> print(calls_lapack(jax.make_jaxpr(f)(jnp.ones((2, 3, 3))).jaxpr))
+        True
+    """
+    for equation in jaxpr.eqns:
+        target = str(equation.params.get("target_name", ""))
+        if equation.primitive.name in LAPACK or target.startswith(("lapack_", "blas_")):
+            return True
+        if any(calls_lapack(inner) for inner in _jaxprs(equation.params)):
+            return True
+    return False
+
+
 def tree_bytes(tree: Any) -> int:
     """Return the bytes of a pytree of arrays or shapes; a typed key counts as 8."""
     import jax
@@ -111,7 +149,7 @@ def _equation(equation: Any) -> Work:
         kernel = equation.invars[1].aval.shape
         out = equation.params["dimension_numbers"].rhs_spec[0]
         return Work(2.0 * sizes[0] * math.prod(kernel) / kernel[out], 0.0, traffic, 1, 1)
-    if name in FACTORISATIONS:
+    if name in LAPACK:
         shape = equation.invars[0].aval.shape
         return Work(0.0, 10.0 * math.prod(shape) * shape[-1], traffic, 1, 1)
     return Work(0.0, float(sum(sizes)) * HEAVY.get(name, 1), traffic, 1, 1)

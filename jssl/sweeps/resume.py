@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jssl.errors import InputError
-from jssl.sweeps.prepare import differences
+from jssl.sweeps.settings import differences
 from jssl.sweeps.store import INNER
 
 Parts = list[dict[str, np.ndarray]]

@@ -19,8 +19,9 @@ from jssl.errors import InputError
 from jssl.losses.registry import LOSSES
 from jssl.sweeps import StoreError, command, journal, open_dataset, store, use_all_cores
 from jssl.sweeps.prepare import prepare
-from jssl.sweeps.programs import Spec, calls, number_shapes, seed_mesh
+from jssl.sweeps.programs import Spec, calls, seed_mesh
 from jssl.sweeps.sweep import make_request
+from jssl.sweeps.tracing import number_shapes
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]

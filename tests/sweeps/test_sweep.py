@@ -13,8 +13,9 @@ from sweep_problems import (
 import jssl
 from jssl.errors import InputError
 from jssl.simulation import run
+from jssl.sweeps.padding import padding_is_exact
 from jssl.sweeps.prepare import plan_of, prepare
-from jssl.sweeps.programs import Spec, padding_is_exact
+from jssl.sweeps.programs import Spec
 from jssl.sweeps.sweep import make_request
 
 STEPS = [0, 3, 30]
