@@ -38,8 +38,9 @@ def decompose(record: Any) -> Any:
     """Return a record with every `EigenvaluesOf` replaced by its (..., dim) eigenvalues.
 
     Example:
-        >>> print(decompose({"norm": 2.0, "modes": EigenvaluesOf(jnp.eye(2))}))
-        {'norm': 2.0, 'modes': Array([1., 1.], dtype=float32)}
+        >>> record = decompose({"norm": 2.0, "modes": EigenvaluesOf(jnp.eye(2))})
+        >>> print(record["modes"], record["norm"])
+        [1. 1.] 2.0
 
     Args:
         record: a pytree of arrays, which may be traced, and of `EigenvaluesOf`.

@@ -36,8 +36,10 @@ def log_spaced_steps(last: int, points: int, first: int = 1) -> np.ndarray:
     return np.unique(np.concatenate([[0], spaced]))
 
 
-def checked_record_steps(record_steps: Sequence[int] | np.ndarray) -> np.ndarray:
-    """Return the record points as int64, or raise `InputError`.
+def checked_record_steps(
+    record_steps: Sequence[int] | np.ndarray, name: str = "record_steps"
+) -> np.ndarray:
+    """Return the record points as int64, or raise `InputError` under the name of the argument.
 
     Example:
         >>> checked_record_steps([0, 2**31])
@@ -48,12 +50,10 @@ def checked_record_steps(record_steps: Sequence[int] | np.ndarray) -> np.ndarray
     steps = np.asarray(record_steps)
     whole = steps.ndim == 1 and steps.size and steps.dtype.kind in "iuf"
     if not whole or np.any(steps % 1 != 0) or np.any(steps < 0) or np.any(steps[1:] <= steps[:-1]):
-        message = (
-            "record_steps must be a non-empty list of whole numbers, increasing from 0 or more"
-        )
+        message = f"{name} must be a non-empty list of whole numbers, increasing from 0 or more"
         raise InputError(message)
     if steps[-1] > MAX_STEP:
-        message = f"record_steps end at step 2**31 - 1 = {MAX_STEP}; got {steps[-1]:.0f}"
+        message = f"{name} end at step 2**31 - 1 = {MAX_STEP}; got {steps[-1]:.0f}"
         raise InputError(message)
     return steps.astype(np.int64)
 

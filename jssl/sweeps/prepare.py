@@ -168,14 +168,18 @@ def mesh_of(prepared: Prepared, program: Program) -> Mesh:
 
 def one_device_line(prepared: Prepared, plan: Plan) -> str:
     """Return the line that says which programs run on one CPU device and why, or nothing."""
-    slow = [x.program for x in plan.layouts if on_one_device(prepared, x.program)]
-    if not slow:
+    alone = sum(on_one_device(prepared, x.program) for x in plan.layouts)
+    if not alone:
         return ""
-    programs = "the programs" if len(slow) == len(plan.layouts) else f"{len(slow)} programs"
+    which = "the programs" if alone == len(plan.layouts) else f"{alone} programs"
+    subject, they = (f"{which} of this sweep run", "they call")
+    if alone == 1:
+        which = "the program" if len(plan.layouts) == 1 else "1 program"
+        subject, they = (f"{which} of this sweep runs", "it calls")
     return (
-        f"{programs} of this sweep run on one of {prepared.machine.devices} CPU devices, because "
-        "they call LAPACK (eigh, svd, qr, cholesky, solve), which may wait for ever on several; "
-        "observe jssl.EigenvaluesOf(matrix), or the matrix itself, to use all devices"
+        f"{subject} on one of {prepared.machine.devices} CPU devices, because {they} LAPACK (eigh, "
+        "svd, qr, cholesky, solve), which may wait for ever on several; observe "
+        "jssl.EigenvaluesOf(matrix), or the matrix itself, to use all devices"
     )
 
 

@@ -90,7 +90,7 @@ def shard_batch(problem: Problem, mesh: Mesh) -> Problem:
     """Return the problem with every batch split over the devices of a mesh.
 
     Example:
-        >>> import jssl
+        >>> import jax.numpy as jnp, jssl
         >>> pairs = jssl.Pairs(jnp.ones((4, 1)), jnp.ones((4, 1)))
         >>> problem = jssl.Problem(lambda key: pairs, None, None, None)
         >>> split = shard_batch(problem, seed_mesh(axis="batch"))
