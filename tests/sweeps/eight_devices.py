@@ -3,6 +3,7 @@
 import json
 import re
 import sys
+import warnings
 
 import jax
 import jax.numpy as jnp
@@ -24,6 +25,20 @@ def sweeps(devices):
     axes = {"learning_rate": [0.01, 0.02, 0.03], "seed": 16}
     result = jssl.sweep(linear_problem, axes, record_steps=[0, 2, 10], seed_block=16)
     return {"devices": devices, "eigenvalues": result.eigenvalues.values.tolist()}
+
+
+def decomposed():
+    """Return what a sweep records and says whose own observable calls LAPACK."""
+    from sweep_problems import linear_problem
+
+    def observe(problem):
+        return lambda params, _: {"values": jnp.linalg.svd(params["weight"], compute_uv=False)}
+
+    axes = {"learning_rate": [0.01, 0.02, 0.03], "seed": 16}
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        result = jssl.sweep(linear_problem, axes, record_steps=[0, 2, 10], observe=observe)
+    return {"values": result["values"].values.tolist(), "said": [str(w.message) for w in said]}
 
 
 def text():
@@ -63,6 +78,7 @@ def gradients():
 def main():
     use_all_cores(8)
     found = sweeps(len(jax.devices()))
+    found["decomposed"] = decomposed()
     found["sweep_collectives"] = re.findall(COLLECTIVES, text())
     with jax.enable_x64(True):
         found["gradients"] = gradients()

@@ -55,6 +55,19 @@ def test_eight_devices_give_the_numbers_of_one(eight):
     np.testing.assert_allclose(eight["eigenvalues"], one.eigenvalues, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.float32
+def test_a_sweep_that_calls_lapack_uses_one_of_eight_devices_and_says_so(eight):
+    def observe(problem):
+        return lambda params, _: {"weight": params["weight"]}
+
+    axes = {"learning_rate": [0.01, 0.02, 0.03], "seed": 16}
+    weight = jssl.sweep(linear_problem, axes, record_steps=[0, 2, 10], observe=observe).weight
+    expected = np.linalg.svd(weight.to_numpy(), compute_uv=False)
+    np.testing.assert_allclose(eight["decomposed"]["values"], expected, rtol=1e-5, atol=1e-6)
+    (said,) = eight["decomposed"]["said"]
+    assert said.startswith("the program of this sweep runs on one of 8 CPU devices")
+
+
 def test_seeds_on_eight_devices_exchange_nothing(eight):
     assert eight["sweep_collectives"] == []
 
