@@ -48,8 +48,9 @@ def checked_record_steps(
         jssl.errors.InputError: record_steps end at step 2**31 - 1 = 2147483647; got 2147483648
     """
     steps = np.asarray(record_steps)
-    whole = steps.ndim == 1 and steps.size and steps.dtype.kind in "iuf"
-    if not whole or np.any(steps % 1 != 0) or np.any(steps < 0) or np.any(steps[1:] <= steps[:-1]):
+    numbers = steps.ndim == 1 and steps.size and steps.dtype.kind in "iuf"
+    whole = numbers and np.isfinite(steps).all() and (steps == np.trunc(steps)).all()
+    if not whole or steps[0] < 0 or np.any(steps[1:] <= steps[:-1]):
         message = f"{name} must be a non-empty list of whole numbers, increasing from 0 or more"
         raise InputError(message)
     if steps[-1] > MAX_STEP:
