@@ -6,10 +6,11 @@ rough and only used to choose between plans; a measured rate replaces it where t
 """
 
 import math
-from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
+
+from jssl.lapack import LAPACK, jaxprs_in
 
 HEAVY = {
     "random_bits": 40,
@@ -26,26 +27,6 @@ HEAVY = {
     "pow": 20,
 }
 """Operations an entry of elementwise functions that are no single instruction."""
-LAPACK = frozenset(
-    {
-        "cholesky",
-        "eig",
-        "eigh",
-        "geqp3",
-        "geqrf",
-        "hessenberg",
-        "householder_product",
-        "lu",
-        "ormqr",
-        "qr",
-        "schur",
-        "svd",
-        "triangular_solve",
-        "tridiagonal",
-        "tridiagonal_solve",
-    }
-)
-"""Primitives that JAX computes by LAPACK on the CPU."""
 
 
 class Work(NamedTuple):
@@ -95,32 +76,13 @@ def work_of(jaxpr: Any) -> tuple[Work, Work]:
             float(equation.params.get("length", 1)) if equation.primitive.name == "scan" else 1.0
         )
         inside = False
-        for sub in _jaxprs(equation.params):
+        for sub in jaxprs_in(equation.params):
             inside = True
             sub_once, sub_step = work_of(sub)
             once, step = once.plus(sub_once, times), step.plus(sub_step)
         if not inside:
             once = once.plus(_equation(equation))
     return once, step
-
-
-def calls_lapack(jaxpr: Any) -> bool:
-    """Return whether a jaxpr calls LAPACK when it runs on the CPU, at any depth.
-
-    Example:
-        >>> import jax, jax.numpy as jnp
-        >>> def f(x):
-        ...     return jax.lax.map(jnp.linalg.eigvalsh, x)
-        >>> print(calls_lapack(jax.make_jaxpr(f)(jnp.ones((2, 3, 3))).jaxpr))
-        True
-    """
-    for equation in jaxpr.eqns:
-        target = str(equation.params.get("target_name", ""))
-        if equation.primitive.name in LAPACK or target.startswith(("lapack_", "blas_")):
-            return True
-        if any(calls_lapack(inner) for inner in _jaxprs(equation.params)):
-            return True
-    return False
 
 
 def tree_bytes(tree: Any) -> int:
@@ -153,11 +115,3 @@ def _equation(equation: Any) -> Work:
         shape = equation.invars[0].aval.shape
         return Work(0.0, 10.0 * math.prod(shape) * shape[-1], traffic, 1, 1)
     return Work(0.0, float(sum(sizes)) * HEAVY.get(name, 1), traffic, 1, 1)
-
-
-def _jaxprs(params: Any) -> Iterator[Any]:
-    for value in params.values():
-        for item in value if isinstance(value, tuple | list) else (value,):
-            inner = getattr(item, "jaxpr", item)
-            if hasattr(inner, "eqns"):
-                yield inner

@@ -9,8 +9,9 @@ import jax.numpy as jnp
 
 from jssl.eigenvalues import decomposed_shape
 from jssl.errors import InputError
+from jssl.lapack import calls_lapack
 from jssl.sweeps.axes import WIDTH
-from jssl.sweeps.cost import Work, calls_lapack, tree_bytes, work_of
+from jssl.sweeps.cost import Work, tree_bytes, work_of
 from jssl.sweeps.programs import Spec, one_run
 from jssl.types import Array
 
