@@ -72,8 +72,9 @@ def identity(
     found, first = {}, 0
     for part, shape in zip(PARTS, shapes, strict=True):
         structure = jax.tree.structure(shape)
-        outputs = closed.jaxpr.outvars[first : first + structure.num_leaves]
-        first += structure.num_leaves
+        count = len(jax.tree.leaves(shape))
+        outputs = closed.jaxpr.outvars[first : first + count]
+        first += count
         found[part] = digest(plain(structure), digest_slice(closed, named, outputs, known))
         for i, var in enumerate(outputs):
             if not hasattr(var, "val"):  # a literal is written out wherever it is used
