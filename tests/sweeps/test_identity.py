@@ -69,6 +69,24 @@ class Callable:
         return isinstance(other, Callable) and self.weight == other.weight
 
 
+class Held:
+    """A problem whose state changes in place."""
+
+    scale = 1.0
+
+    def __call__(self, learning_rate):
+        """Return the problem."""
+        return linear_problem(learning_rate, scale=self.scale)
+
+
+HELD = Held()
+
+
+def changed_in_place(value, tmp_path, monkeypatch):
+    monkeypatch.setattr(HELD, "scale", value)
+    return HELD
+
+
 def over_array(array, learning_rate):
     return of_data(array)._replace(optimiser=gradient_descent(learning_rate))
 
@@ -109,6 +127,7 @@ CHANGES = {
     "a global constant": (changed_global, "other data"),
     "a value closed over": (lambda v, *_: closed_over(v), "another optimiser"),
     "the state of a callable": (lambda v, *_: Callable(v), "another model or loss"),
+    "the state of one object": (changed_in_place, "other initial parameters"),
     "an array of a partial": (lambda v, *_: big(v), "other data"),
     "the content of a file": (changed_file, "other data"),
     "a constant of the loss": (changed_loss, "another model or loss"),
