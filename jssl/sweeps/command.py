@@ -4,6 +4,7 @@ import contextlib
 import functools
 import math
 import time
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -21,8 +22,8 @@ from jssl.sweeps import store as stores
 from jssl.sweeps.adaptive import sweep_until
 from jssl.sweeps.devices import use_all_cores
 from jssl.sweeps.execute import Progress
-from jssl.sweeps.plan import Plan, chunk_bytes, from_json, predicted_seconds
-from jssl.sweeps.prepare import Prepared, cost_of, plan_of, prepare
+from jssl.sweeps.plan import Plan, chunk_bytes, devices_of, from_json, predicted_seconds
+from jssl.sweeps.prepare import Prepared, cost_of, one_device_line, plan_of, prepare
 from jssl.sweeps.resume import refuse_other
 from jssl.sweeps.study import Study, read_study
 from jssl.sweeps.sweep import sweep
@@ -98,14 +99,15 @@ def show_plan(prepared: Prepared, plan: Plan, done: int) -> None:
     for x in plan.layouts:
         what = ", ".join(f"{name}={value}" for name, value in x.program.static) or "all points"
         runs = x.program.points * prepared.grid.seeds
+        devices = devices_of(x.cost, plan.devices)
         table.add_row(
             what,
             f"{runs:,}",
             f"{x.lanes:,}",
             str(x.micro),
-            f"{chunk_bytes(x, prepared.machine) * plan.devices / 1e6:.3g} MB",
+            f"{chunk_bytes(x, prepared.machine) * devices / 1e6:.3g} MB",
             "cached" if x.cost.compile == 0 else duration(x.cost.compile),
-            duration(runs * x.cost.step * steps / plan.devices),
+            duration(runs * x.cost.step * steps / devices),
         )
     console = Console()
     console.print(table)
@@ -118,6 +120,9 @@ def show_plan(prepared: Prepared, plan: Plan, done: int) -> None:
         f"compile and {duration(running)} to run",
         highlight=False,
     )
+    line = one_device_line(prepared, plan)
+    if line:
+        console.print(line, highlight=False, soft_wrap=True)
 
 
 def duration(seconds: float) -> str:
@@ -142,7 +147,7 @@ def _run(study: Study, part: tuple[int, int], errors: Console) -> Progress:
     request = study.request
     options = {k: v for k, v in request._asdict().items() if k not in _GIVEN}
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[state]}"))
-    with Bars(*columns, console=errors) as bar:
+    with warnings.catch_warnings(), Bars(*columns, console=errors) as bar:
         task = bar.add_task("sweep", state="compiling")
 
         last = Progress(0, 0, 0.0, 0.0, 0, 0, {})
@@ -156,6 +161,9 @@ def _run(study: Study, part: tuple[int, int], errors: Console) -> Progress:
 
         kept: dict[str, Any] = {"store": study.store, "progress": show, **options}
         try:
+            warnings.showwarning = lambda message, *_, **__: errors.print(
+                str(message), highlight=False, soft_wrap=True
+            )
             if study.until is None:
                 sweep(request.make_problem, request.axes, part=part, **kept)
             else:

@@ -87,7 +87,8 @@ def _attributes(name: str) -> dict[str, str]:
     known = {
         "eigenvalues": {"long_name": "eigenvalues of the cross-correlation C"},
         "first_bad_step": {
-            "long_name": f"first step whose loss was not finite; -1 none, {NOT_RUN} not run"
+            "long_name": "first step whose loss or parameters were not finite; "
+            f"-1 none, {NOT_RUN} not run"
         },
         "loss": {"long_name": "loss on the pairs of the next step"},
         "loss_value": {"long_name": "loss on the pairs of the next step"},

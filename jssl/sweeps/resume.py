@@ -20,7 +20,7 @@ import numpy as np
 
 from jssl.errors import InputError
 from jssl.sweeps.journal import INNER, checksum, holds, sealed, write_entry
-from jssl.sweeps.prepare import differences
+from jssl.sweeps.settings import differences
 from jssl.sweeps.store import lost
 
 Parts = list[dict[str, np.ndarray]]

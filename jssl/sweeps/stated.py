@@ -4,6 +4,7 @@ import contextlib
 import functools
 import inspect
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -133,11 +134,21 @@ def _samples(data: str, samples: int, features: int, decay: Any, data_seed: int)
     if data == "gaussian":
         spectrum = jnp.arange(1, features + 1, dtype=jnp.result_type(float)) ** -decay
         return toy.gaussian(jax.random.key(data_seed), samples, spectrum)
-    return jnp.asarray(_images(data, samples, data_seed), jnp.result_type(float))
+    return jnp.asarray(_images(data, samples, data_seed, _written(data)), jnp.result_type(float))
 
 
 @functools.lru_cache(maxsize=4)
-def _images(data: str, samples: int, data_seed: int) -> np.ndarray:
+def _images(data: str, samples: int, data_seed: int, written: Any) -> np.ndarray:
+    del written  # part of the cache's key: a file may change between two sweeps
     with jax.ensure_compile_time_eval():
         chosen = images.subset(jax.random.key(data_seed), images.load(data), samples)
     return np.asarray(chosen.x)
+
+
+def _written(data: str) -> tuple[int, int] | None:
+    """Return when a file of images was written and its size; None for data sets with a name."""
+    path = Path(data)
+    if not path.is_file():
+        return None
+    found = path.stat()
+    return found.st_mtime_ns, found.st_size

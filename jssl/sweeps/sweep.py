@@ -4,6 +4,7 @@ result[point, i] = run(make_problem(**point), fold_in(key(root seed), i))
 """
 
 import os
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -11,13 +12,13 @@ import numpy as np
 import xarray as xr
 
 from jssl.errors import InputError
-from jssl.simulation import log_spaced_steps
+from jssl.record_steps import log_spaced_steps
 from jssl.sweeps import store as stores
 from jssl.sweeps.execute import Progress, execute
 from jssl.sweeps.labels import attributes_of, coordinates_of, variables_of
 from jssl.sweeps.measure import measure
 from jssl.sweeps.plan import Plan, from_json, to_json
-from jssl.sweeps.prepare import Prepared, Request, plan_of, prepare
+from jssl.sweeps.prepare import Prepared, Request, one_device_line, plan_of, prepare
 from jssl.sweeps.resume import refuse_other
 
 
@@ -59,10 +60,14 @@ def sweep(
         True
 
     Seed i of every point starts from fold_in(key(seed), i), so that neither another point nor
-    another seed changes a run's numbers. Work is done in chunks by a plan that is stored with the
-    result; interrupted at any moment, the same call goes on after the last finished chunk and
-    ends with the same bits. Precision follows the caller: inside `jssl.precision.float64()` runs
-    are in float64 on the CPU.
+    another seed changes a run's numbers, but for the order of sums: another plan (runs mapped
+    together, a width padded to another) moves them by rounding, 1e-8 to 2e-7 in float32. Work is
+    done in chunks by a plan that is stored with the result; interrupted at any moment, the same
+    call goes on after the last finished chunk and ends with the same bits. A store is resumed only
+    where the problem computes the same as when it was written: `make_problem` is traced, and its
+    operations and constants are compared, not its text. So `make_problem` must return the same
+    problem each time it is called. Precision follows the caller: inside `jssl.precision.float64()`
+    runs are in float64 on the CPU.
 
     Args:
         make_problem: `make_problem(**point) -> Problem`, called inside the trace. Its floats are
@@ -73,8 +78,10 @@ def sweep(
         record_steps: (points,) steps at which observables are kept, increasing from 0 or more;
             None for some 20, log-spaced up to 1,000.
         store: folder of the result, made or gone on with; None keeps the result in memory.
-        observe: `observe(problem) -> (params, pairs) -> dict of arrays`; None for the loss and
-            the eigenvalues of C (`jssl.simulation.observe_embeddings`).
+        observe: `observe(problem) -> (params, pairs) -> dict` of arrays and of
+            `jssl.EigenvaluesOf(matrix)`, which is stored as eigenvalues, computed on the host in
+            double precision; None for the loss and the eigenvalues of C
+            (`jssl.simulation.observe_embeddings`).
         seed: root seed, 0 to 2**32 - 1.
         points: explicit points, a dimension `point` of the result that multiplies the axes.
         zip: groups of axes that run together, along one dimension named after them.
@@ -91,8 +98,13 @@ def sweep(
     Returns:
         Dataset with dimensions of the axes, seed, step and those of each observable; variables
         are the observables, `t` (effective time, NaN where there is none) and `first_bad_step`
-        (-1: stayed finite, -2: not run). An observable called like an axis is stored as
-        `NAME_value`: `loss_value` beside an axis `loss`. From a store, arrays are read when used.
+        (first step whose loss or parameters were not finite; -1: none, -2: not run). An observable
+        called like an axis is stored as `NAME_value`: `loss_value` beside an axis `loss`. From a
+        store, arrays are read when used.
+
+    On several CPU devices, programs that call LAPACK (`eigh`, `svd`, `qr`, `cholesky`, `solve` in
+    `observe`, in a start or in an optimiser) run on one of them, since they may wait for each other
+    for ever; a warning says so.
 
     Raises:
         InputError: for anything that cannot run, before anything is written.
@@ -158,8 +170,10 @@ def open_result(
         attributes, stored = stores.read_plan(store)
         refuse_other(store, attributes.get("settings", {}), prepared.settings)
         plan = from_json(prepared.grid, stored)
+        _warn_of_one_device(prepared, plan)
         return plan, stores.in_folder(store)
     plan = _measured_plan(prepared, request)
+    _warn_of_one_device(prepared, plan)
     variables = variables_of(prepared, plan, request)
     _check_room(variables)
     coordinates = coordinates_of(prepared, variables)
@@ -170,6 +184,12 @@ def _measured_plan(prepared: Prepared, request: Request) -> Plan:
     plan = plan_of(prepared, request)
     measured = measure(prepared, plan, request.seed)
     return plan_of(prepared, request, measured) if measured else plan
+
+
+def _warn_of_one_device(prepared: Prepared, plan: Plan) -> None:
+    line = one_device_line(prepared, plan)
+    if line:
+        warnings.warn(line, stacklevel=4)
 
 
 def _check_room(variables: Mapping[str, stores.Variable]) -> None:

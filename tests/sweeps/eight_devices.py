@@ -5,6 +5,7 @@ import json
 import re
 import sys
 import tempfile
+import warnings
 
 import jax
 import jax.numpy as jnp
@@ -67,6 +68,20 @@ def resumed(before, after):
         }
 
 
+def decomposed():
+    """Return what a sweep records and says whose own observable calls LAPACK."""
+    from sweep_problems import linear_problem
+
+    def observe(problem):
+        return lambda params, _: {"values": jnp.linalg.svd(params["weight"], compute_uv=False)}
+
+    axes = {"learning_rate": [0.01, 0.02, 0.03], "seed": 16}
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        result = jssl.sweep(linear_problem, axes, record_steps=[0, 2, 10], observe=observe)
+    return {"values": result["values"].values.tolist(), "said": [str(w.message) for w in said]}
+
+
 def text():
     from sweep_problems import linear_problem
 
@@ -105,6 +120,7 @@ def main():
     use_all_cores(8)
     found = sweeps(len(jax.devices()))
     found["resumed"] = {f"{a} on {b}": resumed(a, b) for a, b in ((2, 4), (1, 4), (4, 3))}
+    found["decomposed"] = decomposed()
     found["sweep_collectives"] = re.findall(COLLECTIVES, text())
     with jax.enable_x64(True):
         found["gradients"] = gradients()
