@@ -4,16 +4,16 @@ import functools
 import json
 import os
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jssl.errors import InputError, unknown_name
+from jssl.memory import free_memory
 from jssl.simulation import checked_record_steps
 from jssl.sweeps import records
+from jssl.sweeps.arguments import LAYOUT, SHARED, check_arguments
 from jssl.sweeps.axes import WIDTH, Grid, Program, make_grid, values_at
 from jssl.sweeps.plan import CHUNK_SECONDS, Cost, Machine, Plan, group_size, make_plan
 from jssl.sweeps.programs import Spec, local_devices, padding_is_exact, trace
@@ -72,23 +72,28 @@ def prepare(request: Request) -> Prepared:
     Raises:
         InputError: for anything that cannot run.
     """
+    given = {k: getattr(request, k) for k in (*SHARED, *LAYOUT)}
+    check_arguments(
+        request.make_problem,
+        request.record_steps,
+        request.observe,
+        request.dims,
+        request.precision,
+        request.points,
+        {k: v for k, v in given.items() if v is not None},
+    )
     steps = checked_record_steps(request.record_steps)
-    whole = isinstance(request.seed, int | np.integer) and not isinstance(request.seed, bool)
-    if not whole or not 0 <= request.seed < 2**32:
-        message = f"seed must be a whole number between 0 and 2**32 - 1; got {request.seed!r}"
-        raise InputError(message)
-    if request.shard not in ("seed", "batch"):
-        raise unknown_name(kind="shard", name=request.shard, known=("seed", "batch"))
     grid = make_grid(
         request.make_problem,
         request.axes,
         points=request.points,
         zipped=request.zip,
         static=request.static,
+        dtype=jnp.result_type(float),
     )
     spec = Spec(request.make_problem, request.observe, request.precision, request.shard)
     settings = {
-        "axes": request.axes,
+        "axes": _plain_axes(request.axes, grid),
         "points": request.points,
         "zip": request.zip,
         "static": request.static,
@@ -158,16 +163,6 @@ def machine(memory: float | None = None) -> Machine:
         stats = devices[0].memory_stats() if platform != "cpu" else None
         memory = 0.8 * stats["bytes_limit"] if stats else free_memory() / 2 / len(devices)
     return Machine(platform, len(devices), memory)
-
-
-def free_memory() -> float:
-    """Return the bytes of memory that are free, 4 GB where the system does not say."""
-    try:
-        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
-        found = next(line for line in lines if line.startswith("MemAvailable"))
-        return 1024.0 * int(found.split()[1])
-    except (OSError, StopIteration, ValueError):
-        return 4e9
 
 
 def cost_of(prepared: Prepared, program: Program) -> Cost:
@@ -264,6 +259,11 @@ def _pads(
     del x64  # part of the cache's key
     key = jax.random.key(seed, impl="threefry2x32")
     return padding_is_exact(spec, static, dict(held), width, key)
+
+
+def _plain_axes(axes: Mapping[str, Any], grid: Grid) -> dict[str, Any]:
+    values = {name: held for d in grid.dimensions for name, held in d.fields.items()}
+    return {name: list(values[name]) if name in values else given for name, given in axes.items()}
 
 
 def _plain(value: Any) -> Any:

@@ -21,6 +21,8 @@ from jssl.errors import InputError
 from jssl.simulation import objective, observe_embeddings, simulate
 from jssl.sweeps.axes import MAX_WIDTH, WIDTH
 from jssl.sweeps.cost import Work, tree_bytes, work_of
+from jssl.sweeps.failures import failure
+from jssl.sweeps.names import stored_names
 from jssl.types import Array, Pairs, Params, Problem, State, start_key
 
 MakeProblem = Callable[..., Problem]
@@ -163,8 +165,8 @@ def one_run(
             return state, (state.t, record)
 
         state, (t, record) = lax.scan(to_next, state, increments)
-        fields = {*dict(static), *numbers}
-        named = {f"{n}_value" if n in fields else n: value for n, value in record.items()}
+        names = stored_names(record, {*dict(static), *numbers})
+        named = {names[name]: value for name, value in record.items()}
         return state, {**named, "t": t, "first_bad_step": state.first_bad_step}
 
     return start, segment
@@ -181,7 +183,7 @@ def trace(
     """Return a program's work and shapes, or say why it cannot be traced.
 
     Raises:
-        InputError: where `make_problem` needs a traced number as a Python value.
+        InputError: where `make_problem` needs a traced number as a Python value, or fails.
     """
     del x64  # part of the cache's key
     start, segment = one_run(spec, static)
@@ -203,6 +205,10 @@ def trace(
             "static=(...), or keep it inside jax.numpy"
         )
         raise InputError(message) from error
+    except InputError:
+        raise
+    except Exception as error:  # whatever the user's functions raise
+        raise failure(error, static, traced) from error
     once, step = work_of(jaxpr.jaxpr)
     return Traced(once, step, tree_bytes(state), outputs)
 

@@ -10,15 +10,17 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from jssl.errors import InputError
+from jssl.errors import InputError, unknown_name
 from jssl.simulation import log_spaced_steps
 from jssl.sweeps import store as stores
+from jssl.sweeps.arguments import check_function, check_part, check_store
 from jssl.sweeps.execute import Progress, execute
 from jssl.sweeps.labels import attributes_of, coordinates_of, variables_of
 from jssl.sweeps.measure import measure
 from jssl.sweeps.plan import Plan, from_json, to_json
 from jssl.sweeps.prepare import Prepared, Request, plan_of, prepare
 from jssl.sweeps.resume import refuse_other
+from jssl.sweeps.sizes import check_sizes
 
 
 def sweep(
@@ -98,12 +100,11 @@ def sweep(
         InputError: for anything that cannot run, before anything is written.
         jssl.sweeps.StoreError: where the store cannot take a result.
     """
-    if part[1] > 1 and store is None:
-        message = "parts of a sweep meet in a store: give one"
-        raise InputError(message)
-    if not 0 <= part[0] < part[1]:
-        message = f"part (i, n) needs 0 <= i < n; got {part}"
-        raise InputError(message)
+    check_part(part, store)
+    if store is not None:
+        check_store(store)
+    if progress is not None:
+        check_function("progress", progress)
     request = make_request(
         make_problem,
         axes,
@@ -113,7 +114,7 @@ def sweep(
         points=points,
         zip=zip,
         static=static,
-        dims=dims or {},
+        dims={} if dims is None else dims,
         precision=precision,
         shard=shard,
         **layout,
@@ -130,8 +131,6 @@ def make_request(
     """Return a request, or say which option is unknown."""
     for name in options:
         if name not in Request._fields:
-            from jssl.errors import unknown_name
-
             raise unknown_name(kind="option", name=name, known=Request._fields)
     return Request(make_problem, axes, record_steps, **options)
 
@@ -148,8 +147,7 @@ def open_result(
         if os.path.exists(store) and (not os.path.isdir(store) or os.listdir(store)):
             message = f"'{store}' is there and holds no sweep; name another store"
             raise InputError(message)
-        plan = _measured_plan(prepared, request)
-        variables = variables_of(prepared, plan, request)
+        plan, variables = _measured_plan(prepared, request, store)
         coordinates = coordinates_of(prepared, variables)
         attributes = attributes_of(prepared)
         tile = (*plan.blocks, plan.seed_block)
@@ -159,26 +157,17 @@ def open_result(
         refuse_other(store, attributes.get("settings", {}), prepared.settings)
         plan = from_json(prepared.grid, stored)
         return plan, stores.in_folder(store)
-    plan = _measured_plan(prepared, request)
-    variables = variables_of(prepared, plan, request)
-    _check_room(variables)
+    plan, variables = _measured_plan(prepared, request, None)
     coordinates = coordinates_of(prepared, variables)
     return plan, stores.in_memory(variables, coordinates, attributes_of(prepared))
 
 
-def _measured_plan(prepared: Prepared, request: Request) -> Plan:
+def _measured_plan(
+    prepared: Prepared, request: Request, store: str | os.PathLike[str] | None
+) -> tuple[Plan, dict[str, stores.Variable]]:
+    """Return the plan and the arrays of the result; all is checked before anything is measured."""
     plan = plan_of(prepared, request)
+    check_sizes(prepared.grid, plan, store, all_runs=not request.point_by_point)
+    variables = variables_of(prepared, plan, request)
     measured = measure(prepared, plan, request.seed)
-    return plan_of(prepared, request, measured) if measured else plan
-
-
-def _check_room(variables: Mapping[str, stores.Variable]) -> None:
-    from jssl.sweeps.prepare import free_memory
-
-    needed = sum(v.bytes for v in variables.values())
-    if needed > 0.8 * free_memory():
-        message = (
-            f"the result of {needed / 1e9:.3g} GB does not fit in memory: give a store, "
-            "or fewer record points or observables"
-        )
-        raise InputError(message)
+    return plan_of(prepared, request, measured) if measured else plan, variables
