@@ -33,7 +33,7 @@ def axis_values(name: str, given: Any, dtype: Any = np.float64) -> tuple[Any, ..
         message = f"axis {shown(name)} must be a list of values; got {shown(given)}"
         raise InputError(message)
     if getattr(given, "shape", None) == ():
-        message = f"axis {shown(name)} must be a list of values; got the one number {given}"
+        message = f"axis {shown(name)} must be a list of values; got the one value {given}"
         raise InputError(message)
     count = len(given) if hasattr(given, "__len__") else 0
     held = [] if count > MOST_VALUES else list(itertools.islice(given, MOST_VALUES + 1))
@@ -136,7 +136,8 @@ def _check_numbers(what: str, value: Any, dtype: Any) -> None:
             message = f"{what} holds a number that is not finite: {value}"
             raise InputError(message)
         limits = np.finfo(dtype)
-        if abs(value) > limits.max or 0 < abs(value) < limits.tiny:
+        # Python's floats: compared with NumPy's float32 they would be rounded to it first.
+        if abs(value) > float(limits.max) or 0 < abs(value) < float(limits.tiny):
             message = (
                 f"{what} holds {value}, which {limits.dtype} cannot hold; scale the problem, or "
                 "run in float64"
