@@ -8,11 +8,12 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import msgspec
+import numpy as np
 
 from jssl.errors import InputError, shown, unknown_name
 from jssl.sweeps.checks import check_table, check_value
 from jssl.sweeps.problem_schema import StatedProblem
-from jssl.sweeps.schema import Layout, StudyFile, Until, Value
+from jssl.sweeps.schema import LARGEST, Layout, StudyFile, Until, Value
 from jssl.sweeps.values import plain_values
 
 HOMES = {
@@ -62,7 +63,7 @@ def check_stated(data: Mapping[str, Any], dtype: Any) -> None:
     check_table(StatedProblem, problem, what, place=" of [problem]", elsewhere=HOMES)
     types = {field.name: field.type for field in msgspec.structs.fields(StatedProblem)}
     for name, value in problem.items():
-        plain_values([value], f"{name} of [problem]", dtype)
+        _check_number(name, value, f"{name} of [problem]", dtype)
     for what, name, value in _values(axes, points):
         if name not in types and name in HOMES:
             message = f"axis '{name}' is misplaced: it belongs {HOMES[name]}"
@@ -70,6 +71,14 @@ def check_stated(data: Mapping[str, Any], dtype: Any) -> None:
         if name not in types:
             raise unknown_name(kind="axis", name=name, known=[*types, "seed"])
         check_value(types[name], value, what)
+        _check_number(name, value, what, np.float64)  # axes are held against the dtype together
+
+
+def _check_number(name: str, value: Any, what: str, dtype: Any) -> None:
+    plain_values([value], what, dtype)
+    if isinstance(value, int) and abs(value) > LARGEST and name != "data_seed":
+        message = f"{what} is too large for a whole number; write it with a point, {value:.1e}"
+        raise InputError(message)
 
 
 def _values(axes: Mapping[str, Any], points: Any) -> Iterator[tuple[str, str, Any]]:

@@ -49,7 +49,7 @@ from jssl.sweeps.schema import Layout, StudyFile, Until
 from jssl.sweeps.stated import stated_problem
 from jssl.sweeps.sweep import make_request
 
-MOST_BYTES = 64_000_000
+MOST_BYTES = 16_000_000
 """Greatest size of a study file."""
 
 

@@ -145,6 +145,8 @@ def test_a_file_without_an_end_is_refused_by_one_line(folder, monkeypatch, capsy
         ("problem", "noise", True, "noise of [problem] must be a number of at least 0"),
         ("problem", "noise", float("nan"), "noise of [problem] must be a number of at least 0"),
         ("problem", "scale", 1e-300, "scale of [problem] holds 1e-300, which float32 cannot hold"),
+        ("problem", "noise", 10**12, "noise of [problem] is too large for a whole number"),
+        ("axes", "scale", [1, 10**12], "is too large for a whole number; write it with a point"),
         ("problem", "steps", 10, "'steps' is misplaced: it belongs before the first table"),
         ("problem", "max_width", 8, "max_width is set by the plan"),
         ("axes", "memory", [1.0], "axis 'memory' is misplaced: it belongs in [layout]"),
