@@ -126,7 +126,7 @@ def stated_problem(
     size: Any = x.shape[1:] if model in IMAGE_MODELS else math.prod(x.shape[1:])
     encoder = models.get(model, size, dim, **own)
     if model == "one_layer":  # the one model that does not flatten images itself
-        encoder = encoder._replace(apply=lambda w, x, f=encoder.apply: f(w, x.reshape(len(x), -1)))
+        encoder = encoder._replace(apply=_of_rows(encoder.apply))
     return Problem(
         pairs=sampler,
         model=encoder,
@@ -166,6 +166,10 @@ def _divided(options: Mapping[str, Any], *names: str) -> list[dict[str, Any]]:
             raise unknown_name(kind="field", name=option, known=every)
         found[owner][option] = value
     return found
+
+
+def _of_rows(apply: Callable[..., Array]) -> Callable[..., Array]:
+    return lambda params, x: apply(params, x.reshape(len(x), -1))
 
 
 def _samples(data: str, samples: int, features: int, decay: Any, data_seed: int) -> Array:

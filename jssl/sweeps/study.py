@@ -70,7 +70,17 @@ class Study(NamedTuple):
 
 
 def read_study(path: str | os.PathLike[str]) -> Study:
-    """Read a study.
+    r"""Read a study, and check all of it that can be checked without tracing its problem.
+
+    Example:
+        >>> import tempfile
+        >>> text = 'store = "runs/a"\nsteps = 100\n[axes]\nlearning_rate = [0.1]\nseed = 4'
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = Path(folder) / "study.toml"
+        ...     _ = path.write_text(text)
+        ...     study = read_study(path)
+        >>> print(study.store, study.request.axes)
+        runs/a {'learning_rate': [0.1], 'seed': 4}
 
     Args:
         path: of the TOML file; `jssl.sweeps.schema` and `jssl.sweeps.problem_schema` describe

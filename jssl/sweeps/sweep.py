@@ -94,7 +94,8 @@ def sweep(
         Dataset with dimensions of the axes, seed, step and those of each observable; variables
         are the observables, `t` (effective time, NaN where there is none) and `first_bad_step`
         (-1: stayed finite, -2: not run). An observable called like an axis is stored as
-        `NAME_value`: `loss_value` beside an axis `loss`. From a store, arrays are read when used.
+        `NAME_value`: `loss_value` beside an axis `loss`; so is a dimension of its own. From a
+        store, arrays are read when used.
 
     Raises:
         InputError: for anything that cannot run, before anything is written.

@@ -3,7 +3,7 @@
 import itertools
 import math
 import numbers
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Iterable, Mapping, Sequence, Set, Sized
 from typing import Any
 
 import numpy as np
@@ -35,7 +35,7 @@ def axis_values(name: str, given: Any, dtype: Any = np.float64) -> tuple[Any, ..
     if getattr(given, "shape", None) == ():
         message = f"axis {shown(name)} must be a list of values; got the one value {given}"
         raise InputError(message)
-    count = len(given) if hasattr(given, "__len__") else 0
+    count = len(given) if isinstance(given, Sized) else 0
     held = [] if count > MOST_VALUES else list(itertools.islice(given, MOST_VALUES + 1))
     if count > MOST_VALUES or len(held) > MOST_VALUES:
         message = f"axis {shown(name)} holds more than {MOST_VALUES:,} values; give fewer"
