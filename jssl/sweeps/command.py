@@ -14,17 +14,20 @@ from rich.console import Console
 from rich.progress import BarColumn, TextColumn
 from rich.progress import Progress as Bars
 from rich.table import Table
+from rich.text import Text
 
-from jssl.errors import InputError
+from jssl.errors import InputError, printable
 from jssl.precision import float64
 from jssl.sweeps import journal
 from jssl.sweeps import store as stores
-from jssl.sweeps.adaptive import sweep_until
+from jssl.sweeps.adaptive import check_observable, sweep_until
 from jssl.sweeps.devices import use_all_cores
 from jssl.sweeps.execute import Progress
+from jssl.sweeps.labels import variables_of
 from jssl.sweeps.plan import Plan, chunk_bytes, devices_of, from_json, predicted_seconds
 from jssl.sweeps.prepare import Prepared, cost_of, one_device_line, plan_of, prepare
 from jssl.sweeps.resume import refuse_other
+from jssl.sweeps.sizes import check_sizes
 from jssl.sweeps.study import Study, read_study
 from jssl.sweeps.sweep import sweep
 from jssl.sweeps.tiles import chunks, count_chunks
@@ -86,7 +89,7 @@ def run_sweep(
             f"{study.store}: finished, {runs}; see `jssl report {study.store}`; "
             f"time went into: {where}"
         )
-        Console().print(line, highlight=False, soft_wrap=True)
+        Console().print(line, highlight=False, markup=False, soft_wrap=True)
     return 0
 
 
@@ -97,11 +100,14 @@ def show_plan(prepared: Prepared, plan: Plan, done: int) -> None:
     for name in ("program", "runs", "runs a call", "together", "memory", "compile", "run"):
         table.add_column(name, justify="left" if name == "program" else "right")
     for x in plan.layouts:
-        what = ", ".join(f"{name}={value}" for name, value in x.program.static) or "all points"
+        what = (
+            ", ".join(f"{name}={printable(str(value))}" for name, value in x.program.static)
+            or "all points"
+        )
         runs = x.program.points * prepared.grid.seeds
         devices = devices_of(x.cost, plan.devices)
         table.add_row(
-            what,
+            Text(what),
             f"{runs:,}",
             f"{x.lanes:,}",
             str(x.micro),
@@ -119,6 +125,7 @@ def show_plan(prepared: Prepared, plan: Plan, done: int) -> None:
         f"{plan.devices} x {prepared.machine.platform}{padded}; about {duration(compiling)} to "
         f"compile and {duration(running)} to run",
         highlight=False,
+        markup=False,
     )
     line = one_device_line(prepared, plan)
     if line:
@@ -200,7 +207,12 @@ def _stored_or_new(prepared: Prepared, study: Study) -> tuple[Plan, int]:
         refuse_other(study.store, attributes.get("settings", {}), prepared.settings)
         plan = from_json(prepared.grid, stored, functools.partial(cost_of, prepared))
         return plan, len(stores.finished_names(study.store))
-    return plan_of(prepared, study.request), 0
+    plan = plan_of(prepared, study.request)
+    check_sizes(prepared.grid, plan, study.store, all_runs=study.until is None)
+    found = variables_of(prepared, plan, study.request)
+    if study.until is not None:
+        check_observable(study.until, found)
+    return plan, 0
 
 
 def _part(shard: str | None) -> tuple[int, int]:

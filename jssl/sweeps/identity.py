@@ -66,7 +66,7 @@ def identity(
     compute = _parts_of(spec, static)
     key = jax.eval_shape(lambda: jax.random.key(0, impl="threefry2x32"))
     step = jax.ShapeDtypeStruct((), jnp.int32)
-    closed, shapes = make_jaxpr(compute, (number_shapes(traced), key, step), traced)
+    closed, shapes = make_jaxpr(compute, (number_shapes(traced), key, step), static, traced)
     known = {} if known is None else known
     named = {var: f"in{i}" for i, var in enumerate(closed.jaxpr.invars)}
     found, first = {}, 0

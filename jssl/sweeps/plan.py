@@ -139,11 +139,12 @@ def make_plan(
         InputError: if one run of some program does not fit in memory.
     """
     bins = choose_bins(grid, machine, cost_of, steps)
-    if bins and not all(padding(p) for p in split(grid, bins) if "width" in p.traced):
-        bins = {}
     programs = split(grid, bins)
-    costs = [cost_of(program) for program in programs]
-    micros = [_micro(machine, program, cost) for program, cost in zip(programs, costs, strict=True)]
+    costs, micros = _costs(machine, programs, cost_of)  # what fits, before `padding` runs anything
+    if bins and not all(padding(p) for p in programs if "width" in p.traced):
+        bins = {}
+        programs = split(grid, bins)
+        costs, micros = _costs(machine, programs, cost_of)
     capacity = [
         _capacity(machine, cost, micro, steps, chunk_seconds)
         for cost, micro in zip(costs, micros, strict=True)
@@ -278,6 +279,13 @@ def group_size(traffic: float) -> int:
         traffic: bytes that one step of one run writes.
     """
     return int(2 ** int(math.log2(min(max(2.0, CACHE_TRAFFIC / max(traffic, 1.0)), 256.0))))
+
+
+def _costs(
+    machine: Machine, programs: Sequence[Program], cost_of: Callable[[Program], Cost]
+) -> tuple[list[Cost], list[int]]:
+    costs = [cost_of(program) for program in programs]
+    return costs, [_micro(machine, p, cost) for p, cost in zip(programs, costs, strict=True)]
 
 
 def _micro(machine: Machine, program: Program, cost: Cost) -> int:

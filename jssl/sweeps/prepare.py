@@ -3,7 +3,6 @@
 import functools
 import os
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
@@ -11,9 +10,10 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh
 
-from jssl.errors import InputError, unknown_name
+from jssl.memory import free_memory
 from jssl.record_steps import checked_record_steps
 from jssl.sweeps import identity, records
+from jssl.sweeps.arguments import LAYOUT, SHARED, check_arguments
 from jssl.sweeps.axes import WIDTH, Grid, Program, make_grid, split, values_at
 from jssl.sweeps.digests import digest
 from jssl.sweeps.padding import pads
@@ -78,25 +78,30 @@ def prepare(request: Request) -> Prepared:
     Raises:
         InputError: for anything that cannot run.
     """
+    given = {k: getattr(request, k) for k in (*SHARED, *LAYOUT)}
+    check_arguments(
+        request.make_problem,
+        request.record_steps,
+        request.observe,
+        request.dims,
+        request.precision,
+        request.points,
+        {k: v for k, v in given.items() if v is not None},
+    )
     steps = checked_record_steps(request.record_steps)
-    whole = isinstance(request.seed, int | np.integer) and not isinstance(request.seed, bool)
-    if not whole or not 0 <= request.seed < 2**32:
-        message = f"seed must be a whole number between 0 and 2**32 - 1; got {request.seed!r}"
-        raise InputError(message)
-    if request.shard not in ("seed", "batch"):
-        raise unknown_name(kind="shard", name=request.shard, known=("seed", "batch"))
     grid = make_grid(
         request.make_problem,
         request.axes,
         points=request.points,
         zipped=request.zip,
         static=request.static,
+        dtype=jnp.result_type(float),
     )
     make_problem, observe = _hashable(request.make_problem), _hashable(request.observe)
     spec = Spec(make_problem, observe, request.precision, request.shard)
     listed, tokens = identity.of_programs(spec, split(grid))
     settings = {
-        "axes": request.axes,
+        "axes": _plain_axes(request.axes, grid),
         "points": request.points,
         "zip": request.zip,
         "static": request.static,
@@ -201,16 +206,6 @@ def machine(memory: float | None = None) -> Machine:
     return Machine(platform, len(devices), memory)
 
 
-def free_memory() -> float:
-    """Return the bytes of memory that are free, 4 GB where the system does not say."""
-    try:
-        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
-        found = next(line for line in lines if line.startswith("MemAvailable"))
-        return 1024.0 * int(found.split()[1])
-    except (OSError, StopIteration, ValueError):
-        return 4e9
-
-
 def cost_of(prepared: Prepared, program: Program) -> Cost:
     """Predict a program's cost, from measurements of earlier runs where there are any."""
     traced = traced_program(prepared, program)
@@ -290,3 +285,8 @@ def _hashable(function: Any) -> Any:
     except TypeError:
         return functools.partial(function)
     return function
+
+
+def _plain_axes(axes: Mapping[str, Any], grid: Grid) -> dict[str, Any]:
+    values = {name: held for d in grid.dimensions for name, held in d.fields.items()}
+    return {name: list(values[name]) if name in values else given for name, given in axes.items()}

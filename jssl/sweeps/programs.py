@@ -17,6 +17,7 @@ from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
 from jssl.errors import InputError
 from jssl.simulation import simulate_undecomposed
+from jssl.sweeps.names import stored_names
 from jssl.types import Array, Pairs, Params, Problem, State
 
 MakeProblem = Callable[..., Problem]
@@ -143,8 +144,8 @@ def one_run(
             return state, (state.t, record)
 
         state, (t, record) = lax.scan(to_next, state, increments)
-        fields = {*dict(static), *numbers}
-        named = {f"{n}_value" if n in fields else n: value for n, value in record.items()}
+        names = stored_names(record, {*dict(static), *numbers})
+        named = {names[name]: value for name, value in record.items()}
         return state, {**named, "t": t, "first_bad_step": state.first_bad_step}
 
     return start, segment

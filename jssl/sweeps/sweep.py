@@ -11,15 +11,17 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from jssl.errors import InputError
+from jssl.errors import InputError, unknown_name
 from jssl.record_steps import log_spaced_steps
 from jssl.sweeps import store as stores
+from jssl.sweeps.arguments import check_function, check_part, check_store
 from jssl.sweeps.execute import Progress, execute
 from jssl.sweeps.labels import attributes_of, coordinates_of, variables_of
 from jssl.sweeps.measure import measure
 from jssl.sweeps.plan import Plan, from_json, to_json
 from jssl.sweeps.prepare import Prepared, Request, one_device_line, plan_of, prepare
 from jssl.sweeps.resume import refuse_other
+from jssl.sweeps.sizes import check_sizes
 
 
 def sweep(
@@ -110,12 +112,11 @@ def sweep(
         InputError: for anything that cannot run, before anything is written.
         jssl.sweeps.StoreError: where the store cannot take a result.
     """
-    if part[1] > 1 and store is None:
-        message = "parts of a sweep meet in a store: give one"
-        raise InputError(message)
-    if not 0 <= part[0] < part[1]:
-        message = f"part (i, n) needs 0 <= i < n; got {part}"
-        raise InputError(message)
+    check_part(part, store)
+    if store is not None:
+        check_store(store)
+    if progress is not None:
+        check_function("progress", progress)
     request = make_request(
         make_problem,
         axes,
@@ -125,7 +126,7 @@ def sweep(
         points=points,
         zip=zip,
         static=static,
-        dims=dims or {},
+        dims={} if dims is None else dims,
         precision=precision,
         shard=shard,
         **layout,
@@ -142,8 +143,6 @@ def make_request(
     """Return a request, or say which option is unknown."""
     for name in options:
         if name not in Request._fields:
-            from jssl.errors import unknown_name
-
             raise unknown_name(kind="option", name=name, known=Request._fields)
     return Request(make_problem, axes, record_steps, **options)
 
@@ -160,8 +159,7 @@ def open_result(
         if not stores.is_free(store):
             message = f"'{store}' is there and holds no sweep; name another store"
             raise InputError(message)
-        plan = _measured_plan(prepared, request)
-        variables = variables_of(prepared, plan, request)
+        plan, variables = _measured_plan(prepared, request, store)
         coordinates = coordinates_of(prepared, variables)
         attributes = attributes_of(prepared)
         tile = (*plan.blocks, plan.seed_block)
@@ -172,33 +170,24 @@ def open_result(
         plan = from_json(prepared.grid, stored)
         _warn_of_one_device(prepared, plan)
         return plan, stores.in_folder(store)
-    plan = _measured_plan(prepared, request)
+    plan, variables = _measured_plan(prepared, request, None)
     _warn_of_one_device(prepared, plan)
-    variables = variables_of(prepared, plan, request)
-    _check_room(variables)
     coordinates = coordinates_of(prepared, variables)
     return plan, stores.in_memory(variables, coordinates, attributes_of(prepared))
 
 
-def _measured_plan(prepared: Prepared, request: Request) -> Plan:
+def _measured_plan(
+    prepared: Prepared, request: Request, store: str | os.PathLike[str] | None
+) -> tuple[Plan, dict[str, stores.Variable]]:
+    """Return the plan and the arrays of the result; all is checked before anything is measured."""
     plan = plan_of(prepared, request)
+    check_sizes(prepared.grid, plan, store, all_runs=not request.point_by_point)
+    variables = variables_of(prepared, plan, request)
     measured = measure(prepared, plan, request.seed)
-    return plan_of(prepared, request, measured) if measured else plan
+    return plan_of(prepared, request, measured) if measured else plan, variables
 
 
 def _warn_of_one_device(prepared: Prepared, plan: Plan) -> None:
     line = one_device_line(prepared, plan)
     if line:
         warnings.warn(line, stacklevel=4)
-
-
-def _check_room(variables: Mapping[str, stores.Variable]) -> None:
-    from jssl.sweeps.prepare import free_memory
-
-    needed = sum(v.bytes for v in variables.values())
-    if needed > 0.8 * free_memory():
-        message = (
-            f"the result of {needed / 1e9:.3g} GB does not fit in memory: give a store, "
-            "or fewer record points or observables"
-        )
-        raise InputError(message)

@@ -1,7 +1,7 @@
 """What is known of a program from its trace alone: work, memory, shapes, calls of LAPACK."""
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
 import jax
@@ -12,6 +12,7 @@ from jssl.errors import InputError
 from jssl.lapack import calls_lapack
 from jssl.sweeps.axes import WIDTH
 from jssl.sweeps.cost import Work, tree_bytes, work_of
+from jssl.sweeps.failures import failure
 from jssl.sweeps.programs import Spec, one_run
 from jssl.types import Array
 
@@ -56,7 +57,7 @@ def trace(
             `spec` may compute something else than when they were traced before.
 
     Raises:
-        InputError: where `make_problem` needs a traced number as a Python value.
+        InputError: where `make_problem` needs a traced number as a Python value, or fails.
     """
     del token  # part of the cache's key
     start, segment = one_run(spec, static)
@@ -69,7 +70,7 @@ def trace(
 
     increments = jax.ShapeDtypeStruct((records,), jnp.int32)
     arguments = (numbers, jax.ShapeDtypeStruct((), jnp.uint32), key, increments)
-    closed, (state, outputs) = make_jaxpr(run, arguments, traced)
+    closed, (state, outputs) = make_jaxpr(run, arguments, static, traced)
     once, step = work_of(closed.jaxpr)
     return Traced(
         once,
@@ -82,12 +83,15 @@ def trace(
 
 
 def make_jaxpr(
-    function: Callable[..., Any], arguments: tuple[Any, ...], traced: tuple[str, ...]
+    function: Callable[..., Any],
+    arguments: tuple[Any, ...],
+    static: Iterable[tuple[str, Any]],
+    traced: tuple[str, ...],
 ) -> tuple[Any, Any]:
     """Return the closed jaxpr of a function that calls `make_problem`, and its output's shapes.
 
     Raises:
-        InputError: where `make_problem` needs a traced number as a Python value.
+        InputError: where `make_problem` needs a traced number as a Python value, or fails.
     """
     try:
         return jax.make_jaxpr(function, return_shape=True)(*arguments)
@@ -98,6 +102,10 @@ def make_jaxpr(
             "static=(...), or keep it inside jax.numpy"
         )
         raise InputError(message) from error
+    except InputError:
+        raise
+    except Exception as error:  # whatever the user's functions raise
+        raise failure(error, static, traced) from error
 
 
 def number_shapes(traced: tuple[str, ...], *lead: int) -> dict[str, jax.ShapeDtypeStruct]:

@@ -196,10 +196,10 @@ def test_a_traced_number_that_python_needs_says_to_name_it_static():
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        ({"seed": -1}, "seed must be a whole number between"),
+        ({"seed": -1}, "seed must be a whole number from 0 to"),
         ({"part": (2, 2), "store": "x"}, "0 <= i < n"),
-        ({"part": (0, 2)}, "give one"),
-        ({"shard": "sed"}, "did you mean 'seed'"),
+        ({"part": (0, 2)}, "needs a shared store"),
+        ({"shard": "sed"}, 'shard must be "batch" or "seed"'),
         ({"chunk_secs": 2}, "did you mean 'chunk_seconds'"),
         ({"memory": 10.0}, "needs about"),
         ({"dims": {"eigenvalues": ("a", "b")}}, "names 2 axes of 'eigenvalues', which has 1"),
