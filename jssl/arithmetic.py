@@ -56,10 +56,31 @@ def working(**values: Any) -> tuple[Array, ...]:
     Raises:
         InputError: as `floating`.
     """
-    arrays = [_array(name, value) for name, value in values.items()]
+    arrays = [real(name, value) for name, value in values.items()]
     wide = [_wide(a.dtype) for a in arrays if jnp.issubdtype(a.dtype, jnp.floating)]
     dtype = jnp.result_type(*wide) if wide else jnp.result_type(float)
     return tuple(a.astype(dtype) for a in arrays)
+
+
+def real(name: str, value: Any) -> Array:
+    """Return an array of real numbers in its own dtype.
+
+    Example:
+        >>> real("labels", [1, 2]).dtype
+        dtype('int32')
+
+    Raises:
+        InputError: as `floating`.
+    """
+    try:
+        with np.errstate(over="ignore"):  # a float64 number beyond float32 becomes inf
+            array = jnp.asarray(value)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise _not_numbers(name, " ".join(str(error).split())[:120]) from error
+    real = (jnp.floating, jnp.integer, jnp.bool_)
+    if not any(jnp.issubdtype(array.dtype, kind) for kind in real):
+        raise _not_numbers(name, array.dtype.name)
+    return array
 
 
 def rows(name: str, value: Any, *, least: int = 1) -> Array:
@@ -129,21 +150,9 @@ def host_float64(name: str, value: Any) -> np.ndarray:
 
 
 def _floating(name: str, value: Any) -> Array:
-    array = _array(name, value)
+    array = real(name, value)
     is_float = jnp.issubdtype(array.dtype, jnp.floating)
     return array if is_float else array.astype(jnp.result_type(float))
-
-
-def _array(name: str, value: Any) -> Array:
-    try:
-        with np.errstate(over="ignore"):  # a float64 number beyond float32 becomes inf
-            array = jnp.asarray(value)
-    except (TypeError, ValueError, OverflowError) as error:
-        raise _not_numbers(name, " ".join(str(error).split())[:120]) from error
-    real = (jnp.floating, jnp.integer, jnp.bool_)
-    if not any(jnp.issubdtype(array.dtype, kind) for kind in real):
-        raise _not_numbers(name, array.dtype.name)
-    return array
 
 
 def _wide(dtype: Any) -> Any:

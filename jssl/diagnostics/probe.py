@@ -4,17 +4,20 @@
 
 The ridge is in units of the mean eigenvalue of Z^T Z, so the answer does not depend on the scale of
 the embeddings. The nearest-neighbour probe lets the k most similar training points vote, by cosine
-(Wu et al. 2018, arXiv 1805.01978, unweighted).
+(Wu et al. 2018, arXiv 1805.01978, unweighted). Both compute in float32 at least and return NaN
+where a value of the embeddings is not finite.
 """
 
 import functools
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 
+from jssl.arithmetic import centred, mean, real, rows, working
 from jssl.data.checks import host_value, require_count, require_range
-from jssl.diagnostics.sphere import unit
 from jssl.errors import InputError
+from jssl.losses.common import unit
 from jssl.types import Array
 
 
@@ -47,14 +50,18 @@ def ridge_probe(
         classes: number of classes; read from `train_labels` if None, which then cannot be traced.
 
     Returns:
-        Share of test samples whose class is found, in [0, 1]; 1 / classes is chance.
+        Share of test samples whose class is found, in [0, 1]; 1 / classes is chance. NaN where a
+        value is not finite, or where the fit is not determined: at ridge 0 with a singular Z^T Z.
 
     Raises:
-        InputError: for shapes that do not fit, a negative ridge, or traced labels of no known
-            number of classes.
+        InputError: for shapes that do not fit, a negative ridge, labels that are not integers from
+            0 to classes - 1, or traced labels of no known number of classes.
     """
     require_range("ridge", ridge, 0)
-    classes = _check(train, train_labels, test, test_labels, classes)
+    train, train_labels, test, test_labels, classes = _check(
+        train, train_labels, test, test_labels, classes
+    )
+    ridge = jnp.asarray(ridge, train.dtype)
     return _accuracy(train, train_labels, test, test_labels, ridge, classes)
 
 
@@ -89,36 +96,58 @@ def knn_probe(
         block: test rows at a time; the program holds (block, n) numbers.
 
     Returns:
-        Share of test samples whose class wins, in [0, 1]; 1 / classes is chance.
+        Share of test samples whose class wins, in [0, 1]; 1 / classes is chance. NaN where a value
+        is not finite.
 
     Raises:
-        InputError: for shapes that do not fit, k out of range, or traced labels of no known number
-            of classes.
+        InputError: for shapes that do not fit, k out of range, labels that are not integers from 0
+            to classes - 1, or traced labels of no known number of classes.
 
     References:
         Wu, Xiong, Yu, Lin 2018, arXiv 1805.01978, section 3.4.
     """
-    classes = _check(train, train_labels, test, test_labels, classes)
+    train, train_labels, test, test_labels, classes = _check(
+        train, train_labels, test, test_labels, classes
+    )
     neighbours = require_count("neighbours", neighbours, high=len(train))
     block = min(require_count("block", block), len(test))
     return _votes(train, train_labels, test, test_labels, neighbours, classes, block)
 
 
 def _check(
-    train: Array, train_labels: Array, test: Array, test_labels: Array, classes: int | None
-) -> int:
-    shapes = [jnp.shape(a) for a in (train, train_labels, test, test_labels)]
-    rows = shapes[1] == shapes[0][:1] and shapes[3] == shapes[2][:1]
-    if len(shapes[0]) != 2 or not rows or shapes[2][1:] != shapes[0][1:]:
+    train: Any, train_labels: Any, test: Any, test_labels: Any, classes: int | None
+) -> tuple[Array, Array, Array, Array, int]:
+    train, test = working(train=rows("train", train), test=rows("test", test))
+    labels = _labels("train_labels", train_labels)
+    expected = _labels("test_labels", test_labels)
+    shapes = [a.shape for a in (train, labels, test, expected)]
+    paired = shapes[1] == shapes[0][:1] and shapes[3] == shapes[2][:1]
+    if train.ndim != 2 or not paired or shapes[2][1:] != shapes[0][1:]:
         message = f"embeddings must be (n, dim) and labels (n,), for both sets; got {shapes}"
         raise InputError(message)
+    known = host_value(labels)
     if classes is None:
-        known = host_value(train_labels)
         if known is None:
             message = "labels are traced: say how many classes there are, classes=..."
             raise InputError(message)
         classes = int(known.max()) + 1
-    return classes
+    classes = require_count("classes", classes)
+    if known is not None and known.max() >= classes:
+        message = f"train_labels must be below the {classes} classes; got {known.max()}"
+        raise InputError(message)
+    return train, labels, test, expected, classes
+
+
+def _labels(name: str, value: Any) -> Array:
+    labels = real(name, value)
+    if jnp.issubdtype(labels.dtype, jnp.floating):
+        message = f"{name} must be integers from 0; got {labels.dtype}"
+        raise InputError(message)
+    known = host_value(labels)
+    if known is not None and known.size and known.min() < 0:
+        message = f"{name} must be integers from 0; got {known.min()}"
+        raise InputError(message)
+    return labels.astype(int)
 
 
 @functools.partial(jax.jit, static_argnames=("neighbours", "classes", "block"))
@@ -136,23 +165,31 @@ def _votes(
     def correct(row: tuple[Array, Array]) -> Array:
         similar = jnp.matmul(directions, row[0], precision="highest")
         nearest = jax.lax.top_k(similar, neighbours)[1]
-        counts = jnp.zeros(classes, int).at[jnp.asarray(labels)[nearest]].add(1)
+        counts = jnp.zeros(classes, int).at[labels[nearest]].add(1)
         return jnp.argmax(counts) == row[1]
 
-    found = jax.lax.map(correct, (unit(test), jnp.asarray(expected)), batch_size=block)
-    return found.astype(directions.dtype).mean()
+    found = jax.lax.map(correct, (unit(test), expected), batch_size=block)
+    finite = jnp.isfinite(train).all() & jnp.isfinite(test).all()
+    return jnp.where(finite, jnp.mean(found.astype(train.dtype)), jnp.nan)
 
 
 @functools.partial(jax.jit, static_argnames="classes")
 def _accuracy(
     train: Array, labels: Array, test: Array, expected: Array, ridge: Array, classes: int
 ) -> Array:
+    dot = functools.partial(jnp.matmul, precision="highest")
     target = jax.nn.one_hot(labels, classes, dtype=train.dtype)
-    mean, share = train.mean(0), target.mean(0)
-    z = train - mean
-    gram = z.T @ z
+    share = jnp.mean(target, 0)
+    test = test - train[:1]
+    z = centred(train)
+    middle = mean(train - train[:1], 0)
+    largest = jnp.max(jnp.abs(z))
+    unit_size = jnp.where(largest == 0, 1, largest)  # the answer does not depend on the scale
+    z, test = z / unit_size, (test - middle) / unit_size
+    gram = dot(z.T, z / len(z))
     size = jnp.trace(gram) / len(gram)
-    penalty = ridge * jnp.where(size > 0, size, 1) * jnp.eye(len(gram), dtype=gram.dtype)
-    weight = jnp.linalg.solve(gram + penalty, z.T @ (target - share))
-    scores = (test - mean) @ weight + share
-    return (jnp.argmax(scores, axis=1) == expected).astype(train.dtype).mean()
+    penalty = ridge * jnp.where(size == 0, 1, size) * jnp.eye(len(gram), dtype=gram.dtype)
+    weight = jnp.linalg.solve(gram + penalty, dot(z.T, (target - share) / len(z)))
+    scores = dot(test, weight) + share
+    found = jnp.mean((jnp.argmax(scores, axis=1) == expected).astype(train.dtype))
+    return jnp.where(jnp.isfinite(scores).all(), found, jnp.nan)
