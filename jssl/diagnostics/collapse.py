@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 
-from jssl.arithmetic import rows, working
+from jssl.arithmetic import ROUNDING, rows, working
 from jssl.data.checks import require_range
 from jssl.diagnostics.spectrum import covariance, spectrum
 from jssl.errors import InputError
@@ -34,7 +34,8 @@ class Collapse(NamedTuple):
         covariance: (d, d) Sigma of the features, augmentation included where the negatives have it.
         eigenvalues: (d,) eig(B) read on held-out pairs, in the order of B's own eigenvalues.
         errors: (d,) their standard errors.
-        predicted_rank: dimensions whose eigenvalue exceeds the weight decay, at most the outputs.
+        predicted_rank: dimensions whose eigenvalue exceeds the weight decay, by more than rounding
+            error, at most the outputs.
         certain_rank: those that exceed it by 3.9 standard errors.
         possible_rank: those not below it by 3.9 standard errors.
         measured_rank: eigenvalues of the embeddings' covariance above the tolerance.
@@ -101,7 +102,7 @@ def collapse(
     if z.ndim != 2 or len(z) < 2:
         message = f"embeddings must be (N, m) with N >= 2; got shape {z.shape}"
         raise InputError(message)
-    first, second = working(first=first, second=second)
+    first, second = working(first=rows("first", first), second=rows("second", second))
     size = _power_of_two(first, second)  # error bars are fourth moments, which leave float32
     first, second, square = first / size, second / size, size**2 / temperature
     seen = estimate_covariances(first, second, clean_first=clean_first)
@@ -113,8 +114,11 @@ def collapse(
     augmented = placement.split("-")[2] == "augmented"
     values, errors = read.held_out * square, read.errors * square
 
-    def count(bar: Array) -> Array:
-        return jnp.minimum(jnp.sum(bar > weight_decay), z.shape[1])
+    terms = jnp.max(jnp.abs(seen.data)) + jnp.max(jnp.abs(factor * seen.augmentation))
+    rounding = ROUNDING * jnp.finfo(terms.dtype).eps * terms * square
+
+    def count(bound: Array) -> Array:
+        return jnp.minimum(jnp.sum(bound > weight_decay + rounding), z.shape[1])
 
     return Collapse(
         (seen.data - factor * seen.augmentation) * square,

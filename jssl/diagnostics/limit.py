@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy.special import stdtrit
 
-from jssl.arithmetic import host_float64
+from jssl.arithmetic import ROUNDING, host_float64
 from jssl.diagnostics.steps import half_times
 from jssl.errors import InputError
 
@@ -23,7 +23,8 @@ class WidthDistance(NamedTuple):
 
     Attributes:
         function: (points,) relative distance of the embeddings.
-        subspace: (points,) 0 for the same subspace, 1 for orthogonal ones.
+        subspace: (points,) 0 for the same subspace, 1 for orthogonal ones; NaN where the columns of
+            one depend on each other.
         half_times: (dim,) relative delay of every mode, signed; NaN where one is not learned.
     """
 
@@ -134,7 +135,17 @@ def _spectrum(z: np.ndarray, pairs: int) -> np.ndarray:
 
 
 def _sines(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Return the root mean squared sines of the angles; the first columns must not depend."""
-    qa, qb = np.linalg.qr(a)[0], np.linalg.qr(b)[0]
+    """Return the root mean squared sine of the angles; NaN where columns depend on each other."""
+    qa, qb = _basis(a), _basis(b)
     rest = qa - qb @ (np.swapaxes(qb, 1, 2) @ qa)
     return np.sqrt((rest**2).sum(axis=(1, 2)) / a.shape[2])
+
+
+def _basis(z: np.ndarray) -> np.ndarray:
+    basis, upper = np.linalg.qr(z)
+    if upper.shape[1] != upper.shape[2]:  # fewer points than dimensions
+        return np.full(z.shape, np.nan)
+    left = np.abs(np.diagonal(upper, axis1=1, axis2=2))
+    floor = ROUNDING * np.finfo(float).eps * np.linalg.norm(z, axis=1)
+    independent = (left > floor).all(axis=1)
+    return np.where(independent[:, None, None], basis, np.nan)

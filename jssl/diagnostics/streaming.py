@@ -76,7 +76,7 @@ def moments(z: Any, *, chunk: int | None = None) -> Moments:
     Raises:
         InputError: for another rank, no rows, or values that are not real numbers.
     """
-    _require_rows(z)
+    z = _checked(z)
     chunk = None if chunk is None else require_count("chunk", chunk)
     origin = host_float64("embeddings", z[0])
     count, mean, scatter = 0, np.zeros(len(origin)), np.zeros((len(origin),) * 2)
@@ -114,8 +114,7 @@ def cross_scatter(
         InputError: for different numbers of rows, means that do not fit, or values that are not
             real numbers.
     """
-    _require_rows(a)
-    _require_rows(b)
+    a, b = _checked(a), _checked(b)
     if len(a) != len(b):
         message = f"both need a row for the same points; got {len(a)} and {len(b)}"
         raise InputError(message)
@@ -158,7 +157,9 @@ def gram_spectrum(z: Any, mean: np.ndarray, *, chunk: int = 4096) -> np.ndarray:
     return np.linalg.eigvalsh(gram / len(z))[::-1]
 
 
-def _require_rows(z: Any) -> None:
+def _checked(z: Any) -> Any:
+    z = z if hasattr(z, "shape") else host_float64("embeddings", z)
     if np.ndim(z) != 2 or not len(z) or not z.shape[1]:
         message = f"embeddings must be (n, dim), neither empty; got shape {np.shape(z)}"
         raise InputError(message)
+    return z
