@@ -12,6 +12,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
+from jssl.arithmetic import working
 from jssl.data.checks import host_value, require_range
 from jssl.errors import InputError
 from jssl.types import Array
@@ -71,6 +72,7 @@ def repair_psd(kernel: Array, *, tolerance: float = 1e-3) -> Repaired:
     References:
         Higham, Linear Algebra Appl. 103 (1988) 103, theorem 2.1.
     """
+    (kernel,) = working(kernel=kernel)
     if kernel.ndim != 2 or kernel.shape[0] != kernel.shape[1]:
         message = f"a kernel must be square; got shape {kernel.shape}"
         raise InputError(message)

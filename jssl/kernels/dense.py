@@ -17,6 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.tree_util import Partial
 
+from jssl.arithmetic import working
 from jssl.data.checks import host_value
 from jssl.kernels import lanczos
 from jssl.types import Array
@@ -47,7 +48,7 @@ def square_root(gram: Array) -> SquareRoot:
     Args:
         gram: (size, size) symmetric, positive semi-definite up to rounding.
     """
-    factor, vectors, rank, clipped = range_factor(gram)
+    factor, vectors, rank, clipped = range_factor(*working(gram=gram))
     return SquareRoot(jnp.matmul(factor, vectors.T, precision="highest"), rank, clipped)
 
 

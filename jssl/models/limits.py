@@ -28,6 +28,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jssl._compat import neural_tangents
+from jssl.arithmetic import working
 from jssl.errors import InputError
 from jssl.models.activations import activation as find_activation
 from jssl.models.layers import flatten, has_bias
@@ -162,6 +163,7 @@ def _kernel(
     layers: Callable[[Any], list[Any]], check: Callable[[Array], Array], output_scale: Any
 ) -> Kernel:
     def kernel(x1: Array, x2: Array) -> tuple[Array, Array]:
+        x1, x2 = working(x1=x1, x2=x2)
         stax = neural_tangents.load().stax
         *_, function = stax.serial(*layers(stax))
         with warnings.catch_warnings():

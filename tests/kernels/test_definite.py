@@ -70,3 +70,11 @@ def test_definite_kernel_is_left_alone():
 def test_what_is_no_kernel_is_refused(kernel, message):
     with pytest.raises(InputError, match=message):
         repair_psd(kernel)
+
+
+@pytest.mark.float32
+@pytest.mark.parametrize("dtype", ["int8", "float16", "bfloat16"])
+def test_integers_and_half_precision_are_repaired_in_float32(dtype):
+    repaired = repair_psd(jnp.array([[100, 100], [100, 100]], dtype))
+    assert repaired.kernel.dtype == "float32"
+    np.testing.assert_allclose(repaired.largest, 200, rtol=1e-6)

@@ -87,3 +87,15 @@ def test_start_and_gradient_lower_for_every_platform(name):
 def test_unknown_model_names_the_nearest():
     with pytest.raises(InputError, match="did you mean 'deep_linear'"):
         get("deep-linear", 3, 2)
+
+
+@pytest.mark.float32
+@pytest.mark.parametrize("name", sorted(MODELS))
+@pytest.mark.parametrize("dtype", ["uint8", "float16"])
+def test_inputs_that_are_integers_or_half_precision_are_taken_as_the_numbers_they_are(name, dtype):
+    model = _model(name)
+    params = model.init(jax.random.key(0))
+    x = jnp.round(jnp.abs(40 * _inputs(name)))
+    found = model.apply(params, x.astype(dtype))
+    assert found.dtype == "float32"
+    np.testing.assert_allclose(found, model.apply(params, x), rtol=1e-5, atol=1e-5)
