@@ -7,6 +7,7 @@ a batch: it is taken as it is and computed with in float32.
 
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -128,6 +129,20 @@ def mean(x: Array, axis: int | None = None) -> Array:
         2e+38
     """
     return jnp.sum(x / (x.size if axis is None else x.shape[axis]), axis=axis)
+
+
+def dot(a: Array, b: Array) -> Array:
+    """Return the matrix product, in full precision unless `jax.default_matmul_precision` is set.
+
+    Example:
+        >>> dot(jnp.eye(2), jnp.ones((2, 1))).tolist()
+        [[1.0], [1.0]]
+
+    An accelerator's own default rounds float32 to TF32 or bfloat16 first; a choice of the caller,
+    as `jssl.simulate(precision=...)` makes, is followed.
+    """
+    chosen = jax.config.jax_default_matmul_precision  # type: ignore[attr-defined]
+    return jnp.matmul(a, b, precision="highest" if chosen is None else None)
 
 
 def host_float64(name: str, value: Any) -> np.ndarray:

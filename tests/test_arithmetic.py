@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jssl.arithmetic import centred, floating, host_float64, mean, rows, working
+from jssl.arithmetic import centred, dot, floating, host_float64, mean, rows, working
 from jssl.errors import InputError
 
 DTYPES = ["bool", "int4", "int8", "uint8", "int32", "float8_e4m3fn", "float16", "bfloat16"]
@@ -81,3 +81,15 @@ def test_a_mean_does_not_overflow():
     x = np.full((4, 3), 3e38, np.float32)
     np.testing.assert_allclose(mean(x), 3e38, rtol=1e-6)
     np.testing.assert_allclose(mean(x, 0), [3e38] * 3, rtol=1e-6)
+
+
+def test_products_are_in_full_precision_unless_the_caller_chose_another():
+    def lowered(z):
+        return str(jax.make_jaxpr(lambda z: dot(z, z))(z))
+
+    z = jnp.ones((2, 2))
+    assert "HIGHEST" in lowered(z)
+    with jax.default_matmul_precision("bfloat16"):
+        assert "HIGHEST" not in lowered(z)
+    with jax.default_matmul_precision("highest"):
+        assert "HIGHEST" in lowered(z)

@@ -61,8 +61,8 @@ def ridge_probe(
     train, train_labels, test, test_labels, classes = _check(
         train, train_labels, test, test_labels, classes
     )
-    ridge = jnp.asarray(ridge, train.dtype)
-    return _accuracy(train, train_labels, test, test_labels, ridge, classes)
+    penalty = jnp.asarray(ridge, train.dtype)
+    return _accuracy(train, train_labels, test, test_labels, penalty, classes)
 
 
 def knn_probe(

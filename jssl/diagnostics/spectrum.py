@@ -9,16 +9,12 @@ functions map over leading axes, compute and return in float32 at least, and giv
 is not finite.
 """
 
-from functools import partial
-
 import jax.numpy as jnp
 
-from jssl.arithmetic import centred, rows, working
+from jssl.arithmetic import centred, dot, rows, working
 from jssl.diagnostics.ranks import rank_of_rows
 from jssl.errors import InputError
 from jssl.types import Array
-
-_dot = partial(jnp.matmul, precision="highest")
 
 
 def cross_correlation(za: Array, zb: Array) -> Array:
@@ -48,7 +44,7 @@ def cross_correlation(za: Array, zb: Array) -> Array:
     if za.shape != zb.shape:
         message = f"views must match; got {za.shape} and {zb.shape}"
         raise InputError(message)
-    half = _dot(za.mT, zb / za.shape[-2])
+    half = dot(za.mT, zb / za.shape[-2])
     return (half + half.mT) / 2
 
 
@@ -69,7 +65,7 @@ def covariance(z: Array, *, centre: bool = True) -> Array:
     z = rows("embeddings", z)
     if centre:
         z = centred(z)
-    return _dot(z.mT, z / z.shape[-2])
+    return dot(z.mT, z / z.shape[-2])
 
 
 def spectrum(matrix: Array) -> Array:

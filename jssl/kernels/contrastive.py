@@ -192,7 +192,7 @@ def contrastive_modes(
         if callable(gram):
             message = "method 'dense' needs the Gram matrix itself; use 'iterative' for products"
             raise InputError(message)
-        return _dense(*working(gram=gram), apply_pairing, dim)
+        return _dense(working(gram=gram)[0], apply_pairing, dim)
     gram = gram if callable(gram) else working(gram=gram)[0]
     product = _as_product(gram)
     dtype = jnp.result_type(float if callable(gram) else gram)
