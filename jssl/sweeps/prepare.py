@@ -4,7 +4,6 @@ import functools
 import json
 import os
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
@@ -12,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jssl.errors import InputError, unknown_name
+from jssl.memory import free_memory
 from jssl.simulation import checked_record_steps
 from jssl.sweeps import records
 from jssl.sweeps.axes import WIDTH, Grid, Program, make_grid, values_at
@@ -158,16 +158,6 @@ def machine(memory: float | None = None) -> Machine:
         stats = devices[0].memory_stats() if platform != "cpu" else None
         memory = 0.8 * stats["bytes_limit"] if stats else free_memory() / 2 / len(devices)
     return Machine(platform, len(devices), memory)
-
-
-def free_memory() -> float:
-    """Return the bytes of memory that are free, 4 GB where the system does not say."""
-    try:
-        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
-        found = next(line for line in lines if line.startswith("MemAvailable"))
-        return 1024.0 * int(found.split()[1])
-    except (OSError, StopIteration, ValueError):
-        return 4e9
 
 
 def cost_of(prepared: Prepared, program: Program) -> Cost:

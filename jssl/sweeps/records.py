@@ -14,7 +14,7 @@ from typing import Any
 
 import jax
 
-from jssl.report.html import write_atomically
+from jssl.report.files import write_atomically
 
 
 @functools.lru_cache(maxsize=256)

@@ -27,6 +27,7 @@ import xarray as xr
 import zarr
 
 from jssl.errors import InputError
+from jssl.paths import expanded
 from jssl.sweeps.journal import checksum, holds, lock, write_entry
 from jssl.sweeps.tiles import Chunk, Tile
 
@@ -182,6 +183,7 @@ def open_dataset(path: str | os.PathLike[str]) -> xr.Dataset:
     Raises:
         InputError: where there is none.
     """
+    path = expanded(path)
     read_plan(path)
     return xr.open_zarr(str(path), chunks=None, consolidated=False)
 

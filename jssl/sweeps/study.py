@@ -37,6 +37,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from jssl.errors import InputError, unknown_name
+from jssl.paths import expanded
 from jssl.simulation import log_spaced_steps
 from jssl.sweeps.adaptive import Target, in_blocks
 from jssl.sweeps.prepare import Request
@@ -87,6 +88,7 @@ def read_study(path: str | os.PathLike[str]) -> Study:
             unknown key or a value of another type.
     """
     try:
+        path = expanded(path)
         data = tomllib.loads(_text(path))
     except OSError as error:
         message = f"cannot read '{path}' ({(error.strerror or 'unreadable').lower()})"
@@ -127,7 +129,7 @@ def read_study(path: str | os.PathLike[str]) -> Study:
         shard=data.get("shard", "seed"),
         **(layout if until is None else in_blocks(until, layout)),
     )
-    return Study(request, data["store"], precision, until)
+    return Study(request, str(expanded(data["store"])), precision, until)
 
 
 def _text(path: str | os.PathLike[str]) -> str:

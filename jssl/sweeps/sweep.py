@@ -11,6 +11,7 @@ import numpy as np
 import xarray as xr
 
 from jssl.errors import InputError
+from jssl.paths import expanded
 from jssl.simulation import log_spaced_steps
 from jssl.sweeps import store as stores
 from jssl.sweeps.execute import Progress, execute
@@ -144,6 +145,7 @@ def open_result(
     Raises:
         InputError: for a store of another configuration, or a folder that cannot be written.
     """
+    store = None if store is None else expanded(store)
     if store is not None and not stores.is_store(store):
         if os.path.exists(store) and (not os.path.isdir(store) or os.listdir(store)):
             message = f"'{store}' is there and holds no sweep; name another store"
@@ -173,7 +175,7 @@ def _measured_plan(prepared: Prepared, request: Request) -> Plan:
 
 
 def _check_room(variables: Mapping[str, stores.Variable]) -> None:
-    from jssl.sweeps.prepare import free_memory
+    from jssl.memory import free_memory
 
     needed = sum(v.bytes for v in variables.values())
     if needed > 0.8 * free_memory():
