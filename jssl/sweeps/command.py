@@ -63,7 +63,8 @@ def run_sweep(
     _check_place(coordinator, processes, process, timeout)
     study = read_study(path)
     errors = Console(stderr=True)
-    if use_all_cores(devices) > cores():
+    use_all_cores(devices)
+    if devices is not None and devices > cores():
         line = f"jssl: {devices:,} devices share {cores():,} cores; one per core is fastest"
         errors.print(line, highlight=False, soft_wrap=True)
     if coordinator is not None:

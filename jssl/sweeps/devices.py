@@ -39,7 +39,8 @@ def use_all_cores(devices: int | None = None) -> int:
     if devices is None:
         devices = cores()
     if not 1 <= devices <= MOST:
-        message = f"devices must be 1 or more, and at most {MOST:,}; got {devices:,}"
+        allowed = "1 or more" if devices < 1 else f"at most {MOST:,}"
+        message = f"devices must be {allowed}; got {devices:,}"
         raise InputError(message)
     try:
         jax.config.update("jax_num_cpu_devices", devices)

@@ -11,7 +11,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import jax
 
@@ -109,7 +109,7 @@ def main(arguments: Sequence[str]) -> None:
     for number in (signal.SIGINT, signal.SIGALRM):
         signal.signal(number, signal.SIG_DFL)
     signal.alarm(int(timeout))
-    options = {
+    options: dict[str, Any] = {
         "initialization_timeout": int(timeout) + _ENDING,
         "shutdown_timeout_seconds": _ENDING,
     }

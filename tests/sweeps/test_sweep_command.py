@@ -74,7 +74,7 @@ def test_a_number_of_devices_out_of_range_is_refused_before_any_is_made(
 
     monkeypatch.setattr("jax.config.update", made)
     monkeypatch.setattr(command, "use_all_cores", use_all_cores)
-    with pytest.raises(InputError, match=f"at most 1,024; got {devices:,}"):
+    with pytest.raises(InputError, match=f"devices must be .*; got {devices:,}"):
         use_all_cores(devices)
     assert cli.run(["sweep", study, "--devices", str(devices)]) == 2
     assert capsys.readouterr().err.count("\n") == 1
