@@ -63,7 +63,7 @@ def test_ctrl_c_during_imports_is_one_line(at_an_event, tmp_path, nth):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-@pytest.mark.parametrize("nth", [*range(40, 1500, 120)])
+@pytest.mark.parametrize("nth", range(40, 1300, 140))
 def test_a_signal_at_any_import_is_one_line(at_an_event, tmp_path, nth, number):
     done = at_an_event(number, "import", nth, "diagnose", "z.npy", "--out", "out")
     assert_one_line(done, number, "nothing was written")
@@ -111,7 +111,7 @@ def test_a_signal_at_any_write_of_a_sweep_leaves_a_store_that_goes_on(
 ):
     (tmp_path / "study.toml").write_text(STUDY)
     statuses = []
-    for nth in (1, 3, 5, 8, 10, 12, 14, 16, 18, 20):
+    for nth in (1, 4, 8, 12, 16, 20):
         done = at_an_event(number, WRITES, nth, "sweep", "study.toml")
         statuses.append(done.returncode)
         assert "Traceback" not in done.stderr
