@@ -1,8 +1,13 @@
 """Lazy subpackages and members, so that `import jssl` and `jssl --help` stay instant (PEP 562)."""
 
+from __future__ import annotations
+
 import importlib
-from collections.abc import Callable, Mapping
-from typing import Any
+
+TYPE_CHECKING = False  # as in `typing`, whose import would double the time before Ctrl-C is handled
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from typing import Any
 
 
 def attach(

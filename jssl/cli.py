@@ -1,154 +1,42 @@
 """The command line: `jssl reproduce`, `predict`, `diagnose`, `sweep`, `report`, `doctor`.
 
-Exit status: 0 all claims hold, 1 a claim fails, 2 bad input, 130 interrupted; 1 as well for a sweep
-whose store took no more, 2 as well for a diagnosis that had to leave out a checkpoint. Everything
-heavy is imported after the arguments are understood, so `jssl --help` answers at once.
+Exit status: 0 all claims hold, 1 a claim fails, 2 bad input, 130 interrupted, 143 terminated; 1 as
+well for a sweep whose store took no more, whose processes did not meet or were lost, and where the
+system refuses a file or memory; 2 as well for a diagnosis that had to leave out a checkpoint.
+Everything heavy is imported after signals are handled and after the arguments are understood, so
+`jssl --help` answers at once and Ctrl-C prints one line at every moment.
 """
 
-import _thread
-import importlib
-import multiprocessing
+from __future__ import annotations
+
 import os
-import signal
 import sys
-import threading
-from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Annotated, Literal
 
-import tyro
+TYPE_CHECKING = False  # as in `typing`, whose import would double the time before Ctrl-C is handled
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from types import TracebackType
 
-from jssl.errors import InputError
-from jssl.parsing import one_line
-
-INTERRUPTED = 130
-"""Exit status after Ctrl-C, as shells have it."""
-
-
-@dataclass(frozen=True)
-class Reproduce:
-    """Run papers' claims, print the verdicts, write report.html and report.json.
-
-    Exit status 1 if a claim fails.
-    """
-
-    papers: Annotated[tuple[str, ...], tyro.conf.Positional] = ()
-    """Which papers; all if none is named."""
-    scale: Literal["quick", "paper", "large"] = "quick"
-    """quick: minutes on two cores; paper: the paper's own sizes; large: what nobody has run."""
-    out: Path = Path("jssl-out")
-    """Folder for the report, created if needed."""
-    seed: int = 0
-    """Root seed of every random draw, 0 or more."""
-    jobs: int | None = None
-    """Processes that run studies side by side; one a core on CPU by default, 1 elsewhere."""
-
-
-@dataclass(frozen=True)
-class Predict:
-    """Say before training which dimensions an encoder will learn, in which order, and when."""
-
-    pairs: Path | None = None
-    """An .npz of two arrays (n, ...), the two views row by row, or a .npy (2, n, ...)."""
-    images: str | None = None
-    """A folder or .npz of images, or digits, fashion_mnist, cifar10, stl10; with --views."""
-    views: str = "crop,noise"
-    """Augmentation of --images, such as crop=0.5,flip,noise=0.1; see jssl.data.views."""
-    loss: str = "barlow_twins_linearized"
-    """Such as barlow_twins, simclr, vicreg; jssl.practice.rules lists them."""
-    dim: int = 16
-    """Embedding dimension."""
-    kernel: str = "mlp-relu-3"
-    """linear, mlp-<activation>-<layers> or conv-<activation>-<layers>."""
-    learning_rate: float | None = None
-    """Of gradient descent; a tenth of the largest stable one by default."""
-    scale: float | None = None
-    """Multiplies the encoder's initial embedding; small enough for separate steps by default."""
-    temperature: float = 0.5
-    """Of losses that have one."""
-    weight_decay: float = 0.0
-    """Multiplies the squared norm of the parameters; of the kernel linear only."""
-    placement: str = "augmented-augmented-augmented"
-    """Where simclr's augmentation acts: anchor-positive-negatives."""
-    clean_first: bool | None = None
-    """Whether pairs are (clean, augmented); found out where a placement is given."""
-    count: int = 2000
-    """Pairs at most, drawn at random."""
-    size: int | None = None
-    """Side to which images of a folder are resized; 32 where they differ or are above 64."""
-    out: Path = Path("jssl-predict")
-    """Folder for the report, created if needed."""
-    seed: int = 0
-    """Of the draw, the views and the split into halves."""
-
-
-@dataclass(frozen=True)
-class Diagnose:
-    """Read embeddings: spectrum, ranks, collapse, views, labels, and the steps over checkpoints.
-
-    Exit status 2 if a checkpoint could not be used; the others are reported all the same.
-    """
-
-    embeddings: Annotated[Path, tyro.conf.Positional]
-    """The .npy file, (n, dim); it is read in chunks and may be larger than memory."""
-    labels: Path | None = None
-    """A .npy file of n classes, for the probes."""
-    views: Path | None = None
-    """A .npy file of the embeddings of second views, row by row, for alignment and LiDAR."""
-    over: tuple[Path, ...] = ()
-    """Embeddings at checkpoints, in the order of the numbers in their names."""
-    out: Path = Path("jssl-diagnose")
-    """Folder for the report, created if needed."""
-    seed: int = 0
-    """Of the random sample of rows that are compared pair by pair."""
-    exact: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
-    """Compare all pairs of rows, not those of 10,000."""
-
-
-@dataclass(frozen=True)
-class Sweep:
-    """Run a study from a TOML file, or go on with it; see jssl.sweeps.study for its keys."""
-
-    study: Annotated[Path, tyro.conf.Positional]
-    """The TOML file."""
-    plan: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
-    """Print programs, chunks, memory and predicted time; write nothing."""
-    shard: str | None = None
-    """i/n, i from 0: compute every n-th chunk, beside n - 1 others on the same store."""
-    devices: int | None = None
-    """CPU devices; one per core by default."""
-    coordinator: str | None = None
-    """host:port of process 0, or auto on TPU pods and Slurm; with the two numbers below."""
-    num_processes: int | None = None
-    """How many processes run this study together."""
-    process_id: int | None = None
-    """Which of them this is, from 0."""
-
-
-@dataclass(frozen=True)
-class Report:
-    """Draw figures and tables of a sweep: error bars over seeds, width plots with exponents."""
-
-    folder: Annotated[Path, tyro.conf.Positional]
-    """The store that a sweep wrote."""
-    out: Path | None = None
-    """Folder for the report; the store's name with -report by default."""
-
-
-@dataclass(frozen=True)
-class Doctor:
-    """Print devices, versions, precision, usable kernels and data sets, and what to do."""
+    from jssl.arguments import Command, Report, Reproduce, Sweep
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit with its status."""
-    status = run(arguments, serve=True)
+    sys.excepthook = _before_signals_are_handled
+    from jssl import interrupts
+
+    interrupts.install()
+    try:
+        status = _flushed(run(arguments, serve=True))
+    except BrokenPipeError:  # whoever read the output has gone
+        status = 1
+        _discard_output()
+    finally:
+        interrupts.finish()
     side_by_side = getattr(sys.modules.get("jssl.parallel"), "started", False)
-    if status == INTERRUPTED and not side_by_side:
+    if status == interrupts.status() and not side_by_side:
         # A thread may be in the middle of XLA: end without taking the interpreter apart. Studies
         # in other processes leave no such thread here, but semaphores to give back.
-        sys.stdout.flush()
         sys.stderr.flush()
         os._exit(status)
     sys.exit(status)
@@ -158,6 +46,9 @@ def run(arguments: Sequence[str] | None = None, *, serve: bool = False) -> int:
     """Run the command line; return its exit status.
 
     Example:
+        >>> run(["--version"]) == 0
+        jssl ...
+        True
         >>> run(["reproduce", "no-such-paper"])
         2
 
@@ -165,56 +56,83 @@ def run(arguments: Sequence[str] | None = None, *, serve: bool = False) -> int:
         arguments: what follows `jssl`; those of this process by default.
         serve: whether processes may be forked from one that has imported everything.
     """
-    with one_line("jssl"):
-        command = tyro.extras.subcommand_cli_from_dict(
-            {
-                "reproduce": Reproduce,
-                "predict": Predict,
-                "diagnose": Diagnose,
-                "sweep": Sweep,
-                "report": Report,
-                "doctor": Doctor,
-            },
-            prog="jssl",
-            description="State an SSL problem once; ask theory and simulation the same question.",
-            args=list(arguments) if arguments is not None else None,
-        )
-    _prepare_jax()
-    if serve and isinstance(command, Reproduce) and command.jobs != 1:
-        _serve(command.papers)
-    usual, sys.unraisablehook = sys.unraisablehook, _insist
+    import jssl
+    from jssl import interrupts
+
+    interrupts.begin()
+    if list(sys.argv[1:] if arguments is None else arguments) == ["--version"]:
+        print(f"jssl {jssl.__version__}")
+        return 0
+    from jssl.arguments import parse
+    from jssl.errors import InputError
+
+    command = parse(arguments)
     try:
-        _import_jax()
-        if isinstance(command, Doctor):
-            from jssl.doctor import examine
-
-            return examine()
-        if isinstance(command, Predict):
-            from jssl.practice.predict_command import run_predict
-
-            return run_predict(**vars(command))
-        if isinstance(command, Diagnose):
-            from jssl.practice.diagnose_command import run_diagnose
-
-            return run_diagnose(**vars(command))
-        if isinstance(command, Sweep | Report):
-            return _sweep(command)
-        from jssl.reproduce import reproduce
-
-        return reproduce(command.papers, command.scale, command.out, command.seed, command.jobs)
+        _prepare_jax()
+        return _run(command, serve)
     except InputError as error:
         print(f"jssl: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        kept = (
-            "run the same again to go on; finished chunks are kept"
-            if isinstance(command, Sweep)
-            else "nothing was written"
-        )
-        print(f"jssl: interrupted; {kept}", file=sys.stderr)
-        return INTERRUPTED
-    finally:
-        sys.unraisablehook = usual
+        print(interrupts.message(), file=sys.stderr)
+        return interrupts.status()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        place = f"'{error.filename}': " if error.filename else ""
+        reason = (error.strerror or str(error)).lower()
+        print(f"jssl: {place}{reason}; make room or check the permissions", file=sys.stderr)
+        return 1
+    except MemoryError as error:
+        reason = " ".join(str(error).split()).rstrip(".")
+        print(f"jssl: not enough memory; {reason or 'take fewer samples'}", file=sys.stderr)
+        return 1
+
+
+def _before_signals_are_handled(
+    kind: type[BaseException], value: BaseException, traceback: TracebackType | None
+) -> None:
+    """Print one line for Ctrl-C while `jssl.interrupts` itself is imported."""
+    if issubclass(kind, KeyboardInterrupt):
+        os.write(2, b"jssl: interrupted; nothing was written\n")
+        os._exit(130)
+    sys.__excepthook__(kind, value, traceback)
+
+
+def _run(command: Command, serve: bool) -> int:
+    from jssl.arguments import Diagnose, Doctor, Predict, Report, Reproduce, Sweep
+
+    if isinstance(command, Reproduce):
+        return _reproduce(command, serve)
+    if isinstance(command, Predict):
+        from jssl.practice.predict_command import run_predict
+
+        return run_predict(**vars(command))
+    if isinstance(command, Diagnose):
+        from jssl.practice.diagnose_command import run_diagnose
+
+        return run_diagnose(**vars(command))
+    if isinstance(command, Sweep | Report):
+        return _sweep(command)
+    assert isinstance(command, Doctor)
+    from jssl.doctor import examine
+
+    return examine()
+
+
+def _reproduce(command: Reproduce, serve: bool) -> int:
+    from jssl.papers import PAPERS, list_papers, paper_names
+
+    if command.list:
+        return list_papers()
+    names = paper_names(command.papers, PAPERS)
+    if serve and command.jobs != 1:
+        _serve(names)
+    from jssl.reproduce import reproduce
+
+    return reproduce(
+        names, command.scale, command.out, command.seed, command.jobs, overwrite=command.overwrite
+    )
 
 
 def _serve(papers: Sequence[str]) -> None:
@@ -224,50 +142,30 @@ def _serve(papers: Sequence[str]) -> None:
     system libraries do not bear a fork, or there is none.
     """
     if sys.platform == "linux":
+        import multiprocessing
+        import signal
         from multiprocessing import forkserver
 
         modules = ["jssl.parallel", *(f"jssl.experiments.{name}" for name in papers)]
         multiprocessing.set_start_method("forkserver", force=True)
         multiprocessing.get_context("forkserver").set_forkserver_preload(modules)
-        usual = signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for this process to hear
+        # Ctrl-C is for this process alone: others inherit that they do not hear it.
+        usual = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         try:
             forkserver.ensure_running()
         finally:
-            signal.signal(signal.SIGINT, usual)
-
-
-def _import_jax() -> None:
-    """Import JAX; Ctrl-C waits until it is there, since half an extension module is a crash."""
-    heard: list[int] = []
-    here = threading.current_thread() is threading.main_thread()
-    usual = signal.signal(signal.SIGINT, lambda *_: heard.append(1)) if here else None
-    try:
-        importlib.import_module("jax")
-    finally:
-        if here:
-            signal.signal(signal.SIGINT, usual)
-    if heard:
-        raise KeyboardInterrupt
-
-
-def _insist(ignored: "sys.UnraisableHookArgs") -> None:
-    """Interrupt again, shortly, where a callback of the garbage collector swallowed Ctrl-C."""
-    if issubclass(ignored.exc_type, KeyboardInterrupt):
-        again = threading.Timer(0.05, _thread.interrupt_main)
-        again.daemon = True
-        again.start()
-    else:
-        sys.__unraisablehook__(ignored)
+            signal.pthread_sigmask(signal.SIG_SETMASK, usual)
 
 
 def _sweep(command: Sweep | Report) -> int:
+    from jssl.arguments import Report
     from jssl.sweeps import StoreError
 
     try:
         if isinstance(command, Report):
-            from jssl.sweeps.report import report_folder
+            from jssl.sweeps.report_command import report_folder
 
-            return report_folder(command.folder, command.out)
+            return report_folder(command.folder, command.out, overwrite=command.overwrite)
         from jssl.sweeps.command import run_sweep
 
         return run_sweep(
@@ -278,6 +176,7 @@ def _sweep(command: Sweep | Report) -> int:
             coordinator=command.coordinator,
             processes=command.num_processes,
             process=command.process_id,
+            timeout=command.coordinator_timeout,
         )
     except StoreError as error:
         print(f"jssl: {error}", file=sys.stderr)
@@ -285,10 +184,36 @@ def _sweep(command: Sweep | Report) -> int:
 
 
 def _prepare_jax() -> None:
-    """Keep compiled programs between runs, where the user keeps caches."""
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "jssl" / "xla"
+    """Keep compiled programs between runs, where the user keeps caches; nowhere without a home."""
+    from jssl.errors import InputError
+    from jssl.paths import expanded
+
+    try:
+        cache = expanded(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "jssl" / "xla"
+    except InputError:
+        return
     os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(cache))
     os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.5")
+
+
+def _flushed(status: int) -> int:
+    """Return the exit status, 1 where what was printed cannot be delivered."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        print(f"jssl: cannot write to standard output ({reason})", file=sys.stderr)
+        _discard_output()
+        return status or 1
+    return status
+
+
+def _discard_output() -> None:
+    """Send what is still to be printed nowhere, so that the end of the process is silent."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
 
 
 if __name__ == "__main__":

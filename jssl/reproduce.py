@@ -8,16 +8,24 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from jssl import experiments
+from jssl import experiments, interrupts
 from jssl.errors import InputError
-from jssl.experiments import Scale, Settings
+from jssl.experiments import Outcome, Scale, Settings
+from jssl.papers import paper_names
 from jssl.parallel import outcomes, processes
-from jssl.report.html import number, writable_folder, write_report
+from jssl.report.files import new_report_folder
+from jssl.report.html import number, write_report
 from jssl.types import Claim
 
 
 def reproduce(
-    papers: Sequence[str], scale: Scale, out: Path, seed: int, jobs: int | None = 1
+    papers: Sequence[str],
+    scale: Scale,
+    out: Path,
+    seed: int,
+    jobs: int | None = 1,
+    *,
+    overwrite: bool = False,
 ) -> int:
     """Run papers at a scale; return 0 if every claim holds and 1 otherwise.
 
@@ -25,24 +33,59 @@ def reproduce(
     as it was.
 
     Args:
-        papers: names in `jssl.experiments.PAPERS`; empty for all.
+        papers: names in `jssl.experiments.PAPERS` in any case, or arXiv numbers; empty for all.
         scale: `quick`, `paper` or `large`.
         out: folder of the report.
         seed: root seed, 0 or more.
-        jobs: processes that run studies side by side; None for one a core on CPU.
+        jobs: processes that run studies side by side; None for one per core on CPU.
+        overwrite: whether an earlier report in the folder is replaced.
 
     Raises:
         InputError: for an unknown paper, a negative seed, no process or a folder that cannot be
-            written, before anything runs; where a process is lost.
+            written or holds a report already, before anything runs; where a process is lost.
     """
-    names = list(dict.fromkeys(papers)) or list(experiments.PAPERS)
+    names = list(paper_names(papers, experiments.PAPERS)) or list(experiments.PAPERS)
     if not 0 <= seed < 2**32:
         message = f"--seed must be between 0 and 2**32 - 1; got {seed}"
         raise InputError(message)
     asked = Settings(scale, seed)
     side_by_side = processes(jobs, names, asked)
-    folder = writable_folder(out)
+    folder = new_report_folder(out, overwrite=overwrite)
     started = time.perf_counter()
+    with interrupts.unwinding():
+        found = _with_progress(names, asked, side_by_side)
+        seconds = round(time.perf_counter() - started, 1)
+        settings = {
+            "command": f"jssl reproduce {' '.join(names)} --scale {scale} --seed {seed}",
+            "scale": scale,
+            "seed": seed,
+            "processes": side_by_side,
+            "seconds": seconds,
+        }
+        lost: InputError | None = None
+        try:
+            page, data = write_report(folder, found, settings)
+        except InputError as error:  # the disk is full, say: what was found is printed all the same
+            lost = error
+        claims = [claim for outcome in found.values() for claim in outcome.claims]
+        console = Console()
+        console.print(claims_table(claims))
+        for name, outcome in found.items():
+            for remark in outcome.remarks:
+                console.print(f"{name}: {remark}", markup=False, highlight=False)
+        held = sum(claim.passed for claim in claims)
+        line = f"{held} of {len(claims)} claims hold, {seconds:.0f} s"
+        if lost is not None:
+            console.print(line)
+            raise lost
+        console.print(f"{line}; {page} and {data.name}")
+    return 0 if held == len(claims) else 1
+
+
+def _with_progress(
+    names: Sequence[str], settings: Settings, side_by_side: int
+) -> dict[str, Outcome]:
+    """Run the papers under a progress bar for each."""
     columns = (SpinnerColumn(), BarColumn(), TextColumn("{task.percentage:>3.0f}%"))
     with Progress(
         *columns,
@@ -59,26 +102,7 @@ def reproduce(
                 bar.update(bars[name], description=name)
                 bar.stop_task(bars[name])
 
-        found = outcomes(names, asked, side_by_side, show)
-    seconds = round(time.perf_counter() - started, 1)
-    command = f"jssl reproduce {' '.join(names)} --scale {scale} --seed {seed}"
-    settings = {
-        "command": command,
-        "scale": scale,
-        "seed": seed,
-        "processes": side_by_side,
-        "seconds": seconds,
-    }
-    page, data = write_report(folder, found, settings)
-    claims = [claim for outcome in found.values() for claim in outcome.claims]
-    console = Console()
-    console.print(claims_table(claims))
-    for name, outcome in found.items():
-        for remark in outcome.remarks:
-            console.print(f"{name}: {remark}", markup=False, highlight=False)
-    held = sum(claim.passed for claim in claims)
-    console.print(f"{held} of {len(claims)} claims hold, {seconds:.0f} s; {page} and {data.name}")
-    return 0 if held == len(claims) else 1
+        return outcomes(names, settings, side_by_side, show)
 
 
 def claims_table(claims: Iterable[Claim]) -> Table:

@@ -1,5 +1,7 @@
+import importlib.metadata
 import json
-import signal
+import os
+import re
 import subprocess
 import sys
 import time
@@ -10,6 +12,7 @@ import pytest
 from jssl import cli, experiments
 from jssl.experiments.claims import close
 from jssl.experiments.outcome import Experiment, Part
+from jssl.papers import paper_names
 
 
 @pytest.fixture
@@ -58,7 +61,7 @@ def test_an_interrupted_run_leaves_the_earlier_report(paper, tmp_path, capsys):
         raise KeyboardInterrupt
 
     paper(interrupted)
-    assert cli.run(["reproduce", "--out", str(tmp_path)]) == 130
+    assert cli.run(["reproduce", "--out", str(tmp_path), "--overwrite"]) == 130
     assert {p.name: p.read_bytes() for p in tmp_path.iterdir()} == before
     assert "nothing was written" in capsys.readouterr().err
 
@@ -129,33 +132,72 @@ def test_doctor_names_devices_versions_kernels_and_data(capsys):
         assert word in out
 
 
-def test_an_interrupt_that_a_callback_swallowed_comes_again():
-    def swallow_and_go_on():
-        cli._insist(types.SimpleNamespace(exc_type=KeyboardInterrupt))
-        time.sleep(5)
-
-    # As from a terminal, even where the suite runs in the background of a script.
-    usual = signal.signal(signal.SIGINT, signal.default_int_handler)
-    try:
-        with pytest.raises(KeyboardInterrupt):
-            swallow_and_go_on()
-    finally:
-        signal.signal(signal.SIGINT, usual)
+def test_the_version_is_that_of_the_package(capsys):
+    assert cli.run(["--version"]) == 0
+    assert capsys.readouterr().out == f"jssl {importlib.metadata.version('jssl')}\n"
 
 
-def test_an_interrupt_waits_until_jax_is_imported(monkeypatch, capsys):
-    done = []
+def test_the_list_names_every_paper_and_runs_nothing(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert cli.run(["reproduce", "--list"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines] == list(experiments.PAPERS)
+    assert all(re.search(r"arXiv \d{4}\.\d{5}", line) for line in lines)
+    assert not list(tmp_path.iterdir())
 
-    def slow_import(name):
-        signal.raise_signal(signal.SIGINT)
-        done.append(name)
 
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    try:
-        monkeypatch.setattr(cli.importlib, "import_module", slow_import)
-        assert cli.run(["doctor"]) == 130
-        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
-    finally:
-        signal.signal(signal.SIGINT, before)
-    assert done == ["jax"]
-    assert "interrupted" in capsys.readouterr().err
+@pytest.mark.parametrize(
+    ("asked", "names"),
+    [
+        (["WIDTH", "Stepwise"], ["width", "stepwise"]),
+        (["2210.00638"], ["landscape"]),
+        (["arxiv:2303.15438v1", "deep"], ["stepwise", "deep"]),
+        (["arXiv 2403.08673", "2411.11176"], ["width"]),
+        (["arxiv.org/abs/2309.02011"], ["grassmann"]),
+        (["1234.56789", "widht"], ["1234.56789", "widht"]),
+    ],
+)
+def test_papers_are_found_in_any_case_and_by_number(asked, names):
+    assert list(paper_names(asked, experiments.PAPERS)) == names
+
+
+def test_a_paper_of_ones_own_is_found_in_any_case(paper, tmp_path):
+    paper(lambda settings: judged(1.0))
+    assert cli.run(["reproduce", "Demo", "--out", str(tmp_path)]) == 0
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "says"),
+    [
+        (
+            PermissionError(13, "Permission denied", "some/file"),
+            1,
+            "'some/file': permission denied",
+        ),
+        (OSError(28, "No space left on device"), 1, "no space left on device; make room"),
+        (MemoryError("Unable to allocate 9 TiB"), 1, "not enough memory; Unable to allocate 9 TiB"),
+    ],
+)
+def test_what_the_system_refuses_is_one_line(monkeypatch, capsys, error, status, says):
+    def refuse():
+        raise error
+
+    monkeypatch.setattr("jssl.doctor.examine", refuse)
+    assert cli.run(["doctor"]) == status
+    (line,) = capsys.readouterr().err.splitlines()
+    assert says in line
+
+
+@pytest.mark.parametrize(("end", "status", "lines"), [("/dev/full", 1, 1), ("closed", 1, 0)])
+def test_output_that_nobody_takes_ends_without_a_traceback(end, status, lines):
+    command = [sys.executable, "-m", "jssl", "reproduce", "--list"]
+    if end == "closed":
+        read, write = os.pipe()
+        os.close(read)
+    else:
+        write = os.open(end, os.O_WRONLY)
+    done = subprocess.run(command, stdout=write, stderr=subprocess.PIPE, text=True, check=False)
+    os.close(write)
+    assert done.returncode == status
+    assert done.stderr.count("\n") == lines
+    assert "Traceback" not in done.stderr

@@ -1,13 +1,19 @@
 """A folder of image files, read with pillow; what cannot be read is named and left out."""
 
+import warnings
 from collections import Counter
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from jssl.data.checks import require_count
 from jssl.errors import InputError
+from jssl.memory import require_memory
+from jssl.paths import expanded
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp")
 LARGEST = 64
@@ -54,7 +60,7 @@ def read_folder(
     """
     from PIL import Image
 
-    folder = Path(path)
+    folder = expanded(path)
     if not folder.is_dir():
         message = f"no folder {folder}; check the path"
         raise InputError(message)
@@ -66,20 +72,20 @@ def read_folder(
         chosen = np.random.default_rng(seed).choice(len(files), count, replace=False)
         files = [files[i] for i in np.sort(chosen)]
     side = None if size is None else require_count("size", size)
+    if side is not None:
+        _require_room(folder, len(files) * side**2, f"--size {side}")
     found, names, skipped, sizes = [], [], [], Counter[tuple[int, int]]()
+    pixels = 0
     for file in files:
         try:
-            with Image.open(file) as image:
-                grey = image.mode in ("1", "L", "I", "I;16")
-                sizes[image.size] += 1
-                large = max(image.size) > LARGEST
-                wanted = side or (_SMALL if large else None)
-                kept = image.convert("L" if grey else "RGB")
-                kept = kept.resize((wanted, wanted), Image.Resampling.BOX) if wanted else kept
+            kept, own = _read(file, side)
         except Exception as error:  # a damaged image may raise anything
             reason = " ".join(str(error).split()) or type(error).__name__
             skipped.append(f"cannot read {file} ({reason[:120]}); left out")
             continue
+        sizes[own] += 1
+        pixels += kept.width * kept.height
+        _require_room(folder, pixels, "its images")
         found.append(kept)
         names.append(str(file.relative_to(folder)))
     if not found:
@@ -94,3 +100,26 @@ def read_folder(
     return Folder(
         stack[..., None] if stack.ndim == 3 else stack, tuple(names), tuple(skipped), resized
     )
+
+
+def _read(file: Path, side: int | None) -> tuple["Image.Image", tuple[int, int]]:
+    """Return an image, resized where that is wanted or it is large, and its own size."""
+    from PIL import Image
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        # Pillow only warns of an image of 90 million pixels or more, and refuses twice as many.
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        with Image.open(file) as image:
+            grey = image.mode in ("1", "L", "I", "I;16")
+            wanted = side or (_SMALL if max(image.size) > LARGEST else None)
+            require_memory("it", 8 * image.width * image.height, "make it smaller")
+            kept = image.convert("L" if grey else "RGB")
+            if wanted:
+                kept = kept.resize((wanted, wanted), Image.Resampling.BOX)
+            return kept, image.size
+
+
+def _require_room(folder: Path, pixels: int, what: str) -> None:
+    """Refuse what does not fit: three colours, each kept as a byte and as float32 twice."""
+    require_memory(f"{folder} with {what}", 3 * 9 * pixels, "take fewer images, or a smaller size")

@@ -1,4 +1,4 @@
-"""Readers of published image formats: IDX, CIFAR batches, STL-10 binaries, npz.
+"""Readers of published image formats: IDX, CIFAR batches, STL-10 binaries.
 
 All read from disk only, check what they read, and return the stored arrays unscaled.
 """
@@ -9,15 +9,15 @@ import math
 import pathlib
 import pickle
 import tarfile
-import zipfile
 import zlib
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from jssl.data.checks import require_name
 from jssl.errors import InputError
+from jssl.memory import require_memory
+from jssl.paths import expanded
 
 _IDX_TYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 _BATCHES = {"train": tuple(f"data_batch_{i}" for i in range(1, 6)), "test": ("test_batch",)}
@@ -45,28 +45,20 @@ def read_idx(path: str | pathlib.Path) -> np.ndarray:
         The array in native byte order.
 
     Raises:
-        InputError: for a missing, truncated or foreign file.
+        InputError: for a missing, truncated or foreign file, or one that claims more than the free
+            memory.
     """
-    path = pathlib.Path(path)
+    path = expanded(path)
     if not path.is_file():
         message = f"no file {path}; check the path"
         raise InputError(message)
-    data = _gunzip(path)
-    ndim = data[3] if len(data) > 3 else 0
-    if data[:2] != b"\0\0" or len(data) < 4 + 4 * ndim or ndim < 1 or data[2] not in _IDX_TYPES:
-        message = f"{path} is no IDX file (magic {data[:4].hex() or 'missing'}); download it again"
-        raise InputError(message)
-    shape = tuple(int(size) for size in np.frombuffer(data, ">u4", ndim, 4))
-    dtype = np.dtype(_IDX_TYPES[data[2]])
-    expected = math.prod(shape) * dtype.itemsize
-    payload = data[4 + 4 * ndim :]
-    if len(payload) != expected:
-        message = (
-            f"{path} is truncated or damaged: {len(payload)} bytes of data where its header says "
-            f"{expected}; download it again"
-        )
-        raise InputError(message)
-    return np.frombuffer(payload, dtype).reshape(shape).astype(dtype.newbyteorder("="))
+    try:
+        return _read_idx(path)
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+        message = f"{path} is truncated or damaged ({error}); download it again"
+        raise InputError(message) from None
+    except OSError as error:
+        raise _refused(path, error) from error
 
 
 def read_cifar10(path: str | pathlib.Path, split: str) -> tuple[np.ndarray, np.ndarray]:
@@ -93,7 +85,7 @@ def read_cifar10(path: str | pathlib.Path, split: str) -> tuple[np.ndarray, np.n
         InputError: for missing batches or damaged files.
     """
     require_name("split", split, _BATCHES)
-    path = pathlib.Path(path)
+    path = expanded(path)
     wanted = [name + suffix for name in _BATCHES[split] for suffix in ("", ".bin")]
     files = _members(path, wanted)
     suffix = ".bin" if any(name.endswith(".bin") for name in files) else ""
@@ -133,20 +125,23 @@ def read_stl10(
         InputError: for missing or damaged files.
     """
     require_name("split", split, STL10_SPLITS)
-    pixels = pathlib.Path(folder) / f"{split}_X.bin"
+    folder = expanded(folder)
+    pixels = folder / f"{split}_X.bin"
     image = 3 * _STL10_SIDE**2
     if not pixels.is_file():
         message = f"no file {pixels}; give the folder of STL-10's .bin files"
         raise InputError(message)
     size = pixels.stat().st_size
     if not size or size % image:
-        message = f"{pixels} holds {size} bytes, no whole number of images; download it again"
+        message = f"{pixels} holds {size} bytes, not a whole number of images; download it again"
         raise InputError(message)
     stored = np.memmap(pixels, np.uint8, "r", shape=(size // image, 3, _STL10_SIDE, _STL10_SIDE))
-    x = np.ascontiguousarray(stored[:count].transpose(0, 3, 2, 1))
+    chosen = stored[:count]
+    require_memory(f"{pixels}, as float32,", 5 * chosen.size, "ask for the first images alone")
+    x = np.ascontiguousarray(chosen.transpose(0, 3, 2, 1))
     if split == "unlabeled":
         return x, None
-    names = pathlib.Path(folder) / f"{split}_y.bin"
+    names = folder / f"{split}_y.bin"
     labels = np.fromfile(names, np.uint8) if names.is_file() else np.zeros(0, np.uint8)
     if len(labels) != len(stored) or labels.min() < 1:
         message = f"{names} lacks labels 1 ... 10 for {len(stored)} images; download it again"
@@ -154,99 +149,77 @@ def read_stl10(
     return x, labels[:count] - 1
 
 
-def read_npz(
-    path: str | pathlib.Path, images: str | None = None, labels: str | None = None
-) -> tuple[np.ndarray, np.ndarray | None]:
-    """Return the image array of an .npz file and its labels, if it has any.
-
-    Example:
-        >>> read_npz("absent.npz")
-        Traceback (most recent call last):
-        ...
-        jssl.errors.InputError: no file absent.npz; check the path
-
-    Args:
-        path: the file; pickled objects inside are refused.
-        images: name of the images (n, h, w) or (n, h, w, c); None for the only array of 3 or 4
-            axes.
-        labels: name of the labels (n,); None for the only 1-d integer array of length n, or none.
-
-    Raises:
-        InputError: for a missing, damaged or ambiguous file and names that are not in it.
-    """
-    path = pathlib.Path(path)
-    if not path.is_file():
-        message = f"no file {path}; check the path"
+def _read_idx(path: pathlib.Path) -> np.ndarray:
+    """Return the array of an IDX file; nothing is read that its header does not promise."""
+    with path.open("rb") as plain:
+        packed = plain.read(2) == b"\x1f\x8b"
+    with gzip.open(path) if packed else path.open("rb") as file:
+        magic = file.read(4)
+        ndim = magic[3] if len(magic) > 3 else 0
+        sizes = file.read(4 * ndim)
+        if magic[:2] != b"\0\0" or len(sizes) < 4 * ndim or not ndim or magic[2] not in _IDX_TYPES:
+            seen = magic.hex() or "missing"
+            message = f"{path} is not an IDX file (magic {seen}); download it again"
+            raise InputError(message)
+        shape = tuple(int(size) for size in np.frombuffer(sizes, ">u4"))
+        dtype = np.dtype(_IDX_TYPES[magic[2]])
+        expected = math.prod(shape) * dtype.itemsize
+        held = None if packed else path.stat().st_size - file.tell()
+        if held is None or held == expected:
+            require_memory(
+                f"{path}, by its header,", 2 * expected, "check that it is the right file"
+            )
+            payload = file.read(expected)
+            more = len(file.read(1))
+            held = len(payload) + more
+    if held != expected:
+        message = (
+            f"{path} is truncated or damaged: {held} bytes of data where its header says "
+            f"{expected}; download it again"
+        )
         raise InputError(message)
-    try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
-            arrays = {name: stored[name] for name in stored.files}
-    except (ValueError, OSError, EOFError, AttributeError, zipfile.BadZipFile, zlib.error) as error:
-        message = f"cannot read {path}: {error}; write it with numpy.savez, without objects"
-        raise InputError(message) from None
-    candidates = [name for name, value in arrays.items() if value.ndim in (3, 4)]
-    x = arrays[_choose(path, "images", images, arrays, candidates)]
-    candidates = [
-        name for name, y in arrays.items() if y.shape == x.shape[:1] and y.dtype.kind in "iu"
-    ]
-    if labels is None and len(candidates) != 1:
-        return x, None
-    return x, arrays[_choose(path, "labels", labels, arrays, candidates)]
-
-
-def _choose(
-    path: pathlib.Path,
-    what: str,
-    name: str | None,
-    arrays: Mapping[str, np.ndarray],
-    candidates: list[str],
-) -> str:
-    if name is None and len(candidates) == 1:
-        return candidates[0]
-    if name is None:
-        held = ", ".join(f"{key} {value.shape}" for key, value in arrays.items()) or "nothing"
-        message = f"{path} holds {held}; say which array holds the {what}"
-        raise InputError(message)
-    require_name(f"array of {path.name}", name, arrays)
-    if name not in candidates:
-        message = f"{path}: {name} {arrays[name].shape} cannot be {what}; choose another array"
-        raise InputError(message)
-    return name
-
-
-def _gunzip(path: pathlib.Path) -> bytes:
-    data = path.read_bytes()
-    if data[:2] != b"\x1f\x8b":
-        return data
-    try:
-        return gzip.decompress(data)
-    except (OSError, EOFError, zlib.error) as error:
-        message = f"{path} is truncated or damaged ({error}); download it again"
-        raise InputError(message) from None
+    return np.frombuffer(payload, dtype).reshape(shape).astype(dtype.newbyteorder("="))
 
 
 def _members(path: pathlib.Path, wanted: list[str]) -> dict[str, bytes]:
     if path.is_dir():
-        return {name: (path / name).read_bytes() for name in wanted if (path / name).is_file()}
+        there = [path / name for name in wanted if (path / name).is_file()]
+        _require_room(path, sum(file.stat().st_size for file in there))
+        return {file.name: file.read_bytes() for file in there}
     if not path.is_file():
         message = f"no CIFAR-10 at {path}; give the folder of batches or its .tar.gz"
         raise InputError(message)
-    found = {}
+    found: dict[str, bytes] = {}
     try:
         with tarfile.open(path) as archive:
             for member in archive:
                 name = pathlib.PurePosixPath(member.name).name
                 if name in wanted and (stream := archive.extractfile(member)):
+                    _require_room(path, member.size + sum(map(len, found.values())))
                     found[name] = stream.read()
+    except PermissionError as error:
+        raise _refused(path, error) from error
     except (tarfile.TarError, OSError, EOFError, zlib.error) as error:
-        message = f"{path} is truncated or no tar archive ({error}); download it again"
+        message = f"{path} is truncated or not a tar archive ({error}); download it again"
         raise InputError(message) from None
     return found
 
 
+def _refused(path: pathlib.Path, error: OSError) -> InputError:
+    reason = (error.strerror or str(error)).lower()
+    return InputError(f"cannot read {path} ({reason}); check its permissions")
+
+
+def _require_room(path: pathlib.Path, size: int) -> None:
+    """Refuse batches that do not fit into memory; they are held twice while they are decoded."""
+    require_memory(f"{path}, by its sizes,", 2 * size, "check that it is the right file")
+
+
 def _binary_batch(source: str, data: bytes) -> tuple[np.ndarray, np.ndarray]:
     if not data or len(data) % (1 + _PIXELS):
-        message = f"{source} holds {len(data)} bytes, no whole number of images; download it again"
+        message = (
+            f"{source} holds {len(data)} bytes, not a whole number of images; download it again"
+        )
         raise InputError(message)
     rows = np.frombuffer(data, np.uint8).reshape(-1, 1 + _PIXELS)
     return rows[:, 1:], rows[:, 0]
@@ -276,7 +249,7 @@ def _pickled_batch(source: str, data: bytes) -> tuple[np.ndarray, np.ndarray]:
         pixels, labels = batch[b"data"], np.asarray(batch[b"labels"])
     except Exception as error:  # a damaged pickle may raise anything
         reason = f"{type(error).__name__}: {error}"
-        message = f"{source} is no CIFAR-10 batch ({reason}); download the archive again"
+        message = f"{source} is not a CIFAR-10 batch ({reason}); download the archive again"
         raise InputError(message) from None
     if (
         not isinstance(pixels, np.ndarray)

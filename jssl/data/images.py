@@ -13,9 +13,12 @@ from typing import NamedTuple
 import jax
 import numpy as np
 
+from jssl.data.archives import read_npz
 from jssl.data.checks import require_count, require_name
-from jssl.data.formats import read_cifar10, read_idx, read_npz, read_stl10
+from jssl.data.formats import read_cifar10, read_idx, read_stl10
 from jssl.errors import InputError
+from jssl.memory import require_memory
+from jssl.paths import expanded
 from jssl.types import Array
 
 _SYSTEM = pathlib.Path("/usr/share/datasets")
@@ -141,7 +144,7 @@ def npz(path: str | pathlib.Path, images: str | None = None, labels: str | None 
     Raises:
         InputError: for a file that does not hold such images.
     """
-    return _images(pathlib.Path(path), *read_npz(path, images, labels))
+    return _images(expanded(path), *read_npz(path, images, labels))
 
 
 def load(name: str | pathlib.Path, split: str = "train") -> Images:
@@ -229,11 +232,11 @@ def subset(key: Array, images: Images, n: int) -> Images:
 
 def _data_root() -> tuple[pathlib.Path, ...]:
     root = os.environ.get("JSSL_DATA")
-    return (pathlib.Path(root).expanduser(),) if root else ()
+    return (expanded(root),) if root else ()
 
 
 def _locate(name: str, path: str | pathlib.Path | None) -> pathlib.Path:
-    place = find(name) if path is None else pathlib.Path(path)
+    place = find(name) if path is None else expanded(path)
     if place is None or not place.exists():
         where = f"at {place}" if place else "on this machine"
         message = (
@@ -276,6 +279,7 @@ def _images(source: pathlib.Path, x: np.ndarray, labels: np.ndarray | None) -> I
         message = f"{source} has values in [{low:g}, {high:g}]; scale them to [0, 1] or [0, 255]"
         raise InputError(message)
     scaled = x.dtype.kind == "b" or (x.dtype.kind == "f" and high <= 1)
+    require_memory(f"{source}, as float32,", 4 * x.size, "take fewer images")
     x = x.astype(np.float32)
     if not scaled:
         x /= 255

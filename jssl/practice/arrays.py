@@ -3,15 +3,14 @@
 Files are memory-mapped: nothing is read before it is needed, and then a chunk at a time.
 """
 
-import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 import jax.numpy as jnp
 import numpy as np
 
+from jssl.data.archives import load_arrays, read_headers
 from jssl.diagnostics.streaming import rows
 from jssl.errors import InputError
 
@@ -110,15 +109,15 @@ def read_array(path: str | Path) -> np.ndarray:
         jssl.errors.InputError: no file absent.npy; check the path
 
     Raises:
-        InputError: for a missing, damaged or foreign file, one with pickled objects, or an .npz of
-            several arrays.
+        InputError: for a missing, damaged or foreign file, one with pickled objects, an .npz of
+            several arrays, or one that does not fit into the free memory.
     """
-    arrays = read_arrays(path)
-    if len(arrays) != 1:
-        held = ", ".join(f"{key} {value.shape}" for key, value in arrays.items()) or "nothing"
+    headers = read_headers(path)
+    if len(headers) != 1:
+        held = ", ".join(f"{key} {header.shape}" for key, header in headers.items()) or "nothing"
         message = f"{path} holds {held}; save the one array meant with numpy.save"
         raise InputError(message)
-    return next(iter(arrays.values()))
+    return next(iter(load_arrays(path).values()))
 
 
 def read_arrays(path: str | Path) -> dict[str, np.ndarray]:
@@ -131,27 +130,10 @@ def read_arrays(path: str | Path) -> dict[str, np.ndarray]:
         jssl.errors.InputError: no file absent.npz; check the path
 
     Raises:
-        InputError: for a missing, damaged or foreign file, or one with pickled objects.
+        InputError: for a missing, damaged or foreign file, one with pickled objects, or an .npz
+            that does not fit into the free memory.
     """
-    path = Path(path)
-    if not path.is_file():
-        message = f"no file {path}; check the path"
-        raise InputError(message)
-    try:
-        if path.suffix != ".npz":
-            with path.open("rb") as file:
-                np.lib.format.read_magic(file)
-            return {path.stem: np.load(path, mmap_mode="r", allow_pickle=False)}
-        with np.load(path, allow_pickle=False) as stored:
-            return {key: stored[key] for key in stored.files}
-    except (AttributeError, OSError, ValueError, EOFError, zlib.error, BadZipFile) as error:
-        reason = _line(error)
-        if "pickle" in reason:
-            reason = "no arrays of numbers are in it"
-        elif "mmap length" in reason:
-            reason = "it is shorter than its header says"
-        message = f"cannot read {path} ({reason}); write it with numpy.save, without objects"
-        raise InputError(message) from error
+    return load_arrays(path)
 
 
 def check_embeddings(name: str, z: np.ndarray) -> np.ndarray:

@@ -11,11 +11,13 @@ from rich.console import Console
 
 from jssl.diagnostics import KINDS
 from jssl.errors import InputError
+from jssl.paths import expanded
 from jssl.practice.arrays import read_array
 from jssl.practice.checkpoints import by_number
 from jssl.practice.diagnosis import TOLERANCE, Diagnosis, diagnose
 from jssl.practice.drawing import diagnosis_figures
-from jssl.report.html import number, writable_folder
+from jssl.report.files import new_report_folder
+from jssl.report.html import number
 from jssl.report.page import Page, write_page
 
 
@@ -27,13 +29,14 @@ def run_diagnose(
     out: Path,
     seed: int,
     exact: bool,
+    overwrite: bool = False,
 ) -> int:
     """Diagnose the embeddings of a file; return 0, or 2 where a checkpoint could not be used.
 
     Raises:
         InputError: for files that cannot be used; before anything is written.
     """
-    folder = writable_folder(out)
+    folder = new_report_folder(out, overwrite=overwrite)
     z = read_array(embeddings)
     seen = diagnose(
         z,
@@ -64,7 +67,7 @@ def checkpoints(over: Sequence[Path]) -> dict[str, Path]:
         InputError: where a pattern matches nothing.
     """
     paths: list[str] = []
-    for path in map(str, over):
+    for path in map(str, map(expanded, over)):
         matched = glob.glob(path) if glob.has_magic(path) and not Path(path).exists() else [path]
         if not matched:
             message = f"no file matches {path}; check the path"

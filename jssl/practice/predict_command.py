@@ -1,5 +1,6 @@
 """`jssl predict`: pairs from files or images, a forecast in words, the page."""
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -9,17 +10,21 @@ import numpy as np
 from rich.console import Console
 
 from jssl.data import images as sets
+from jssl.data.archives import load_arrays, read_headers
 from jssl.data.checks import require_count
 from jssl.data.folder import read_folder
 from jssl.data.pairs import make_pairs
 from jssl.data.views import named
 from jssl.errors import InputError
-from jssl.practice.arrays import read_array, read_arrays
+from jssl.memory import require_memory
+from jssl.paths import expanded
+from jssl.practice.arrays import read_array
 from jssl.practice.forecast import MOST, Forecast, predict
 from jssl.practice.forecast_drawing import forecast_figures
 from jssl.practice.forecast_words import count_of
 from jssl.precision import float64
-from jssl.report.html import number, writable_folder
+from jssl.report.files import new_report_folder
+from jssl.report.html import number
 from jssl.report.page import Page, write_page
 
 Views = tuple[np.ndarray, np.ndarray]
@@ -33,6 +38,7 @@ def run_predict(
     count: int,
     size: int | None,
     seed: int,
+    overwrite: bool = False,
     **options: Any,
 ) -> int:
     """Predict from files; return 0.
@@ -45,7 +51,7 @@ def run_predict(
         raise InputError(message)
     require_count("count", count, low=4, high=MOST)
     require_count("seed", seed, low=0, high=2**32 - 1)
-    folder = writable_folder(out)
+    folder = new_report_folder(out, overwrite=overwrite)
     notes: list[str] = []
     if pairs is not None:
         both = _thin(read_pairs(pairs), count, seed, notes)
@@ -63,26 +69,25 @@ def run_predict(
 
 
 def read_pairs(path: Path) -> Views:
-    """Return the two views of an .npz of two arrays, or of a .npy of shape (2, n, ...).
+    """Return the two views of an .npz of two arrays, or of one array of shape (2, n, ...).
 
     Raises:
         InputError: for any other file.
     """
-    if path.suffix != ".npz":
+    headers = read_headers(path)
+    if len(headers) == 1:
         stacked = read_array(path)
         if stacked.ndim < 3 or len(stacked) != 2:
             message = f"{path} must be (2, n, ...), the two views; got shape {stacked.shape}"
             raise InputError(message)
         return stacked[0], stacked[1]
-    arrays = read_arrays(path)
-    if {"first", "second"} <= set(arrays):
-        return arrays["first"], arrays["second"]
-    if len(arrays) != 2:
-        held = ", ".join(f"{key} {value.shape}" for key, value in arrays.items()) or "nothing"
+    names = ["first", "second"] if {"first", "second"} <= set(headers) else list(headers)
+    if len(names) != 2:
+        held = ", ".join(f"{key} {header.shape}" for key, header in headers.items()) or "nothing"
         message = f"{path} holds {held}; save two arrays, numpy.savez(path, first=..., second=...)"
         raise InputError(message)
-    first, second = arrays.values()
-    return first, second
+    loaded = load_arrays(path, names)
+    return loaded[names[0]], loaded[names[1]]
 
 
 def image_views(
@@ -94,7 +99,7 @@ def image_views(
         InputError: for an unknown set or view, or images that cannot be read.
     """
     view = named(views)
-    if Path(source).is_dir():
+    if expanded(source).is_dir():
         found = read_folder(source, count, size=size, seed=seed)
         x = found.x
         notes += found.skipped
@@ -151,6 +156,12 @@ def _thin(both: Views, count: int, seed: int, notes: list[str]) -> Views:
     if len(first) != len(second):
         message = f"the views must match row by row; got {first.shape} and {second.shape}"
         raise InputError(message)
+    if not first.ndim:
+        message = f"views must be (n, ...), a row for each sample; got shape {first.shape}"
+        raise InputError(message)
+    rows = min(len(first), count)
+    needed = 2 * rows * math.prod(first.shape[1:]) * 8  # as float64
+    require_memory(f"{rows:,} pairs of {first.shape[1:]}", needed, "take fewer with --count")
     if len(first) <= count:
         return np.asarray(first), np.asarray(second)
     chosen = np.sort(np.random.default_rng(seed).choice(len(first), count, replace=False))

@@ -1,22 +1,20 @@
-"""The report: one self-contained HTML page and the same claims as JSON, written atomically."""
+"""The report: one self-contained HTML page and the same claims as JSON."""
 
 import base64
-import contextlib
 import io
 import json
 import math
 import os
 import platform
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import jinja2
 
-from jssl.errors import InputError
 from jssl.experiments.outcome import Outcome
 from jssl.figures import thin_labels
+from jssl.report.files import writable_folder, write_report_files
 from jssl.types import Claim
 
 
@@ -61,30 +59,12 @@ def claim_record(claim: Claim) -> dict[str, Any]:
     }
 
 
-def writable_folder(out: str | os.PathLike[str]) -> Path:
-    """Return the output folder, after a check that it can be made and written; nothing is made.
-
-    Raises:
-        InputError: if it cannot be used.
-    """
-    folder = Path(out)
-    try:
-        there = next(known for known in (folder, *folder.absolute().parents) if known.exists())
-        with tempfile.TemporaryFile(dir=there):
-            pass
-    except OSError as error:
-        reason = (error.strerror or "not writable").lower()
-        message = f"cannot write into '{out}' ({reason}); choose a writable folder with --out"
-        raise InputError(message) from error
-    return folder
-
-
 def write_report(
     out: str | os.PathLike[str],
     outcomes: Mapping[str, Outcome],
     settings: Mapping[str, Any],
 ) -> tuple[Path, Path]:
-    """Write `report.html` and `report.json` into a folder, each in one atomic step.
+    """Write `report.html` and `report.json` into a folder: both, or neither.
 
     Example:
         >>> import tempfile
@@ -126,10 +106,8 @@ def write_report(
         total=len(judged),
         failed=[claim for claim in judged if not claim.passed],
     )
-    html, data = folder / "report.html", folder / "report.json"
-    write_atomically(html, page)
-    write_atomically(data, json.dumps(record, indent=2, default=_plain, allow_nan=False) + "\n")
-    return html, data
+    data = json.dumps(record, indent=2, default=_plain, allow_nan=False) + "\n"
+    return write_report_files(folder, page, data)
 
 
 def number(value: float | None) -> str:
@@ -184,25 +162,6 @@ def draw(figure: Any) -> Drawn:
 def address(png: bytes) -> str:
     """Return a picture as a data address."""
     return "data:image/png;base64," + base64.b64encode(png).decode("ascii")
-
-
-def write_atomically(path: Path, text: str) -> None:
-    """Write a file beside its place, flush it to the disk, and move it there in one step."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        umask = os.umask(0)
-        os.umask(umask)
-        os.chmod(temporary, 0o666 & ~umask)
-        os.replace(temporary, path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            os.unlink(temporary)
-        raise
 
 
 def _plain(value: Any) -> Any:

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from jssl.experiments.outcome import Figure
-from jssl.report.html import environment, render, writable_folder, write_atomically
+from jssl.report.files import writable_folder, write_report_files
+from jssl.report.html import environment, render
 
 
 class Page(NamedTuple):
@@ -34,7 +35,7 @@ class Page(NamedTuple):
 
 
 def write_page(page: Page, out: str | os.PathLike[str]) -> tuple[Path, Path]:
-    """Write `report.html` (self-contained) and `report.json` into a folder.
+    """Write `report.html` (self-contained) and `report.json` into a folder: both, or neither.
 
     Example:
         >>> import tempfile
@@ -63,10 +64,8 @@ def write_page(page: Page, out: str | os.PathLike[str]) -> tuple[Path, Path]:
         "environment": versions,
         **page.data,
     }
-    html, data = folder / "report.html", folder / "report.json"
-    write_atomically(html, text)
-    write_atomically(data, json.dumps(plain(record), indent=2, allow_nan=False) + "\n")
-    return html, data
+    data = json.dumps(plain(record), indent=2, allow_nan=False) + "\n"
+    return write_report_files(folder, text, data)
 
 
 def plain(value: Any) -> Any:

@@ -9,28 +9,29 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import jax
 from rich.console import Console
 from rich.progress import BarColumn, TextColumn
 from rich.progress import Progress as Bars
 from rich.table import Table
 from rich.text import Text
 
+from jssl import interrupts
 from jssl.errors import InputError, printable
 from jssl.precision import float64
 from jssl.sweeps import journal
 from jssl.sweeps import store as stores
 from jssl.sweeps.adaptive import check_observable, sweep_until
-from jssl.sweeps.devices import use_all_cores
+from jssl.sweeps.devices import cores, use_all_cores
 from jssl.sweeps.execute import Progress
 from jssl.sweeps.labels import variables_of
+from jssl.sweeps.meeting import meet
 from jssl.sweeps.plan import Plan, chunk_bytes, devices_of, from_json, predicted_seconds
 from jssl.sweeps.prepare import Prepared, cost_of, one_device_line, plan_of, prepare
 from jssl.sweeps.resume import refuse_other
 from jssl.sweeps.sizes import check_sizes
 from jssl.sweeps.study import Study, read_study
 from jssl.sweeps.sweep import sweep
-from jssl.sweeps.tiles import chunks, count_chunks
+from jssl.sweeps.tiles import chunks, count_chunks, runs_of
 
 LOST_SECONDS = 10.0
 """A process whose lock stays free for so long, its part not done, is lost."""
@@ -45,6 +46,7 @@ def run_sweep(
     coordinator: str | None = None,
     processes: int | None = None,
     process: int | None = None,
+    timeout: int = 300,
 ) -> int:
     """Run a study, or print its plan; return the exit status.
 
@@ -56,34 +58,43 @@ def run_sweep(
         coordinator: "host:port" of process 0, or "auto" where JAX finds it (TPU pods, Slurm).
         processes: how many processes there are.
         process: which one this is, from 0.
+        timeout: seconds in which all processes must meet.
     """
     part = _part(shard)
     if coordinator is not None and shard is not None:
         message = "give --shard or --coordinator, not both"
         raise InputError(message)
-    _check_place(coordinator, processes, process)
+    _check_place(coordinator, processes, process, timeout)
     study = read_study(path)
-    use_all_cores(devices)
-    if coordinator is not None:
-        part = _join(coordinator, processes, process)
     errors = Console(stderr=True)
+    use_all_cores(devices)
+    if devices is not None and devices > cores():
+        line = f"jssl: {devices:,} devices share {cores():,} cores; one per core is fastest"
+        errors.print(line, highlight=False, soft_wrap=True)
+    if coordinator is not None:
+        part = meet(coordinator, processes, process, timeout)
     with float64() if study.precision == "float64" else contextlib.nullcontext():
         prepared = prepare(study.request)
         if plan:
             show_plan(prepared, *_stored_or_new(prepared, study))
             return 0
-        if coordinator is None:
-            last = _run(study, part, errors)
-        else:
-            with contextlib.ExitStack() as held:
-                try:
-                    held.enter_context(journal.lock(_lock(study.store, *part)))
-                except OSError as error:
-                    raise stores.cannot_write(study.store, error) from error
+        with interrupts.unwinding():
+            interrupts.outcome("finished chunks are kept; rerun to resume")
+            if coordinator is None:
                 last = _run(study, part, errors)
-                _wait_for_others(study.store, prepared, part)
-    if part[0] == 0 or coordinator is None:
-        where = ", ".join(f"{duration(seconds)} {name}" for name, seconds in last.spent.items())
+            else:
+                with contextlib.ExitStack() as held:
+                    try:
+                        held.enter_context(journal.lock(_lock(study.store, *part)))
+                    except OSError as error:
+                        raise stores.cannot_write(study.store, error) from error
+                    last = _run(study, part, errors)
+                    _wait_for_others(study.store, prepared, part)
+    where = ", ".join(f"{duration(seconds)} {name}" for name, seconds in last.spent.items())
+    if shard is not None:
+        line = lacking(study.store, prepared, part, path)
+        Console().print(f"{line}; time went into: {where}", highlight=False, soft_wrap=True)
+    elif part[0] == 0:
         runs = f"{last.done:,} of {last.total:,} runs" if study.until else f"{last.total:,} runs"
         line = (
             f"{study.store}: finished, {runs}; see `jssl report {study.store}`; "
@@ -130,6 +141,37 @@ def show_plan(prepared: Prepared, plan: Plan, done: int) -> None:
     line = one_device_line(prepared, plan)
     if line:
         console.print(line, highlight=False, soft_wrap=True)
+
+
+def lacking(store: str, prepared: Prepared, part: tuple[int, int], study: Path) -> str:
+    """Return a line that says what a store still lacks after a shard is done, and of which shards.
+
+    Args:
+        store: of the sweep.
+        prepared: what runs.
+        part: (index, count) of the shard that is done.
+        study: path of the TOML file.
+    """
+    index, count = part
+    _, stored = stores.read_plan(store)
+    done = stores.finished_names(store)
+    left: dict[int, tuple[int, int]] = {}
+    total = made = 0
+    for number, chunk in enumerate(chunks(prepared.grid, from_json(prepared.grid, stored))):
+        total, made = total + 1, made + (chunk.name in done)
+        if chunk.name not in done:
+            known, runs = left.get(number % count, (0, 0))
+            left[number % count] = known + 1, runs + runs_of(chunk)
+    line = f"{store}: shard {index}/{count} finished, {made:,} of {total:,} chunks are there"
+    if left:
+        shown = [f"{n:,} ({r:,} runs) of shard {i}/{count}" for i, (n, r) in sorted(left.items())]
+        more = f" and of {len(shown) - 8:,} more shards" if len(shown) > 8 else ""
+        line += f"; lacking: {', '.join(shown[:8])}{more}"
+        which = next(iter(left)) if len(left) == 1 else "i"
+        line += f"; run `jssl sweep {study} --shard {which}/{count}` unless it is running"
+    else:
+        line += f"; see `jssl report {store}`"
+    return line
 
 
 def duration(seconds: float) -> str:
@@ -226,23 +268,21 @@ def _part(shard: str | None) -> tuple[int, int]:
     return int(index), int(count)
 
 
-def _check_place(coordinator: str | None, processes: int | None, process: int | None) -> None:
+def _check_place(
+    coordinator: str | None, processes: int | None, process: int | None, timeout: int
+) -> None:
+    if not 1 <= timeout <= 10**6:
+        message = f"--coordinator-timeout must be from 1 to 1,000,000 seconds; got {timeout}"
+        raise InputError(message)
     if coordinator in (None, "auto"):
         return
+    _, colon, port = str(coordinator).rpartition(":")
+    if not colon or not port.isdecimal() or not 1 <= int(port) < 2**16:
+        message = f"--coordinator must be host:port, or auto; got '{coordinator}'"
+        raise InputError(message)
     if processes is None or process is None or not 0 <= process < processes:
         message = "--coordinator host:port needs --num-processes n and --process-id i, 0 <= i < n"
         raise InputError(message)
-
-
-def _join(coordinator: str, processes: int | None, process: int | None) -> tuple[int, int]:
-    """Meet the other processes once, to learn who is who; they then share only the store."""
-    if coordinator == "auto":
-        jax.distributed.initialize()
-    else:
-        jax.distributed.initialize(coordinator, processes, process)
-    part = jax.process_index(), jax.process_count()
-    jax.distributed.shutdown()
-    return part
 
 
 def _lock(store: str, index: int, count: int) -> Path:

@@ -6,6 +6,9 @@ import jax
 
 from jssl.errors import InputError
 
+MOST = 1024
+"""The most CPU devices: each takes a thread, and programs are compiled for all of them at once."""
+
 
 def cores() -> int:
     """Return the number of cores that this process may use.
@@ -24,18 +27,20 @@ def use_all_cores(devices: int | None = None) -> int:
     Call it first thing in a program, before any array is made.
 
     Args:
-        devices: how many devices; None for the cores this process may use.
+        devices: how many devices, 1 to 1024; None for the cores this process may use.
 
     Returns:
         The number of devices.
 
     Raises:
-        InputError: below one device; where JAX has started already, with another number of them.
+        InputError: below one device or above 1024; where JAX has started already, with another
+            number of them.
     """
     if devices is None:
         devices = cores()
-    if devices < 1:
-        message = f"devices must be 1 or more; got {devices}"
+    if not 1 <= devices <= MOST:
+        allowed = "1 or more" if devices < 1 else f"at most {MOST:,}"
+        message = f"devices must be {allowed}; got {devices:,}"
         raise InputError(message)
     try:
         jax.config.update("jax_num_cpu_devices", devices)

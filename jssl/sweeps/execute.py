@@ -26,7 +26,7 @@ from jssl.sweeps.prepare import (
 from jssl.sweeps.programs import Calls, calls, place, share
 from jssl.sweeps.resume import Checkpoint, checkpoints
 from jssl.sweeps.store import Result
-from jssl.sweeps.tiles import Chunk, chunks, lanes_of
+from jssl.sweeps.tiles import Chunk, chunks, lanes_of, runs_of
 
 
 class Progress(NamedTuple):
@@ -251,7 +251,7 @@ def _teller(
     progress: Callable[[Progress], None] | None,
     spent: dict[str, float],
 ) -> Callable[[int, int], None]:
-    total = sum(_runs(chunk) for chunk in mine)
+    total = sum(runs_of(chunk) for chunk in mine)
     before = [finished[c.name] for c in mine if c.name in finished]
     done, diverged = (sum(f[k] for f in before) for k in ("runs", "diverged"))
     started, own = time.perf_counter(), 0
@@ -304,7 +304,3 @@ def peak_memory() -> int:
 
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else 1024 * peak
-
-
-def _runs(chunk: Chunk) -> int:
-    return sum(math.prod(s.stop - s.start for s in tile.slices) for tile in chunk.tiles)

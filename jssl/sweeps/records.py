@@ -12,7 +12,7 @@ from typing import Any
 
 import jax
 
-from jssl.report.html import write_atomically
+from jssl.report.files import write_atomically
 
 
 def digest(*parts: Any) -> str:

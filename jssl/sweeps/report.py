@@ -9,41 +9,20 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
-from rich.console import Console
 
 from jssl.errors import printable
 from jssl.experiments.outcome import Figure
 from jssl.figures import figure_text, mode_colours, new_figure, widen_for
-from jssl.report.html import number, render, writable_folder, write_atomically
+from jssl.report.files import writable_folder, write_report_files
+from jssl.report.html import number, render
 from jssl.sweeps.fits import Fit, fit_exponent, over_seeds
-from jssl.sweeps.store import NOT_RUN, check_whole, open_dataset
+from jssl.sweeps.store import NOT_RUN
 
 FINITE = -1
 PANELS = 4
 LINES = 8
 SEEDS_SHOWN = 30
 _LAST = "exponent (95 %)"
-
-
-def report_folder(folder: Path, out: Path | None = None) -> int:
-    """Write the report of a store; return 0.
-
-    Args:
-        folder: that a sweep wrote.
-        out: folder of the report; None for the store's name with -report beside it.
-
-    Raises:
-        InputError: where there is no sweep or a damaged one, or the report cannot be written.
-    """
-    result = open_dataset(folder)
-    check_whole(folder)
-    target = folder.parent / f"{folder.name}-report" if out is None else out
-    page, data = write_sweep_report(result, target, folder.name)
-    made = int((result.first_bad_step.values != NOT_RUN).sum())
-    runs = f"{made:,} of {result.first_bad_step.size:,} runs"
-    line = f"{page} and {data.name}, {runs}"
-    Console().print(line, highlight=False, markup=False, soft_wrap=True)
-    return 0
 
 
 def write_sweep_report(
@@ -89,11 +68,8 @@ def write_sweep_report(
         tables={"Exponents in the width": fits, "Final values": rows},
         attributes=result.attrs,
     )
-    html, data = folder / "report.html", folder / "report.json"
     record = {"name": name, "attributes": dict(result.attrs), "fits": fits, "final": rows}
-    write_atomically(html, page)
-    write_atomically(data, json.dumps(record, indent=2, default=str) + "\n")
-    return html, data
+    return write_report_files(folder, page, json.dumps(record, indent=2, default=str) + "\n")
 
 
 def curves(result: xr.Dataset, variable: str) -> Figure:

@@ -28,6 +28,7 @@ import zarr
 from zarr.codecs import Crc32cCodec, ZstdCodec
 
 from jssl.errors import InputError
+from jssl.paths import expanded
 from jssl.sweeps.integrity import SEALS, cannot_read, check_made, finished_facts, seal_made
 from jssl.sweeps.integrity import check_whole as check_whole
 from jssl.sweeps.integrity import finished_names as finished_names
@@ -186,6 +187,7 @@ def open_dataset(path: str | os.PathLike[str]) -> xr.Dataset:
     Raises:
         InputError: where there is none, or its metadata are not as they were written.
     """
+    path = expanded(path)
     read_plan(path)
     return xr.open_zarr(str(path), chunks=None, consolidated=False)
 

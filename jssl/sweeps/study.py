@@ -39,6 +39,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from jssl.errors import InputError, shown, unknown_name
+from jssl.paths import expanded
 from jssl.record_steps import log_spaced_steps
 from jssl.sweeps.adaptive import Target, check_target, in_blocks
 from jssl.sweeps.arguments import check_store
@@ -90,6 +91,7 @@ def read_study(path: str | os.PathLike[str]) -> Study:
         InputError: for a file that is not there, malformed TOML (with line and column), an
             unknown or misplaced key, or a value of another type or out of range.
     """
+    path = expanded(path)
     data = _parsed(path)
     check_table(StudyFile, data, f"key of '{path}'", elsewhere=HOMES)
     check_store(data["store"])
@@ -109,7 +111,7 @@ def read_study(path: str | os.PathLike[str]) -> Study:
         shard=data.get("shard", "seed"),
         **(layout if until is None else in_blocks(until, layout)),
     )
-    return Study(request, data["store"], precision, until)
+    return Study(request, str(expanded(data["store"])), precision, until)
 
 
 def _parsed(path: str | os.PathLike[str]) -> dict[str, Any]:

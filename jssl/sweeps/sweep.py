@@ -12,6 +12,7 @@ import numpy as np
 import xarray as xr
 
 from jssl.errors import InputError, unknown_name
+from jssl.paths import expanded
 from jssl.record_steps import log_spaced_steps
 from jssl.sweeps import store as stores
 from jssl.sweeps.arguments import check_function, check_part, check_store
@@ -155,6 +156,7 @@ def open_result(
     Raises:
         InputError: for a store of another configuration, or a folder that cannot be written.
     """
+    store = None if store is None else expanded(store)
     if store is not None and not stores.is_store(store):
         if not stores.is_free(store):
             message = f"'{store}' is there and holds no sweep; name another store"

@@ -62,6 +62,16 @@ def count_chunks(grid: Grid, plan: Plan) -> int:
     return sum(each) * math.ceil(grid.seeds / plan.seed_block)
 
 
+def runs_of(chunk: Chunk) -> int:
+    """Return the number of runs in a chunk.
+
+    Example:
+        >>> runs_of(Chunk("a", 0, 0, (Tile((slice(0, 2), slice(4, 7))),)))
+        6
+    """
+    return sum(math.prod(s.stop - s.start for s in tile.slices) for tile in chunk.tiles)
+
+
 def lanes_of(chunk: Chunk, lanes: int) -> tuple[np.ndarray, np.ndarray, int]:
     """Return the runs of a chunk: (lanes, dimensions) positions, (lanes,) seeds, and how many live.
 

@@ -1,9 +1,14 @@
 """Image folders: sizes, modes, subfolders, draws, and files that cannot be read."""
 
+import struct
+import tracemalloc
+import zlib
+
 import numpy as np
 import pytest
 from PIL import Image
 
+from jssl import memory
 from jssl.data.folder import read_folder
 from jssl.errors import InputError
 
@@ -61,3 +66,41 @@ def test_bad_folders_are_refused(folder):
     (folder / "empty" / "x.png").write_bytes(b"")
     with pytest.raises(InputError, match="none of the 1 images"):
         read_folder(folder / "empty")
+
+
+def test_images_that_need_more_than_the_memory_are_refused_before_they_are_read(
+    folder, monkeypatch
+):
+    with pytest.raises(InputError, match=r"--size 100000000 needs .* GB of memory"):
+        read_folder(folder, size=10**8)
+    seen = []
+    monkeypatch.setattr(memory, "free_memory", lambda: 8 * 80 + 27 * 80 * 3.0)
+    monkeypatch.setattr("PIL.Image.Image.convert", lambda image, mode: seen.append(1) or image)
+    with pytest.raises(InputError, match="with its images needs"):  # of three of six
+        read_folder(folder)
+    assert len(seen) == 4
+
+
+def png(width, height):
+    """A PNG whose header says its size, and which holds a few bytes."""
+
+    def chunk(kind, data):
+        body = kind + data
+        return struct.pack(">I", len(data)) + body + struct.pack(">I", zlib.crc32(body))
+
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    data = zlib.compress(b"\0" * 100)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", data)
+
+
+@pytest.mark.parametrize(("width", "height"), [(10_000, 10_000), (100_000, 100_000)])
+def test_an_image_that_claims_more_pixels_than_an_image_has_is_left_out(folder, width, height):
+    (folder / "claims.png").write_bytes(png(width, height))
+    tracemalloc.start()
+    seen = read_folder(folder)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert len(seen.x) == 6
+    (line,) = seen.skipped
+    assert line.startswith(f"cannot read {folder / 'claims.png'} (")
+    assert peak < 10_000_000

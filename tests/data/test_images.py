@@ -5,11 +5,13 @@ import struct
 import subprocess
 import sys
 import tarfile
+import tracemalloc
 
 import jax
 import numpy as np
 import pytest
 
+from jssl import memory
 from jssl.data import images as I
 from jssl.data.formats import read_cifar10, read_idx
 from jssl.errors import InputError
@@ -72,10 +74,10 @@ def test_damaged_idx_files_are_refused_by_name(tmp_path):
     cases = {
         "short": (good[:-1], "truncated or damaged: 59 bytes of data where its header says 60"),
         "long": (good + b"0", "61 bytes"),
-        "header": (good[:9], "no IDX file"),
-        "empty": (b"", "no IDX file (magic missing"),
-        "foreign": (b"PK\3\4" + good, "no IDX file (magic 504b0304"),
-        "badtype": (b"\0\0\x07" + good[3:], "no IDX file"),
+        "header": (good[:9], "not an IDX file"),
+        "empty": (b"", "not an IDX file (magic missing"),
+        "foreign": (b"PK\3\4" + good, "not an IDX file (magic 504b0304"),
+        "badtype": (b"\0\0\x07" + good[3:], "not an IDX file"),
         "packed": (packed[:-9], "truncated or damaged"),
         "checksum": (packed[:-8] + b"\0" * 8, "truncated or damaged"),
     }
@@ -86,6 +88,44 @@ def test_damaged_idx_files_are_refused_by_name(tmp_path):
         assert reason in message
         assert "download it again" in message
     assert "check the path" in refusal(lambda: read_idx(tmp_path / "absent"))
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_an_idx_header_that_claims_more_than_memory_is_refused_by_arithmetic(tmp_path, packed):
+    claims = struct.pack(">BBBB3I", 0, 0, 8, 3, 60_000, 28_000, 28_000)
+    path = tmp_path / "x"
+    path.write_bytes(gzip.compress(claims) if packed else claims)
+    says = "needs 9.41e+04 GB of memory" if packed else "0 bytes of data where its header says"
+    tracemalloc.start()
+    assert says in refusal(lambda: read_idx(path))
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 10_000_000
+
+
+def test_a_packed_idx_file_is_unpacked_no_further_than_its_header_says(tmp_path):
+    path = tmp_path / "x"
+    path.write_bytes(gzip.compress(idx_bytes(np.zeros((3, 4, 5))) + b"\0" * 50_000_000))
+    tracemalloc.start()
+    assert "61 bytes of data where its header says 60" in refusal(lambda: read_idx(path))
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 10_000_000
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_cifar10_batches_that_claim_more_than_memory_are_refused(tmp_path, monkeypatch, packed):
+    monkeypatch.setattr(memory, "free_memory", lambda: 1e6)
+    path = tmp_path / "test_batch.bin"
+    with path.open("wb") as file:
+        file.truncate(10**8)  # sparse: it takes no room on the disk
+    if packed:
+        info = tarfile.TarInfo("test_batch.bin")
+        info.size = 10**8
+        path = tmp_path / "cifar.tar.gz"
+        path.write_bytes(gzip.compress(info.tobuf(tarfile.GNU_FORMAT)))
+    message = refusal(lambda: I.cifar10(path if packed else tmp_path, "test"))
+    assert "needs 0.2 GB of memory and 0.001 GB are free" in message
 
 
 def fashion_files(folder, n=4, labels=None, gz=True):
@@ -228,7 +268,8 @@ def test_damaged_cifar10_files_are_refused_by_name(tmp_path):
     cifar_files(tmp_path / "bin", binary=True)
     batch = tmp_path / "py" / "test_batch"
     batch.write_bytes(batch.read_bytes()[:-100])
-    assert "test_batch is no CIFAR-10 batch" in refusal(lambda: I.cifar10(tmp_path / "py", "test"))
+    said = refusal(lambda: I.cifar10(tmp_path / "py", "test"))
+    assert "test_batch is not a CIFAR-10 batch" in said
     batch.write_bytes(pickle.dumps({b"data": np.zeros((2, 3), np.uint8), b"labels": [1, 2]}, 4))
     assert "does not hold" in refusal(lambda: I.cifar10(tmp_path / "py", "test"))
     (tmp_path / "py" / "data_batch_3").unlink()

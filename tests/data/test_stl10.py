@@ -47,7 +47,7 @@ def test_missing_and_damaged_files_are_refused_by_name(tmp_path):
     with pytest.raises(InputError, match=r"train_y.bin lacks labels 1 ... 10 for 3 images"):
         read_stl10(tmp_path, "train")
     (tmp_path / "train_X.bin").write_bytes(b"0" * 100)
-    with pytest.raises(InputError, match="100 bytes, no whole number of images"):
+    with pytest.raises(InputError, match="100 bytes, not a whole number of images"):
         read_stl10(tmp_path, "train")
     with pytest.raises(InputError, match="unknown split 'val'"):
         read_stl10(tmp_path, "val")
