@@ -72,10 +72,16 @@ def flipped(path, place, bit=1):
     path.write_bytes(data)
 
 
-def test_no_flipped_byte_of_a_finished_store_goes_unnoticed(whole, tmp_path):
+def test_no_flipped_byte_of_a_finished_store_goes_unnoticed(whole, tmp_path, monkeypatch):
     folder = tmp_path / "store"
     shutil.copytree(whole, folder)
     recomputed = set()
+    real, file = integrity.checksum, ""
+    others = {folder / name: real(folder / name) for name in content(folder)}
+    # Files that are not flipped are not read again: twenty thousand bytes, in a few seconds.
+    monkeypatch.setattr(
+        integrity, "checksum", lambda path: real(path) if path == folder / file else others[path]
+    )
     for file, data in content(folder).items():
         with (folder / file).open("r+b", buffering=0) as stored:
             for place, byte in enumerate(data):
@@ -90,6 +96,7 @@ def test_no_flipped_byte_of_a_finished_store_goes_unnoticed(whole, tmp_path):
                     with pytest.raises(InputError, match="1 of 1 chunks"):
                         integrity.check_whole(folder)
                 os.pwrite(stored.fileno(), bytes([byte]), place)
+    monkeypatch.undo()
     integrity.check_whole(folder)
     assert content(folder) == content(whole)
     names = ("loss", "eigenvalues", "t", "first_bad_step")
