@@ -18,6 +18,7 @@ from scipy.special import digamma, polygamma
 from jssl.practice.modes import largest_value, spread_of
 from jssl.practice.rules import Rule
 from jssl.theory.landscape.dictionary import SIMCLR
+from jssl.theory.landscape.gaussian import gaussian_amplitudes, gaussian_times
 from jssl.theory.landscape.pairing import (
     CROSS,
     FIRST,
@@ -32,6 +33,7 @@ from jssl.theory.stepwise import decayed_levels, descent_delay, effective_modes,
 
 _DRAWS = 48
 _CLOSE = 24  # modes up to which starts are drawn to correct for close eigenvalues
+_FARTHEST = 30.0  # ends of the exact loss over those of the quartic
 _APART = 2.0  # growth of a mode over the next, in logarithms, that tells them apart
 
 
@@ -61,6 +63,8 @@ class Ends(NamedTuple):
         threshold: least eigenvalue that is learned.
         given_up: pairs (r, j) of a learned mode r that mode j replaces in the end.
         curvature: the largest along training.
+        gaussian: eigenvalues of A_pos, of anchors and of negatives, (3, count), where the times are
+            those of the exact loss on Gaussian data (`gaussian_times`); else None.
     """
 
     net: np.ndarray
@@ -69,6 +73,7 @@ class Ends(NamedTuple):
     threshold: float
     given_up: tuple[tuple[int, int], ...]
     curvature: float
+    gaussian: np.ndarray | None = None
 
 
 class Steps(NamedTuple):
@@ -151,7 +156,31 @@ def ends_of(
     outside = _outside(gram, rule, read, parts, weight_decay)
     curvature = max(inside, outside, unlearned)
     threshold = weight_decay / rule.signal
-    return Ends(net, learned, np.sqrt(size), threshold, given_up, curvature)
+    found = Ends(net, learned, np.sqrt(size), threshold, given_up, curvature)
+    if rule.landscape != "info_nce_euclidean":
+        return found
+    return _gaussian(found, values, anchor, negative, 1 / rule.signal, weight_decay)
+
+
+def _gaussian(
+    found: Ends,
+    values: np.ndarray,
+    anchor: np.ndarray,
+    negative: np.ndarray,
+    temperature: float,
+    weight_decay: float,
+) -> Ends:
+    """Return the ends of the exact loss on Gaussian data; those of the quartic where far above.
+
+    They are infinite where the views are equal: finitely many negatives stop the growth there.
+    """
+    positive = np.maximum((anchor + negative) / 2 - values, 0)
+    parts = np.stack([positive, anchor, negative])
+    given = {"temperature": temperature, "weight_decay": weight_decay}
+    exact = np.asarray(gaussian_amplitudes(*map(jnp.asarray, parts), **given))
+    known = found.learned & (exact < (_FARTHEST * found.scales) ** 2)
+    size = np.where(known, np.sqrt(np.where(known, exact, 1)), found.scales)
+    return found._replace(scales=size, gaussian=np.where(known, parts, np.nan))
 
 
 def _outside(gram: np.ndarray, rule: Rule, read: Read, parts: tuple, weight_decay: float) -> float:
@@ -282,7 +311,28 @@ def steps_of(
     times = np.where(learned, np.maximum(_half(size), 0) / growth, np.inf)
     delay = np.asarray(descent_delay(jnp.asarray(growth / 8), rate))
     rises = np.where(learned, np.log(81) / growth, np.inf)
+    if ends.gaussian is not None:
+        times, rises = _gaussian_times(rule, ends, begins, times, rises, weight_decay)
     return Steps(times, times * delay / rate, rises / rate, np.where(learned, 0.0, np.inf))
+
+
+def _gaussian_times(
+    rule: Rule,
+    ends: Ends,
+    begins: np.ndarray,
+    times: np.ndarray,
+    rises: np.ndarray,
+    weight_decay: float,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return times and rises of the exact loss where they are known, else as given."""
+    assert ends.gaussian is not None
+    parts = ends.gaussian[:, : len(begins)]
+    known = np.isfinite(times) & np.isfinite(parts[0])
+    parts = jnp.asarray(np.where(known, parts, 1))
+    squares = jnp.asarray(np.where(known, begins, 1) ** 2)
+    given = {"temperature": 1 / rule.signal, "weight_decay": weight_decay}
+    low, half, high = (gaussian_times(squares, share, *parts, **given) for share in (0.1, 0.5, 0.9))
+    return np.where(known, half, times), np.where(known, high - low, rises)
 
 
 def _half(size: np.ndarray) -> np.ndarray:

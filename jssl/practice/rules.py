@@ -88,8 +88,8 @@ RULES: dict[str, Rule] = {
         tempered=True,
         stands_for="info_nce with the score -|z - z'|^2 / 2",
         remark="The cosine of SimCLR has no scale: order and times are those of the same loss "
-        "with the distance as its score. Under the cosine and a standard start the "
-        "steps blur and the times are not predicted.",
+        "with the distance as its score, on Gaussian data with many negatives. Under the cosine "
+        "and a standard start the steps blur and the times are not predicted.",
     ),
 }
 """Loss -> Rule. The times of all but linearised Barlow Twins are leading-order."""

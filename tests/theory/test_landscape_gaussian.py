@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from landscape_oracles import TABLE, best_of, covariance
+from scipy.integrate import solve_ivp
 from scipy.optimize import minimize_scalar
 
 from jssl.theory import landscape
@@ -84,3 +85,24 @@ def test_the_exact_rank_is_that_of_b_also_where_nothing_commutes():
     positive = int((np.linalg.eigvalsh(data - noise / 2) > 0).sum())
     assert positive == 2
     assert (values > 1e-3).sum() == positive
+
+
+@pytest.mark.parametrize(("c", "temperature", "decay"), [(0.1, 2.0, 0.0), (0.7, 0.5, 0.2)])
+def test_times_are_those_of_the_integrated_flow_of_the_exact_loss(c, temperature, decay):
+    views = landscape.views([1.0], c)
+    options = {"temperature": temperature, "weight_decay": decay}
+
+    def rate(_, w):
+        slope = jax.grad(landscape.gaussian_info_nce)(jnp.asarray(w)[None], views, **options)
+        return -np.asarray(slope)[0]
+
+    parts = [jnp.diag(x) for x in views]
+    end = float(landscape.gaussian_amplitudes(*parts, **options)[0])
+    for share in (0.1, 0.5, 0.9):
+        event = lambda _, w, share=share: w[0] ** 2 - share * end  # noqa: E731
+        run = solve_ivp(rate, (0, 60), [1e-3], events=event, rtol=1e-9, atol=1e-12)
+        found = landscape.gaussian_times(jnp.array([1e-6]), share, *parts, **options)
+        np.testing.assert_allclose(found, run.t_events[0], rtol=1e-3)
+    assert landscape.gaussian_times(jnp.array([2 * end]), 0.5, *parts, **options)[0] == 0
+    lost = [jnp.array([x]) for x in (2.0, 1.0, 1.0)]
+    assert jnp.isinf(landscape.gaussian_times(jnp.array([1e-6]), 0.5, *lost))[0]

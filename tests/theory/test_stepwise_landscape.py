@@ -130,6 +130,25 @@ def test_the_stability_threshold_is_two_over_the_sharpness():
     assert np.isinf(stepwise.stability_threshold(jnp.zeros(2)))
 
 
+@pytest.mark.parametrize("spectrum", [[0.1, 0.05, -5.0], [1.0, 0.5, -0.3], [-1.0, -2.0, 0.0]])
+def test_descent_from_a_small_start_is_stable_below_the_threshold_alone(spectrum):
+    gamma = np.array(spectrum)
+    threshold = float(stepwise.stability_threshold(jnp.asarray(gamma)))
+    start = 1e-4 * np.random.default_rng(0).standard_normal((2, 3))
+
+    def last(rate):
+        w = start
+        for _ in range(400):
+            w = w - rate * 4 * ((w * gamma) @ w.T - np.eye(2)) @ (w * gamma)
+            if not np.abs(w).max() < 1e3:
+                return np.inf
+        return np.abs(w[:, gamma < 0]).max()
+
+    assert last(0.97 * threshold) < 1e-4
+    if gamma.max() < 2 * -gamma.min() / 4:
+        assert last(1.03 * threshold) > 1e-2
+
+
 @pytest.mark.parametrize(("scale", "dim"), [(0.0, 2), (0.01, 2), (0.5, 2), (2.0, 4)])
 def test_sharpness_is_the_largest_hessian_eigenvalue(scale, dim):
     draws = np.random.default_rng(dim)

@@ -172,3 +172,21 @@ def test_bad_input_is_refused_in_one_line(call, message):
     with pytest.raises(InputError, match=message) as error:
         call()
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("dim", [3, 16])
+def test_waits_depend_on_the_number_of_outputs_and_not_of_modes(dim):
+    gamma, start = jnp.array([1.0, 0.6, 0.4]), jnp.full(3, 1e-3)
+    stairs = redundancy_staircase(start, gamma, 0.0051, dim=dim)
+    clock = -np.log(gamma * 1e-6) / (8 * gamma)
+    kappa = np.arange(1, 3) / dim
+    waits = np.diff(clock) * (kappa + 0.0051 * (1 - kappa)) / 0.0051
+    np.testing.assert_allclose(np.diff(stairs.times), waits, rtol=1e-9)
+    assert len(stairs.plateaus.level) == dim + 1
+    with pytest.raises(InputError, match="dim must be"):
+        redundancy_staircase(start, gamma, 0.5, dim=2)
+
+
+def test_starts_too_small_to_be_squared_are_borne():
+    tiny = redundancy_staircase(jnp.array([1e-200]), jnp.ones(1), 0.5)
+    np.testing.assert_allclose(tiny.times, [200 * np.log(10) / 4])

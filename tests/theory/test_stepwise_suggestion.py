@@ -57,6 +57,16 @@ def test_suggestions_count_to_the_last_mode_and_say_what_is_not_learned():
     assert "not identifiable" in blurred.message
 
 
+def test_a_loud_negative_mode_lowers_the_suggested_rate():
+    gamma = np.array([0.1, 0.05, -5.0])
+    advice = stepwise.suggest(jnp.diag(jnp.asarray(gamma)), 2, jnp.float64)
+    np.testing.assert_allclose(advice.learning_rate, 0.1 / (2 * 5.0))
+    w = advice.start_scale * np.random.default_rng(0).standard_normal((2, 3))
+    for _ in range(advice.steps):
+        w = w - advice.learning_rate * 4 * ((w * gamma) @ w.T - np.eye(2)) @ (w * gamma)
+    assert np.linalg.eigvalsh((w * gamma) @ w.T).min() > 0.5
+
+
 @pytest.mark.parametrize(
     ("moment", "options", "says"),
     [

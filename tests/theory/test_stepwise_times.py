@@ -58,6 +58,16 @@ def test_times_are_infinite_or_undefined_where_they_should_be(function):
     np.testing.assert_array_equal(slopes[1:], 0)
 
 
+def test_a_start_too_small_to_be_squared_is_not_a_start_of_zero():
+    scales = jnp.array([1e-25], jnp.float32)
+    time = 25 * np.log(10) / 4
+    for function in (stepwise.critical_time, stepwise.half_time):
+        np.testing.assert_allclose(function(scales, jnp.ones(1, jnp.float32)), [time], rtol=1e-6)
+    rate = jnp.asarray(1e-6, jnp.float32)
+    found = stepwise.descent_half_time(scales, jnp.ones(1, jnp.float32), rate)
+    np.testing.assert_allclose(found, [time], rtol=1e-4)
+
+
 def test_half_time_is_undefined_from_one_half_and_critical_time_from_one():
     scales, eigenvalues = jnp.array([0.8, 1.1]), jnp.ones(2)
     assert np.isnan(stepwise.half_time(scales, eigenvalues)).all()

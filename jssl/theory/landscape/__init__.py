@@ -81,6 +81,7 @@ __getattr__, __dir__ = attach(
         "from_moments": "calculator",
         "gaussian_amplitudes": "gaussian",
         "gaussian_info_nce": "gaussian",
+        "gaussian_times": "gaussian",
         "general_form": "dictionary",
         "hard_normalised_loss": "normalisation",
         "hessian_spectrum": "stationary",

@@ -22,6 +22,8 @@ from jssl.manifolds.linalg import matmul
 from jssl.theory.landscape.dictionary import Views
 from jssl.types import Array
 
+_POINTS = 1024
+
 
 def gaussian_info_nce(
     weight: Array, views: Views, *, temperature: Any = 1.0, weight_decay: Any = 0.0
@@ -94,3 +96,51 @@ def gaussian_amplitudes(
     )
     held = temperature * jnp.maximum(inverse - 1, 0) / negative
     return jnp.where(pull > 0, held, jnp.inf)
+
+
+def gaussian_times(
+    start_squares: Array,
+    share: Array | float,
+    positive: Array,
+    anchor: Array,
+    negative: Array,
+    *,
+    temperature: Any = 1.0,
+    weight_decay: Any = 0.0,
+) -> Array:
+    """Return when w^2 of every mode reaches a share of its exact minimum, under the flow.
+
+    Example:
+        >>> parts = (jnp.array([x]) for x in (0.1, 1.1, 1.1))
+        >>> half = gaussian_times(jnp.array([1e-6]), 0.5, *parts)
+        >>> print(f"{half[0]:.2f}")  # the quartic landscape has 3.31
+        5.36
+
+    The modes decouple, so d log w^2 / dt = -4 dL/dw^2 (w^2), whose inverse is integrated over log
+    w^2. Near zero the rate is 4 (B / T - decay), as in the quartic landscape. Under weak
+    augmentation w^2 ends far above that of the quartic, and later.
+
+    Args:
+        start_squares: (...) w^2 at time 0, > 0.
+        share: of the minimum, in (0, 1).
+        positive: (...) eigenvalues p of A_pos.
+        anchor: (...) eigenvalues a of cov(anchor), > 0.
+        negative: (...) eigenvalues n of cov(negative), > 0.
+        temperature: > 0.
+        weight_decay: >= 0.
+
+    Returns:
+        (...): t = learning rate x step; 0 where the start is above it, infinite where the mode is
+        lost or its minimum is at infinity.
+    """
+    options = {"temperature": temperature, "weight_decay": weight_decay}
+    end = gaussian_amplitudes(positive, anchor, negative, **options)
+    reached = (end > 0) & jnp.isfinite(end)
+    first = jnp.log(start_squares)
+    last = jnp.maximum(jnp.log(share * jnp.where(reached, end, 1)), first)
+    grid = first + (last - first) * jnp.linspace(0, 1, _POINTS)[(slice(None), *[None] * first.ndim)]
+    size = 1 / (1 + negative * jnp.exp(grid) / temperature)
+    slope = (positive - negative * size / 2 - anchor * size**2 / 2) / temperature + weight_decay
+    falls = slope < 0
+    time = jnp.where(falls, -1 / (4 * jnp.where(falls, slope, -1)), 0)
+    return jnp.where(reached, jnp.trapezoid(time, grid, axis=0), jnp.inf)

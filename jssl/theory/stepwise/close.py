@@ -52,7 +52,7 @@ def effective_modes(projection: Array, eigenvalues: Array) -> EffectiveModes:
         [1.618, 0.618]
 
     Use them as `mode_eigenvalues(t, *effective_modes(...))`, `half_time(...)` and so on. The error
-    of an eigenvalue of C is at most about (1 - r)^2 / 4 for neighbours of ratio r, and smaller
+    of an eigenvalue of C is at most about (1 - r)^2 / 4 for two modes of ratio r, and smaller
     where the start is smaller: `ErrorEstimate.spectrum`. The cost is that of 6 k singular value
     decompositions of (k, m) matrices, one after the other.
 
@@ -67,6 +67,7 @@ def effective_modes(projection: Array, eigenvalues: Array) -> EffectiveModes:
     References:
         Derived here; see the module.
     """
+    projection, eigenvalues = jnp.asarray(projection), jnp.asarray(eigenvalues)
     k = min(projection.shape)
     largest = jnp.abs(projection).max()
     unit = jnp.where(largest > 0, largest, 1)

@@ -161,15 +161,21 @@ def error_estimate(
         2 * gap,
         edge,
         leakage <= tolerance,
-        _spectrum_error(start_scale, elder, ratios),
+        _spectrum_error(start_scale, eigenvalues, dim),
     )
 
 
-def _spectrum_error(start_scale: Array, elder: Array, ratios: Array) -> Array:
-    """Return start^{2 (1 - r)}, capped by (1 - r)^2 / 4: far apart or close, neighbours agree."""
-    gaps = 1 - ratios
-    errors = jnp.minimum(start_scale ** (2 * gaps), gaps**2 / 4)
-    return jnp.where(elder > 0, errors, 0).max()
+def _spectrum_error(start_scale: Array, eigenvalues: Array, dim: int) -> Array:
+    """Return start^{2 (1 - r)}, at most (1 - r)^2 / 4, of the worst pair of ratio r.
+
+    Modes far apart have outgrown each other; modes close together grow alike.
+    """
+    grown = jnp.maximum(eigenvalues[: dim + 1], 0)
+    elder = grown[:dim, None]
+    gaps = 1 - grown / jnp.where(elder > 0, elder, 1)
+    later = (jnp.arange(len(grown)) > jnp.arange(dim)[:, None]) & (elder > 0) & (grown > 0)
+    gaps = jnp.where(later, gaps, 0)
+    return jnp.minimum(start_scale ** (2 * gaps), gaps**2 / 4).max(initial=0)
 
 
 def explain(estimate: ErrorEstimate) -> str:

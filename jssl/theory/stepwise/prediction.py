@@ -29,7 +29,7 @@ from jssl.theory.stepwise.generic import (
 from jssl.theory.stepwise.linear import Modes, mode_eigenvalues, modes
 from jssl.types import Array, Problem, Trajectory, start_key
 
-_TOLERANCE = 0.1
+_TOLERANCE = 0.05
 
 
 class Setting(NamedTuple):
@@ -88,7 +88,7 @@ def predict(problem: Problem, times: Array, key: Array) -> Trajectory:
     Warns:
         IdentifiabilityWarning: where the start is too large for the gap after mode dim: the steps
             hold, the learned subspace is not the top modes. Also where the start is so large that
-            modes that are close, but not equal, put the eigenvalues off by more than 0.1.
+            modes that are close, but not equal, put the eigenvalues off by more than 0.05.
 
     References:
         Simon et al. 2023, arXiv 2303.15438, proposition 4.1 and result 4.6.
