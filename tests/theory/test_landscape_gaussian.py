@@ -84,3 +84,10 @@ def test_the_exact_rank_is_that_of_b_also_where_nothing_commutes():
     positive = int((np.linalg.eigvalsh(data - noise / 2) > 0).sum())
     assert positive == 2
     assert (values > 1e-3).sum() == positive
+
+
+def test_amplitudes_pass_nan_on_and_lost_modes_without_negatives_are_zero():
+    found = landscape.gaussian_amplitudes(
+        jnp.array([np.nan, 0.0, 1.0, 1.0]), 1.0, jnp.array([1.0, 1.0, 1.0, 0.0])
+    )
+    np.testing.assert_array_equal(found, [np.nan, np.inf, 0.0, 0.0])
