@@ -35,6 +35,7 @@ __getattr__, __dir__ = attach(
         "Simulation": "types",
         "State": "types",
         "Trajectory": "types",
+        "EigenvaluesOf": "eigenvalues",
         "InputError": "errors",
         "run": "simulation",
         "simulate": "simulation",

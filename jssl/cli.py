@@ -68,9 +68,11 @@ class Predict:
     temperature: float = 0.5
     """Of losses that have one."""
     weight_decay: float = 0.0
-    """Of the landscape that says which dimensions are lost."""
+    """Multiplies the squared norm of the parameters; of the kernel linear only."""
     placement: str = "augmented-augmented-augmented"
     """Where simclr's augmentation acts: anchor-positive-negatives."""
+    clean_first: bool | None = None
+    """Whether pairs are (clean, augmented); found out where a placement is given."""
     count: int = 2000
     """Pairs at most, drawn at random."""
     size: int | None = None

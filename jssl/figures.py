@@ -1,17 +1,23 @@
 """Figures: theory dashed over simulation solid, one colour a mode, colour-blind safe."""
 
+import functools
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
+from matplotlib import font_manager
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogFormatter, NullFormatter
 
+from jssl.errors import printable
 from jssl.types import Trajectory
 
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#000000")
 """Told apart by colour-blind readers (Okabe and Ito); lines of a panel take them in turn."""
+LONGEST_TEXT = 40
+"""Letters of a value that a figure shows."""
 
 
 def new_figure(columns: int, rows: int = 1, *, width: float = 4.2, height: float = 3.2) -> Any:
@@ -67,6 +73,35 @@ def thin_labels(figure: Any) -> None:
                 axis.set_minor_formatter(FuncFormatter(_two_or_five))
 
 
+def figure_text(value: Any) -> str:
+    r"""Return a value as a figure shows it literally: one line, no mathematics, at most 40 letters.
+
+    Example:
+        >>> print(figure_text("$x$"), figure_text("a\nb"), figure_text("_a"))
+        \$x\$ a\nb  _a
+
+    Matplotlib reads text between two dollar signs as mathematics, leaves labels that begin with an
+    underscore out of legends, and warns of letters that its font does not have; these become
+    escapes.
+
+    Args:
+        value: anything; what `str` makes of it is shown.
+    """
+    known = _letters()
+    text = printable(str(value))
+    text = "".join(c if ord(c) in known else c.encode("unicode_escape").decode() for c in text)
+    if len(text) > LONGEST_TEXT:
+        text = f"{text[: LONGEST_TEXT // 2 - 3]} ... {text[3 - LONGEST_TEXT // 2 :]}"
+    return (" " if text.startswith("_") else "") + text.replace("$", r"\$")
+
+
+@functools.cache
+def _letters() -> frozenset[int]:
+    """Return the code points that the font of figures has."""
+    font = font_manager.get_font(font_manager.findfont("DejaVu Sans"))
+    return frozenset(font.get_charmap())
+
+
 def mode_colours(count: int) -> np.ndarray:
     """Return one colour a mode, dark to light, distinct in greyscale as well."""
     import matplotlib as mpl
@@ -118,7 +153,8 @@ def plot(prediction: Trajectory, simulation: Trajectory, *, title: str = "") -> 
         draw_modes(ax, both.t, simulated, label="simulation")
         draw_modes(ax, both.t, predicted, dashed=True, label="theory")
         ax.set_xlabel("effective time t = learning rate × step")
-        ax.set_ylabel({"eigenvalues": "eigenvalues of C", "loss": "loss"}.get(name, name))
+        known = {"eigenvalues": "eigenvalues of C", "loss": "loss"}
+        ax.set_ylabel(known.get(name, figure_text(name)))
         if np.all(both.t[1:] > 0):
             ax.set_xscale("log")
         ax.legend(frameon=False)
@@ -146,3 +182,22 @@ def draw_legend(figure: Any, ax: Any, *, size: float = 7) -> None:
     else:
         size = min(size, 140 / len(labels))
         figure.legend(handles, labels, loc="outside right center", frameon=False, fontsize=size)
+
+
+def widen_for(figure: Any, labels: Iterable[str], *, size: float = 8) -> None:
+    """Make a figure wider where a legend beside it would leave its panels no room.
+
+    Example:
+        >>> figure, _ = new_figure(1)
+        >>> widen_for(figure, ["a label of a few words that is rather long"])
+        >>> print(figure.get_figwidth() > 4.2)
+        True
+
+    Args:
+        figure: of `new_figure`.
+        labels: of the legend.
+        size: of its font, in points.
+    """
+    longest = max((len(label) for label in labels), default=0)
+    beyond = max(0, longest - 15) * 0.7 * size / 72  # a letter is some 0.7 of its size wide
+    figure.set_figwidth(figure.get_figwidth() + beyond)

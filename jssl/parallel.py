@@ -16,9 +16,9 @@ from typing import Any
 
 from jssl.errors import InputError
 from jssl.experiments import Experiment, Outcome, Part, Settings, endure, experiment, gather, run
+from jssl.memory import free_memory
 from jssl.report.html import draw
 from jssl.sweeps.devices import cores
-from jssl.sweeps.prepare import free_memory
 
 MEMORY = {"quick": 4e9, "paper": 6e9, "large": 26e9}
 """Bytes a process may want at a scale, generously; 4e9 were seen at `paper` (deep)."""

@@ -15,12 +15,15 @@ import numpy as np
 import optax
 from jax import lax
 
-from jssl.diagnostics.spectrum import cross_correlation, spectrum
-from jssl.errors import InputError
+from jssl.diagnostics.spectrum import cross_correlation
+from jssl.eigenvalues import EigenvaluesOf, decompose
 from jssl.optim.descent import learning_rate_at
+from jssl.record_steps import check_count, checked_record_steps
+from jssl.record_steps import log_spaced_steps as log_spaced_steps
 from jssl.types import Array, Pairs, Params, Problem, Simulation, State, Trajectory, start_key
 
-Observe = Callable[[Params, Pairs], dict[str, Array]]
+Observe = Callable[[Params, Pairs], dict[str, Any]]
+"""`observe(params, pairs) -> {name: array, or EigenvaluesOf(matrix)}`."""
 
 
 def objective(problem: Problem) -> Callable[[Params, Pairs, Array], Array]:
@@ -56,7 +59,7 @@ def embed_views(problem: Problem, params: Params, pairs: Pairs) -> tuple[Array, 
 
 
 def observe_embeddings(problem: Problem) -> Observe:
-    """Return the default observables: the loss and the eigenvalues of C (S-1), descending.
+    """Return the default observables: the loss and the eigenvalues of C (S-1).
 
     Example:
         >>> import jssl
@@ -64,18 +67,20 @@ def observe_embeddings(problem: Problem) -> Observe:
         >>> loss = lambda za, zb: ((za - zb) ** 2).mean()
         >>> observe = observe_embeddings(jssl.Problem(None, model, loss, None))
         >>> seen = observe(2.0, jssl.Pairs(jnp.ones((3, 1)), jnp.ones((3, 1))))
-        >>> print(sorted(seen), seen["eigenvalues"])
-        ['eigenvalues', 'loss'] [4.]
+        >>> print(sorted(seen), seen["eigenvalues"].matrix)
+        ['eigenvalues', 'loss'] [[4.]]
 
-    A user's own `observe(params, pairs) -> dict of arrays` replaces it or calls it.
+    The eigenvalues are returned as `jssl.EigenvaluesOf(C)`; `jssl.simulate`, `jssl.run` and
+    `jssl.sweep` record the eigenvalues, descending. A user's own `observe(params, pairs)` replaces
+    this function or calls it.
     """
     value = objective(problem)
 
-    def observe(params: Params, pairs: Pairs) -> dict[str, Array]:
+    def observe(params: Params, pairs: Pairs) -> dict[str, Any]:
         za, zb = embed_views(problem, params, pairs)
         return {
             "loss": value(params, pairs, jax.random.key(0)),
-            "eigenvalues": spectrum(cross_correlation(za, zb)),
+            "eigenvalues": EigenvaluesOf(cross_correlation(za, zb)),
         }
 
     return observe
@@ -100,16 +105,53 @@ def simulate(
 
     Step k draws its pairs from `fold_in(key, k)` and the record after it from the pairs of the
     next step, so a record never looks at data the step was fitted to, unless the set is fixed.
+    `init` returns buffers of its own, each once, so that the state may be donated.
+
+    On the CPU, eigenvalues are computed by LAPACK. Do not run such programs at the same time on
+    several CPU devices (`jax.shard_map`): under jaxlib 0.10 they may wait for each other for ever.
+    `jssl.sweep` uses several devices safely.
 
     Args:
         problem: what to simulate; hyperparameters inside it may be tracers.
-        observe: `observe(params, pairs) -> dict of arrays`; None for the loss and the
-            eigenvalues of C.
+        observe: `observe(params, pairs) -> dict` of arrays and of `jssl.EigenvaluesOf(matrix)`,
+            which is recorded as the eigenvalues; None for the loss and the eigenvalues of C.
         precision: of matrix products, `highest` so that TF32 or bfloat16 never enters unseen;
             any name that `jax.default_matmul_precision` knows.
 
     Returns:
         `Simulation(init, advance)`; both can be jitted, vmapped over keys and sharded.
+
+    Raises:
+        InputError: from `advance`, for a number of steps (unless it is traced) that is negative or
+            above 2**31 - 1.
+    """
+    undecomposed = simulate_undecomposed(problem, observe, precision=precision)
+
+    def advance(state: State, steps: Any) -> tuple[State, dict[str, Array]]:
+        state, record = undecomposed.advance(state, steps)
+        with jax.default_matmul_precision(precision):
+            return state, decompose(record)
+
+    return Simulation(undecomposed.init, advance)
+
+
+def simulate_undecomposed(
+    problem: Problem, observe: Observe | None = None, *, precision: str = "highest"
+) -> Simulation:
+    """Return `simulate(problem, observe)` with records that still hold `EigenvaluesOf(matrix)`.
+
+    Example:
+        >>> import jssl, optax
+        >>> model = jssl.Model(init=lambda key: jnp.float32(2), apply=lambda w, x: w * x)
+        >>> pairs = jssl.Pairs(jnp.ones((4, 1)), jnp.ones((4, 1)))
+        >>> loss = lambda za, zb: ((za - zb) ** 2).mean()
+        >>> problem = jssl.Problem(lambda key: pairs, model, loss, optax.sgd(0.1))
+        >>> simulation = simulate_undecomposed(problem)
+        >>> state, record = simulation.advance(simulation.init(jax.random.key(0)), 0)
+        >>> print(record["eigenvalues"].matrix)
+        [[4.]]
+
+    The arguments are those of `simulate`. The default observables hold no LAPACK call then.
     """
     value = objective(problem)
     see = observe if observe is not None else observe_embeddings(problem)
@@ -117,23 +159,27 @@ def simulate(
     def init(key: Array) -> State:
         params = problem.model.init(start_key(key))
         has_time = learning_rate_at(problem.optimiser, jnp.int32(0)) is not None
-        return State(
+        state = State(
             params=params,
             opt_state=problem.optimiser.init(params),
             key=key,
             step=jnp.int32(0),
             t=jnp.asarray(0.0 if has_time else jnp.nan),
-            first_bad_step=jnp.int32(-1),
+            first_bad_step=jnp.where(is_finite(params), jnp.int32(-1), jnp.int32(0)),
         )
+        # A model or an optimiser may return one buffer twice, or one that it keeps.
+        return jax.tree.map(jnp.copy, state)
 
     def one_step(_: Any, state: State) -> State:
         draw = jax.random.fold_in(state.key, state.step)
         pairs = problem.pairs(draw)
         loss, gradients = jax.value_and_grad(value)(state.params, pairs, draw)
         updates, opt_state = problem.optimiser.update(gradients, state.opt_state, state.params)
-        is_first_bad = (state.first_bad_step < 0) & ~jnp.isfinite(loss)
+        params = optax.apply_updates(state.params, updates)
+        is_bad = ~(jnp.isfinite(loss) & is_finite(params))
+        is_first_bad = (state.first_bad_step < 0) & is_bad
         return State(
-            params=optax.apply_updates(state.params, updates),
+            params=params,
             opt_state=opt_state,
             key=state.key,
             step=state.step + 1,
@@ -141,7 +187,8 @@ def simulate(
             first_bad_step=jnp.where(is_first_bad, state.step, state.first_bad_step),
         )
 
-    def advance(state: State, steps: Any) -> tuple[State, dict[str, Array]]:
+    def advance(state: State, steps: Any) -> tuple[State, dict[str, Any]]:
+        check_count(steps)
         with jax.default_matmul_precision(precision):
             state = lax.fori_loop(0, steps, one_step, state)
             next_pairs = problem.pairs(jax.random.fold_in(state.key, state.step))
@@ -182,7 +229,8 @@ def run(
         no gradient-flow time.
 
     Raises:
-        InputError: if `record_steps` is empty, negative or not strictly increasing.
+        InputError: if `record_steps` is empty, negative, not strictly increasing, or above
+            2**31 - 1.
     """
     steps = checked_record_steps(record_steps)
     simulation = simulate(problem, observe, precision=precision)
@@ -205,6 +253,25 @@ def run(
     return from_key
 
 
+def is_finite(params: Params) -> Array:
+    """Return whether the sum of the squares of all parameters is finite.
+
+    Example:
+        >>> print(is_finite({"w": jnp.array([1.0, jnp.nan])}), is_finite(jnp.array([1e30])))
+        False False
+
+    Squares are summed in float32 at least, so an entry above 1.8e19 in float32 counts as
+    divergence: no norm of such parameters is a number.
+    """
+    total = jnp.float32(0)
+    for leaf in jax.tree.leaves(params):
+        if jnp.issubdtype(jnp.result_type(leaf), jnp.inexact):
+            size = jnp.abs(leaf) if jnp.iscomplexobj(leaf) else leaf
+            wide = jnp.promote_types(jnp.result_type(size), jnp.float32)
+            total = total + jnp.sum(jnp.square(jnp.asarray(size, wide)))
+    return jnp.isfinite(total)
+
+
 def effective_time(optimiser: Any, before: Array, step: Array) -> Array:
     """Return the sum of the learning rates of the first `step` steps.
 
@@ -221,34 +288,3 @@ def effective_time(optimiser: Any, before: Array, step: Array) -> Array:
     if callable(optimiser.learning_rate):
         return before + jnp.asarray(rate, before.dtype)
     return jnp.asarray(rate, before.dtype) * step.astype(before.dtype)
-
-
-def log_spaced_steps(last: int, points: int, first: int = 1) -> np.ndarray:
-    """Return distinct steps from 0 to `last`, log-spaced from `first` on.
-
-    Example:
-        >>> print(log_spaced_steps(1000, 4))
-        [   0    1   10  100 1000]
-
-    Args:
-        last: the last step, at least `first`.
-        points: number of log-spaced points before rounding.
-        first: the first step after 0, at least 1.
-    """
-    if not 1 <= first <= last or points < 2:
-        message = f"need 1 <= first <= last and points >= 2; got {first=}, {last=}, {points=}"
-        raise InputError(message)
-    spaced = np.round(np.geomspace(first, last, points)).astype(np.int64)
-    return np.unique(np.concatenate([[0], spaced]))
-
-
-def checked_record_steps(record_steps: Sequence[int] | np.ndarray) -> np.ndarray:
-    """Return the record points as an integer array, or raise `InputError`."""
-    steps = np.asarray(record_steps)
-    whole = steps.ndim == 1 and steps.size and steps.dtype.kind in "iuf"
-    if not whole or steps[0] < 0 or np.any(steps % 1 != 0) or np.any(np.diff(steps) <= 0):
-        message = (
-            "record_steps must be a non-empty list of whole numbers, increasing from 0 or more"
-        )
-        raise InputError(message)
-    return steps.astype(np.int64)

@@ -77,7 +77,8 @@ class State(NamedTuple):
         key: the run's typed key; step k draws from `fold_in(key, k)`.
         step: number of steps taken, int32.
         t: effective time, the sum of the learning rates so far; NaN where there is none.
-        first_bad_step: the first step whose loss was not finite, -1 if none.
+        first_bad_step: the first step whose loss, or whose parameters afterwards, were not finite
+            (`jssl.simulation.is_finite`), -1 if none.
     """
 
     params: Params
@@ -109,7 +110,8 @@ class Trajectory(NamedTuple):
         t: (..., points) effective time, the sum of the learning rates of plain gradient descent
             on the mean loss; None where there is no gradient-flow time (momentum, Adam).
         observables: name -> (..., points, ...) values at the record points.
-        first_bad_step: (...) first step whose loss was not finite, -1 if none; None for a theory.
+        first_bad_step: (...) first step whose loss or parameters were not finite, -1 if none; None
+            for a theory.
     """
 
     step: Array

@@ -7,7 +7,7 @@ import pytest
 import jssl
 from jssl.errors import InputError
 from jssl.optim import gradient_descent
-from jssl.simulation import log_spaced_steps, run, simulate
+from jssl.simulation import is_finite, log_spaced_steps, run, simulate
 from jssl.types import Model, Pairs, Problem, start_key
 
 
@@ -134,6 +134,60 @@ def test_a_diverged_seed_is_marked_and_costs_its_neighbours_nothing():
         np.testing.assert_array_equal(
             calm.observables["loss"][index], wild.observables["loss"][index]
         )
+
+
+def hidden(za, zb):
+    """A loss that is finite whatever the embeddings are."""
+    return jnp.nan_to_num(jnp.mean(za * zb), nan=1.0, posinf=1.0, neginf=1.0)
+
+
+def test_a_run_on_nan_is_marked_at_its_first_step_though_the_loss_hides_it():
+    x = jax.random.normal(jax.random.key(0), (2, 16, 5)).at[0, 5, 1].set(jnp.nan)
+    problem = linear_problem(pairs=lambda key: Pairs(*x), loss=hidden)
+    found = run(problem, [0, 1, 100])(jax.random.key(0))
+    assert np.isfinite(found.observables["loss"]).all()
+    assert int(found.first_bad_step) == 0
+
+
+def test_a_run_is_marked_at_the_step_that_spoils_its_parameters():
+    def spoil(step):
+        return jnp.where(step == 6, jnp.nan, 0.0)
+
+    rule = optax.chain(optax.sgd(0.02), optax.scale_by_schedule(lambda k: 1 + spoil(k)))
+    found = run(linear_problem(rule, loss=hidden), [0, 5, 20])(jax.random.key(0))
+    assert int(found.first_bad_step) == 6
+    assert int(run(linear_problem(rule, loss=hidden), [0, 6])(jax.random.key(0)).first_bad_step) < 0
+
+
+@pytest.mark.parametrize("steps", [[0], [0, 3]])
+def test_a_start_that_is_not_finite_is_marked_at_step_0(steps):
+    found = run(linear_problem(scale=jnp.inf, loss=hidden), steps)(jax.random.key(0))
+    assert int(found.first_bad_step) == 0
+
+
+@pytest.mark.float32
+@pytest.mark.parametrize("rule", [gradient_descent, optax.adam])
+def test_a_learning_rate_of_1e20_is_marked_though_the_loss_hides_it(rule):
+    found = run(linear_problem(rule(1e20), loss=hidden), [0, 1, 3])(jax.random.key(0))
+    assert np.isfinite(found.observables["loss"]).all()
+    assert int(found.first_bad_step) == 0
+
+
+@pytest.mark.parametrize(
+    ("params", "finite"),
+    [
+        (jnp.array([1.0, -2.0]), True),
+        (jnp.array([1.0, jnp.inf]), False),
+        (jnp.full(10, 300.0, jnp.float16), True),  # whose squares overflow in float16
+        (jnp.full(3, 2e19, jnp.float32), False),
+        (jnp.array([1 + jnp.nan * 1j]), False),
+        ({"count": jnp.array([2**31 - 1]), "key": jax.random.key(0), "none": None}, True),
+        (2.0, True),
+        ((), True),
+    ],
+)
+def test_parameters_are_finite_where_their_squared_norm_is(params, finite):
+    assert bool(is_finite(params)) is finite
 
 
 def test_explicit_negatives_reach_the_loss():

@@ -5,12 +5,16 @@
 The ridge is in units of the mean eigenvalue of Z^T Z, so the answer does not depend on the scale of
 the embeddings. The nearest-neighbour probe lets the k most similar training points vote, by cosine
 (Wu et al. 2018, arXiv 1805.01978, unweighted).
+
+Negative labels are refused; where labels are traced, and cannot be seen, such a row neither trains,
+votes nor is judged. Both compute in float32 at least, whatever the dtype of the embeddings.
 """
 
 import functools
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from jssl.data.checks import host_value, require_count, require_range
 from jssl.diagnostics.sphere import unit
@@ -36,7 +40,9 @@ def ridge_probe(
         1.0
 
     Directions whose variance is far below the ridge are not read: a collapsed embedding counts as
-    collapsed, though its other directions are not exactly zero.
+    collapsed, though its other directions are not exactly zero. Regression on one-hot labels cannot
+    find a class that lies between others on a line (masking: Hastie, Tibshirani and Friedman 2009,
+    section 4.2), where a logistic classifier can.
 
     Args:
         train: (n, dim) embeddings to fit on.
@@ -50,11 +56,13 @@ def ridge_probe(
         Share of test samples whose class is found, in [0, 1]; 1 / classes is chance.
 
     Raises:
-        InputError: for shapes that do not fit, a negative ridge, or traced labels of no known
-            number of classes.
+        InputError: for shapes that do not fit, a negative ridge, labels that are not integers
+            from 0 to classes - 1, or traced labels of no known number of classes.
     """
     require_range("ridge", ridge, 0)
-    classes = _check(train, train_labels, test, test_labels, classes)
+    train, train_labels, test, test_labels, classes = _check(
+        train, train_labels, test, test_labels, classes
+    )
     return _accuracy(train, train_labels, test, test_labels, ridge, classes)
 
 
@@ -92,13 +100,15 @@ def knn_probe(
         Share of test samples whose class wins, in [0, 1]; 1 / classes is chance.
 
     Raises:
-        InputError: for shapes that do not fit, k out of range, or traced labels of no known number
-            of classes.
+        InputError: for shapes that do not fit, k out of range, labels that are not integers from 0
+            to classes - 1, or traced labels of no known number of classes.
 
     References:
         Wu, Xiong, Yu, Lin 2018, arXiv 1805.01978, section 3.4.
     """
-    classes = _check(train, train_labels, test, test_labels, classes)
+    train, train_labels, test, test_labels, classes = _check(
+        train, train_labels, test, test_labels, classes
+    )
     neighbours = require_count("neighbours", neighbours, high=len(train))
     block = min(require_count("block", block), len(test))
     return _votes(train, train_labels, test, test_labels, neighbours, classes, block)
@@ -106,19 +116,39 @@ def knn_probe(
 
 def _check(
     train: Array, train_labels: Array, test: Array, test_labels: Array, classes: int | None
-) -> int:
+) -> tuple[Array, Array, Array, Array, int]:
     shapes = [jnp.shape(a) for a in (train, train_labels, test, test_labels)]
     rows = shapes[1] == shapes[0][:1] and shapes[3] == shapes[2][:1]
     if len(shapes[0]) != 2 or not rows or shapes[2][1:] != shapes[0][1:]:
         message = f"embeddings must be (n, dim) and labels (n,), for both sets; got {shapes}"
         raise InputError(message)
+    labels, expected = _labels("train_labels", train_labels), _labels("test_labels", test_labels)
+    known = host_value(train_labels)
     if classes is None:
-        known = host_value(train_labels)
         if known is None:
             message = "labels are traced: say how many classes there are, classes=..."
             raise InputError(message)
         classes = int(known.max()) + 1
-    return classes
+    elif known is not None and known.max() >= classes:
+        message = f"train_labels must be below the {classes} classes; got {known.max()}"
+        raise InputError(message)
+    dtype = jnp.promote_types(jnp.result_type(train, test, float), jnp.float32)
+    if not jnp.issubdtype(dtype, jnp.floating):
+        message = f"embeddings must be real; got {dtype}"
+        raise InputError(message)
+    return jnp.asarray(train, dtype), labels, jnp.asarray(test, dtype), expected, classes
+
+
+def _labels(name: str, value: Array) -> Array:
+    known = host_value(value)
+    dtype = value.dtype if known is None else known.dtype
+    if np.dtype(dtype).kind not in "iub":
+        message = f"{name} must be integers from 0; got {dtype}"
+        raise InputError(message)
+    if known is not None and known.min(initial=0) < 0:
+        message = f"{name} must be integers from 0; got {known.min()}: leave such rows out"
+        raise InputError(message)
+    return jnp.asarray(value).astype(int)
 
 
 @functools.partial(jax.jit, static_argnames=("neighbours", "classes", "block"))
@@ -131,16 +161,16 @@ def _votes(
     classes: int,
     block: int,
 ) -> Array:
-    directions = unit(train)
+    directions, labelled = unit(train), labels >= 0
 
     def correct(row: tuple[Array, Array]) -> Array:
         similar = jnp.matmul(directions, row[0], precision="highest")
-        nearest = jax.lax.top_k(similar, neighbours)[1]
-        counts = jnp.zeros(classes, int).at[jnp.asarray(labels)[nearest]].add(1)
-        return jnp.argmax(counts) == row[1]
+        nearest = jax.lax.top_k(jnp.where(labelled, similar, -jnp.inf), neighbours)[1]
+        votes = jnp.zeros(classes, int).at[jnp.maximum(labels[nearest], 0)].add(labelled[nearest])
+        return jnp.argmax(votes) == row[1]
 
-    found = jax.lax.map(correct, (unit(test), jnp.asarray(expected)), batch_size=block)
-    return found.astype(directions.dtype).mean()
+    found = jax.lax.map(correct, (unit(test), expected), batch_size=block)
+    return found.astype(directions.dtype).mean(where=expected >= 0)
 
 
 @functools.partial(jax.jit, static_argnames="classes")
@@ -148,11 +178,13 @@ def _accuracy(
     train: Array, labels: Array, test: Array, expected: Array, ridge: Array, classes: int
 ) -> Array:
     target = jax.nn.one_hot(labels, classes, dtype=train.dtype)
-    mean, share = train.mean(0), target.mean(0)
-    z = train - mean
+    labelled = (labels >= 0)[:, None]
+    mean, share = train.mean(0, where=labelled), target.mean(0, where=labelled)
+    z = jnp.where(labelled, train - mean, 0)
     gram = z.T @ z
     size = jnp.trace(gram) / len(gram)
     penalty = ridge * jnp.where(size > 0, size, 1) * jnp.eye(len(gram), dtype=gram.dtype)
     weight = jnp.linalg.solve(gram + penalty, z.T @ (target - share))
     scores = (test - mean) @ weight + share
-    return (jnp.argmax(scores, axis=1) == expected).astype(train.dtype).mean()
+    found = jnp.argmax(scores, axis=1) == expected
+    return found.astype(train.dtype).mean(where=expected >= 0)

@@ -25,6 +25,7 @@ from jax.sharding import Mesh, PartitionSpec
 
 from jssl.data.checks import require_count
 from jssl.errors import InputError, unknown_name
+from jssl.lapack import calls_lapack
 from jssl.types import Array, Params
 
 _dot = partial(jnp.matmul, precision="highest")
@@ -80,7 +81,8 @@ def empirical_ntk(
 
     Raises:
         InputError: if z is not (n, dim), there are no samples or they differ in shape, `block` is
-            not positive, nothing in `params` is floating point, the mesh has more axes than one, or
+            not positive, nothing in `params` is floating point, the mesh has more axes than one or
+            several CPU devices for an `apply` that calls LAPACK, which may wait there for ever, or
             the gradients of two samples do not fit in the memory.
 
     References:
@@ -96,6 +98,8 @@ def empirical_ntk(
         raise InputError(message)
     other = x1 if x2 is None else x2
     dim = check_samples(apply, params, x1, other)
+    if mesh is not None:
+        _refuse_lapack(apply, params, x1, mesh)
     if block is None:
         block = min(block_for(params, memory_bytes), _LARGEST)
     block = min(block, max(len(x1), len(other)))
@@ -268,6 +272,17 @@ def _contract_pairs(
             if share:
                 found[pair] = found[pair] + total[device] if pair in found else total[device]
     return found
+
+
+def _refuse_lapack(apply: Apply, params: Params, x: Array, mesh: Mesh) -> None:
+    """Raise where programs on several CPU devices would call LAPACK at the same time."""
+    on_cpu = all(device.platform == "cpu" for device in mesh.devices.flat)
+    if mesh.size > 1 and on_cpu and calls_lapack(jax.make_jaxpr(apply)(params, x[:1]).jaxpr):
+        message = (
+            "apply calls LAPACK (eigh, svd, qr, cholesky, solve), which may wait for ever on "
+            "several CPU devices; give mesh=None"
+        )
+        raise InputError(message)
 
 
 @partial(jax.jit, static_argnums=(0, 1, 2))

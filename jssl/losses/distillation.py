@@ -122,7 +122,7 @@ def target_model(model: Model, predictor: Model | None = None) -> Model:
     def init(key: Array) -> Params:
         online = model.init(key)
         head = () if predictor is None else predictor.init(jax.random.fold_in(key, _PREDICTOR))
-        return {"online": online, "predictor": head, "target": online}
+        return {"online": online, "predictor": head, "target": jax.tree.map(jnp.copy, online)}
 
     def apply(params: Params, x: Array) -> Array:
         return model.apply(params["online"], x)

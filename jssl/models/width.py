@@ -16,6 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jssl.errors import InputError
+from jssl.memory import require_memory
 from jssl.types import Array, Params
 
 
@@ -118,6 +119,9 @@ def _draws(pieces: Sequence[Piece]) -> Callable[[Array], list[Array]]:
     """
     shapes = [shape for *_, shape in pieces]
     deepest = max(len(path) for _, path, _ in pieces)
+    rows = sum(count for count, _ in shapes)
+    indices = rows * (28 + 24 * deepest)  # bytes of whole numbers on the host, about that many
+    require_memory(f"the start of {rows:,} neurons", indices, "take a smaller width")
 
     @jax.custom_batching.custom_vmap
     def draw(data: Array) -> list[Array]:

@@ -1,13 +1,15 @@
-"""Embeddings and labels of JAX, NumPy, PyTorch or a file, checked, as NumPy arrays.
+"""Embeddings of JAX, NumPy, PyTorch or a file, checked, as NumPy arrays.
 
 Files are memory-mapped: nothing is read before it is needed, and then a chunk at a time.
 """
 
 import zlib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile
 
+import jax.numpy as jnp
 import numpy as np
 
 from jssl.diagnostics.streaming import rows
@@ -16,8 +18,11 @@ from jssl.errors import InputError
 MOST = 16_384
 """The largest min(rows, columns) whose spectrum is computed: 2 GiB of float64."""
 
+LARGEST = 1e60
+"""The largest absolute value is at most this and at least its inverse: fourth powers are formed."""
 
-def to_numpy(name: str, value: Any) -> np.ndarray:
+
+def to_numpy(name: str, value: Any, *, lazy: bool = False) -> np.ndarray:
     """Return an array of any of the libraries as NumPy's, without a copy where there need be none.
 
     Example:
@@ -26,21 +31,73 @@ def to_numpy(name: str, value: Any) -> np.ndarray:
 
     Args:
         name: what it is called in a message.
-        value: a NumPy or JAX array, a PyTorch tensor (on any device, with or without gradient), or
-            nested lists.
+        value: a NumPy or JAX array, a PyTorch tensor (on any device, with or without gradient), a
+            table of pandas, or nested lists. NumPy saves bfloat16 as 2-byte void (V2) and no other
+            type so: V2 is read as bfloat16.
+        lazy: leave bfloat16 as it is, so that a memory map stays one; else it becomes float32.
 
     Raises:
-        InputError: for what NumPy cannot hold.
+        InputError: for what NumPy cannot hold, a masked or sparse array, and 1-byte void, of which
+            the type is unknown.
     """
+    if np.ma.is_masked(value):
+        count = int(np.ma.getmaskarray(value).sum())
+        message = f"{name} has {count:,} masked values; leave those rows out, or fill them first"
+        raise InputError(message)
+    if hasattr(value, "toarray"):
+        message = f"{name} is a sparse array; give {name}.toarray()"
+        raise InputError(message)
     try:
         if hasattr(value, "detach"):
             value = value.detach().cpu()
-            value = value.float() if "bfloat16" in str(value.dtype) else value
-        array = value if isinstance(value, np.ndarray) else np.asarray(value)
+            narrow = any(kind in str(value.dtype) for kind in ("bfloat16", "float8"))
+            value = value.float() if narrow else value
+        array = np.asarray(value)
     except (TypeError, ValueError, RuntimeError) as error:
         message = f"{name} cannot become a NumPy array ({_line(error)})"
         raise InputError(message) from error
-    return array.astype(np.float32) if array.dtype.name == "bfloat16" else array
+    if is_stored_bfloat16(array.dtype):
+        array = array.view(jnp.bfloat16)
+    elif array.dtype.kind == "V" and array.dtype.itemsize == 1 and array.dtype.names is None:
+        array = _one_byte(name, array)
+    of_numpy = array.dtype.isbuiltin != 2
+    return array if of_numpy or lazy else array.astype(np.float32)
+
+
+def is_stored_bfloat16(dtype: np.dtype) -> bool:
+    """Return whether a dtype is what NumPy makes of bfloat16 in a file: two bytes of void.
+
+    Example:
+        >>> is_stored_bfloat16(np.dtype("V2")), is_stored_bfloat16(np.dtype("float16"))
+        (True, False)
+    """
+    return dtype == np.dtype("V2")
+
+
+def stored_as_void(given: Mapping[str, Any]) -> list[str]:
+    """Return a line for each array that came as 2-byte void and was read as bfloat16.
+
+    Example:
+        >>> stored_as_void({"views": np.zeros(3, "V2"), "embeddings": np.zeros(3)})
+        ['views came as 2-byte void (V2), which is how NumPy stores bfloat16: read as bfloat16']
+    """
+    return [
+        f"{name} came as 2-byte void (V2), which is how NumPy stores bfloat16: read as bfloat16"
+        for name, value in given.items()
+        if isinstance(value, np.ndarray) and is_stored_bfloat16(value.dtype)
+    ]
+
+
+def _one_byte(name: str, array: np.ndarray) -> np.ndarray:
+    """Return a 1-byte type of JAX that is still named, or say how to name it."""
+    if array.dtype != np.dtype("V1"):
+        return array
+    message = (
+        f"{name} holds 1-byte void (V1): NumPy saves float8 and int4 so, and which one is lost; "
+        "save it again with x.astype('float32'), or give "
+        "numpy.load(path).view(ml_dtypes.float8_e4m3fn) from Python, with the dtype it had"
+    )
+    raise InputError(message)
 
 
 def read_array(path: str | Path) -> np.ndarray:
@@ -98,7 +155,7 @@ def read_arrays(path: str | Path) -> dict[str, np.ndarray]:
 
 
 def check_embeddings(name: str, z: np.ndarray) -> np.ndarray:
-    """Return embeddings (n, dim) unchanged, or say what is wrong with them.
+    """Return embeddings (n, dim) with their values unchanged, or say what is wrong with them.
 
     Example:
         >>> check_embeddings("embeddings", np.array([[1.0], [np.nan], [np.inf]]))
@@ -106,15 +163,20 @@ def check_embeddings(name: str, z: np.ndarray) -> np.ndarray:
         ...
         jssl.errors.InputError: embeddings has 2 rows with values that are not finite, at 1, 2; ...
 
+    Floating point of any width and integers are real numbers here; 2-byte void is bfloat16.
+
     Raises:
         InputError: for another rank or dtype, fewer than two rows, rows with values that are not
-            finite (their number and first positions), or more than can be decomposed.
+            finite (their number and first positions), values whose powers leave float64, or more
+            than can be decomposed.
     """
+    z = to_numpy(name, z, lazy=True)
     if z.ndim != 2 or len(z) < 2 or not z.shape[1]:
         message = f"{name} must be (n, dim) with n >= 2; got shape {z.shape}"
         raise InputError(message)
-    if z.dtype.kind != "f":
-        message = f"{name} must be floating point; convert {z.dtype} to float32 first"
+    real = z.dtype.kind in "fiub" or jnp.issubdtype(z.dtype, jnp.floating)
+    if not (real or jnp.issubdtype(z.dtype, jnp.integer)):
+        message = f"{name} must be floating point or integers; got {z.dtype}, convert it first"
         raise InputError(message)
     if min(z.shape) > MOST:
         message = (
@@ -122,7 +184,15 @@ def check_embeddings(name: str, z: np.ndarray) -> np.ndarray:
             "project to fewer first"
         )
         raise InputError(message)
-    found = [start + np.flatnonzero(~np.isfinite(part).all(1)) for start, part in rows(z)]
+    _check_values(name, z)
+    return z
+
+
+def _check_values(name: str, z: np.ndarray) -> None:
+    found, largest = [], 0.0
+    for start, part in rows(z):
+        found.append(start + np.flatnonzero(~np.isfinite(part).all(1)))
+        largest = max(largest, float(np.abs(part).max()))
     bad = np.concatenate(found)
     if len(bad):
         where = ", ".join(map(str, bad[:5].tolist())) + (", ..." if len(bad) > 5 else "")
@@ -132,30 +202,12 @@ def check_embeddings(name: str, z: np.ndarray) -> np.ndarray:
             "drop or repair them"
         )
         raise InputError(message)
-    return z
-
-
-def check_labels(labels: np.ndarray, count: int) -> np.ndarray:
-    """Return labels as integers from 0; any integers, booleans or strings name classes.
-
-    Example:
-        >>> check_labels(np.array(["cat", "dog", "cat"]), 3).tolist()
-        [0, 1, 0]
-
-    Raises:
-        InputError: for another shape or kind, or a single class.
-    """
-    if labels.ndim != 1 or len(labels) != count:
-        message = f"labels must be one for each of the {count:,} rows; got shape {labels.shape}"
+    if largest and not 1 / LARGEST <= largest <= LARGEST:
+        message = (
+            f"the largest value of {name} is {largest:.2g}: its powers do not fit in float64; "
+            "divide by it first"
+        )
         raise InputError(message)
-    if labels.dtype.kind not in "iubUS":
-        message = f"labels must be integers or strings; got {labels.dtype}"
-        raise InputError(message)
-    names, classes = np.unique(labels, return_inverse=True)
-    if len(names) < 2:
-        message = f"labels name one class alone, {names[0]}; a probe needs two or more"
-        raise InputError(message)
-    return classes
 
 
 def _line(error: object) -> str:

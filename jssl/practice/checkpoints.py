@@ -7,17 +7,19 @@ from typing import Any, NamedTuple
 import jax.numpy as jnp
 import numpy as np
 
-from jssl.diagnostics import (
-    KINDS,
-    Moments,
-    Steps,
-    cross_scatter,
-    detect_steps,
-    entropy_rank,
-)
+from jssl.diagnostics import KINDS, Steps, detect_steps, entropy_rank
 from jssl.errors import InputError
-from jssl.practice.arrays import check_embeddings, read_array, to_numpy
+from jssl.practice.arrays import check_embeddings, read_array, stored_as_void, to_numpy
+from jssl.practice.history import Relation, history_words
+from jssl.practice.homogeneity import same_distribution
+from jssl.practice.matching import debiased_cka, prepare, rows_correspond
 from jssl.practice.spectra import spectrum_of, verdict_of
+
+_DIFFERENT = 0.01
+"""p-value below which sets of rows that do not correspond have different distributions."""
+
+_SAME = 1e-9
+"""Spectra of the same rows that differ by no more than this share of the largest are equal."""
 
 
 class Course(NamedTuple):
@@ -29,9 +31,13 @@ class Course(NamedTuple):
         spectra: (checkpoints, dim) eigenvalues of the covariance, descending.
         ranks: (checkpoints,) effective ranks.
         kinds: which collapse each has.
-        similarity: (checkpoints,) linear CKA with the last; NaN for other numbers of rows, or
-            fewer rows than columns.
-        steps: what the detector finds in the spectra; None for fewer than three checkpoints.
+        similarity: (checkpoints,) debiased linear CKA with the last, in [-1, 1]; 0 on average for
+            unrelated embeddings. NaN for other numbers of rows, fewer than four, and a constant.
+        same_rows: whether the checkpoints hold the same samples in the same order, as far as CKA
+            of neighbouring ones shows; None where it shows nothing.
+        changed: whether the distribution of the embeddings changes between them.
+        steps: what the detector finds in the spectra; None for fewer than three checkpoints, or
+            where nothing changed.
         failures: one line for each that could not be read.
         words: the reading.
         remarks: what to know about it.
@@ -43,13 +49,20 @@ class Course(NamedTuple):
     ranks: np.ndarray
     kinds: tuple[str, ...]
     similarity: np.ndarray
+    same_rows: bool | None
+    changed: bool
     steps: Steps | None
     failures: tuple[str, ...]
     words: list[str]
     remarks: list[str]
 
 
-def follow(over: Sequence[Any] | Mapping[str, Any], dim: int, tolerance: float) -> Course:
+def follow(
+    over: Sequence[Any] | Mapping[str, Any],
+    dim: int,
+    tolerance: float,
+    draws: np.random.Generator,
+) -> Course:
     """Return the course of training from embeddings at checkpoints; inside `float64()`.
 
     Args:
@@ -57,30 +70,12 @@ def follow(over: Sequence[Any] | Mapping[str, Any], dim: int, tolerance: float) 
             rest is still read; an array that cannot is refused.
         dim: of the embeddings of which these are checkpoints.
         tolerance: as in `diagnose`.
+        draws: of the sample on which sets of rows that do not correspond are compared.
 
     Raises:
         InputError: for an array that cannot be used, or where nothing could be read.
     """
-    items = over.items() if isinstance(over, Mapping) else enumerate(over)
-    named = {str(name): z for name, z in items}
-    read, failures = {}, []
-    for name, value in named.items():
-        on_disk = hasattr(value, "__fspath__")
-        try:
-            z = read_array(value) if on_disk else to_numpy(f"checkpoint {name}", value)
-            check_embeddings(f"checkpoint {name}", z)
-            if z.shape[1] != dim:
-                message = f"checkpoint {name} has {z.shape[1]} dimensions, the embeddings {dim}"
-                raise InputError(message)
-        except InputError as error:
-            if not on_disk:
-                raise
-            failures.append(str(error))
-            continue
-        read[name] = z
-    if not read:
-        message = f"no checkpoint could be read; {failures[0] if failures else 'give some'}"
-        raise InputError(message)
+    read, failures, remarks = _read(over, dim)
     seen = {name: spectrum_of(z) for name, z in read.items()}
     spectra = np.stack([np.resize(s.eigenvalues, dim) for s in seen.values()])
     for row, z in zip(spectra, read.values(), strict=True):
@@ -89,19 +84,89 @@ def follow(over: Sequence[Any] | Mapping[str, Any], dim: int, tolerance: float) 
     kinds = tuple(
         KINDS[int(verdict_of(s, len(read[name]), tolerance).kind)] for name, s in seen.items()
     )
-    last = next(reversed(read))
-    similarity = np.array(
-        [_cka(read[name], seen[name].moments, read[last], seen[last].moments) for name in read]
-    )
+    similarity, neighbouring = _similarities(list(read.values()))
+    same_rows, changed = _relation(list(read.values()), spectra, neighbouring, draws)
     t = step_numbers(tuple(read))
-    steps = detect_steps(jnp.asarray(t), jnp.asarray(spectra)) if len(t) >= 3 else None
-    words = _words(t, ranks, kinds, steps)
-    remarks = [f"left out: {failure}" for failure in failures]
-    if steps is None:
+    steps = None
+    if changed and len(t) >= 3:
+        steps = detect_steps(jnp.asarray(t), jnp.asarray(spectra))
+    counts = [len(z) for z in read.values()]
+    words = history_words(t, ranks, kinds, steps, Relation(same_rows, changed, counts))
+    if len(t) < 3:
         remarks.append("steps need three checkpoints or more")
+    remarks += [f"left out: {failure}" for failure in failures]
     return Course(
-        tuple(read), t, spectra, ranks, kinds, similarity, steps, tuple(failures), words, remarks
+        tuple(read),
+        t,
+        spectra,
+        ranks,
+        kinds,
+        similarity,
+        same_rows,
+        changed,
+        steps,
+        tuple(failures),
+        words,
+        remarks,
     )
+
+
+def _read(
+    over: Sequence[Any] | Mapping[str, Any], dim: int
+) -> tuple[dict[str, np.ndarray], list[str], list[str]]:
+    """Return the checkpoints that can be used, a line for each that cannot, and remarks."""
+    items = over.items() if isinstance(over, Mapping) else enumerate(over)
+    read, failures, void = {}, [], []
+    for name, value in ((str(name), value) for name, value in items):
+        on_disk = hasattr(value, "__fspath__")
+        what = f"checkpoint {name}"
+        try:
+            given = read_array(value) if on_disk else value
+            z = check_embeddings(what, to_numpy(what, given, lazy=True))
+            if z.shape[1] != dim:
+                message = f"{what} has {z.shape[1]} dimensions, the embeddings {dim}"
+                raise InputError(message)
+        except InputError as error:
+            if not on_disk:
+                raise
+            failures.append(str(error))
+            continue
+        void += stored_as_void({what: given})
+        read[name] = z
+    if not read:
+        message = f"no checkpoint could be read; {failures[0] if failures else 'give some'}"
+        raise InputError(message)
+    more = f" (and {len(void) - 1:,} more)" if len(void) > 1 else ""
+    return read, failures, [f"{void[0]}{more}"] if void else []
+
+
+def _similarities(checkpoints: list[np.ndarray]) -> tuple[np.ndarray, list[float]]:
+    """Return debiased CKA of each with the last, and of each with the next."""
+    last = prepare(checkpoints[-1])
+    with_last, with_next, before = [], [], None
+    for z in checkpoints:
+        now = prepare(z)
+        with_last.append(debiased_cka(now, last))
+        if before is not None:
+            with_next.append(debiased_cka(before, now))
+        before = now
+    return np.array(with_last), with_next
+
+
+def _relation(
+    checkpoints: list[np.ndarray],
+    spectra: np.ndarray,
+    neighbouring: list[float],
+    draws: np.random.Generator,
+) -> tuple[bool | None, bool]:
+    """Return whether rows correspond (None: unknown), and whether anything changed."""
+    counts = {len(z) for z in checkpoints}
+    if len(checkpoints) == 1:
+        return None, True
+    matched = False if len(counts) > 1 else rows_correspond(neighbouring, max(counts))
+    if matched is False:
+        return matched, same_distribution(checkpoints, draws) <= _DIFFERENT
+    return matched, float(np.ptp(spectra, axis=0).max()) > _SAME * float(spectra.max())
 
 
 def step_numbers(names: Sequence[str]) -> np.ndarray:
@@ -133,39 +198,3 @@ def by_number(names: Sequence[str]) -> list[str]:
         return [int(p) if p.isdigit() else p for p in re.split(r"(\d+)", name)]
 
     return sorted(names, key=key)
-
-
-def _cka(a: np.ndarray, seen_a: Moments | None, b: np.ndarray, seen_b: Moments | None) -> float:
-    if seen_a is None or seen_b is None:
-        return float("nan")
-    size = np.linalg.norm(seen_a.scatter) * np.linalg.norm(seen_b.scatter)
-    if len(a) != len(b) or size == 0:
-        return float("nan")
-    return float(np.sum(cross_scatter(a, b, seen_a.mean, seen_b.mean) ** 2) / size)
-
-
-def _words(
-    t: np.ndarray,
-    ranks: np.ndarray,
-    kinds: tuple[str, ...],
-    steps: Steps | None,
-) -> list[str]:
-    words = [
-        f"Over {len(t)} checkpoints the effective rank goes from {ranks[0]:.4g} to {ranks[-1]:.4g}"
-        f" (at most {ranks.max():.4g})."
-    ]
-    if steps is not None:
-        times = np.asarray(steps.half_times)
-        found = times[np.isfinite(times)]
-        told = ", ".join(f"{x:.3g}" for x in found[:8])
-        told += f", ... ({len(found)} in all)" if len(found) > 8 else ""
-        count = int(steps.distinct)
-        apart = "1 separate step" if count == 1 else f"{count} separate steps"
-        words.append(
-            f"{int(steps.learned)} dimensions were learned (above a tenth of the largest at the "
-            f"end), in {apart}; half there at {told or 'no time'}."
-        )
-    fallen = [i for i in range(1, len(kinds)) if KINDS.index(kinds[i]) > KINDS.index(kinds[i - 1])]
-    if fallen:
-        words.append(f"Collapse sets in ({kinds[fallen[0]]}) at checkpoint {t[fallen[0]]:g}.")
-    return words

@@ -111,7 +111,7 @@ def page_of(seen: Diagnosis, settings: dict[str, Any]) -> Page:
                 "at": f"{t:g}",
                 "effective rank": number(rank),
                 "collapse": kind,
-                "CKA with the last": number(similar),
+                "debiased CKA with the last": number(similar),
             }
             for name, t, rank, kind, similar in columns
         ]

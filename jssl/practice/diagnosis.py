@@ -11,32 +11,21 @@ import jax.numpy as jnp
 import numpy as np
 
 from jssl.data.checks import require_count, require_range
-from jssl.diagnostics import (
-    Verdict,
-    alpha_req,
-    cross_scatter,
-    entropy_rank,
-    knn_probe,
-    lidar_from_covariances,
-    moments,
-    participation_ratio,
-    ridge_probe,
-    uniformity,
-)
-from jssl.diagnostics.streaming import rows
+from jssl.diagnostics import Verdict, alpha_req, entropy_rank, participation_ratio, uniformity
 from jssl.errors import InputError
-from jssl.practice.arrays import check_embeddings, check_labels, to_numpy
+from jssl.practice.arrays import check_embeddings, stored_as_void, to_numpy
 from jssl.practice.checkpoints import Course, follow
+from jssl.practice.labels import read_labels
+from jssl.practice.probes import probe
 from jssl.practice.spectra import CONSTANT, Reading, Spectrum, spectrum_of, verdict_of
 from jssl.practice.telling import remarks, words
+from jssl.practice.views import compare, view_readings
 from jssl.precision import float64
 
 SAMPLE = 10_000
 """Rows of the random sample on which pairs of rows are compared."""
 
 TOLERANCE = 1e-6
-_LIDAR_RIDGE = 1e-4
-_LIDAR_MOST = 4096
 
 
 class Diagnosis(NamedTuple):
@@ -82,12 +71,20 @@ def diagnose(
         >>> KINDS[int(seen.verdict.kind)], int(seen.verdict.rank)
         ('dimensional', 3)
 
+    The two probes are fitted on a random half of the labelled rows and judged on the other: a vote
+    of the nearest neighbours, and multinomial logistic regression on standardised columns. Views
+    or copies of one sample among the rows stay on one side of the split, where they are found.
+
     Args:
-        embeddings: (n, dim) of NumPy, JAX or PyTorch; a memory map is read in chunks.
-        labels: (n,) classes, integers or strings, for the two probes.
-        views: (n, dim) embeddings of second views of the same samples, for alignment and LiDAR.
-        over: embeddings at checkpoints in the order of training, of one dimension; names are
-            step numbers where given and numeric. For the steps of the spectrum.
+        embeddings: (n, dim) of NumPy, JAX or PyTorch, floating point or integers; a memory map is
+            read in chunks. 2-byte void is read as bfloat16, which NumPy stores so.
+        labels: (n,) classes as files hold them, integers or strings, for the two probes; see
+            `jssl.practice.labels.read_labels` for what means "no label".
+        views: (n, dim) embeddings of second views of the same samples in the same order, for
+            alignment and LiDAR.
+        over: embeddings of the same samples at checkpoints in the order of training, of one
+            dimension; names are step numbers where given and numeric. For the steps of the
+            spectrum.
         seed: of the random sample and of the split of the probes, 0 or more.
         exact: compare all pairs of rows, in blocks, instead of a sample's.
         neighbours: k of the nearest-neighbour probe.
@@ -103,33 +100,51 @@ def diagnose(
     seed = require_count("seed", seed, low=0, high=2**32 - 1)
     require_count("neighbours", neighbours)
     require_range("tolerance", tolerance, 0, 0.5)
-    z = check_embeddings("embeddings", to_numpy("embeddings", embeddings))
-    second = None if views is None else _views(z, to_numpy("views", views))
-    classes = None if labels is None else check_labels(to_numpy("labels", labels), len(z))
+    z = check_embeddings("embeddings", to_numpy("embeddings", embeddings, lazy=True))
+    second = None if views is None else _views(z, views)
+    named = None if labels is None else read_labels(labels, len(z))
+    known = stored_as_void({"embeddings": embeddings, "views": views})
     with float64():
         whole = spectrum_of(z)
         verdict = verdict_of(whole, len(z), tolerance)
         found = _ranks(whole, z)
-        known = remarks(whole, z)
-        if second is not None:
-            found += _pairs(whole, z, second, known)
+        known += remarks(whole, z)
+        pairs = None if second is None else compare(z, second)
+        if second is not None and pairs is not None:
+            seen, notes = view_readings(whole, z, second, pairs)
+            found, known = found + seen, known + notes
         draws = np.random.default_rng(seed)
         chosen = _sample(draws, len(z), exact)
+        compared = len(chosen)
         found += _spread(z, chosen)
-        if classes is not None:
-            found += _probes(draws, z, classes, chosen, neighbours, known)
-        course = None if over is None else follow(over, z.shape[1], tolerance)
+        if named is not None:
+            labelled = np.flatnonzero(named.classes >= 0)
+            if len(labelled) < len(z):
+                chosen = labelled[_sample(draws, len(labelled), exact)]
+            classes = np.unique(named.classes[chosen], return_inverse=True)[1]
+            probes = probe(
+                _rows(z, chosen),
+                classes,
+                chosen,
+                len(z),
+                draws,
+                neighbours=neighbours,
+                tolerance=tolerance,
+            )
+            found += probes.readings
+            known += [*named.remarks, *probes.remarks]
+        course = None if over is None else follow(over, z.shape[1], tolerance, draws)
     readings = {reading.name: reading for reading in found}
     settings = {
         "rows": len(z),
         "dimensions": z.shape[1],
         "dtype": str(z.dtype),
-        "rows compared pair by pair": len(chosen),
+        "rows compared pair by pair": compared,
         "seed": seed,
         "a dimension is lost at a variance of": f"{tolerance:g} x the largest",
         "collapse is complete at a variance of": f"{CONSTANT:g} x the mean square",
     }
-    told = words(z, verdict, readings, tolerance)
+    told = words(z, verdict, readings, pairs, tolerance)
     if course is not None:
         told += course.words
         known += course.remarks
@@ -138,7 +153,8 @@ def diagnose(
     )
 
 
-def _views(z: np.ndarray, second: np.ndarray) -> np.ndarray:
+def _views(z: np.ndarray, views: Any) -> np.ndarray:
+    second = to_numpy("views", views, lazy=True)
     if second.shape != z.shape:
         message = f"views must be {z.shape} like the embeddings, row by row; got {second.shape}"
         raise InputError(message)
@@ -173,55 +189,11 @@ def _ranks(whole: Spectrum, z: np.ndarray) -> list[Reading]:
     ]
 
 
-def _pairs(whole: Spectrum, z: np.ndarray, second: np.ndarray, known: list[str]) -> list[Reading]:
-    total, squares, n = 0.0, 0.0, len(z)
-    for start, part in rows(z):
-        other = np.asarray(second[start : start + len(part)], np.float64)
-        each = _apart(part, other)
-        total, squares = total + each.sum(), squares + (each**2).sum()
-    mean = total / n
-    error = np.sqrt(max(squares / n - mean**2, 0) / max(n - 1, 1))
-    found = [
-        Reading(
-            "alignment",
-            float(mean),
-            float(error),
-            "0 to 4, about 2 for unrelated views",
-            "low, unless uniformity is near 0",
-            "arXiv 2005.10242",
-            n,
-        )
-    ]
-    if whole.moments is None or z.shape[1] > _LIDAR_MOST:
-        known.append(
-            f"LiDAR was left out: it needs more rows than columns, and at most {_LIDAR_MOST:,}"
-        )
-        return found
-    of_first, of_second = whole.moments, moments(second)
-    cross = cross_scatter(z, second, of_first.mean, of_second.mean)
-    step, both = of_first.mean - of_second.mean, of_first.scatter + of_second.scatter
-    between = (both + cross + cross.T) / (4 * n)
-    within = (both - cross - cross.T) / (4 * n) + np.outer(step, step) / 4
-    size = np.trace(between + within) / z.shape[1]
-    if size > 0:
-        value = lidar_from_covariances(jnp.asarray(between), jnp.asarray(within), ridge=1e-4 * size)
-    else:
-        value = jnp.zeros(())
-    span = f"0, or 1 to {min(n - 1, z.shape[1])}"
-    good = "high: so many dimensions tell samples apart beyond what views do"
-    return [*found, _exact("LiDAR", value, span, good, "arXiv 2312.04000", n)]
-
-
-def _apart(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    def unit(z: np.ndarray) -> np.ndarray:
-        norm = np.linalg.norm(z, axis=1, keepdims=True)
-        return z / np.where(norm > 0, norm, 1)
-
-    return np.square(unit(a) - unit(b)).sum(1)
-
-
 def _spread(z: np.ndarray, chosen: np.ndarray) -> list[Reading]:
-    seen = uniformity(_rows(z, chosen))
+    sample = _rows(z, chosen)
+    if np.can_cast(z.dtype, np.float32):  # unit vectors lose nothing that shows, in half the time
+        sample = sample.astype(np.float32)
+    seen = uniformity(jnp.asarray(sample))
     return [
         Reading(
             "uniformity",
@@ -235,45 +207,8 @@ def _spread(z: np.ndarray, chosen: np.ndarray) -> list[Reading]:
     ]
 
 
-def _probes(
-    draws: np.random.Generator,
-    z: np.ndarray,
-    classes: np.ndarray,
-    chosen: np.ndarray,
-    neighbours: int,
-    known: list[str],
-) -> list[Reading]:
-    if len(chosen) < 4:
-        known.append("the probes were left out: they need four rows or more")
-        return []
-    order = draws.permutation(chosen)
-    fit, judge = np.sort(order[: len(order) // 2]), np.sort(order[len(order) // 2 :])
-    parts = _rows(z, fit), jnp.asarray(classes[fit]), _rows(z, judge), jnp.asarray(classes[judge])
-    count = int(classes.max()) + 1
-    k = min(neighbours, len(fit))
-    values = (
-        (f"{k}-nearest-neighbour accuracy", knn_probe(*parts, neighbours=k, classes=count)),
-        ("linear probe accuracy", ridge_probe(*parts, classes=count)),
-    )
-    chance = np.bincount(classes).max() / len(classes)
-    return [
-        Reading(
-            name,
-            float(value),
-            float(np.sqrt(max(float(value) * (1 - float(value)), 0) / len(judge))),
-            f"0 to 1; the largest class is {chance:.3g}",
-            "high",
-            "arXiv 1805.01978" if "neighbour" in name else "ridge regression",
-            len(chosen),
-        )
-        for name, value in values
-    ]
-
-
-def _rows(z: np.ndarray, chosen: np.ndarray) -> Any:
-    wanted = np.float64 if z.dtype == np.float64 else np.float32
-    whole = len(chosen) == len(z)
-    return jnp.asarray(np.asarray(z if whole else z[chosen], wanted))
+def _rows(z: np.ndarray, chosen: np.ndarray) -> np.ndarray:
+    return np.asarray(z if len(chosen) == len(z) else z[chosen], np.float64)
 
 
 def _exact(name: str, value: Any, span: str, good: str, source: str, points: int) -> Reading:

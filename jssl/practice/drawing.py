@@ -79,8 +79,8 @@ def _course(course: Course) -> Figure:
     rank.set_ylim(bottom=0)
     near = rank.twinx()
     near.plot(course.t, course.similarity, "s--", color="#d55e00", markersize=3, linewidth=1)
-    near.set_ylabel("CKA with the last", color="#d55e00")
-    near.set_ylim(0, 1.05)
+    near.set_ylabel("debiased CKA with the last", color="#d55e00")
+    near.set_ylim(min(0, np.nanmin(course.similarity, initial=0)) - 0.02, 1.05)
     near.spines["top"].set_visible(False)
     if course.steps is not None:
         times = np.asarray(course.steps.half_times)
@@ -93,6 +93,6 @@ def _course(course: Course) -> Figure:
         f"Left: the {shown.shape[1]} largest eigenvalues of the covariance at {len(course.t)} "
         f"checkpoints, dark to light{steps}; grey lines are where each is half there. Right: the "
         f"effective rank, from {course.ranks[0]:.3g} to {course.ranks[-1]:.3g} (dots), and the "
-        "similarity (CKA) of each checkpoint with the last (squares)."
+        "similarity (debiased CKA) of each checkpoint with the last (squares)."
     )
     return Figure("course", "The spectrum over checkpoints", text, figure)

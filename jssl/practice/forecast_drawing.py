@@ -11,8 +11,9 @@ _POINTS = 400
 
 
 def forecast_figures(seen: Forecast) -> list[Figure]:
-    """Return the predicted staircase and the spectrum it comes from."""
-    return [_staircase(seen), _spectrum(seen)]
+    """Return the predicted staircase, where anything is learned, and the spectrum."""
+    learned = bool(np.isfinite(seen.steps).any())
+    return [*([_staircase(seen)] if learned else []), _spectrum(seen)]
 
 
 def staircase(seen: Forecast, steps: np.ndarray) -> np.ndarray:
@@ -82,7 +83,7 @@ def _spectrum(seen: Forecast) -> Figure:
     bars = np.stack([centre - np.maximum(low, bottom), 3.9 * seen.errors])
     for chosen, fill, label in (
         (low > 0, "#d55e00", "held-out pairs, 3.9 errors"),
-        (low <= 0, "white", "the same, not told apart from chance"),
+        (low <= 0, "white", "the same, not distinguishable from noise"),
     ):
         if chosen.any():
             ax.errorbar(
@@ -106,7 +107,7 @@ def _spectrum(seen: Forecast) -> Figure:
     text = (
         f"The {len(index)} largest eigenvalues of the contrastive kernel, from "
         f"{seen.eigenvalues[0]:.2g} down to {seen.eigenvalues[-1]:.2g}, and the same modes read on "
-        "pairs that did not choose them, with 3.9 standard errors; filled where told apart from "
-        f"chance, as the first {seen.worth} are."
+        "pairs that did not choose them, with 3.9 standard errors; filled where distinguishable "
+        "from sampling noise."
     )
     return Figure("spectrum", "What the views share", text, figure)

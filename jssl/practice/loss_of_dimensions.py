@@ -12,6 +12,7 @@ import numpy as np
 from jssl.practice.rules import Rule
 from jssl.theory import landscape
 from jssl.theory.landscape.estimate import Z
+from jssl.theory.stepwise import decayed_levels
 
 WIDEST = 512
 _NEGLIGIBLE = 1e-6
@@ -30,6 +31,8 @@ class Lost(NamedTuple):
             lost; infinite under placements that lose none.
         reduced: the number of input dimensions, if they were reduced to 512, else 0.
         trust: how far the rank holds, as `Landscape.rank_trust`.
+        factors: (dim or fewer,) the multiple of this augmentation at which each dimension is lost,
+            descending; below 1 for one that is lost already.
     """
 
     carried: int
@@ -40,6 +43,7 @@ class Lost(NamedTuple):
     factor: float
     reduced: int
     trust: str
+    factors: np.ndarray
 
 
 def lost_dimensions(
@@ -50,8 +54,19 @@ def lost_dimensions(
     *,
     weight_decay: float,
     placement: str,
+    clean_first: bool = False,
 ) -> Lost:
-    """Return what survives of the data's directions under a loss; inside `float64()`."""
+    """Return what survives of the data's directions under a loss; inside `float64()`.
+
+    Args:
+        first: (n, ...) first views; the samples themselves if `clean_first`.
+        second: (n, ...) second views.
+        rule: of the loss.
+        dim: number of outputs.
+        weight_decay: >= 0.
+        placement: of the augmentation.
+        clean_first: whether augmentation acts on the second views alone.
+    """
     a, b = (x.reshape(len(x), -1) for x in (first, second))
     wide = a.shape[1]
     if wide > WIDEST:
@@ -65,13 +80,17 @@ def lost_dimensions(
     factor = 0.0
     if rule.landscape == "info_nce_euclidean":
         factor = float(landscape.augmentation_factor(placement))
-    read = landscape.signal_spectrum(a, b, factor)
-    bar = weight_decay / rule.signal
+    read = landscape.signal_spectrum(a, b, factor, clean_first=clean_first)
+    seen = landscape.estimate_covariances(a, b, clean_first=clean_first)
+    values, vectors = np.linalg.eigh(np.asarray(seen.data))
+    push, learned = 1.0, dim
+    if rule.off_diagonal < 1:
+        end = decayed_levels(jnp.asarray(values), dim, rule.off_diagonal, weight_decay)
+        push, learned = float(end.push), int(end.learned.sum())
+    bar = weight_decay / (rule.signal * push) if weight_decay else 0.0
     held, errors = np.asarray(read.held_out), np.asarray(read.errors)
     surviving = int((held - Z * errors > bar).sum())
     undecided = int((np.abs(held - bar) <= Z * errors).sum())
-    seen = landscape.estimate_covariances(a, b)
-    values, vectors = np.linalg.eigh(np.asarray(seen.data))
     data = vectors * np.maximum(values, 0) @ vectors.T  # sampling makes small ones negative
     options: dict[str, Any] = {}
     if rule.tempered:
@@ -85,14 +104,16 @@ def lost_dimensions(
         **options,
     )
     lifted = found.thresholds.augmentation
-    above = [] if lifted is None else [float(x) for x in np.asarray(lifted)[: found.rank]]
+    factors = np.asarray([] if lifted is None else lifted)[:dim]
+    rank = min(found.rank, learned)
     return Lost(
         carried,
         surviving,
         undecided,
         carried - surviving - undecided,
-        found.rank,
-        min(above, default=float("inf")),
+        rank,
+        float(np.min(factors[:rank], initial=np.inf)),
         wide if wide > WIDEST else 0,
         found.rank_trust,
+        factors,
     )

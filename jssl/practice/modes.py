@@ -1,7 +1,8 @@
 """The modes of a contrastive kernel from a Gram matrix of pairs, and what each does elsewhere.
 
 A K c = eigenvalue c (S-15, S-16 of Simon et al. 2023, arXiv 2303.15438), the pairing A with each
-view's mean taken away or not; read again on pairs that did not choose them; and where each ends.
+view's mean taken away or not; read again on pairs that did not choose them; and their variance
+under other pairings. By default A swaps the views, J / 2n.
 """
 
 from functools import partial
@@ -12,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jssl.kernels import lanczos
-from jssl.practice.rules import Rule
+from jssl.theory.landscape.pairing import CROSS, Pairing
 from jssl.types import Array
 
 _TOLERANCE = 1e-5  # of the largest eigenvalue; eigenvalues are then right to about its square
@@ -20,11 +21,11 @@ _SMALL = 800  # rows up to which a dense decomposition is the faster
 
 
 @partial(jax.jit, static_argnames=("count", "centred"))
-def _largest(gram: Array, start: Array, count: int, centred: bool) -> lanczos.Ritz:
+def _largest(gram: Array, start: Array, count: int, centred: bool, pairing: Pairing) -> Any:
     depth = max(6, 96 // start.shape[1])
     return lanczos.largest(
         lambda v: gram @ v,
-        lambda v: _paired(v, centred),
+        lambda v: _paired(v, centred, pairing),
         start,
         dim=count,
         tolerance=_TOLERANCE,
@@ -33,31 +34,40 @@ def _largest(gram: Array, start: Array, count: int, centred: bool) -> lanczos.Ri
     )
 
 
-def _paired(v: Any, centred: bool) -> Any:
-    """Return A v: the views of every pair swapped, over 2n, each view without its mean."""
-    both = v.reshape(2, len(v) // 2, -1)
+def _paired(v: Any, centred: bool, pairing: Pairing) -> Any:
+    """Return A v, each view without its mean if `centred`."""
+    n = len(v) // 2
+    both = v.reshape(2, n, -1)
     both = both - both.mean(1, keepdims=True) if centred else both
-    return both[::-1].reshape(v.shape) / len(v)
+    half = pairing.cross / 2
+    mixed = (
+        pairing.first * both[0] + half * both[1],
+        half * both[0] + pairing.second * both[1],
+    )
+    xp: Any = np if isinstance(v, np.ndarray) else jnp
+    return xp.concatenate(mixed).reshape(v.shape) / n
 
 
-def _dense(gram: np.ndarray, centred: bool) -> tuple[np.ndarray, np.ndarray]:
+def _dense(gram: np.ndarray, centred: bool, pairing: Pairing) -> tuple[np.ndarray, np.ndarray]:
     """Return all eigenvalues, descending, and coefficients; small matrices need no program."""
     energy, vectors = np.linalg.eigh(gram)
     factor = vectors * np.sqrt(np.maximum(energy, 0))
-    inside = factor.T @ _paired(factor, centred)
+    inside = factor.T @ _paired(factor, centred, pairing)
     values, mixing = (x[..., ::-1] for x in np.linalg.eigh((inside + inside.T) / 2))
     seen = np.where(values > _TOLERANCE * max(values[0], 0), values, np.inf)
-    return values, _paired(factor @ mixing, centred) / seen
+    return values, _paired(factor @ mixing, centred, pairing) / seen
 
 
-def modes_of(gram: np.ndarray, count: int, centred: bool) -> tuple[np.ndarray, np.ndarray]:
+def modes_of(
+    gram: np.ndarray, count: int, centred: bool, pairing: Pairing = CROSS
+) -> tuple[np.ndarray, np.ndarray]:
     """Return up to `count` positive eigenvalues and coefficients; those that have converged."""
     if len(gram) <= _SMALL:
-        values, vectors = _dense(gram, centred)
-        kept = min(count, int((values > _TOLERANCE * values[0]).sum()))
+        values, vectors = _dense(gram, centred, pairing)
+        kept = min(count, int((values > _TOLERANCE * max(values[0], 0)).sum()))
         return values[:kept], vectors[:, :kept]
     start = jax.random.normal(jax.random.key(0), (len(gram), min(max(count, 4), len(gram))))
-    ritz = _largest(jnp.asarray(gram), start, count, centred)
+    ritz = _largest(jnp.asarray(gram), start, count, centred, pairing)
     values = np.asarray(ritz.eigenvalues)
     size = np.max(np.abs(values[np.isfinite(values)]), initial=0)
     near = np.asarray(ritz.residual) <= np.maximum(_TOLERANCE * size, 0.03 * values)
@@ -66,8 +76,17 @@ def modes_of(gram: np.ndarray, count: int, centred: bool) -> tuple[np.ndarray, n
     return values[:kept], np.asarray(ritz.vectors)[:, :kept]
 
 
+def largest_value(gram: np.ndarray, centred: bool, pairing: Pairing) -> float:
+    """Return the largest eigenvalue of a pairing, 0 where none is positive."""
+    return float(np.max(modes_of(gram, 1, centred, pairing)[0], initial=0))
+
+
 def held_out(
-    gram: np.ndarray, count: int, centred: bool, draws: np.random.Generator
+    gram: np.ndarray,
+    count: int,
+    centred: bool,
+    draws: np.random.Generator,
+    pairing: Pairing = CROSS,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Read the modes of each half of the pairs on the other half: mean and standard error."""
     n = len(gram) // 2
@@ -76,21 +95,24 @@ def held_out(
     means, squares = np.zeros((2, count)), np.full((2, count), np.inf)
     for i, (chosen, judged) in enumerate((halves, halves[::-1])):
         own, other = (np.concatenate([h, h + n]) for h in (chosen, judged))
-        _, vectors = modes_of(gram[np.ix_(own, own)], count, centred)
-        seen = (gram[np.ix_(other, own)] @ vectors).reshape(2, len(judged), -1)
-        seen = seen - seen.mean(1, keepdims=True) if centred else seen
-        terms = seen[0] * seen[1]
+        _, vectors = modes_of(gram[np.ix_(own, own)], count, centred, pairing)
+        first, second = _seen(gram[np.ix_(other, own)], vectors, centred)
+        terms = pairing.cross * first * second
+        terms = terms + pairing.first * first**2 + pairing.second * second**2
         kept = terms.shape[1]
         means[i, :kept] = terms.mean(0)
         squares[i, :kept] = terms.var(0, ddof=1) / len(judged)
     return means.mean(0), np.sqrt(squares.sum(0)) / 2
 
 
-def ends_of(gram: np.ndarray, values: np.ndarray, vectors: np.ndarray, rule: Rule) -> np.ndarray:
-    """Return s_j at the end of training, sqrt(signal eigenvalue / (2 quartic spread^2))."""
-    if rule.own_spread:
-        return values**-0.5
-    seen = (gram @ vectors).reshape(2, len(gram) // 2, -1)
-    seen = seen - seen.mean(1, keepdims=True) if rule.centred else seen
-    spread = (seen**2).mean((0, 1))
-    return np.sqrt(rule.signal * values / (2 * rule.quartic)) / spread
+def spread_of(gram: np.ndarray, vectors: np.ndarray, centred: bool, pairing: Pairing) -> np.ndarray:
+    """Return the mean square of each mode's function under another pairing."""
+    first, second = _seen(gram, vectors, centred)
+    terms = pairing.cross * first * second
+    return (terms + pairing.first * first**2 + pairing.second * second**2).mean(0)
+
+
+def _seen(cross: np.ndarray, vectors: np.ndarray, centred: bool) -> np.ndarray:
+    """Return the modes' functions at the first and at the second views, (2, n, count)."""
+    seen = (cross @ vectors).reshape(2, len(cross) // 2, -1)
+    return seen - seen.mean(1, keepdims=True) if centred else seen

@@ -1,10 +1,15 @@
 r"""What the theory knows of each loss near a small start: growth, end and what it leaves out.
 
-A loss is to leading order  L = -signal tr(W Gamma W^T) + quartic tr((W Sigma W^T)^2),  so mode j of
-Gamma grows as d log s_j^2 / dt = 4 signal gamma_j, ends at s_j^2 = signal gamma_j / (2 quartic
-spread_j^2), and descent is stable up to a step of 1 / (2 signal gamma_1). spread_j is gamma_j for
-Barlow Twins (Sigma = Gamma) and else the variance of mode j over all views. Simon et al. 2023,
-arXiv 2303.15438; Ziyin et al. 2023, arXiv 2210.00638; jssl.theory.landscape.dictionary.
+A loss is to leading order
+
+    L = -signal tr(W Gamma W^T) + own tr(Kn^2) + (quartic - own) tr(Ka Kn) + decay ||W||^2
+
+with Ka = W Sa W^T and Kn = W Sn W^T, Sa and Sn the second moments of anchors and negatives. With
+h_j = signal gamma_j - decay, mode j grows as d log s_j^2 / dt = 4 h_j, is never learned where
+h_j <= 0, and ends at s_j^2 = h_j / (2 own n_j^2 + 2 (quartic - own) a_j n_j), a_j and n_j its mean
+squares. For Barlow Twins Sa = Sn = Gamma. Where the place of the augmentation is given, Gamma is
+replaced by B = A0 - f C. Simon et al. 2023, arXiv 2303.15438; Ziyin et al. 2023, arXiv 2210.00638;
+jssl.theory.landscape.dictionary.
 """
 
 from typing import NamedTuple
@@ -21,20 +26,27 @@ class Rule(NamedTuple):
         landscape: its name in `jssl.theory.landscape.LOSSES`.
         signal: coefficient of tr(W Gamma W^T); over the temperature where there is one.
         quartic: coefficient of the quartic; over the temperature squared.
+        own: its part in tr(Kn^2), likewise; the rest is in tr(Ka Kn).
         own_spread: whether Sigma = Gamma.
         centred: whether each view's mean is subtracted.
         tempered: whether it has a temperature.
         off_diagonal: weight of the off-diagonal terms of Barlow Twins.
+        views_apart: whether anchors are first views, not centred, and negatives second views, and
+            not all views together.
+        stands_for: the loss that the forecast holds for, where it is another.
         remark: where the theory stops.
     """
 
     landscape: str
     signal: float
     quartic: float
+    own: float = 1.0
     own_spread: bool = False
     centred: bool = False
     tempered: bool = False
     off_diagonal: float = 1.0
+    views_apart: bool = False
+    stands_for: str = ""
     remark: str = ""
 
 
@@ -47,9 +59,10 @@ RULES: dict[str, Rule] = {
         own_spread=True,
         centred=True,
         off_diagonal=0.0051,
+        stands_for="barlow_twins without batch normalisation",
         remark="Batch normalisation of the embeddings is not in the theory: the order of the "
-        "dimensions is that of the loss without it, times hold for off-diagonal weight .0051 "
-        "to leading order in the logarithm of the start.",
+        "dimensions is that of the loss without it; times are those of off-diagonal weight "
+        ".0051 and a constant diagonal of the cross-correlation.",
     ),
     "vicreg_squared": Rule("vicreg_squared", 2.0, 1.0),
     "vicreg": Rule(
@@ -57,17 +70,23 @@ RULES: dict[str, Rule] = {
         2.0,
         1.0,
         centred=True,
-        remark="VICReg's hinge is not smooth: order and times are those of its squared form "
-        "(vicreg_squared), so trust the order more than the times.",
+        stands_for="vicreg_squared on centred views",
+        remark="VICReg's hinge is not smooth: order and times are those of its squared form, "
+        "vicreg_squared. From a small start the hinge itself raises the directions of largest "
+        "variance first, and much faster: neither order nor times carry over to it.",
     ),
     "spectral_contrastive": Rule("spectral_contrastive", 2.0, 1.0),
-    "info_nce": Rule("info_nce_dot", 1.0, 0.5, centred=True, tempered=True),
+    "info_nce": Rule(
+        "info_nce_dot", 1.0, 0.5, own=0.0, centred=True, tempered=True, views_apart=True
+    ),
     "nt_xent": Rule(
         "info_nce_euclidean",
         1.0,
         0.75,
+        own=0.25,
         centred=True,
         tempered=True,
+        stands_for="info_nce with the score -|z - z'|^2 / 2",
         remark="The cosine of SimCLR has no scale: order and times are those of the same loss "
         "with the distance as its score. Under the cosine and a standard start the "
         "steps blur and the times are not predicted.",

@@ -7,6 +7,7 @@ import numpy as np
 from jssl.diagnostics import KINDS, Verdict
 from jssl.diagnostics.streaming import rows
 from jssl.practice.spectra import CONSTANT, Reading, Spectrum
+from jssl.practice.views import Pairs, view_sentence
 
 
 def remarks(whole: Spectrum, z: np.ndarray) -> list[str]:
@@ -28,7 +29,11 @@ def remarks(whole: Spectrum, z: np.ndarray) -> list[str]:
 
 
 def words(
-    z: np.ndarray, verdict: Verdict, readings: Mapping[str, Reading], tolerance: float
+    z: np.ndarray,
+    verdict: Verdict,
+    readings: Mapping[str, Reading],
+    pairs: Pairs | None,
+    tolerance: float,
 ) -> list[str]:
     """Return the reading as sentences, the answer first."""
     n, dim = z.shape
@@ -59,13 +64,8 @@ def words(
         f"Uniformity {spread.value:.3f} ± {spread.error:.2g} on {spread.points:,} points "
         "(0 is complete collapse, -4 evenly spread)."
     )
-    if "alignment" in readings:
-        seen = readings["alignment"]
-        more = f"; LiDAR {readings['LiDAR'].value:.4g}" if "LiDAR" in readings else ""
-        told.append(
-            f"Views of one sample are {seen.value:.3f} ± {seen.error:.2g} apart (squared, 2 for "
-            f"unrelated){more}."
-        )
+    if pairs is not None:
+        told.append(view_sentence(pairs, readings.get("LiDAR")))
     probes = [r for name, r in readings.items() if "accuracy" in name]
     if probes:
         each = ", ".join(f"{r.name} {r.value:.3f} ± {r.error:.2g}" for r in probes)

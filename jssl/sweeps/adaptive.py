@@ -17,9 +17,13 @@ import xarray as xr
 from scipy.special import stdtrit
 
 from jssl.errors import InputError, unknown_name
+from jssl.sweeps.arguments import check_store
+from jssl.sweeps.checks import check_table
 from jssl.sweeps.execute import Progress, execute
 from jssl.sweeps.labels import variables_of
 from jssl.sweeps.prepare import plan_of, prepare
+from jssl.sweeps.schema import Until
+from jssl.sweeps.store import Variable
 from jssl.sweeps.sweep import make_request, open_result
 from jssl.sweeps.tiles import Chunk
 
@@ -73,22 +77,13 @@ def sweep_until(
     Raises:
         InputError: as `jssl.sweep`, or for a target that cannot be.
     """
-    if not 0 < target.level < 1 or target.least < 2:
-        message = f"need 0 < level < 1 and least >= 2; got {target.level} and {target.least}"
-        raise InputError(message)
-    if not max(target.half_width, target.relative) > 0:
-        message = "give half_width or relative, positive: no interval is tighter than 0"
-        raise InputError(message)
+    check_target(target)
+    if store is not None:
+        check_store(store)
     request = make_request(make_problem, axes, record_steps, **in_blocks(target, options))
     prepared = prepare(request)
     found = variables_of(prepared, plan_of(prepared, request), request)
-    if target.observable not in found:
-        raise unknown_name(kind="observable", name=target.observable, known=found)
-    own = set(found[target.observable].dims) - set(found["first_bad_step"].dims)
-    left = own - {"step", *target.select}
-    if left:
-        message = f"'{target.observable}' has dimensions {sorted(left)}: select an index of each"
-        raise InputError(message)
+    check_observable(target, found)
     plan, result = open_result(prepared, request, store)
     looked: dict[int, np.ndarray] = {}
 
@@ -101,6 +96,46 @@ def sweep_until(
 
     execute(prepared, plan, result, root=request.seed, progress=progress, wanted=wanted)
     return result.dataset()
+
+
+def check_target(target: Target) -> None:
+    """Raise unless a target can be reached.
+
+    Example:
+        >>> check_target(Target("loss"))
+        Traceback (most recent call last):
+        ...
+        jssl.errors.InputError: give half_width or relative, positive: no interval is tighter than 0
+    """
+    check_table(Until, target._asdict(), "field of the target", place=" of the target")
+    if not max(target.half_width, target.relative) > 0:
+        message = "give half_width or relative, positive: no interval is tighter than 0"
+        raise InputError(message)
+
+
+def check_observable(target: Target, found: Mapping[str, Variable]) -> None:
+    """Raise unless a target names an observable, and an index for each dimension of its own.
+
+    Args:
+        target: what is wanted.
+        found: the arrays of the result.
+    """
+    seen = {name: v for name, v in found.items() if "step" in v.dims}
+    if target.observable not in seen:
+        raise unknown_name(kind="observable", name=target.observable, known=seen)
+    variable = seen[target.observable]
+    sizes = dict(zip(variable.dims, variable.shape, strict=True))
+    own = set(sizes) - {*found["first_bad_step"].dims, "step"}
+    for name, index in target.select.items():
+        if name not in own:
+            raise unknown_name(kind=f"dimension of '{target.observable}'", name=name, known=own)
+        if not -sizes[name] <= index < sizes[name]:
+            message = f"select.{name} must be from 0 to {sizes[name] - 1}; got {index}"
+            raise InputError(message)
+    left = own - {*target.select}
+    if left:
+        message = f"'{target.observable}' has dimensions {sorted(left)}: select an index of each"
+        raise InputError(message)
 
 
 def in_blocks(target: Target, options: Mapping[str, Any]) -> dict[str, Any]:

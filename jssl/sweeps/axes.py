@@ -7,42 +7,28 @@ pads it. Seed i of every point starts from
 
     fold_in(key(root seed), i),
 
-and from nothing else: another width or another seed never changes a run's numbers.
+and from nothing else, so that another point or another seed changes neither a run's start nor its
+data. A width padded to another size is the same function, summed in another order: it changes a
+run's numbers by rounding, 1e-8 to 2e-7 in float32.
 """
 
 import inspect
 import itertools
 import math
 import numbers
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from jssl.errors import InputError, unknown_name
-from jssl.sweeps.values import axis_values, check_width, plain_values, refuse_duplicates, seed_count
+from jssl.errors import InputError, shown, unknown_name
+from jssl.sweeps.dimensions import SEED, Dimension, dimensions_of
+from jssl.sweeps.values import check_width, seed_count
 
-SEED = "seed"
 WIDTH = "width"
 MAX_WIDTH = "max_width"
-RESERVED = (SEED, "step", MAX_WIDTH)
-
-
-class Dimension(NamedTuple):
-    """One dimension of the result: an axis, several zipped axes, or a list of points.
-
-    Attributes:
-        name: what the dimension is called.
-        fields: argument of `make_problem` -> its value at each position.
-    """
-
-    name: str
-    fields: Mapping[str, tuple[Any, ...]]
-
-    @property
-    def size(self) -> int:
-        """Return the number of positions."""
-        return len(next(iter(self.fields.values())))
+MOST_PROGRAMS = 10_000
+"""Greatest number of programs of a sweep: each takes a second or more to compile."""
 
 
 class Grid(NamedTuple):
@@ -97,6 +83,7 @@ def make_grid(
     points: Sequence[Mapping[str, Any]] | None = None,
     zipped: Sequence[Sequence[str]] = (),
     static: Sequence[str] = (),
+    dtype: Any = np.float64,
 ) -> Grid:
     """Return the runs that axes span, or say what is wrong with them.
 
@@ -118,15 +105,16 @@ def make_grid(
         points: explicit points, one dimension `point` that the axes multiply.
         zipped: groups of axes of equal length that run along one dimension.
         static: fields that stay Python values although they are floats.
+        dtype: of the runs, which has to hold every float and tell those of an axis apart.
 
     Raises:
-        InputError: for an unknown, missing, empty or duplicate field, or a value out of range.
+        InputError: for an unknown, missing, empty or duplicate field, a name that is taken, or a
+            value out of range.
     """
-    values = {name: axis_values(name, given) for name, given in axes.items() if name != SEED}
+    dimensions = dimensions_of(
+        axes, points, zipped, lambda name: np.float64 if name in static else dtype
+    )
     seeds = seed_count(axes.get(SEED, 1))
-    dimensions = list(_zip(values, zipped))
-    if points is not None:
-        dimensions.append(_points(points, values))
     fields = [name for d in dimensions for name in d.fields]
     can_pad = _check_fields(make_problem, fields)
     for name in static:
@@ -141,7 +129,15 @@ def make_grid(
         if name not in static and name != WIDTH and any(isinstance(v, float) for v in held)
         if all(isinstance(v, numbers.Real) and not isinstance(v, bool) for v in held)
     )
-    return Grid(tuple(dimensions), traced, seeds, can_pad and WIDTH in fields)
+    programs = math.prod(len(_groups(d, traced, {}, set())) for d in dimensions)
+    if programs > MOST_PROGRAMS:
+        message = (
+            f"the axes split the sweep into {programs:,} programs, each compiled by itself, and at "
+            f"most {MOST_PROGRAMS:,} can be: give fewer names and whole numbers, or write numbers "
+            "with a decimal point where the problem can take them traced"
+        )
+        raise InputError(message)
+    return Grid(dimensions, traced, seeds, can_pad and WIDTH in fields)
 
 
 def split(grid: Grid, bins: Mapping[int, int] | None = None) -> list[Program]:
@@ -215,63 +211,13 @@ def _groups(
     return groups
 
 
-def _zip(
-    values: Mapping[str, tuple[Any, ...]], zipped: Sequence[Sequence[str]]
-) -> Iterable[Dimension]:
-    together = {}
-    for group in zipped:
-        for name in group:
-            if name not in values:
-                raise unknown_name(kind="zipped axis", name=name, known=values)
-            if name in together:
-                message = f"axis '{name}' is in two zips; name it once"
-                raise InputError(message)
-            together[name] = tuple(group)
-        lengths = {name: len(values[name]) for name in group}
-        if len(set(lengths.values())) != 1:
-            message = f"zipped axes must have equal lengths; got {lengths}"
-            raise InputError(message)
-    done = set()
-    for name in values:
-        group = together.get(name, (name,))
-        if group not in done:
-            done.add(group)
-            what = f"axis '{name}'" if len(group) == 1 else f"the zip of {', '.join(group)}"
-            rows = list(zip(*(values[member] for member in group), strict=True))
-            refuse_duplicates(what, values[name] if len(group) == 1 else rows)
-            yield Dimension("_".join(group), {member: values[member] for member in group})
-
-
-def _points(
-    points: Sequence[Mapping[str, Any]], values: Mapping[str, tuple[Any, ...]]
-) -> Dimension:
-    if not points:
-        message = "points is empty; give at least one point or leave it out"
-        raise InputError(message)
-    names = tuple(points[0])
-    for position, point in enumerate(points):
-        if set(point) != set(names):
-            message = (
-                f"point {position} has fields {sorted(point)} and point 0 {sorted(names)}: every "
-                "point needs the same fields"
-            )
-            raise InputError(message)
-    both = [name for name in names if name in values or name in RESERVED]
-    if both or not names:
-        message = f"a point cannot hold {', '.join(both) or 'nothing'}: it is an axis or reserved"
-        raise InputError(message)
-    columns = {name: plain_values([point[name] for point in points], name) for name in names}
-    refuse_duplicates(f"points ({', '.join(names)})", list(zip(*columns.values(), strict=True)))
-    return Dimension("point", columns)
-
-
 def _check_fields(make_problem: Callable[..., Any], fields: Sequence[str]) -> bool:
     """Raise unless `make_problem` can be called with the fields; return whether it can pad."""
-    for name in fields:
-        if name in RESERVED:
-            message = f"'{name}' cannot be an axis: it is reserved"
-            raise InputError(message)
-    parameters = inspect.signature(make_problem).parameters
+    try:
+        parameters = inspect.signature(make_problem).parameters
+    except (TypeError, ValueError) as error:
+        message = f"make_problem must be a function of named arguments; got {shown(make_problem)}"
+        raise InputError(message) from error
     kinds = inspect.Parameter
     known = [
         n
@@ -282,6 +228,10 @@ def _check_fields(make_problem: Callable[..., Any], fields: Sequence[str]) -> bo
         for name in fields:
             if name not in known:
                 raise unknown_name(kind="axis", name=name, known=[*known, SEED])
+    for name, p in parameters.items():
+        if p.kind is kinds.POSITIONAL_ONLY and p.default is kinds.empty:
+            message = f"make_problem must take '{name}' by name; it takes it by position only"
+            raise InputError(message)
     for name in known:
         if parameters[name].default is kinds.empty and name not in fields:
             message = f"make_problem needs '{name}': give it as an axis"

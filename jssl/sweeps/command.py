@@ -4,6 +4,7 @@ import contextlib
 import functools
 import math
 import time
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,17 +14,20 @@ from rich.console import Console
 from rich.progress import BarColumn, TextColumn
 from rich.progress import Progress as Bars
 from rich.table import Table
+from rich.text import Text
 
-from jssl.errors import InputError
+from jssl.errors import InputError, printable
 from jssl.precision import float64
 from jssl.sweeps import journal
 from jssl.sweeps import store as stores
-from jssl.sweeps.adaptive import sweep_until
+from jssl.sweeps.adaptive import check_observable, sweep_until
 from jssl.sweeps.devices import use_all_cores
 from jssl.sweeps.execute import Progress
-from jssl.sweeps.plan import Plan, chunk_bytes, from_json, predicted_seconds
-from jssl.sweeps.prepare import Prepared, cost_of, plan_of, prepare
+from jssl.sweeps.labels import variables_of
+from jssl.sweeps.plan import Plan, chunk_bytes, devices_of, from_json, predicted_seconds
+from jssl.sweeps.prepare import Prepared, cost_of, one_device_line, plan_of, prepare
 from jssl.sweeps.resume import refuse_other
+from jssl.sweeps.sizes import check_sizes
 from jssl.sweeps.study import Study, read_study
 from jssl.sweeps.sweep import sweep
 from jssl.sweeps.tiles import chunks, count_chunks
@@ -71,7 +75,11 @@ def run_sweep(
         if coordinator is None:
             last = _run(study, part, errors)
         else:
-            with journal.lock(_lock(study.store, *part)):
+            with contextlib.ExitStack() as held:
+                try:
+                    held.enter_context(journal.lock(_lock(study.store, *part)))
+                except OSError as error:
+                    raise stores.cannot_write(study.store, error) from error
                 last = _run(study, part, errors)
                 _wait_for_others(study.store, prepared, part)
     if part[0] == 0 or coordinator is None:
@@ -81,7 +89,7 @@ def run_sweep(
             f"{study.store}: finished, {runs}; see `jssl report {study.store}`; "
             f"time went into: {where}"
         )
-        Console().print(line, highlight=False, soft_wrap=True)
+        Console().print(line, highlight=False, markup=False, soft_wrap=True)
     return 0
 
 
@@ -92,16 +100,20 @@ def show_plan(prepared: Prepared, plan: Plan, done: int) -> None:
     for name in ("program", "runs", "runs a call", "together", "memory", "compile", "run"):
         table.add_column(name, justify="left" if name == "program" else "right")
     for x in plan.layouts:
-        what = ", ".join(f"{name}={value}" for name, value in x.program.static) or "all points"
+        what = (
+            ", ".join(f"{name}={printable(str(value))}" for name, value in x.program.static)
+            or "all points"
+        )
         runs = x.program.points * prepared.grid.seeds
+        devices = devices_of(x.cost, plan.devices)
         table.add_row(
-            what,
+            Text(what),
             f"{runs:,}",
             f"{x.lanes:,}",
             str(x.micro),
-            f"{chunk_bytes(x, prepared.machine) * plan.devices / 1e6:.3g} MB",
+            f"{chunk_bytes(x, prepared.machine) * devices / 1e6:.3g} MB",
             "cached" if x.cost.compile == 0 else duration(x.cost.compile),
-            duration(runs * x.cost.step * steps / plan.devices),
+            duration(runs * x.cost.step * steps / devices),
         )
     console = Console()
     console.print(table)
@@ -113,7 +125,11 @@ def show_plan(prepared: Prepared, plan: Plan, done: int) -> None:
         f"{plan.devices} x {prepared.machine.platform}{padded}; about {duration(compiling)} to "
         f"compile and {duration(running)} to run",
         highlight=False,
+        markup=False,
     )
+    line = one_device_line(prepared, plan)
+    if line:
+        console.print(line, highlight=False, soft_wrap=True)
 
 
 def duration(seconds: float) -> str:
@@ -138,7 +154,7 @@ def _run(study: Study, part: tuple[int, int], errors: Console) -> Progress:
     request = study.request
     options = {k: v for k, v in request._asdict().items() if k not in _GIVEN}
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[state]}"))
-    with Bars(*columns, console=errors) as bar:
+    with warnings.catch_warnings(), Bars(*columns, console=errors) as bar:
         task = bar.add_task("sweep", state="compiling")
 
         last = Progress(0, 0, 0.0, 0.0, 0, 0, {})
@@ -152,6 +168,9 @@ def _run(study: Study, part: tuple[int, int], errors: Console) -> Progress:
 
         kept: dict[str, Any] = {"store": study.store, "progress": show, **options}
         try:
+            warnings.showwarning = lambda message, *_, **__: errors.print(
+                str(message), highlight=False, soft_wrap=True
+            )
             if study.until is None:
                 sweep(request.make_problem, request.axes, part=part, **kept)
             else:
@@ -188,7 +207,12 @@ def _stored_or_new(prepared: Prepared, study: Study) -> tuple[Plan, int]:
         refuse_other(study.store, attributes.get("settings", {}), prepared.settings)
         plan = from_json(prepared.grid, stored, functools.partial(cost_of, prepared))
         return plan, len(stores.finished_names(study.store))
-    return plan_of(prepared, study.request), 0
+    plan = plan_of(prepared, study.request)
+    check_sizes(prepared.grid, plan, study.store, all_runs=study.until is None)
+    found = variables_of(prepared, plan, study.request)
+    if study.until is not None:
+        check_observable(study.until, found)
+    return plan, 0
 
 
 def _part(shard: str | None) -> tuple[int, int]:

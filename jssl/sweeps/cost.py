@@ -6,10 +6,11 @@ rough and only used to choose between plans; a measured rate replaces it where t
 """
 
 import math
-from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
+
+from jssl.lapack import LAPACK, jaxprs_in
 
 HEAVY = {
     "random_bits": 40,
@@ -26,7 +27,6 @@ HEAVY = {
     "pow": 20,
 }
 """Operations an entry of elementwise functions that are no single instruction."""
-FACTORISATIONS = ("eigh", "svd", "qr", "geqrf", "householder_product", "cholesky", "eig", "lu")
 
 
 class Work(NamedTuple):
@@ -76,7 +76,7 @@ def work_of(jaxpr: Any) -> tuple[Work, Work]:
             float(equation.params.get("length", 1)) if equation.primitive.name == "scan" else 1.0
         )
         inside = False
-        for sub in _jaxprs(equation.params):
+        for sub in jaxprs_in(equation.params):
             inside = True
             sub_once, sub_step = work_of(sub)
             once, step = once.plus(sub_once, times), step.plus(sub_step)
@@ -111,15 +111,7 @@ def _equation(equation: Any) -> Work:
         kernel = equation.invars[1].aval.shape
         out = equation.params["dimension_numbers"].rhs_spec[0]
         return Work(2.0 * sizes[0] * math.prod(kernel) / kernel[out], 0.0, traffic, 1, 1)
-    if name in FACTORISATIONS:
+    if name in LAPACK:
         shape = equation.invars[0].aval.shape
         return Work(0.0, 10.0 * math.prod(shape) * shape[-1], traffic, 1, 1)
     return Work(0.0, float(sum(sizes)) * HEAVY.get(name, 1), traffic, 1, 1)
-
-
-def _jaxprs(params: Any) -> Iterator[Any]:
-    for value in params.values():
-        for item in value if isinstance(value, tuple | list) else (value,):
-            inner = getattr(item, "jaxpr", item)
-            if hasattr(inner, "eqns"):
-                yield inner

@@ -10,12 +10,20 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jssl.eigenvalues import decompose_on_host
 from jssl.sweeps import records
 from jssl.sweeps.ahead import Ahead
 from jssl.sweeps.axes import values_at
 from jssl.sweeps.plan import Layout, Plan
-from jssl.sweeps.prepare import Prepared, compile_name, rate_name
-from jssl.sweeps.programs import Calls, calls, place, seed_mesh, share
+from jssl.sweeps.prepare import (
+    Prepared,
+    compile_name,
+    mesh_of,
+    on_one_device,
+    rate_name,
+    token_of,
+)
+from jssl.sweeps.programs import Calls, calls, place, share
 from jssl.sweeps.resume import Checkpoint, checkpoints
 from jssl.sweeps.store import Result
 from jssl.sweeps.tiles import Chunk, chunks, lanes_of
@@ -30,7 +38,7 @@ class Progress(NamedTuple):
         rate: runs a second of this call.
         seconds_left: at that rate.
         memory: peak bytes of this process.
-        diverged: finished runs whose loss was not finite at some step.
+        diverged: finished runs whose loss or parameters were not finite at some step.
         spent: seconds of this call so far that went into `compile` (and launching), `compute`
             (waiting for results) and `write`.
     """
@@ -81,8 +89,8 @@ def execute(
         checkpoint_seconds: least time between saved states of a long chunk.
     """
     axis = prepared.spec.shard
-    mesh = seed_mesh(axis=axis)
-    key = share(jax.random.key(root, impl="threefry2x32"), mesh)
+    meshes = [mesh_of(prepared, x.program) for x in plan.layouts]
+    key = jax.random.key(root, impl="threefry2x32")
     increments = np.diff(prepared.steps, prepend=0).astype(np.int32)
     finished = result.finished()
     mine = [c for i, c in enumerate(chunks(prepared.grid, plan)) if i % part[1] == part[0]]
@@ -91,7 +99,7 @@ def execute(
     tell = _teller(mine, finished, progress, spent)
 
     def arguments(chunk: Chunk) -> tuple[Calls, tuple[Any, Any], int]:
-        layout = plan.layouts[chunk.layout]
+        layout, mesh = plan.layouts[chunk.layout], meshes[chunk.layout]
         each = layout.micro * (len(mesh.devices.flat) if axis == "seed" else 1)
         index, seeds, live = lanes_of(chunk, each * math.ceil(layout.lanes / each))
         dtype = jnp.result_type(float)
@@ -99,23 +107,26 @@ def execute(
             name: place(v if v.dtype == np.int32 else v.astype(dtype), prepared.spec, mesh)
             for name, v in values_at(prepared.grid, layout.program.traced, index).items()
         }
-        functions = calls(prepared.spec, layout.program.static, layout.micro, mesh)
+        token = token_of(prepared, layout.program)
+        functions = calls(prepared.spec, layout.program.static, layout.micro, mesh, token)
         return functions, (numbers, place(seeds, prepared.spec, mesh)), live
 
     def lower(layout: int) -> Any:
         functions, lanes, _ = arguments(next(c for c in waiting if c.layout == layout))
-        return functions.whole.lower(*lanes, key, share(increments, mesh))
+        return functions.whole.lower(*lanes, *share((key, increments), meshes[layout]))
 
     def launch(chunk: Chunk, ahead: Ahead, release: contextlib.ExitStack) -> Launched:
         functions, lanes, live = arguments(chunk)
+        mesh = meshes[chunk.layout]
         if plan.segment < len(increments):
-            saved = checkpoints(result.folder, chunk.name, checkpoint_seconds)
+            saved = checkpoints(result.folder, chunk.name, checkpoint_seconds, live)
             pieces = (increments, plan.segment)
-            outputs = _in_segments(functions, lanes, key, pieces, saved, mesh, spent)
+            shared = share(key, mesh)
+            outputs = _in_segments(functions, lanes, shared, pieces, live, saved, mesh, spent)
         else:
             with _counted(spent, "compile"):
                 ahead.ready(chunk.layout)
-                outputs = functions.whole(*lanes, key, share(increments, mesh))
+                outputs = functions.whole(*lanes, *share((key, increments), mesh))
             program = plan.layouts[chunk.layout].program
             records.update(compile_name(prepared, program), compiled=True)
         return Launched(chunk, outputs, live, release)
@@ -139,6 +150,9 @@ def execute(
                 if not release.enter_context(result.claim(chunk.name)):
                     skipped.append(chunk)
                     continue
+                if on_one_device(prepared, plan.layouts[chunk.layout].program):
+                    _commit(queue, result, tell, timer, spent)  # one LAPACK program at a time
+                    queue = None
                 following = launch(chunk, ahead, release)
                 _commit(queue, result, tell, timer, spent)
                 queue = following
@@ -164,7 +178,7 @@ def _commit(
     chunk, outputs, live, release = launched
     with release:
         with _counted(spent, "compute"):
-            arrays = {name: np.asarray(v)[:live] for name, v in outputs.items()}
+            arrays = {n: decompose_on_host(_first(v, live)) for n, v in outputs.items()}
         timer.arrived(chunk, live)
         sizes = [tuple(s.stop - s.start for s in tile.slices) for tile in chunk.tiles]
         cuts = np.cumsum([math.prod(size) for size in sizes])[:-1]
@@ -181,6 +195,11 @@ def _commit(
     tell(live, diverged)
 
 
+def _first(output: Any, live: int) -> Any:
+    """Return the first runs of an output, on the host."""
+    return jax.tree.map(lambda x: np.asarray(x)[:live], output)
+
+
 @contextlib.contextmanager
 def _counted(spent: dict[str, float], on: str) -> Iterator[None]:
     begin = time.perf_counter()
@@ -193,6 +212,7 @@ def _in_segments(
     lanes: tuple[Any, Any],
     key: Any,
     pieces: tuple[np.ndarray, int],
+    live: int,
     saved: Checkpoint,
     mesh: Any,
     spent: dict[str, float],
@@ -208,9 +228,10 @@ def _in_segments(
         with _counted(spent, "compile"):
             state, outputs = functions.segment(numbers, state, share(padded, mesh))
         with _counted(spent, "compute"):
+            runs = {name: decompose_on_host(v)[:live] for name, v in outputs.items()}
             kept = {
-                name: np.asarray(v) if name == "first_bad_step" else np.asarray(v)[:, : len(piece)]
-                for name, v in outputs.items()
+                name: v if name == "first_bad_step" else v[:, : len(piece)]
+                for name, v in runs.items()
             }
         parts.append(kept)
         if first + length < len(increments):
@@ -253,6 +274,9 @@ class _Rate:
 
     def __init__(self, prepared: Prepared, plan: Plan) -> None:
         self.prepared, self.plan = prepared, plan
+        self.devices = [
+            1 if on_one_device(prepared, x.program) else plan.devices for x in plan.layouts
+        ]
         self.last: tuple[int, float] | None = None
         self.best: dict[int, float] = {}
 
@@ -261,7 +285,8 @@ class _Rate:
         if self.last is not None and self.last[0] == chunk.layout:
             layout: Layout = self.plan.layouts[chunk.layout]
             steps = max(int(self.prepared.steps[-1]), 1)
-            seconds = (now - self.last[1]) * self.plan.devices / live / steps
+            devices = self.devices[chunk.layout]
+            seconds = (now - self.last[1]) * devices / live / steps
             if seconds < self.best.get(chunk.layout, math.inf):
                 self.best[chunk.layout] = seconds
                 records.update(rate_name(self.prepared, layout.program), step=seconds)
@@ -269,9 +294,13 @@ class _Rate:
 
 
 def peak_memory() -> int:
-    """Return the peak resident bytes of this process."""
-    import resource
+    """Return the peak resident bytes of this process, 0 where the system does not say."""
     import sys
+
+    try:
+        import resource
+    except ImportError:  # Windows
+        return 0
 
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else 1024 * peak

@@ -2,15 +2,16 @@
 
 import functools
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from jssl.errors import InputError
+from jssl.errors import InputError, unknown_name
+from jssl.sweeps.names import check_dimensions, own_dimensions
 from jssl.sweeps.plan import Plan
 from jssl.sweeps.prepare import Prepared, Request, traced_program
-from jssl.sweeps.store import NOT_RUN, Variable
+from jssl.sweeps.variables import NOT_RUN, Variable, stored_dtype
 
 
 def variables_of(prepared: Prepared, plan: Plan, request: Request) -> dict[str, Variable]:
@@ -26,8 +27,10 @@ def variables_of(prepared: Prepared, plan: Plan, request: Request) -> dict[str, 
         message = "programs observe different things: return the same names at every point"
         raise InputError(message)
     found = {}
+    taken = {*lead, "step", *(name for d in grid.dimensions for name in d.fields)}
+    _check_dims(request.dims, shapes[0])
     for name in sorted(shapes[0]):
-        if name in (*lead, "step", "mode"):
+        if name in taken:
             message = f"an observable cannot be called '{name}', which is a dimension; rename it"
             raise InputError(message)
         tails = [s[name].shape for s in shapes]
@@ -35,11 +38,15 @@ def variables_of(prepared: Prepared, plan: Plan, request: Request) -> dict[str, 
             message = f"observable '{name}' has another number of axes at some points"
             raise InputError(message)
         tail = tuple(max(sizes) for sizes in zip(*tails, strict=True))
-        dtype = np.dtype(shapes[0][name].dtype)
+        dtype = np.result_type(*(stored_dtype(s[name].dtype) for s in shapes))
         if len(set(tails)) > 1 and dtype.kind not in "fc":
             dtype = np.dtype(float)
-        own = () if name == "first_bad_step" else ("step", *_names(name, len(tail) - 1, request))
+        own: tuple[str, ...] = ()
+        if name != "first_bad_step":
+            given = request.dims.get(name, request.dims.get(name.removesuffix("_value")))
+            own = ("step", *own_dimensions(name, given, len(tail) - 1, taken))
         found[name] = Variable((*lead, *own), (*grid.shape, *tail), dtype, _attributes(name))
+    check_dimensions({name: (v.dims, v.shape) for name, v in found.items()})
     return found
 
 
@@ -53,8 +60,8 @@ def coordinates_of(prepared: Prepared, variables: Mapping[str, Variable]) -> dic
     found["step"] = ("step", prepared.steps, {"long_name": "training step", "units": "steps"})
     modes = {n for v in variables.values() for n in zip(v.dims, v.shape, strict=True)}
     for name, size in modes:
-        if name == "mode":
-            found["mode"] = ("mode", np.arange(1, size + 1), {"long_name": "mode, largest first"})
+        if name in ("mode", "mode_value") and name not in found:
+            found[name] = (name, np.arange(1, size + 1), {"long_name": "mode, largest first"})
     return found
 
 
@@ -73,21 +80,19 @@ def attributes_of(prepared: Prepared) -> dict[str, Any]:
     }
 
 
-def _names(name: str, count: int, request: Request) -> tuple[str, ...]:
-    given = tuple(request.dims.get(name, ()))
-    if name == "eigenvalues" and count == 1 and not given:
-        return ("mode",)
-    if given and len(given) != count:
-        message = f"dims names {len(given)} axes of '{name}', which has {count}"
-        raise InputError(message)
-    return given or tuple(f"{name}_{i}" for i in range(count))
+def _check_dims(dims: Mapping[str, Sequence[str]], observed: Iterable[str]) -> None:
+    known = {name for stored in observed for name in (stored, stored.removesuffix("_value"))}
+    for name in dims:
+        if name not in known:
+            raise unknown_name(kind="observable in dims", name=name, known=observed)
 
 
 def _attributes(name: str) -> dict[str, str]:
     known = {
         "eigenvalues": {"long_name": "eigenvalues of the cross-correlation C"},
         "first_bad_step": {
-            "long_name": f"first step whose loss was not finite; -1 none, {NOT_RUN} not run"
+            "long_name": "first step whose loss or parameters were not finite; "
+            f"-1 none, {NOT_RUN} not run"
         },
         "loss": {"long_name": "loss on the pairs of the next step"},
         "loss_value": {"long_name": "loss on the pairs of the next step"},

@@ -14,9 +14,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from jssl.sweeps.axes import Program, values_at
-from jssl.sweeps.plan import Layout, Plan
-from jssl.sweeps.prepare import Prepared
-from jssl.sweeps.programs import calls, place, seed_mesh, share
+from jssl.sweeps.plan import Layout, Plan, devices_of
+from jssl.sweeps.prepare import Prepared, mesh_of, token_of
+from jssl.sweeps.programs import calls, place, share
 
 MEASURE_ABOVE = 120.0
 """Predicted seconds of a program's runs from which it is measured."""
@@ -38,7 +38,8 @@ def measure(prepared: Prepared, plan: Plan, seed: int) -> dict[Program, dict[str
     found = {}
     for layout in plan.layouts:
         runs = layout.program.points * prepared.grid.seeds
-        if runs * layout.cost.step * steps / plan.devices >= MEASURE_ABOVE:
+        devices = devices_of(layout.cost, plan.devices)
+        if runs * layout.cost.step * steps / devices >= MEASURE_ABOVE:
             sizes = sorted({max(1, layout.micro // 2), layout.micro, 2 * layout.micro})
             rates = {size: _rate(prepared, layout, size, seed) for size in sizes}
             best = min(rates, key=rates.__getitem__)
@@ -48,7 +49,7 @@ def measure(prepared: Prepared, plan: Plan, seed: int) -> dict[Program, dict[str
 
 def _rate(prepared: Prepared, layout: Layout, micro: int, seed: int) -> float:
     """Return the seconds a step of one run on one device, the better of two timed calls."""
-    mesh = seed_mesh()
+    mesh = mesh_of(prepared, layout.program)
     lanes = micro * len(mesh.devices.flat)
     first = np.asarray([[p[0] for p in layout.program.positions]] * lanes)
     dtype = jnp.result_type(float)
@@ -58,7 +59,8 @@ def _rate(prepared: Prepared, layout: Layout, micro: int, seed: int) -> float:
     }
     seeds = place(np.arange(lanes, dtype=np.uint32), prepared.spec, mesh)
     key = share(jax.random.key(seed, impl="threefry2x32"), mesh)
-    call = calls(prepared.spec, layout.program.static, micro, mesh).whole
+    token = token_of(prepared, layout.program)
+    call = calls(prepared.spec, layout.program.static, micro, mesh, token).whole
 
     def seconds(steps: int) -> float:
         increments = np.zeros(len(prepared.steps), np.int32)

@@ -49,6 +49,7 @@ class Cost(NamedTuple):
         state: bytes carried between steps.
         record: bytes that a run returns.
         micro: how many runs are best mapped together, if that was measured.
+        devices: on how many devices the program may run; None for all.
     """
 
     step: float
@@ -57,6 +58,7 @@ class Cost(NamedTuple):
     state: float
     record: float
     micro: int | None = None
+    devices: int | None = None
 
 
 class Layout(NamedTuple):
@@ -65,7 +67,7 @@ class Layout(NamedTuple):
     Attributes:
         program: the program.
         micro: runs mapped together on a device.
-        lanes: runs a call, a multiple of devices x micro.
+        lanes: runs a call, a multiple of micro x the devices that the program uses.
         tiles: point tiles a chunk.
         cost: what was predicted.
     """
@@ -137,11 +139,12 @@ def make_plan(
         InputError: if one run of some program does not fit in memory.
     """
     bins = choose_bins(grid, machine, cost_of, steps)
-    if bins and not all(padding(p) for p in split(grid, bins) if "width" in p.traced):
-        bins = {}
     programs = split(grid, bins)
-    costs = [cost_of(program) for program in programs]
-    micros = [_micro(machine, program, cost) for program, cost in zip(programs, costs, strict=True)]
+    costs, micros = _costs(machine, programs, cost_of)  # what fits, before `padding` runs anything
+    if bins and not all(padding(p) for p in programs if "width" in p.traced):
+        bins = {}
+        programs = split(grid, bins)
+        costs, micros = _costs(machine, programs, cost_of)
     capacity = [
         _capacity(machine, cost, micro, steps, chunk_seconds)
         for cost, micro in zip(costs, micros, strict=True)
@@ -155,11 +158,14 @@ def make_plan(
     for program, cost, micro, most in zip(programs, costs, micros, capacity, strict=True):
         count = math.prod(units(program, blocks, axis) for axis in range(len(blocks)))
         tiles = 1 if point_by_point else _balanced(count, max(1, most // tile))
-        per_device = math.ceil(min(tiles * tile, program.points * block) / machine.devices)
+        devices = devices_of(cost, machine.devices)
+        per_device = math.ceil(min(tiles * tile, program.points * block) / devices)
         group = _balanced(per_device, micro)
-        lanes = machine.devices * group * math.ceil(per_device / group)
+        lanes = devices * group * math.ceil(per_device / group)
         layouts.append(Layout(program, group, lanes, tiles, cost))
-    longest = max(x.cost.step * x.lanes for x in layouts) * steps / machine.devices
+    longest = steps * max(
+        x.cost.step * x.lanes / devices_of(x.cost, machine.devices) for x in layouts
+    )
     if segment is None:
         segment = max(1, records // max(1, math.ceil(longest / CHECKPOINT_SECONDS)))
     return Plan(bins, tuple(layouts), block, blocks, min(segment, records), machine.devices)
@@ -188,9 +194,7 @@ def choose_bins(
         padded_compile[sizes[-1]] = max(cost_of(p).compile for p in together)
     except InputError:  # the model says that it cannot be padded
         return {}
-    work = {
-        w: sum(p.points for p in of_width[w]) * grid.seeds * steps / machine.devices for w in sizes
-    }
+    work = {w: sum(p.points for p in of_width[w]) * grid.seeds * steps for w in sizes}
     best: list[tuple[float, list[int]]] = [(0.0, [])]
     for end in range(1, len(sizes) + 1):
         largest = sizes[end - 1]
@@ -201,7 +205,8 @@ def choose_bins(
                 compiling = sum(cost_of(p).compile for p in of_width[largest])
             else:
                 compiling = padded_compile[largest] * len(of_width[largest])
-            running = sum(work[w] for w in members) * costs[largest].step
+            used = devices_of(costs[largest], machine.devices)
+            running = sum(work[w] for w in members) * costs[largest].step / used
             options.append((best[start][0] + compiling + running, [*best[start][1], start]))
         best.append(min(options, key=lambda option: option[0]))
     starts = [*best[-1][1], len(sizes)]
@@ -214,13 +219,23 @@ def choose_bins(
 def predicted_seconds(plan: Plan, grid: Grid, steps: int) -> tuple[float, float]:
     """Return the predicted seconds of (compiling, running)."""
     compiling = sum(x.cost.compile for x in plan.layouts)
-    running = sum(x.program.points * x.cost.step for x in plan.layouts)
-    return compiling, running * grid.seeds * steps / plan.devices
+    each = (x.program.points * x.cost.step / devices_of(x.cost, plan.devices) for x in plan.layouts)
+    return compiling, sum(each) * grid.seeds * steps
+
+
+def devices_of(cost: Cost, devices: int) -> int:
+    """Return on how many of so many devices a program runs.
+
+    Example:
+        >>> print(devices_of(Cost(1.0, 0.0, 0.0, 0.0, 0.0, devices=1), 8))
+        1
+    """
+    return devices if cost.devices is None else min(devices, cost.devices)
 
 
 def chunk_bytes(layout: Layout, machine: Machine) -> float:
     """Return the bytes a call holds on one device."""
-    lanes = layout.lanes // machine.devices
+    lanes = layout.lanes // devices_of(layout.cost, machine.devices)
     return _flight(machine, layout.cost, layout.micro if machine.platform == "cpu" else lanes) + (
         lanes * layout.cost.record
     )
@@ -266,6 +281,13 @@ def group_size(traffic: float) -> int:
     return int(2 ** int(math.log2(min(max(2.0, CACHE_TRAFFIC / max(traffic, 1.0)), 256.0))))
 
 
+def _costs(
+    machine: Machine, programs: Sequence[Program], cost_of: Callable[[Program], Cost]
+) -> tuple[list[Cost], list[int]]:
+    costs = [cost_of(program) for program in programs]
+    return costs, [_micro(machine, p, cost) for p, cost in zip(programs, costs, strict=True)]
+
+
 def _micro(machine: Machine, program: Program, cost: Cost) -> int:
     if _flight(machine, cost, 1) + cost.record > machine.memory:
         named = ((name.removeprefix("max_"), value) for name, value in program.static)
@@ -290,11 +312,12 @@ def _flight(machine: Machine, cost: Cost, runs: int) -> float:
 
 
 def _capacity(machine: Machine, cost: Cost, micro: int, steps: int, chunk_seconds: float) -> int:
-    by_time = int(machine.devices * chunk_seconds / max(cost.step * steps, 1e-9))
+    devices = devices_of(cost, machine.devices)
+    by_time = int(devices * chunk_seconds / max(cost.step * steps, 1e-9))
     spare = machine.memory - _flight(machine, cost, micro if machine.platform == "cpu" else 0)
     each = cost.record + (0 if machine.platform == "cpu" else _flight(machine, cost, 1))
-    by_memory = machine.devices * int(spare / max(2 * each, 1.0))
-    return max(machine.devices * micro if machine.platform == "cpu" else 1, min(by_time, by_memory))
+    by_memory = devices * int(spare / max(2 * each, 1.0))
+    return max(devices * micro if machine.platform == "cpu" else 1, min(by_time, by_memory))
 
 
 def _balanced(count: int, most: int) -> int:

@@ -1,22 +1,26 @@
 """From what is asked to what will run: the grid and its plan."""
 
 import functools
-import json
 import os
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.sharding import Mesh
 
-from jssl.errors import InputError, unknown_name
-from jssl.simulation import checked_record_steps
-from jssl.sweeps import records
-from jssl.sweeps.axes import WIDTH, Grid, Program, make_grid, values_at
+from jssl.memory import free_memory
+from jssl.record_steps import checked_record_steps
+from jssl.sweeps import identity, records
+from jssl.sweeps.arguments import LAYOUT, SHARED, check_arguments
+from jssl.sweeps.axes import WIDTH, Grid, Program, make_grid, split, values_at
+from jssl.sweeps.digests import digest
+from jssl.sweeps.padding import pads
 from jssl.sweeps.plan import CHUNK_SECONDS, Cost, Machine, Plan, group_size, make_plan
-from jssl.sweeps.programs import Spec, local_devices, padding_is_exact, trace
+from jssl.sweeps.programs import Spec, local_devices, seed_mesh
+from jssl.sweeps.settings import as_json
+from jssl.sweeps.tracing import Traced, trace
 
 RATES = {"cpu": (6e10, 3e9, 3e-7), "gpu": (1e13, 1e12, 5e-6), "tpu": (1e13, 1e12, 5e-6)}
 """Assumed operations a second of products and of other work on a device, and seconds an operation
@@ -57,6 +61,7 @@ class Prepared(NamedTuple):
         steps: record points.
         settings: what decides the numbers, as plain JSON; a store of others is refused.
         machine: where it runs.
+        tokens: (static, traced) of a program -> digest of what it computes, found so far.
     """
 
     spec: Spec
@@ -64,6 +69,7 @@ class Prepared(NamedTuple):
     steps: np.ndarray
     settings: dict[str, Any]
     machine: Machine
+    tokens: dict[Any, str]
 
 
 def prepare(request: Request) -> Prepared:
@@ -72,37 +78,44 @@ def prepare(request: Request) -> Prepared:
     Raises:
         InputError: for anything that cannot run.
     """
+    given = {k: getattr(request, k) for k in (*SHARED, *LAYOUT)}
+    check_arguments(
+        request.make_problem,
+        request.record_steps,
+        request.observe,
+        request.dims,
+        request.precision,
+        request.points,
+        {k: v for k, v in given.items() if v is not None},
+    )
     steps = checked_record_steps(request.record_steps)
-    whole = isinstance(request.seed, int | np.integer) and not isinstance(request.seed, bool)
-    if not whole or not 0 <= request.seed < 2**32:
-        message = f"seed must be a whole number between 0 and 2**32 - 1; got {request.seed!r}"
-        raise InputError(message)
-    if request.shard not in ("seed", "batch"):
-        raise unknown_name(kind="shard", name=request.shard, known=("seed", "batch"))
     grid = make_grid(
         request.make_problem,
         request.axes,
         points=request.points,
         zipped=request.zip,
         static=request.static,
+        dtype=jnp.result_type(float),
     )
-    spec = Spec(request.make_problem, request.observe, request.precision, request.shard)
+    make_problem, observe = _hashable(request.make_problem), _hashable(request.observe)
+    spec = Spec(make_problem, observe, request.precision, request.shard)
+    listed, tokens = identity.of_programs(spec, split(grid))
     settings = {
-        "axes": request.axes,
+        "axes": _plain_axes(request.axes, grid),
         "points": request.points,
         "zip": request.zip,
         "static": request.static,
         "record_steps": steps.tolist(),
         "seed": request.seed,
-        "make_problem": records.identity(request.make_problem),
-        "observe": records.identity(request.observe),
         "dtype": jnp.result_type(float).name,
         "matrix products": request.precision,
         **request.settings,
+        "make_problem": identity.stated(request.make_problem),
+        "observe": identity.stated(request.observe),
+        "programs": listed,
+        "jax": jax.__version__,
     }
-    return Prepared(
-        spec, grid, steps, json.loads(json.dumps(settings, default=_plain)), machine(request.memory)
-    )
+    return Prepared(spec, grid, steps, as_json(settings), machine(request.memory), tokens)
 
 
 def plan_of(
@@ -142,6 +155,39 @@ def lane_devices(prepared: Prepared) -> int:
     return prepared.machine.devices if prepared.spec.shard == "seed" else 1
 
 
+def on_one_device(prepared: Prepared, program: Program) -> bool:
+    """Return whether a program must not run on several devices: LAPACK calls wait for each other.
+
+    Under jaxlib 0.10, batched LAPACK calls on several CPU devices at the same time may wait for
+    ever. Other platforms decompose by their own libraries.
+    """
+    several = prepared.machine.platform == "cpu" and prepared.machine.devices > 1
+    return several and traced_program(prepared, program).lapack
+
+
+def mesh_of(prepared: Prepared, program: Program) -> Mesh:
+    """Return the devices that a program runs on."""
+    devices = local_devices()[:1] if on_one_device(prepared, program) else None
+    return seed_mesh(devices, axis=prepared.spec.shard)
+
+
+def one_device_line(prepared: Prepared, plan: Plan) -> str:
+    """Return the line that says which programs run on one CPU device and why, or nothing."""
+    alone = sum(on_one_device(prepared, x.program) for x in plan.layouts)
+    if not alone:
+        return ""
+    which = "the programs" if alone == len(plan.layouts) else f"{alone} programs"
+    subject, they = (f"{which} of this sweep run", "they call")
+    if alone == 1:
+        which = "the program" if len(plan.layouts) == 1 else "1 program"
+        subject, they = (f"{which} of this sweep runs", "it calls")
+    return (
+        f"{subject} on one of {prepared.machine.devices} CPU devices, because {they} LAPACK (eigh, "
+        "svd, qr, cholesky, solve), which may wait for ever on several; observe "
+        "jssl.EigenvaluesOf(matrix), or the matrix itself, to use all devices"
+    )
+
+
 def machine(memory: float | None = None) -> Machine:
     """Return this process's devices and the memory each may use.
 
@@ -160,43 +206,43 @@ def machine(memory: float | None = None) -> Machine:
     return Machine(platform, len(devices), memory)
 
 
-def free_memory() -> float:
-    """Return the bytes of memory that are free, 4 GB where the system does not say."""
-    try:
-        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
-        found = next(line for line in lines if line.startswith("MemAvailable"))
-        return 1024.0 * int(found.split()[1])
-    except (OSError, StopIteration, ValueError):
-        return 4e9
-
-
 def cost_of(prepared: Prepared, program: Program) -> Cost:
     """Predict a program's cost, from measurements of earlier runs where there are any."""
     traced = traced_program(prepared, program)
     products, other, each = RATES.get(prepared.machine.platform, RATES["cpu"])
     work = traced.step
-    wide = prepared.machine.devices if prepared.spec.shard == "batch" else 1
+    alone = on_one_device(prepared, program)
+    wide = prepared.machine.devices if prepared.spec.shard == "batch" and not alone else 1
     launched = work.operations * each / group_size(work.traffic)
     step = (work.products / products + work.other / other + launched) / wide
     known = records.load(rate_name(prepared, program))
     compiled = records.load(compile_name(prepared, program))
     base, an_equation = COLD_COMPILE
     cold = base + an_equation * (work.equations + traced.start.equations)
-    record = sum(int(np.prod(s.shape)) * s.dtype.itemsize for s in traced.shapes.values())
     return Cost(
         step=known.get("step", step),
         compile=0.0 if compiled else cold,
         traffic=work.traffic / wide,
         state=traced.state,
-        record=record,
+        record=traced.record,
         micro=known.get("micro"),
+        devices=1 if alone else None,
     )
 
 
-def traced_program(prepared: Prepared, program: Program) -> Any:
-    """Return a program's work and shapes."""
-    x64 = jnp.result_type(float) == jnp.float64
-    return trace(prepared.spec, program.static, program.traced, len(prepared.steps), x64)
+def traced_program(prepared: Prepared, program: Program) -> Traced:
+    """Return what is known of a program from its trace."""
+    token = token_of(prepared, program)
+    return trace(prepared.spec, program.static, program.traced, len(prepared.steps), token)
+
+
+def token_of(prepared: Prepared, program: Program) -> str:
+    """Return the digest of what a program computes; a padded one is traced when first asked for."""
+    key = program.static, program.traced
+    if key not in prepared.tokens:
+        parts = identity.identity(prepared.spec, *key)
+        prepared.tokens[key] = digest(*parts.values())
+    return prepared.tokens[key]
 
 
 def rate_name(prepared: Prepared, program: Program) -> str:
@@ -204,8 +250,7 @@ def rate_name(prepared: Prepared, program: Program) -> str:
     spec = prepared.spec
     return records.digest(
         "rate",
-        records.identity(spec.make_problem),
-        records.identity(spec.observe),
+        token_of(prepared, program),
         program.static,
         program.traced,
         prepared.settings["dtype"],
@@ -224,52 +269,24 @@ def compile_name(prepared: Prepared, program: Program) -> str:
     )
 
 
-def differences(stored: Any, asked: Any, path: str = "") -> list[str]:
-    """Return where two settings differ, one line each.
-
-    Example:
-        >>> differences({"axes": {"width": [8]}}, {"axes": {"width": [16]}})
-        ['axes.width: [8] in the store, [16] asked']
-    """
-    if isinstance(stored, dict) and isinstance(asked, dict):
-        found = []
-        for key in sorted(stored.keys() | asked.keys()):
-            inner = f"{path}.{key}" if path else key
-            found += differences(stored.get(key), asked.get(key), inner)
-        return found
-    if stored == asked or (path.endswith(".source") and not (stored and asked)):
-        return []
-    return [f"{path}: {_short(stored)} in the store, {_short(asked)} asked"]
-
-
 def _padding(prepared: Prepared, program: Program, seed: int) -> bool:
     first = np.asarray([[p[0] for p in program.positions]])
     numbers = values_at(prepared.grid, program.traced, first)
     width = int(numbers.pop(WIDTH)[0])
     held = tuple((field, float(value[0])) for field, value in numbers.items())
-    x64 = jnp.result_type(float) == jnp.float64
-    return _pads(prepared.spec, program.static, held, width, seed, x64)
+    token = token_of(prepared, program)
+    return pads(prepared.spec, program.static, held, width, seed, token)
 
 
-@functools.lru_cache(maxsize=256)
-def _pads(
-    spec: Spec,
-    static: tuple[tuple[str, Any], ...],
-    held: tuple[tuple[str, float], ...],
-    width: int,
-    seed: int,
-    x64: bool,
-) -> bool:
-    # Not kept between processes: the same source may close over another model.
-    del x64  # part of the cache's key
-    key = jax.random.key(seed, impl="threefry2x32")
-    return padding_is_exact(spec, static, dict(held), width, key)
+def _hashable(function: Any) -> Any:
+    """Return a callable that can be a key of the programs' caches."""
+    try:
+        hash(function)
+    except TypeError:
+        return functools.partial(function)
+    return function
 
 
-def _plain(value: Any) -> Any:
-    return value.tolist() if hasattr(value, "tolist") else str(value)
-
-
-def _short(value: Any) -> str:
-    text = "nothing" if value is None else str(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."
+def _plain_axes(axes: Mapping[str, Any], grid: Grid) -> dict[str, Any]:
+    values = {name: held for d in grid.dimensions for name, held in d.fields.items()}
+    return {name: list(values[name]) if name in values else given for name, given in axes.items()}

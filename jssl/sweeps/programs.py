@@ -12,19 +12,16 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
-import numpy as np
 from jax import lax
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
 from jssl.errors import InputError
-from jssl.simulation import objective, observe_embeddings, simulate
-from jssl.sweeps.axes import MAX_WIDTH, WIDTH
-from jssl.sweeps.cost import Work, tree_bytes, work_of
-from jssl.types import Array, Pairs, Params, Problem, State, start_key
+from jssl.simulation import simulate_undecomposed
+from jssl.sweeps.names import stored_names
+from jssl.types import Array, Pairs, Params, Problem, State
 
 MakeProblem = Callable[..., Problem]
-MakeObserve = Callable[[Problem], Callable[[Params, Pairs], dict[str, Array]]]
+MakeObserve = Callable[[Problem], Callable[[Params, Pairs], dict[str, Any]]]
 
 
 class Spec(NamedTuple):
@@ -41,22 +38,6 @@ class Spec(NamedTuple):
     observe: MakeObserve | None = None
     precision: str = "highest"
     shard: str = "seed"
-
-
-class Traced(NamedTuple):
-    """What is known of a program without compiling it.
-
-    Attributes:
-        start: work of the start and of all records.
-        step: work of one training step.
-        state: bytes carried between steps.
-        shapes: observable -> shape and dtype of one run, record points first.
-    """
-
-    start: Work
-    step: Work
-    state: int
-    shapes: Mapping[str, jax.ShapeDtypeStruct]
 
 
 class Calls(NamedTuple):
@@ -110,7 +91,7 @@ def shard_batch(problem: Problem, mesh: Mesh) -> Problem:
     """Return the problem with every batch split over the devices of a mesh.
 
     Example:
-        >>> import jssl
+        >>> import jax.numpy as jnp, jssl
         >>> pairs = jssl.Pairs(jnp.ones((4, 1)), jnp.ones((4, 1)))
         >>> problem = jssl.Problem(lambda key: pairs, None, None, None)
         >>> split = shard_batch(problem, seed_mesh(axis="batch"))
@@ -149,8 +130,8 @@ def one_run(
             raise InputError(message)
         if spec.shard == "batch" and mesh is not None:
             problem = shard_batch(problem, mesh)
-        see = (spec.observe or observe_embeddings)(problem)
-        return problem, simulate(problem, see, precision=spec.precision)
+        see = None if spec.observe is None else spec.observe(problem)
+        return problem, simulate_undecomposed(problem, see, precision=spec.precision)
 
     def start(numbers: Mapping[str, Array], seed: Array, key: Array) -> State:
         return simulation(numbers)[1].init(run_key(key, seed))
@@ -163,61 +144,28 @@ def one_run(
             return state, (state.t, record)
 
         state, (t, record) = lax.scan(to_next, state, increments)
-        fields = {*dict(static), *numbers}
-        named = {f"{n}_value" if n in fields else n: value for n, value in record.items()}
+        names = stored_names(record, {*dict(static), *numbers})
+        named = {names[name]: value for name, value in record.items()}
         return state, {**named, "t": t, "first_bad_step": state.first_bad_step}
 
     return start, segment
 
 
-@functools.lru_cache(maxsize=256)
-def trace(
-    spec: Spec,
-    static: tuple[tuple[str, Any], ...],
-    traced: tuple[str, ...],
-    records: int,
-    x64: bool,
-) -> Traced:
-    """Return a program's work and shapes, or say why it cannot be traced.
-
-    Raises:
-        InputError: where `make_problem` needs a traced number as a Python value.
-    """
-    del x64  # part of the cache's key
-    start, segment = one_run(spec, static)
-    numbers = number_shapes(traced)
-    key = jax.eval_shape(lambda: jax.random.key(0, impl="threefry2x32"))
-
-    def run(numbers: Any, seed: Array, key: Array, increments: Array) -> Any:
-        state = start(numbers, seed, key)
-        return segment(numbers, state, increments)
-
-    arguments = (numbers, jax.ShapeDtypeStruct((), jnp.uint32), key)
-    increments = jax.ShapeDtypeStruct((records,), jnp.int32)
-    try:
-        jaxpr, (state, outputs) = jax.make_jaxpr(run, return_shape=True)(*arguments, increments)
-    except jax.errors.ConcretizationTypeError as error:
-        names = ", ".join(f"'{name}'" for name in traced)
-        message = (
-            f"make_problem needs one of the traced axes {names} as a Python number; name it in "
-            "static=(...), or keep it inside jax.numpy"
-        )
-        raise InputError(message) from error
-    once, step = work_of(jaxpr.jaxpr)
-    return Traced(once, step, tree_bytes(state), outputs)
-
-
-def number_shapes(traced: tuple[str, ...], *lead: int) -> dict[str, jax.ShapeDtypeStruct]:
-    """Return the shapes of the traced fields: a padded width is int32, others are floats."""
-    return {
-        name: jax.ShapeDtypeStruct(lead, jnp.int32 if name == WIDTH else jnp.result_type(float))
-        for name in traced
-    }
-
-
 @functools.lru_cache(maxsize=64)
-def calls(spec: Spec, static: tuple[tuple[str, Any], ...], micro: int, mesh: Mesh) -> Calls:
-    """Return the jitted functions that run many lanes of one program on a mesh."""
+def calls(
+    spec: Spec, static: tuple[tuple[str, Any], ...], micro: int, mesh: Mesh, token: str = ""
+) -> Calls:
+    """Return the jitted functions that run many lanes of one program on a mesh.
+
+    Args:
+        spec: what the program is made from.
+        static: static fields.
+        micro: runs mapped together.
+        mesh: the devices.
+        token: digest of what the program computes (`jssl.sweeps.identity`), since the functions in
+            `spec` may compute something else than when they were last called.
+    """
+    del token  # part of the cache's key
     start, segment = one_run(spec, static, mesh)
     (axis,) = mesh.axis_names
     lanes, whole = PartitionSpec(axis), PartitionSpec()
@@ -263,51 +211,3 @@ def place(tree: Any, spec: Spec, mesh: Mesh) -> Any:
 def share(tree: Any, mesh: Mesh) -> Any:
     """Put the same values on every device of a mesh."""
     return jax.device_put(tree, NamedSharding(mesh, PartitionSpec()))
-
-
-def padding_is_exact(
-    spec: Spec,
-    static: tuple[tuple[str, Any], ...],
-    numbers: Mapping[str, Any],
-    width: int,
-    key: Array,
-) -> bool:
-    """Return whether a padded program starts as the plain one does, and stays it.
-
-    Compared are the loss at the start and the norm of its gradient: a model that normalises across
-    its channels has another loss, and where padded neurons speak they have a gradient.
-
-    Args:
-        spec: what programs are made from.
-        static: static fields of the padded program, `max_width` among them.
-        numbers: traced fields of one point, without the width.
-        width: the narrow width to try.
-        key: the root key.
-    """
-    plain = {**{n: v for n, v in static if n != MAX_WIDTH}, WIDTH: width}
-
-    def seen(fields: Mapping[str, Any], key: Array) -> tuple[Array, Array]:
-        problem = spec.make_problem(**fields)
-        params = problem.model.init(start_key(key))
-        draw = run_key(key, 0)
-        value = objective(problem)
-        with jax.default_matmul_precision(spec.precision):
-            loss, slope = jax.value_and_grad(value)(params, problem.pairs(draw), draw)
-        return loss, jnp.sum(jnp.stack([jnp.sum(g**2) for g in jax.tree.leaves(slope)]))
-
-    def both(numbers: Any, live: Array, key: Array) -> Any:
-        padded = {**dict(static), **numbers, WIDTH: live}
-        return seen({**plain, **numbers}, key), seen(padded, key)
-
-    held = {name: jnp.asarray(v, jnp.result_type(float)) for name, v in numbers.items()}
-    arguments = (held, jnp.int32(width), key)
-    options: dict[str, Any] = {
-        "xla_backend_optimization_level": 0,
-        "xla_llvm_disable_expensive_passes": True,
-    }
-    try:
-        compiled = jax.jit(both).lower(*arguments).compile(options)
-    except InputError:
-        return False
-    narrow, padded = compiled(*arguments)
-    return bool(np.allclose(narrow, padded, rtol=1e-3, atol=0.0, equal_nan=True))

@@ -5,9 +5,7 @@ tells the planner what is compiled already. A wrong record costs time, never a r
 """
 
 import contextlib
-import functools
 import hashlib
-import inspect
 import json
 from pathlib import Path
 from typing import Any
@@ -15,29 +13,6 @@ from typing import Any
 import jax
 
 from jssl.report.html import write_atomically
-
-
-@functools.lru_cache(maxsize=256)
-def identity(function: Any) -> dict[str, str]:
-    """Return what a function is called and a digest of its source, empty where there is none.
-
-    Example:
-        >>> from jssl.losses import vicreg
-        >>> identity(vicreg)["name"]
-        'jssl.losses.decorrelation:vicreg'
-    """
-    if function is None:
-        return {"name": "default", "source": ""}
-    if isinstance(function, functools.partial):
-        inner = identity(function.func)
-        filled = json.dumps([function.args, function.keywords], default=str, sort_keys=True)
-        return {"name": f"{inner['name']} with {filled}", "source": inner["source"]}
-    name = f"{function.__module__}:{getattr(function, '__qualname__', type(function).__name__)}"
-    try:
-        source = inspect.getsource(function)
-    except (OSError, TypeError):
-        return {"name": name, "source": ""}
-    return {"name": name, "source": hashlib.sha256(source.encode()).hexdigest()[:16]}
 
 
 def digest(*parts: Any) -> str:

@@ -11,8 +11,9 @@ import numpy as np
 import xarray as xr
 from rich.console import Console
 
+from jssl.errors import printable
 from jssl.experiments.outcome import Figure
-from jssl.figures import mode_colours, new_figure
+from jssl.figures import figure_text, mode_colours, new_figure, widen_for
 from jssl.report.html import number, render, writable_folder, write_atomically
 from jssl.sweeps.fits import Fit, fit_exponent, over_seeds
 from jssl.sweeps.store import NOT_RUN, check_whole, open_dataset
@@ -40,7 +41,8 @@ def report_folder(folder: Path, out: Path | None = None) -> int:
     page, data = write_sweep_report(result, target, folder.name)
     made = int((result.first_bad_step.values != NOT_RUN).sum())
     runs = f"{made:,} of {result.first_bad_step.size:,} runs"
-    Console().print(f"{page} and {data.name}, {runs}", highlight=False, soft_wrap=True)
+    line = f"{page} and {data.name}, {runs}"
+    Console().print(line, highlight=False, markup=False, soft_wrap=True)
     return 0
 
 
@@ -118,6 +120,7 @@ def curves(result: xr.Dataset, variable: str) -> Figure:
         ax.set_ylim(min(lows), max(highs))
     if line:
         handles = axes[0].get_legend_handles_labels()
+        widen_for(figure, handles[1])
         figure.legend(*handles, loc="outside right center", frameon=False, fontsize=8)
     text = (
         f"{variable} against the step{where}: lines are means over seeds with their standard "
@@ -160,6 +163,7 @@ def width_law(result: xr.Dataset, variable: str) -> tuple[Figure, list[dict[str,
         ax.set_xticks(result.width.values, [str(w) for w in result.width.values])
         if values.min() > 0:
             ax.set_yscale("log")
+        widen_for(figure, ax.get_legend_handles_labels()[1], size=7)
         ax.legend(frameon=False, fontsize=7, loc="center left", bbox_to_anchor=(1.01, 0.5))
     text = (
         f"Final {variable} against the width{where}: dots are seeds, bars means with standard "
@@ -251,13 +255,13 @@ def _label(values: xr.DataArray, dimension: str | None) -> str:
     if dimension is None:
         return ""
     if dimension not in values.coords:
-        return dimension
-    return f"{dimension} {_text(values[dimension])}"
+        return figure_text(dimension)
+    return figure_text(f"{dimension} {_text(values[dimension])}")
 
 
 def _text(value: Any) -> str:
     item = value.item() if hasattr(value, "item") else value
-    return f"{item:g}" if isinstance(item, float) else str(item)
+    return f"{item:g}" if isinstance(item, float) else printable(str(item))
 
 
 def _band(ax: Any, one: xr.DataArray, bad: xr.DataArray, colour: Any, label: str) -> None:
@@ -286,7 +290,7 @@ def _cloud(
 
 
 def _finish(ax: Any, values: xr.DataArray, variable: str, title: str) -> None:
-    ax.set_ylabel(variable)
+    ax.set_ylabel(figure_text(variable))
     if title:
         ax.set_title(title, fontsize=10)
     last = values.isel(step=-1) if "step" in values.dims else values

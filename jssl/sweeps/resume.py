@@ -1,10 +1,14 @@
-"""Going on: the saved state of a long chunk, and the refusal of a store of another configuration.
+"""Resuming: the saved state of a long chunk, and the refusal of a store of another configuration.
 
-State and records are saved with orbax-checkpoint, which moves a checkpoint to its place whole; a
-run that goes on from it is bit-equal to one that was not interrupted.
+    checkpoints/CHUNK/POINTS.npz    state and records after that many record points
+    checkpoints/CHUNK/POINTS.json   sealed: the checksum of that file
+
+Both are moved to their places whole. A checkpoint that is not as it was written is ignored. A run
+that resumes from one is bit-equal to a run that was not interrupted, on the same devices. Only runs
+are saved, not the lanes that fill up the devices: a checkpoint is resumed on any number of them.
 """
 
-import shutil
+import os
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -15,8 +19,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from jssl.errors import InputError
-from jssl.sweeps.prepare import differences
-from jssl.sweeps.store import INNER
+from jssl.sweeps.journal import INNER, checksum, holds, sealed, write_entry
+from jssl.sweeps.settings import differences
+from jssl.sweeps.store import lost
 
 Parts = list[dict[str, np.ndarray]]
 
@@ -49,73 +54,113 @@ def refuse_other(path: Any, stored: Mapping[str, Any], asked: Mapping[str, Any])
         raise InputError(message)
 
 
-def checkpoints(folder: Path | None, name: str, seconds: float) -> Checkpoint:
+def checkpoints(folder: Path | None, name: str, seconds: float, runs: int) -> Checkpoint:
     """Return the checkpoint of a chunk; in memory nothing is saved.
 
     Args:
         folder: of the store.
         name: of the chunk.
         seconds: least time between two saves.
+        runs: how many of the lanes are runs; further lanes repeat the first one.
     """
     if folder is None:
         return Checkpoint(lambda *_: None, lambda start: (0, start, []))
-    place = folder.resolve() / INNER / "checkpoints" / name
+    store = folder.resolve()
+    place = store / INNER / "checkpoints" / name
     last = time.perf_counter()
 
     def save(points: int, state: Any, parts: Parts) -> None:
         nonlocal last
         if time.perf_counter() - last < seconds:
             return
-        leaves = [_plain(leaf) for leaf in jax.tree.leaves(state)]
-        tree = {"state": dict(_numbered(leaves)), "parts": dict(_numbered(parts))}
-        older = _saved(place)
-        _checkpointer().save(place / f"{points:09d}", tree, force=True)
-        for _, path in older:
-            shutil.rmtree(path, ignore_errors=True)
+        leaves = [np.asarray(_raw(leaf))[:runs] for leaf in jax.tree.leaves(state)]
+        kept = [{name: value[:runs] for name, value in part.items()} for part in parts]
+        try:
+            _write(store, place / f"{points:09d}.json", leaves, kept)
+            for other, path in _saved(place):
+                if other != points:
+                    path.unlink()
+                    path.with_suffix(".npz").unlink(missing_ok=True)
+        except OSError as error:
+            raise lost(folder, error) from error
         last = time.perf_counter()
 
     def restore(start: Any) -> tuple[int, Any, Parts]:
+        leaves, treedef = jax.tree.flatten(start)
         for points, path in sorted(_saved(place), reverse=True):
-            try:
-                tree = _checkpointer().restore(path)
-            except (OSError, ValueError, KeyError):
-                continue  # damaged: an earlier one, or the start
-            leaves, treedef = jax.tree.flatten(start)
-            saved = [tree["state"][name] for name, _ in _numbered(leaves)]
-            state = [_typed(value, like) for value, like in zip(saved, leaves, strict=True)]
-            parts = [tree["parts"][name] for name in sorted(tree["parts"])]
-            return points, jax.tree.unflatten(treedef, state), parts
+            found = _read(store, path)
+            if found is not None and _fits(found[0], leaves, runs):
+                saved, parts = found
+                state = [_typed(value, like) for value, like in zip(saved, leaves, strict=True)]
+                return points, jax.tree.unflatten(treedef, state), parts
         return 0, start, []
 
     return Checkpoint(save, restore)
 
 
+def _write(store: Path, entry: Path, leaves: list[np.ndarray], parts: Parts) -> None:
+    """Save a checkpoint and seal it."""
+    arrays = {f"state.{i:06d}": leaf for i, leaf in enumerate(leaves)}
+    for i, part in enumerate(parts):
+        arrays |= {f"parts.{i:06d}.{name}": value for name, value in part.items()}
+    place = entry.with_suffix(".npz")
+    temporary = place.with_name(f".{place.name}")
+    place.parent.mkdir(parents=True, exist_ok=True)
+    with temporary.open("wb") as file:
+        np.savez(file, **arrays)  # type: ignore[arg-type]
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(temporary, place)
+    facts = {
+        "name": entry.stem,
+        "files": {place.relative_to(store).as_posix(): checksum(place)},
+        "dtypes": {name: value.dtype.name for name, value in arrays.items()},
+    }
+    write_entry(entry, sealed(facts))
+
+
+def _read(store: Path, entry: Path) -> tuple[list[np.ndarray], Parts] | None:
+    """Return state and records of a checkpoint; None unless it is as it was written."""
+    facts = holds(store, entry)
+    if facts is None:
+        return None
+    leaves: list[np.ndarray] = []
+    parts: Parts = []
+    with np.load(entry.with_suffix(".npz")) as arrays:
+        for key in arrays.files:
+            dtype = np.dtype(facts["dtypes"][key])
+            value = arrays[key].view(dtype)  # NumPy gives bfloat16 and its kin back as bytes
+            kind, _, rest = key.partition(".")
+            if kind == "state":
+                leaves.append(value)
+                continue
+            number, _, name = rest.partition(".")
+            if int(number) == len(parts):
+                parts.append({})
+            parts[int(number)][name] = value
+    return leaves, parts
+
+
+def _fits(saved: list[np.ndarray], leaves: list[Any], runs: int) -> bool:
+    """Return whether a saved state is one of the program that starts with `leaves`."""
+    shapes = [(value.shape, value.dtype) for value in saved]
+    plain = [jax.eval_shape(_raw, leaf) for leaf in leaves]
+    return shapes == [((runs, *leaf.shape[1:]), leaf.dtype) for leaf in plain]
+
+
 def _saved(place: Path) -> list[tuple[int, Path]]:
-    if not place.is_dir():
-        return []
-    return [(int(p.name), p) for p in place.iterdir() if p.name.isdecimal()]
+    return [(int(p.stem), p) for p in place.glob("*.json") if p.stem.isdecimal()]
 
 
-def _checkpointer() -> Any:
-    import orbax.checkpoint as ocp
-
-    own = jax.process_index()
-    options = ocp.options.MultiprocessingOptions(primary_host=own, active_processes={own})
-    handler = ocp.PyTreeCheckpointHandler(multiprocessing_options=options)
-    return ocp.Checkpointer(handler, multiprocessing_options=options)
-
-
-def _numbered(items: Any) -> list[tuple[str, Any]]:
-    return [(f"{i:06d}", item) for i, item in enumerate(items)]
-
-
-def _plain(leaf: Any) -> np.ndarray:
+def _raw(leaf: Any) -> Any:
     if jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key):
-        leaf = jax.random.key_data(leaf)
-    return np.asarray(leaf)
+        return jax.random.key_data(leaf)
+    return leaf
 
 
-def _typed(value: Any, like: Any) -> Any:
+def _typed(value: np.ndarray, like: Any) -> Any:
+    """Return saved rows as lanes like those of the start, further ones repeating the first."""
+    rows: Any = np.concatenate([value, np.repeat(value[:1], like.shape[0] - len(value), axis=0)])
     if jax.dtypes.issubdtype(like.dtype, jax.dtypes.prng_key):
-        value = jax.random.wrap_key_data(jnp.asarray(value), impl=jax.random.key_impl(like))
-    return jax.device_put(value, like.sharding)
+        rows = jax.random.wrap_key_data(jnp.asarray(rows), impl=jax.random.key_impl(like))
+    return jax.device_put(rows, like.sharding)

@@ -3,7 +3,9 @@
 import contextlib
 import functools
 import inspect
+import math
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -14,8 +16,9 @@ import optax
 from jssl import losses, models
 from jssl.data import images, pairs, toy
 from jssl.data import views as catalogue
-from jssl.data.checks import host_value
+from jssl.data.checks import host_value, require_count
 from jssl.errors import InputError, unknown_name
+from jssl.memory import require_memory
 from jssl.optim import gradient_descent
 from jssl.types import Array, Problem
 
@@ -26,6 +29,20 @@ OPTIMISERS: dict[str, Callable[..., Any]] = {
     "momentum": functools.partial(optax.sgd, momentum=0.9),
 }
 """Name -> factory(learning_rate, ...) of the optimisers a study may name."""
+
+IMAGE_MODELS = ("conv", "resnet")
+NOT_STATED = frozenset(
+    {
+        "accumulator_dtype",
+        "dtype",
+        "mask",
+        "mu_dtype",
+        "predictor",
+        "rows",  # the embedding's dimension, which every model has as dim
+        "targets",
+    }
+)
+"""Options that a study cannot give: functions, arrays, dtypes."""
 
 
 def stated_problem(
@@ -76,6 +93,10 @@ def stated_problem(
     Raises:
         InputError: for an unknown name.
     """
+    if model not in models.MODELS:
+        raise unknown_name(kind="model", name=model, known=models.MODELS)
+    if optimiser not in OPTIMISERS:
+        raise unknown_name(kind="optimiser", name=optimiser, known=OPTIMISERS)
     known = host_value(decay) is not None and (noise is None or host_value(noise) is not None)
     with jax.ensure_compile_time_eval() if known else contextlib.nullcontext():
         x = _samples(data, samples, features, decay, data_seed)
@@ -88,56 +109,95 @@ def stated_problem(
         else:
             draw = jax.random.key(data_seed)
             sampler = pairs.fixed(jax.jit(pairs.make_pairs, static_argnums=2)(draw, x, view))
-    if model not in models.MODELS:
-        raise unknown_name(kind="model", name=model, known=models.MODELS)
-    if optimiser not in OPTIMISERS:
-        raise unknown_name(kind="optimiser", name=optimiser, known=OPTIMISERS)
-    own, rest = _divide(options, models.MODELS[model])
-    chosen = losses.get(loss)
-    of_loss, rest = _divide(rest, chosen)
-    of_rule, rest = _divide(rest, OPTIMISERS[optimiser])
-    if rest:
-        factories = (stated_problem, models.MODELS[model], chosen, OPTIMISERS[optimiser])
-        names = {name for factory in factories for name in _keywords(factory)}
-        raise unknown_name(kind="field", name=next(iter(rest)), known=names - {"max_width"})
+    own, of_loss, of_rule = _divided(options, model, loss, optimiser)
     if max_width is not None:
-        if "max_width" not in _keywords(models.MODELS[model]):
+        if "max_width" not in options_of(model):
             message = f"the width of '{model}' cannot be padding"
             raise InputError(message)
         own["max_width"] = max_width
-    shape = x.shape[1:] if model == "conv" else (int(np.prod(x.shape[1:])),)
-    size: Any = shape if model == "conv" else shape[0]
+    if model in IMAGE_MODELS and x.ndim != 4:
+        message = f"model '{model}' takes images; choose other data than '{data}'"
+        raise InputError(message)
+    if model == "resnet" and isinstance(own.get("blocks", ()), int):
+        message = (
+            "blocks of a ResNet is a list with the number of blocks in each stage, such as [2, 2]; "
+            f"got {own['blocks']}"
+        )
+        raise InputError(message)
+    size: Any = x.shape[1:] if model in IMAGE_MODELS else math.prod(x.shape[1:])
+    encoder = models.get(model, size, dim, **own)
+    if model == "one_layer":  # the one model that does not flatten images itself
+        encoder = encoder._replace(apply=_of_rows(encoder.apply))
     return Problem(
         pairs=sampler,
-        model=models.get(model, size, dim, **own),
+        model=encoder,
         loss=losses.get(loss, **of_loss),
         optimiser=OPTIMISERS[optimiser](learning_rate, **of_rule),
     )
 
 
-def _keywords(function: Callable[..., Any]) -> list[str]:
+def options_of(name: str) -> list[str]:
+    """Return the options that a study may give to a model, a loss or an optimiser.
+
+    Example:
+        >>> options_of("linear")
+        ['scale', 'bias']
+
+    What is no number, flag, name or list of these (functions, arrays, dtypes) is left out.
+    """
+    if name in models.MODELS:
+        function: Any = models.resnet_with_stages if name == "resnet" else models.MODELS[name]
+    else:
+        function = OPTIMISERS[name] if name in OPTIMISERS else losses.get(name)
     kinds = (inspect.Parameter.KEYWORD_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-    found = inspect.signature(function).parameters.values()
-    return [p.name for p in found if p.kind in kinds and p.default is not inspect.Parameter.empty]
+    given = inspect.signature(function).parameters.values()
+    found = [p.name for p in given if p.kind in kinds and p.default is not inspect.Parameter.empty]
+    return [n for n in found if n not in NOT_STATED]
 
 
-def _divide(
-    options: Mapping[str, Any], function: Callable[..., Any]
-) -> tuple[dict[str, Any], dict[str, Any]]:
-    known = _keywords(function)
-    taken = {name: value for name, value in options.items() if name in known}
-    return taken, {name: value for name, value in options.items() if name not in known}
+def _divided(options: Mapping[str, Any], *names: str) -> list[dict[str, Any]]:
+    """Return the options of each model, loss and optimiser, the first that knows one having it."""
+    known = [options_of(name) for name in names]
+    found: list[dict[str, Any]] = [{} for _ in names]
+    for option, value in options.items():
+        owner = next((i for i, these in enumerate(known) if option in these), None)
+        if owner is None:
+            stated = [n for n in inspect.signature(stated_problem).parameters if n != "options"]
+            every = {*stated, *(n for these in known for n in these)} - {"max_width"}
+            raise unknown_name(kind="field", name=option, known=every)
+        found[owner][option] = value
+    return found
+
+
+def _of_rows(apply: Callable[..., Array]) -> Callable[..., Array]:
+    return lambda params, x: apply(params, x.reshape(len(x), -1))
 
 
 def _samples(data: str, samples: int, features: int, decay: Any, data_seed: int) -> Array:
     if data == "gaussian":
+        what = f"data of {samples:,} samples with {features:,} features"
+        copies = 5  # drawn, coloured, and two views of it
+        needed = copies * samples * features * jnp.result_type(float).itemsize
+        require_memory(what, needed, "take fewer samples or features")
         spectrum = jnp.arange(1, features + 1, dtype=jnp.result_type(float)) ** -decay
         return toy.gaussian(jax.random.key(data_seed), samples, spectrum)
-    return jnp.asarray(_images(data, samples, data_seed), jnp.result_type(float))
+    return jnp.asarray(_images(data, samples, data_seed, _written(data)), jnp.result_type(float))
 
 
 @functools.lru_cache(maxsize=4)
-def _images(data: str, samples: int, data_seed: int) -> np.ndarray:
+def _images(data: str, samples: int, data_seed: int, written: Any) -> np.ndarray:
+    del written  # part of the cache's key: a file may change between two sweeps
     with jax.ensure_compile_time_eval():
-        chosen = images.subset(jax.random.key(data_seed), images.load(data), samples)
+        loaded = images.load(data)
+        require_count("samples", samples, high=len(loaded.x))
+        chosen = images.subset(jax.random.key(data_seed), loaded, samples)
     return np.asarray(chosen.x)
+
+
+def _written(data: str) -> tuple[int, int] | None:
+    """Return when a file of images was written and its size; None for data sets with a name."""
+    path = Path(data)
+    if not path.is_file():
+        return None
+    found = path.stat()
+    return found.st_mtime_ns, found.st_size

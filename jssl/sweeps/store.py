@@ -2,18 +2,18 @@
 
     STORE/                 a zarr group: one array an observable, coordinates, attributes
     STORE/jssl/            a group of its own: the plan as attributes, and beside it
+        checksums.json       of every file above and the plan, written when the store is made
         journal/CHUNK.json   written after a chunk's arrays: the checksum of every file it filled
-        claims/CHUNK         locked while a process computes the chunk; the lock dies with it
-        checkpoints/CHUNK    the state of a long chunk on its way
+        claims/CHUNK         locked while a process computes the chunk; the lock ends with it
+        checkpoints/CHUNK    the state of a long chunk that is not finished
 
 A chunk is finished when its journal entry is there and all checksums hold. Every file is written
 beside its place and moved there in one step; the store itself is made beside its place and moved
-there whole, so that it is there with its plan or not at all.
+there whole, so that it is there with its plan or not at all. `first_bad_step` is written last:
+where it says that a run was made, the run's other values are there.
 """
 
 import contextlib
-import json
-import math
 import os
 import shutil
 import tempfile
@@ -25,45 +25,23 @@ from typing import Any, NamedTuple
 import numpy as np
 import xarray as xr
 import zarr
+from zarr.codecs import Crc32cCodec, ZstdCodec
 
 from jssl.errors import InputError
-from jssl.sweeps.journal import checksum, holds, lock, write_entry
+from jssl.sweeps.integrity import SEALS, cannot_read, check_made, finished_facts, seal_made
+from jssl.sweeps.integrity import check_whole as check_whole
+from jssl.sweeps.integrity import finished_names as finished_names
+from jssl.sweeps.journal import INNER, checksum, holds, lock, sealed, write_entry
 from jssl.sweeps.tiles import Chunk, Tile
+from jssl.sweeps.variables import NOT_RUN as NOT_RUN
+from jssl.sweeps.variables import Variable as Variable
 
-INNER = "jssl"
-NOT_RUN = -2
-"""`first_bad_step` of a run that has not been made; -1 says that it stayed finite."""
+_LAST = "first_bad_step"
+_CODECS = (ZstdCodec(level=0), Crc32cCodec())
 
 
 class StoreError(RuntimeError):
     """The store cannot take a result (full disk, lost folder); the message says what to do."""
-
-
-class Variable(NamedTuple):
-    """An array of the result.
-
-    Attributes:
-        dims: names of its dimensions.
-        shape: their sizes.
-        dtype: NumPy dtype.
-        attributes: units and long name.
-    """
-
-    dims: tuple[str, ...]
-    shape: tuple[int, ...]
-    dtype: Any
-    attributes: Mapping[str, str]
-
-    @property
-    def bytes(self) -> int:
-        """Return the size of the whole array."""
-        return math.prod(self.shape) * np.dtype(self.dtype).itemsize
-
-    @property
-    def fill(self) -> Any:
-        """Return what stands where no run has been made."""
-        kind = np.dtype(self.dtype).kind
-        return {"f": np.nan, "c": np.nan, "b": False}.get(kind, NOT_RUN if kind == "i" else 0)
 
 
 class Result(NamedTuple):
@@ -135,7 +113,7 @@ def create(
         folder.parent.mkdir(parents=True, exist_ok=True)
         temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
     except OSError as error:
-        raise _cannot_write(path, error) from error
+        raise cannot_write(path, error) from error
     try:
         temporary.chmod(0o755)
         _fill(temporary, variables, coordinates, attributes, plan, tile)
@@ -146,31 +124,55 @@ def create(
                 return False
             raise
     except OSError as error:
-        raise _cannot_write(path, error) from error
+        raise cannot_write(path, error) from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     return True
 
 
 def is_store(path: str | os.PathLike[str]) -> bool:
-    """Return whether a sweep's store is there."""
-    return (Path(path) / INNER / "zarr.json").is_file()
+    """Return whether a sweep's store is there, whole or damaged.
+
+    Raises:
+        InputError: where it cannot be read.
+    """
+    for name in ("zarr.json", f"{SEALS}.json"):
+        try:
+            (Path(path) / INNER / name).stat()
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        except OSError as error:
+            raise cannot_read(path, error) from error
+        return True
+    return False
 
 
-def finished_names(path: str | os.PathLike[str]) -> set[str]:
-    """Return the names of the chunks in the journal; their checksums are not looked at."""
-    return {entry.stem for entry in (Path(path) / INNER / "journal").glob("[!.]*.json")}
+def is_free(path: str | os.PathLike[str]) -> bool:
+    """Return whether nothing is there, or an empty folder.
+
+    Raises:
+        InputError: where it cannot be read.
+    """
+    try:
+        return not os.listdir(path)
+    except FileNotFoundError:
+        return True
+    except NotADirectoryError:  # a file, there or on the way there
+        return not os.path.lexists(path)
+    except OSError as error:
+        raise cannot_read(path, error) from error
 
 
 def read_plan(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return the attributes and the plan of a store.
 
     Raises:
-        InputError: where there is none.
+        InputError: where there is none, or its metadata are not as they were written.
     """
     if not is_store(path):
         message = f"'{path}' holds no sweep; give the folder that a sweep wrote"
         raise InputError(message)
+    check_made(path)
     group = zarr.open_group(str(path), mode="r", use_consolidated=False)
     inner = zarr.open_group(str(Path(path) / INNER), mode="r", use_consolidated=False)
     return dict(group.attrs), dict(inner.attrs)
@@ -179,63 +181,44 @@ def read_plan(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str, A
 def open_dataset(path: str | os.PathLike[str]) -> xr.Dataset:
     """Return a store's result; arrays are read when they are used.
 
+    Labels and metadata are checked here, and each chunk's CRC-32C when it is read.
+
     Raises:
-        InputError: where there is none.
+        InputError: where there is none, or its metadata are not as they were written.
     """
     read_plan(path)
     return xr.open_zarr(str(path), chunks=None, consolidated=False)
 
 
-def check_whole(path: str | os.PathLike[str]) -> None:
-    """Raise where a finished chunk of a store is not as it was written.
-
-    Raises:
-        InputError: with the number of damaged chunks.
-    """
-    entries = sorted((Path(path) / INNER / "journal").glob("[!.]*.json"))
-    damaged = sum(holds(Path(path), entry) is None for entry in entries)
-    if damaged:
-        message = (
-            f"{damaged} of {len(entries)} chunks in '{path}' are damaged; run the same sweep again "
-            "to compute them anew"
-        )
-        raise InputError(message)
-
-
 def in_folder(path: str | os.PathLike[str]) -> Result:
     """Return the result that a store on disk holds."""
     folder = Path(path)
-    group = zarr.open_group(str(folder), mode="r+", use_consolidated=False)
-    arrays: dict[str, Any] = dict(group.arrays())
+    with _every_chunk():
+        group = zarr.open_group(str(folder), mode="r+", use_consolidated=False)
+        arrays: dict[str, Any] = dict(group.arrays())
     partial: dict[str, list[Path]] = {}  # what writes that died on their way left behind
     for path in folder.rglob("*.partial"):
         whole = path.parent / path.name.partition(".")[0]
-        partial.setdefault(str(whole.relative_to(folder)), []).append(path)
+        partial.setdefault(whole.relative_to(folder).as_posix(), []).append(path)
 
     def write(chunk: Chunk, values: Mapping[str, list[np.ndarray]], facts: dict[str, Any]) -> None:
         files = {}
         try:
-            with zarr.config.set({"array.write_empty_chunks": True}):
-                for name, blocks in values.items():
-                    for tile, block in zip(chunk.tiles, blocks, strict=True):
-                        file = _file(name, arrays[name].chunks, tile)
-                        for path in partial.pop(file, ()):
-                            path.unlink(missing_ok=True)
-                        arrays[name][_where(tile, block)] = block
-                        files[file] = checksum(folder / file, flush=True)
-            entry = json.dumps({"files": files, **facts}, sort_keys=True)
+            for name in sorted(values, key=_LAST.__eq__):
+                for tile, block in zip(chunk.tiles, values[name], strict=True):
+                    file = _file(name, arrays[name].chunks, tile)
+                    for path in partial.pop(file, ()):
+                        path.unlink(missing_ok=True)
+                    whole = _padded(block, arrays[name], len(tile.slices))
+                    if whole.size == 0:  # no file
+                        continue
+                    arrays[name][_where(tile, whole)] = whole
+                    files[file] = checksum(folder / file, flush=True)
+            entry = sealed({"files": files, "name": chunk.name, **facts})
             write_entry(folder / INNER / "journal" / f"{chunk.name}.json", entry)
             shutil.rmtree(folder / INNER / "checkpoints" / chunk.name, ignore_errors=True)
         except OSError as error:
-            raise _lost(folder, error) from error
-
-    def finished() -> dict[str, dict[str, Any]]:
-        found = {}
-        for entry in sorted((folder / INNER / "journal").glob("[!.]*.json")):
-            facts = holds(folder, entry)
-            if facts is not None:
-                found[entry.stem] = facts
-        return found
+            raise lost(folder, error) from error
 
     @contextlib.contextmanager
     def claim(name: str) -> Iterator[bool]:
@@ -243,10 +226,27 @@ def in_folder(path: str | os.PathLike[str]) -> Result:
             try:
                 ours = stack.enter_context(lock(folder / INNER / "claims" / name))
             except OSError as error:
-                raise _lost(folder, error) from error
+                raise lost(folder, error) from error
             yield ours and holds(folder, folder / INNER / "journal" / f"{name}.json") is None
 
-    return Result(write, finished, claim, lambda: open_dataset(folder), folder)
+    return Result(
+        write, lambda: finished_facts(folder), claim, lambda: open_dataset(folder), folder
+    )
+
+
+def cannot_write(path: str | os.PathLike[str], error: OSError) -> InputError:
+    """Return the error for a folder in which no store can be made."""
+    reason = (error.strerror or "not writable").lower()
+    return InputError(f"cannot write the store '{path}' ({reason}); choose another folder")
+
+
+def lost(folder: Path, error: OSError) -> StoreError:
+    """Return the error for a store that takes no more, with the reason that the system gave."""
+    reason = (error.strerror or str(error)).lower()
+    return StoreError(
+        f"cannot write into '{folder}' ({reason}); finished chunks are kept: make it writable or "
+        "make room, then rerun to resume"
+    )
 
 
 def _fill(
@@ -258,9 +258,10 @@ def _fill(
     tile: tuple[int, ...],
 ) -> None:
     empty = xr.Dataset(coords=dict(coordinates), attrs=dict(attributes))
-    with warnings.catch_warnings():
+    codecs = {str(name): {"compressors": _CODECS} for name in empty.coords}
+    with warnings.catch_warnings(), _every_chunk():
         warnings.filterwarnings("ignore", message="Consolidated metadata is currently not part")
-        empty.to_zarr(str(folder), mode="w", consolidated=False, zarr_format=3)
+        empty.to_zarr(str(folder), mode="w", consolidated=False, zarr_format=3, encoding=codecs)
         group = zarr.open_group(str(folder), mode="r+", use_consolidated=False)
         for name, v in variables.items():
             sizes = (*tile, *v.shape[len(tile) :])
@@ -270,26 +271,27 @@ def _fill(
                 chunks=tuple(max(1, size) for size in sizes),
                 dtype=v.dtype,
                 fill_value=v.fill,
+                compressors=_CODECS,
                 dimension_names=v.dims,
                 attributes=dict(v.attributes),
             )
         group.create_group(INNER, attributes=dict(plan))
         zarr.consolidate_metadata(str(folder))
+    seal_made(folder)
     for name in ("journal", "claims"):
         (folder / INNER / name).mkdir()
 
 
-def _cannot_write(path: str | os.PathLike[str], error: OSError) -> InputError:
-    reason = (error.strerror or "not writable").lower()
-    return InputError(f"cannot write the store '{path}' ({reason}); choose another folder")
+def _every_chunk() -> contextlib.AbstractContextManager[Any]:
+    """Have arrays that are opened inside write chunks that hold their fill value alone."""
+    return zarr.config.set({"array.write_empty_chunks": True})
 
 
-def _lost(folder: Path, error: OSError) -> StoreError:
-    reason = (error.strerror or str(error)).lower()
-    return StoreError(
-        f"cannot write into '{folder}' ({reason}); finished chunks are kept: make it writable or "
-        "make room, and run the same again to go on"
-    )
+def _padded(block: np.ndarray, array: Any, lead: int) -> np.ndarray:
+    """Return a block as large as a chunk of the array, which then is not read before."""
+    whole = np.full((*block.shape[:lead], *array.shape[lead:]), array.fill_value, array.dtype)
+    whole[tuple(slice(0, size) for size in block.shape)] = block
+    return whole
 
 
 def _where(tile: Tile, block: np.ndarray) -> tuple[slice, ...]:

@@ -36,28 +36,21 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from jssl.errors import InputError, unknown_name
-from jssl.simulation import log_spaced_steps
-from jssl.sweeps.adaptive import Target, in_blocks
+import numpy as np
+
+from jssl.errors import InputError, shown, unknown_name
+from jssl.record_steps import log_spaced_steps
+from jssl.sweeps.adaptive import Target, check_target, in_blocks
+from jssl.sweeps.arguments import check_store
+from jssl.sweeps.checks import check_table
+from jssl.sweeps.fields import HOMES, check_stated
 from jssl.sweeps.prepare import Request
+from jssl.sweeps.schema import Layout, StudyFile, Until
 from jssl.sweeps.stated import stated_problem
 from jssl.sweeps.sweep import make_request
 
-TOP = [
-    "axes",
-    "layout",
-    "points",
-    "precision",
-    "problem",
-    "record",
-    "seed",
-    "shard",
-    "static",
-    "steps",
-    "store",
-    "until",
-    "zip",
-]
+MOST_BYTES = 16_000_000
+"""Greatest size of a study file."""
 
 
 class Study(NamedTuple):
@@ -77,49 +70,38 @@ class Study(NamedTuple):
 
 
 def read_study(path: str | os.PathLike[str]) -> Study:
-    """Read a study.
+    r"""Read a study, and check all of it that can be checked without tracing its problem.
+
+    Example:
+        >>> import tempfile
+        >>> text = 'store = "runs/a"\nsteps = 100\n[axes]\nlearning_rate = [0.1]\nseed = 4'
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = Path(folder) / "study.toml"
+        ...     _ = path.write_text(text)
+        ...     study = read_study(path)
+        >>> print(study.store, study.request.axes)
+        runs/a {'learning_rate': [0.1], 'seed': 4}
 
     Args:
-        path: of the TOML file; the keys are in this module's docstring.
+        path: of the TOML file; `jssl.sweeps.schema` and `jssl.sweeps.problem_schema` describe
+            its keys.
 
     Raises:
         InputError: for a file that is not there, malformed TOML (with line and column), an
-            unknown key or a value of another type.
+            unknown or misplaced key, or a value of another type or out of range.
     """
-    try:
-        data = tomllib.loads(_text(path))
-    except OSError as error:
-        message = f"cannot read '{path}' ({(error.strerror or 'unreadable').lower()})"
-        raise InputError(message) from error
-    except tomllib.TOMLDecodeError as error:
-        message = f"'{path}' is not valid TOML: {error}"
-        raise InputError(message) from error
-    for key in data:
-        if key not in TOP:
-            raise unknown_name(kind=f"key of '{path}'", name=key, known=TOP)
-    for key, kind in (
-        ("problem", dict), ("axes", dict), ("layout", dict), ("until", dict), ("points", list),
-        ("store", str), ("zip", list), ("static", list),
-    ):  # fmt: skip
-        if not isinstance(data.get(key, kind()), kind):
-            message = f"'{path}': {key} must be a {_WORDS[kind]}; got {data[key]!r}"
-            raise InputError(message)
-    for group in data.get("zip", []):
-        if not isinstance(group, list):
-            message = f"'{path}': zip must be a list of lists of axes; got {data['zip']!r}"
-            raise InputError(message)
-    _check_numbers(data)
-    if not data.get("store"):
-        message = f"'{path}' names no store: add a line such as store = \"runs/study\""
-        raise InputError(message)
+    data = _parsed(path)
+    check_table(StudyFile, data, f"key of '{path}'", elsewhere=HOMES)
+    check_store(data["store"])
+    layout = data.get("layout", {})
+    check_table(Layout, layout, "key of [layout]", place=" of [layout]", elsewhere=HOMES)
+    until = _target(data.get("until"))
     precision = data.get("precision", "float32")
-    if precision not in ("float32", "float64"):
-        raise unknown_name(kind="precision", name=precision, known=("float32", "float64"))
-    until, layout = _target(data.get("until")), data.get("layout", {})
+    check_stated(data, np.dtype(precision))
     request = make_request(
         _make_problem(dict(data.get("problem", {})), Path(path).parent),
         data.get("axes", {}),
-        _record_steps(path, data),
+        _record_steps(data),
         seed=data.get("seed", 0),
         points=data.get("points"),
         zip=data.get("zip", ()),
@@ -130,9 +112,29 @@ def read_study(path: str | os.PathLike[str]) -> Study:
     return Study(request, data["store"], precision, until)
 
 
+def _parsed(path: str | os.PathLike[str]) -> dict[str, Any]:
+    try:
+        return tomllib.loads(_text(path))
+    except OSError as error:
+        message = f"cannot read '{path}' ({(error.strerror or 'unreadable').lower()})"
+        raise InputError(message) from error
+    except InputError:
+        raise
+    except ValueError as error:  # TOMLDecodeError, and numbers of thousands of digits
+        message = f"'{path}' is not valid TOML: {error}"
+        raise InputError(message) from error
+    except RecursionError as error:
+        message = f"'{path}' is not valid TOML: its values are nested too deeply"
+        raise InputError(message) from error
+
+
 def _text(path: str | os.PathLike[str]) -> str:
     """Return the text of a UTF-8 file, with or without a byte order mark."""
-    raw = Path(path).read_bytes()
+    with open(path, "rb") as file:
+        raw = file.read(MOST_BYTES + 1)
+    if len(raw) > MOST_BYTES:
+        message = f"'{path}' is larger than {MOST_BYTES / 1e6:.0f} MB, so it is no study"
+        raise InputError(message)
     try:
         return raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -142,66 +144,24 @@ def _text(path: str | os.PathLike[str]) -> str:
         raise InputError(message) from error
 
 
-_NUMBERS: dict[str, dict[str, tuple[Any, ...]]] = {
-    "layout": {
-        "chunk_seconds": (float, int),
-        "memory": (float, int),
-        "seed_block": (int,),
-        "segment": (int,),
-    },
-    "until": {
-        "half_width": (float, int),
-        "relative": (float, int),
-        "level": (float, int),
-        "least": (int,),
-    },
-}
-"""Table -> key -> types of its numbers, which are positive."""
-
-
-def _check_numbers(data: Mapping[str, Any]) -> None:
-    for name in data.get("layout", {}):
-        if name not in _NUMBERS["layout"]:
-            raise unknown_name(kind="key of [layout]", name=name, known=_NUMBERS["layout"])
-    for table, known in _NUMBERS.items():
-        for name, value in data.get(table, {}).items():
-            kinds = known.get(name)
-            if kinds and (isinstance(value, bool) or not isinstance(value, kinds) or value <= 0):
-                what = "whole number of at least 1" if kinds == (int,) else "positive number"
-                message = f"{name} of [{table}] must be a {what}; got {value!r}"
-                raise InputError(message)
-    if "make" not in data.get("problem", {}):
-        rates = data.get("axes", {}).get("learning_rate", [])
-        listed = [p.get("learning_rate") for p in data.get("points", []) if isinstance(p, dict)]
-        for rate in [*(rates if isinstance(rates, list) else []), *listed]:
-            if isinstance(rate, float | int) and rate <= 0:
-                message = f"axis 'learning_rate' holds positive numbers; got {rate!r}"
-                raise InputError(message)
-
-
 def _target(until: Mapping[str, Any] | None) -> Target | None:
     if until is None:
         return None
-    for name in until:
-        if name not in Target._fields:
-            raise unknown_name(kind="key of [until]", name=name, known=Target._fields)
-    if "observable" not in until:
-        message = "[until] needs observable, the name of what is measured"
-        raise InputError(message)
-    if not isinstance(until["observable"], str) or not isinstance(until.get("select", {}), dict):
-        message = '[until] needs observable = "name", and select = { dimension = index } if any'
-        raise InputError(message)
-    return Target(**until)
-
-
-_WORDS = {dict: "table", list: "list", str: "string"}
+    check_table(Until, until, "key of [until]", place=" of [until]", elsewhere=HOMES)
+    target = Target(**until)
+    check_target(target)
+    return target
 
 
 def _make_problem(fields: dict[str, Any], folder: Path) -> Callable[..., Any]:
     """Return the problem of `[problem]` with its fixed fields filled in."""
     place = fields.pop("make", None)
     make = stated_problem if place is None else _import(place, folder)
-    parameters = inspect.signature(make).parameters
+    try:
+        parameters = inspect.signature(make).parameters
+    except (TypeError, ValueError) as error:
+        message = f"problem.make = '{place}' must be a function of named arguments"
+        raise InputError(message) from error
     if not any(p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters.values()):
         for name in fields:
             if name not in parameters:
@@ -210,14 +170,14 @@ def _make_problem(fields: dict[str, Any], folder: Path) -> Callable[..., Any]:
 
 
 def _import(place: Any, folder: Path) -> Callable[..., Any]:
-    module, colon, name = str(place).partition(":")
-    if not colon:
-        message = f"problem.make must be 'module:function'; got {place!r}"
+    module, colon, name = place.partition(":") if isinstance(place, str) else ("", "", "")
+    if not (module and colon and name):
+        message = f"problem.make must be 'module:function'; got {shown(place)}"
         raise InputError(message)
     sys.path.insert(0, str(folder.resolve()))
     try:
         found = getattr(importlib.import_module(module), name)
-    except Exception as error:  # whatever the user's module raises
+    except (Exception, SystemExit) as error:  # whatever the user's module raises
         message = f"cannot import problem.make = '{place}' ({type(error).__name__}: {error})"
         raise InputError(message) from error
     finally:
@@ -225,20 +185,20 @@ def _import(place: Any, folder: Path) -> Callable[..., Any]:
     return found
 
 
-def _record_steps(path: Any, data: Mapping[str, Any]) -> Any:
+def _record_steps(data: Mapping[str, Any]) -> Any:
     record, steps = data.get("record", 20), data.get("steps")
     if isinstance(record, list):
-        if steps is not None and [steps] != record[-1:]:
+        if steps is not None and steps != record[-1]:
             message = (
-                f"'{path}': record lists its own steps, up to {record[-1:]}, and steps = {steps}; "
-                "leave steps out"
+                f"record lists its own steps, up to {record[-1]}, and steps = {steps}; leave steps "
+                "out"
             )
             raise InputError(message)
         return record
-    if isinstance(steps, int) and steps >= 1 and isinstance(record, int) and record >= 2:
-        return log_spaced_steps(steps, record)
-    message = (
-        f"'{path}' needs steps, the last step, with record, a number of points of at least 2; or "
-        f"record, a list of steps; got {steps=}, {record=}"
-    )
-    raise InputError(message)
+    if steps is None:
+        message = (
+            "a study needs steps, the last step, with record, a number of points; or record, a "
+            "list of steps"
+        )
+        raise InputError(message)
+    return log_spaced_steps(steps, record)

@@ -4,21 +4,24 @@ result[point, i] = run(make_problem(**point), fold_in(key(root seed), i))
 """
 
 import os
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import xarray as xr
 
-from jssl.errors import InputError
-from jssl.simulation import log_spaced_steps
+from jssl.errors import InputError, unknown_name
+from jssl.record_steps import log_spaced_steps
 from jssl.sweeps import store as stores
+from jssl.sweeps.arguments import check_function, check_part, check_store
 from jssl.sweeps.execute import Progress, execute
 from jssl.sweeps.labels import attributes_of, coordinates_of, variables_of
 from jssl.sweeps.measure import measure
 from jssl.sweeps.plan import Plan, from_json, to_json
-from jssl.sweeps.prepare import Prepared, Request, plan_of, prepare
+from jssl.sweeps.prepare import Prepared, Request, one_device_line, plan_of, prepare
 from jssl.sweeps.resume import refuse_other
+from jssl.sweeps.sizes import check_sizes
 
 
 def sweep(
@@ -59,10 +62,14 @@ def sweep(
         True
 
     Seed i of every point starts from fold_in(key(seed), i), so that neither another point nor
-    another seed changes a run's numbers. Work is done in chunks by a plan that is stored with the
-    result; interrupted at any moment, the same call goes on after the last finished chunk and
-    ends with the same bits. Precision follows the caller: inside `jssl.precision.float64()` runs
-    are in float64 on the CPU.
+    another seed changes a run's numbers, but for the order of sums: another plan (runs mapped
+    together, a width padded to another) moves them by rounding, 1e-8 to 2e-7 in float32. Work is
+    done in chunks by a plan that is stored with the result; interrupted at any moment, the same
+    call goes on after the last finished chunk and ends with the same bits. A store is resumed only
+    where the problem computes the same as when it was written: `make_problem` is traced, and its
+    operations and constants are compared, not its text. So `make_problem` must return the same
+    problem each time it is called. Precision follows the caller: inside `jssl.precision.float64()`
+    runs are in float64 on the CPU.
 
     Args:
         make_problem: `make_problem(**point) -> Problem`, called inside the trace. Its floats are
@@ -73,8 +80,10 @@ def sweep(
         record_steps: (points,) steps at which observables are kept, increasing from 0 or more;
             None for some 20, log-spaced up to 1,000.
         store: folder of the result, made or gone on with; None keeps the result in memory.
-        observe: `observe(problem) -> (params, pairs) -> dict of arrays`; None for the loss and
-            the eigenvalues of C (`jssl.simulation.observe_embeddings`).
+        observe: `observe(problem) -> (params, pairs) -> dict` of arrays and of
+            `jssl.EigenvaluesOf(matrix)`, which is stored as eigenvalues, computed on the host in
+            double precision; None for the loss and the eigenvalues of C
+            (`jssl.simulation.observe_embeddings`).
         seed: root seed, 0 to 2**32 - 1.
         points: explicit points, a dimension `point` of the result that multiplies the axes.
         zip: groups of axes that run together, along one dimension named after them.
@@ -91,19 +100,23 @@ def sweep(
     Returns:
         Dataset with dimensions of the axes, seed, step and those of each observable; variables
         are the observables, `t` (effective time, NaN where there is none) and `first_bad_step`
-        (-1: stayed finite, -2: not run). An observable called like an axis is stored as
-        `NAME_value`: `loss_value` beside an axis `loss`. From a store, arrays are read when used.
+        (first step whose loss or parameters were not finite; -1: none, -2: not run). An observable
+        called like an axis is stored as `NAME_value`: `loss_value` beside an axis `loss`. From a
+        store, arrays are read when used.
+
+    On several CPU devices, programs that call LAPACK (`eigh`, `svd`, `qr`, `cholesky`, `solve` in
+    `observe`, in a start or in an optimiser) run on one of them, since they may wait for each other
+    for ever; a warning says so.
 
     Raises:
         InputError: for anything that cannot run, before anything is written.
         jssl.sweeps.StoreError: where the store cannot take a result.
     """
-    if part[1] > 1 and store is None:
-        message = "parts of a sweep meet in a store: give one"
-        raise InputError(message)
-    if not 0 <= part[0] < part[1]:
-        message = f"part (i, n) needs 0 <= i < n; got {part}"
-        raise InputError(message)
+    check_part(part, store)
+    if store is not None:
+        check_store(store)
+    if progress is not None:
+        check_function("progress", progress)
     request = make_request(
         make_problem,
         axes,
@@ -113,7 +126,7 @@ def sweep(
         points=points,
         zip=zip,
         static=static,
-        dims=dims or {},
+        dims={} if dims is None else dims,
         precision=precision,
         shard=shard,
         **layout,
@@ -130,8 +143,6 @@ def make_request(
     """Return a request, or say which option is unknown."""
     for name in options:
         if name not in Request._fields:
-            from jssl.errors import unknown_name
-
             raise unknown_name(kind="option", name=name, known=Request._fields)
     return Request(make_problem, axes, record_steps, **options)
 
@@ -145,11 +156,10 @@ def open_result(
         InputError: for a store of another configuration, or a folder that cannot be written.
     """
     if store is not None and not stores.is_store(store):
-        if os.path.exists(store) and (not os.path.isdir(store) or os.listdir(store)):
+        if not stores.is_free(store):
             message = f"'{store}' is there and holds no sweep; name another store"
             raise InputError(message)
-        plan = _measured_plan(prepared, request)
-        variables = variables_of(prepared, plan, request)
+        plan, variables = _measured_plan(prepared, request, store)
         coordinates = coordinates_of(prepared, variables)
         attributes = attributes_of(prepared)
         tile = (*plan.blocks, plan.seed_block)
@@ -158,27 +168,26 @@ def open_result(
         attributes, stored = stores.read_plan(store)
         refuse_other(store, attributes.get("settings", {}), prepared.settings)
         plan = from_json(prepared.grid, stored)
+        _warn_of_one_device(prepared, plan)
         return plan, stores.in_folder(store)
-    plan = _measured_plan(prepared, request)
-    variables = variables_of(prepared, plan, request)
-    _check_room(variables)
+    plan, variables = _measured_plan(prepared, request, None)
+    _warn_of_one_device(prepared, plan)
     coordinates = coordinates_of(prepared, variables)
     return plan, stores.in_memory(variables, coordinates, attributes_of(prepared))
 
 
-def _measured_plan(prepared: Prepared, request: Request) -> Plan:
+def _measured_plan(
+    prepared: Prepared, request: Request, store: str | os.PathLike[str] | None
+) -> tuple[Plan, dict[str, stores.Variable]]:
+    """Return the plan and the arrays of the result; all is checked before anything is measured."""
     plan = plan_of(prepared, request)
+    check_sizes(prepared.grid, plan, store, all_runs=not request.point_by_point)
+    variables = variables_of(prepared, plan, request)
     measured = measure(prepared, plan, request.seed)
-    return plan_of(prepared, request, measured) if measured else plan
+    return plan_of(prepared, request, measured) if measured else plan, variables
 
 
-def _check_room(variables: Mapping[str, stores.Variable]) -> None:
-    from jssl.sweeps.prepare import free_memory
-
-    needed = sum(v.bytes for v in variables.values())
-    if needed > 0.8 * free_memory():
-        message = (
-            f"the result of {needed / 1e9:.3g} GB does not fit in memory: give a store, "
-            "or fewer record points or observables"
-        )
-        raise InputError(message)
+def _warn_of_one_device(prepared: Prepared, plan: Plan) -> None:
+    line = one_device_line(prepared, plan)
+    if line:
+        warnings.warn(line, stacklevel=4)

@@ -26,6 +26,7 @@ from jssl.errors import InputError
 from jssl.kernels import infinite as infinite_kernels
 from jssl.kernels.contrastive import ContrastiveModes, contrastive_modes
 from jssl.kernels.empirical import empirical_ntk
+from jssl.record_steps import checked_record_steps
 from jssl.theory.stepwise import kernel as stepwise_kernel
 from jssl.types import Array, Model, Pairs, Params
 
@@ -165,14 +166,12 @@ def descend(
         (points, 2n + q, dim).
 
     Raises:
-        InputError: for shapes that do not fit, steps that do not increase, or a negative rate.
+        InputError: for shapes that do not fit, steps that are not whole numbers,
+            do not increase or lie above 2**31 - 1, or a negative rate.
     """
     rows = _check(kernel, start)
     require_range("learning_rate", learning_rate, 0)
-    steps = np.asarray(steps)
-    if steps.ndim != 1 or not steps.size or steps[0] < 0 or np.any(np.diff(steps) <= 0):
-        message = "steps must be a list of step numbers, increasing from 0 or more"
-        raise InputError(message)
+    steps = checked_record_steps(steps, "steps")
     n = rows // 2
     everywhere = kernel.everywhere
 

@@ -1,10 +1,11 @@
 """The ridge probe against scikit-learn, and on collapsed embeddings."""
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jssl.diagnostics import ridge_probe
+from jssl.diagnostics import knn_probe, ridge_probe
 from jssl.errors import InputError
 
 RNG = np.random.default_rng(0)
@@ -50,3 +51,48 @@ def test_bad_input_is_refused():
         ridge_probe(Z, LABELS[1:], Z, LABELS)
     with pytest.raises(InputError, match="classes="):
         jax.jit(ridge_probe)(Z, LABELS, Z, LABELS)
+
+
+@pytest.mark.parametrize("probe", [ridge_probe, lambda *a, **k: knn_probe(*a, neighbours=3, **k)])
+def test_rows_without_a_label_do_not_vote_and_are_not_judged(probe):
+    """Refused where they are seen; where they are traced, the number is that of the other rows."""
+    some = np.where(np.arange(240) % 3 == 0, -1, LABELS)
+    with pytest.raises(InputError, match="train_labels must be integers from 0; got -1"):
+        probe(Z, some, Z, LABELS)
+    with pytest.raises(InputError, match="test_labels must be integers from 0; got -1"):
+        probe(Z, LABELS, Z, some)
+    kept = some >= 0
+    alone = probe(Z[kept], LABELS[kept], Z[kept], LABELS[kept], classes=4)
+    traced = jax.jit(lambda y: probe(Z, y, Z, y, classes=4))(some)
+    assert traced == pytest.approx(float(alone), abs=1e-12)
+
+
+@pytest.mark.parametrize("probe", [ridge_probe, lambda *a, **k: knn_probe(*a, neighbours=3, **k)])
+def test_labels_that_are_not_classes_are_refused(probe):
+    for labels, says in (
+        (LABELS.astype(float), "integers from 0; got float64"),
+        (LABELS.astype(str), "integers from 0"),
+        (LABELS.astype(object), "integers from 0"),
+    ):
+        with pytest.raises(InputError, match=says):
+            probe(Z, labels, Z, LABELS)
+    with pytest.raises(InputError, match="train_labels must be below the 2 classes; got 3"):
+        probe(Z, LABELS, Z, LABELS, classes=2)
+
+
+@pytest.mark.parametrize("dtype", [np.int8, np.float16, jnp.bfloat16])
+def test_narrow_embeddings_and_labels_give_the_accuracy_of_their_values(dtype):
+    narrow = (30 * Z).clip(-120, 120).astype(dtype)
+    halves = [(narrow[a], LABELS[a]) for a in (slice(0, 120), slice(120, None))]
+    for probe in (ridge_probe, knn_probe):
+        wide = [(z.astype(float), y) for z, y in halves]
+        given = [(z, y.astype(np.uint8)) for z, y in halves]
+        expected = float(probe(*wide[0], *wide[1]))
+        assert probe(*given[0], *given[1]) == pytest.approx(expected, abs=1e-6)
+    two = LABELS > 1
+    assert knn_probe(Z, two, Z, two) == knn_probe(Z, two.astype(int), Z, two.astype(int))
+
+
+def test_constant_labels_inside_jit_tell_the_number_of_classes():
+    inside = jax.jit(lambda z: ridge_probe(z, LABELS, z, LABELS))(Z)
+    assert inside == ridge_probe(Z, LABELS, Z, LABELS)

@@ -5,7 +5,9 @@ import itertools
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
+from jssl.errors import InputError
 from jssl.kernels import empirical_ntk
 
 
@@ -27,8 +29,21 @@ def compare():
         np.testing.assert_allclose(four, one, rtol=1e-12, atol=1e-13)
 
 
+def refuse():
+    """Raise unless a network that calls LAPACK is refused on four CPU devices."""
+    mesh = jax.make_mesh((4,), ("block",), axis_types=(jax.sharding.AxisType.Auto,))
+
+    def orthonormal(weight, x):
+        return x @ jnp.linalg.qr(weight)[0]
+
+    x, weight = jnp.ones((9, 5)), jnp.ones((5, 2))
+    with pytest.raises(InputError, match="give mesh=None"):
+        empirical_ntk(orthonormal, weight, x, mesh=mesh)
+
+
 if __name__ == "__main__":
     jax.config.update("jax_num_cpu_devices", 4)
     jax.config.update("jax_enable_x64", True)
     compare()
+    refuse()
     print("same")

@@ -6,6 +6,7 @@ import re
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import scipy.sparse
 
 import jssl
 from jssl import cli, diagnostics
@@ -44,7 +45,7 @@ def test_readings_are_those_of_the_functions_at_once():
     for name, value in expected.items():
         assert seen.readings[name].value == pytest.approx(float(value), rel=1e-9), name
     np.testing.assert_allclose(seen.eigenvalues, eigenvalues, rtol=1e-10)
-    assert seen.readings["linear probe accuracy"].value > 0.9
+    assert seen.readings["linear probe (logistic regression) accuracy"].value > 0.9
     assert seen.readings["20-nearest-neighbour accuracy"].value > 0.85
 
 
@@ -104,16 +105,52 @@ def test_steps_over_checkpoints_are_found_at_their_times():
     assert int(course.steps.learned) == int(course.steps.distinct) == 3
     np.testing.assert_allclose(course.steps.half_times, [2, 5, 8], atol=0.6)
     assert course.similarity[-1] == pytest.approx(1)
-    expected = diagnostics.cka(checkpoints[3], checkpoints[-1])
+    expected = diagnostics.cka(checkpoints[3], checkpoints[-1], debiased=True)
     assert course.similarity[3] == pytest.approx(float(expected), rel=1e-6)
     assert course.ranks[0] < 3.01
     np.testing.assert_array_equal(course.t, np.arange(len(times)))
 
 
-def test_arrays_of_jax_and_half_precision_are_read():
-    assert jssl.diagnose(jnp.asarray(Z, jnp.bfloat16)).readings["RankMe"].value > 2
-    assert jssl.diagnose(Z.astype(np.float16)).readings["RankMe"].value > 2
+NARROW = [np.int8, np.uint8, np.int32, np.float16, jnp.bfloat16, jnp.float8_e4m3fn, ">f4", ">f8"]
+
+
+@pytest.mark.parametrize("dtype", NARROW, ids=str)
+def test_any_dtype_gives_the_numbers_of_its_values_in_double_precision(dtype):
+    z = (8 * Z + 30).clip(0, 120).astype(dtype)
+    exact = z.astype(np.float64)
+    given = jssl.diagnose(z, LABELS, z[:, ::-1], [z[:200], z[200:]])
+    wide = jssl.diagnose(exact, LABELS, exact[:, ::-1], [exact[:200], exact[200:]])
+    for name, reading in wide.readings.items():
+        assert given.readings[name].value == pytest.approx(reading.value, rel=1e-5), name
+    np.testing.assert_array_equal(given.course.spectra, wide.course.spectra)
+    assert given.words == wide.words
     assert jssl.diagnose(jnp.asarray(Z)).words == jssl.diagnose(Z).words
+
+
+def test_bfloat16_that_numpy_stored_as_void_is_read_and_said(folder, capsys):
+    stored = np.asarray(jnp.asarray(Z, jnp.bfloat16))
+    np.save("b.npy", stored)
+    np.savez("c1.npz", z=stored)
+    expected = jssl.diagnose(stored.astype(np.float64)).words
+    arguments = ["b.npy", "--views", "b.npy", "--over", "c1.npz", "b.npy"]
+    assert cli.run(["diagnose", *arguments, "--out", "out"]) == 0
+    out = capsys.readouterr().out
+    assert all(sentence in out for sentence in expected)
+    for name in ("embeddings", "views", "checkpoint b.npy"):
+        assert f"{name} came as 2-byte void (V2)" in out
+    seen = jssl.diagnose(np.load("b.npy"))
+    assert list(seen.words) == list(expected)
+    assert "read as bfloat16" in seen.remarks[0]
+
+
+def test_float8_that_numpy_stored_as_void_is_refused_with_what_to_do(folder, capsys):
+    given = np.asarray(jnp.asarray(Z, jnp.float8_e4m3fn))
+    np.save("f.npy", given)
+    assert cli.run(["diagnose", "f.npy", "--out", "out"]) == 2
+    error = capsys.readouterr().err
+    assert "x.astype('float32')" in error
+    followed = np.load("f.npy").view(jnp.float8_e4m3fn)
+    assert jssl.diagnose(followed).words == jssl.diagnose(given.astype(np.float64)).words
 
 
 def test_pytorch_features_are_read():
@@ -123,11 +160,56 @@ def test_pytorch_features_are_read():
     assert jssl.diagnose(tensor.bfloat16()).readings["RankMe"].value > 2
 
 
+def test_parts_of_one_set_are_not_told_as_training():
+    draws = np.random.default_rng(0)
+    z = draws.normal(size=(500, 16))
+    for parts in (np.split(z, 10), np.split(z, [40, 100, 300]), np.split(draws.permutation(z), 2)):
+        seen = jssl.diagnose(z, over={f"img_emb_{i}": part for i, part in enumerate(parts)})
+        assert "nothing was learned between them" in seen.words[-1]
+        assert "parts of one set" in seen.words[-1]
+        assert seen.course.steps is None
+        assert seen.course.same_rows is False
+        assert not seen.course.changed
+
+
+def test_checkpoints_of_unrelated_embeddings_have_no_similarity():
+    for n in (200, 100):
+        a, b = np.random.default_rng(0).normal(size=(2, n, 150))
+        course = jssl.diagnose(b, over={"z-1": a, "z-2": b}).course
+        np.testing.assert_allclose(course.similarity, [0, 1], atol=4 * np.sqrt(2) / n)
+
+
+def test_checkpoints_in_shuffled_order_keep_their_steps_and_are_said_to_be_shuffled():
+    _, checkpoints = staircase()
+    draws = np.random.default_rng(0)
+    course = jssl.diagnose(checkpoints[-1], over=[draws.permutation(z) for z in checkpoints]).course
+    assert any("not hold the same samples in the same order" in each for each in course.words)
+    np.testing.assert_allclose(course.steps.half_times, [2, 5, 8], atol=0.6)
+    assert course.changed
+    assert course.same_rows is False
+
+
+def test_what_was_there_at_the_first_checkpoint_is_not_told_as_learned_between():
+    same = jssl.diagnose(Z, over=[Z, Z, Z])
+    assert "The spectra are equal: nothing was learned between them." in same.words
+    assert same.course.same_rows
+    grown = jssl.diagnose(Z, over=[Z * np.array([1, g, 0, 0, 0, 0]) for g in (0.1, 0.5, 1.0)])
+    assert "1 of them had half their last variance at the first checkpoint" in grown.words[-1]
+    assert "One checkpoint was read" in jssl.diagnose(Z, over=[Z]).words[-1]
+
+
 @pytest.mark.parametrize(
     ("changes", "says"),
     [
         ({"embeddings": Z[:, 0]}, r"must be \(n, dim\)"),
-        ({"embeddings": Z.astype(int)}, "convert int64 to float32"),
+        ({"embeddings": 1e200 * Z}, "powers do not fit in float64; divide"),
+        ({"embeddings": 1e-200 * Z}, "powers do not fit in float64; divide"),
+        ({"embeddings": np.ma.array(Z, mask=Z > 4)}, "masked values; leave those rows out"),
+        ({"embeddings": np.ma.array(Z, mask=Z > 4).astype("f4")}, "masked values"),
+        ({"embeddings": scipy.sparse.csr_array(Z)}, r"sparse array; give embeddings.toarray\(\)"),
+        ({"embeddings": Z.astype(object)}, "got object, convert it first"),
+        ({"views": np.ma.array(Z, mask=Z > 4)}, "views has .* masked values"),
+        ({"over": [np.ma.array(Z, mask=Z > 4)]}, "checkpoint 0 has .* masked values"),
         ({"embeddings": np.array([["a", "b"], ["c", "d"]])}, "floating point"),
         ({"embeddings": Z.astype(complex)}, "floating point"),
         ({"labels": LABELS[1:]}, "one for each of the 400 rows"),
@@ -180,10 +262,15 @@ def test_a_bad_checkpoint_is_named_and_the_rest_is_processed(folder, capsys):
     bad[7] = np.nan
     np.save("c1.npy", bad)
     (folder / "c9.npy").write_bytes(b"no array")
+    np.save("c8.npy", Z[:, 1:])
+    np.save("c7.npy", np.asarray(jnp.asarray(Z, jnp.float8_e5m2)))
+    np.save("c6.npy", 1e200 * Z)
+    np.save("c5.npy", Z.astype(complex))
     assert cli.run(["diagnose", "z.npy", "--over", "c*.npy", "--out", "out"]) == 2
     seen = capsys.readouterr()
     assert "c1.npy has 1 row" in seen.err
     assert "cannot read c9.npy" in seen.err
+    assert seen.err.count("\n") == 6
     assert "Over 2 checkpoints" in seen.out
     assert json.loads((folder / "out" / "report.json").read_text())["checkpoints"]["failures"]
 

@@ -1,12 +1,16 @@
 """Run on eight forced CPU devices in a process of its own; prints what it found as JSON."""
 
+import contextlib
 import json
 import re
 import sys
+import tempfile
+import warnings
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
 import jssl
 from jssl import losses
@@ -24,6 +28,58 @@ def sweeps(devices):
     axes = {"learning_rate": [0.01, 0.02, 0.03], "seed": 16}
     result = jssl.sweep(linear_problem, axes, record_steps=[0, 2, 10], seed_block=16)
     return {"devices": devices, "eigenvalues": result.eigenvalues.values.tolist()}
+
+
+def resumed(before, after):
+    """Kill a sweep on some devices after a checkpoint, resume it on others; return both results."""
+    from sweep_problems import linear_problem
+
+    from jssl.sweeps import execute, prepare, programs, resume
+
+    axes = {"learning_rate": [0.01, 0.02, 0.03], "seed": 5}
+    options = {"record_steps": [0, 2, 5, 9, 14], "segment": 2}
+    write, written = resume._write, []
+
+    def dies(*arguments):
+        write(*arguments)
+        written.append(1)
+        raise KeyboardInterrupt
+
+    def on(count, folder, **patched):
+        with pytest.MonkeyPatch.context() as patch:
+            for module in (programs, prepare):
+                patch.setattr(module, "local_devices", lambda: jax.devices()[:count])
+            patch.setitem(execute.execute.__kwdefaults__, "checkpoint_seconds", 0.0)
+            for name, value in patched.items():
+                patch.setattr(resume, name, value)
+            with contextlib.suppress(KeyboardInterrupt):
+                return jssl.sweep(linear_problem, axes, store=folder, **options)
+
+    with tempfile.TemporaryDirectory() as folder:
+        on(before, f"{folder}/store", _write=dies)
+        read, found = resume._read, []
+        result = on(after, f"{folder}/store", _read=lambda *a: found.append(read(*a)) or found[-1])
+        whole = on(before, f"{folder}/whole")
+        return {
+            "written": len(written),
+            "restored": sum(state is not None for state in found),
+            "eigenvalues": result.eigenvalues.values.tolist(),
+            "whole": whole.eigenvalues.values.tolist(),
+        }
+
+
+def decomposed():
+    """Return what a sweep records and says whose own observable calls LAPACK."""
+    from sweep_problems import linear_problem
+
+    def observe(problem):
+        return lambda params, _: {"values": jnp.linalg.svd(params["weight"], compute_uv=False)}
+
+    axes = {"learning_rate": [0.01, 0.02, 0.03], "seed": 16}
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        result = jssl.sweep(linear_problem, axes, record_steps=[0, 2, 10], observe=observe)
+    return {"values": result["values"].values.tolist(), "said": [str(w.message) for w in said]}
 
 
 def text():
@@ -63,6 +119,8 @@ def gradients():
 def main():
     use_all_cores(8)
     found = sweeps(len(jax.devices()))
+    found["resumed"] = {f"{a} on {b}": resumed(a, b) for a, b in ((2, 4), (1, 4), (4, 3))}
+    found["decomposed"] = decomposed()
     found["sweep_collectives"] = re.findall(COLLECTIVES, text())
     with jax.enable_x64(True):
         found["gradients"] = gradients()

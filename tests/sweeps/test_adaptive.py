@@ -57,7 +57,7 @@ def test_the_most_seeds_are_never_exceeded():
     [
         (TARGET._replace(observable="eigenvalue"), "did you mean 'eigenvalues'"),
         (TARGET._replace(half_width=0.0), "half_width or relative"),
-        (TARGET._replace(level=1.0), "0 < level < 1"),
+        (TARGET._replace(level=1.0), "level of the target must be a number above 0 and below 1"),
         (TARGET._replace(select={}), "select an index"),
     ],
 )

@@ -73,7 +73,7 @@ def test_values_follow_their_positions():
         ({"width": [4]}, {"points": [{"loss": "a"}, {"loss": "a"}]}, "twice"),
         ({"width": [4]}, {"points": [{"loss": "a"}, {"depth": 1}]}, "same fields"),
         ({"width": [4]}, {"points": []}, "points is empty"),
-        ({"width": [4]}, {"points": [{"width": 4}]}, "is an axis or reserved"),
+        ({"width": [4]}, {"points": [{"width": 4}]}, "is an axis and a field of points"),
         ({"width": [4, 8], "loss": ["a"]}, {"zipped": [("width", "loss")]}, "equal lengths"),
         ({"width": [4]}, {"zipped": [("width", "los")]}, "unknown zipped axis"),
         ({"width": [4]}, {"static": ["rate"]}, "unknown static axis"),

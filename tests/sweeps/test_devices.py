@@ -19,8 +19,9 @@ from jssl.errors import InputError
 from jssl.losses.registry import LOSSES
 from jssl.sweeps import StoreError, command, journal, open_dataset, store, use_all_cores
 from jssl.sweeps.prepare import prepare
-from jssl.sweeps.programs import Spec, calls, number_shapes, seed_mesh
+from jssl.sweeps.programs import Spec, calls, seed_mesh
 from jssl.sweeps.sweep import make_request
+from jssl.sweeps.tracing import number_shapes
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
@@ -52,6 +53,27 @@ def test_eight_devices_give_the_numbers_of_one(eight):
     axes = {"learning_rate": [0.01, 0.02, 0.03], "seed": 16}
     one = jssl.sweep(linear_problem, axes, record_steps=[0, 2, 10])
     np.testing.assert_allclose(eight["eigenvalues"], one.eigenvalues, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("devices", ["2 on 4", "1 on 4", "4 on 3"])
+def test_a_checkpoint_is_resumed_on_another_number_of_devices(eight, devices):
+    found = eight["resumed"][devices]
+    assert (found["written"], found["restored"]) == (1, 1)
+    assert np.isfinite(found["whole"]).all()
+    np.testing.assert_allclose(found["eigenvalues"], found["whole"], rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.float32
+def test_a_sweep_that_calls_lapack_uses_one_of_eight_devices_and_says_so(eight):
+    def observe(problem):
+        return lambda params, _: {"weight": params["weight"]}
+
+    axes = {"learning_rate": [0.01, 0.02, 0.03], "seed": 16}
+    weight = jssl.sweep(linear_problem, axes, record_steps=[0, 2, 10], observe=observe).weight
+    expected = np.linalg.svd(weight.to_numpy(), compute_uv=False)
+    np.testing.assert_allclose(eight["decomposed"]["values"], expected, rtol=1e-5, atol=1e-6)
+    (said,) = eight["decomposed"]["said"]
+    assert said.startswith("the program of this sweep runs on one of 8 CPU devices")
 
 
 def test_seeds_on_eight_devices_exchange_nothing(eight):

@@ -173,7 +173,7 @@ def test_a_store_that_became_read_only_keeps_what_it_has(whole, tmp_path, monkey
         return real(path, mode, **keywords)
 
     monkeypatch.setattr(Path, "open", read_only)
-    with pytest.raises(StoreError, match=r"read-only file system.*run the same again"):
+    with pytest.raises(StoreError, match=r"read-only file system.*rerun to resume"):
         make(folder, part=(1, 2))
     monkeypatch.undo()
     make(folder)
@@ -257,18 +257,18 @@ def test_a_long_chunk_goes_on_from_its_saved_state_to_the_same_bits(
     })  # fmt: skip
     options = {"record_steps": [0, 2, 5, 9, 14, 20, 21], "segment": 2, "seed_block": 8}
     make(tmp_path / "whole", **options)
-    saved, calls = resume._checkpointer, []
+    write, calls = resume._write, []
 
-    def dies():
+    def dies(*arguments):
         calls.append(1)
         if len(calls) > killed_after:
             raise Killed
-        return saved()
+        write(*arguments)
 
-    monkeypatch.setattr(resume, "_checkpointer", dies)
+    monkeypatch.setattr(resume, "_write", dies)
     with pytest.raises(Killed):
         make(tmp_path / "store", **options)
-    monkeypatch.setattr(resume, "_checkpointer", saved)
+    monkeypatch.setattr(resume, "_write", write)
     restored = []
     real = resume._typed
     monkeypatch.setattr(resume, "_typed", lambda *a: restored.append(1) or real(*a))
@@ -349,5 +349,5 @@ def test_two_processes_at_once_share_one_store(tmp_path):
 
 def test_the_journal_names_every_file_with_its_checksum(whole):
     entry = json.loads((whole / "jssl" / "journal" / "0000-00000-000000.json").read_text())
-    assert set(entry) == {"files", "runs", "diverged"}
+    assert set(entry) == {"files", "name", "runs", "diverged", "sha256"}
     assert "eigenvalues/c/0/0/0/0" in entry["files"]

@@ -13,8 +13,9 @@ from sweep_problems import (
 import jssl
 from jssl.errors import InputError
 from jssl.simulation import run
+from jssl.sweeps.padding import padding_is_exact
 from jssl.sweeps.prepare import plan_of, prepare
-from jssl.sweeps.programs import Spec, padding_is_exact
+from jssl.sweeps.programs import Spec
 from jssl.sweeps.sweep import make_request
 
 STEPS = [0, 3, 30]
@@ -195,10 +196,10 @@ def test_a_traced_number_that_python_needs_says_to_name_it_static():
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        ({"seed": -1}, "seed must be a whole number between"),
+        ({"seed": -1}, "seed must be a whole number from 0 to"),
         ({"part": (2, 2), "store": "x"}, "0 <= i < n"),
-        ({"part": (0, 2)}, "give one"),
-        ({"shard": "sed"}, "did you mean 'seed'"),
+        ({"part": (0, 2)}, "needs a shared store"),
+        ({"shard": "sed"}, 'shard must be "batch" or "seed"'),
         ({"chunk_secs": 2}, "did you mean 'chunk_seconds'"),
         ({"memory": 10.0}, "needs about"),
         ({"dims": {"eigenvalues": ("a", "b")}}, "names 2 axes of 'eigenvalues', which has 1"),
@@ -217,3 +218,21 @@ def test_progress_counts_runs_and_diverged_ones():
     assert seen[-1].memory > 10**7
     assert set(seen[-1].spent) == {"compile", "compute", "write"}
     assert seen[0].spent["compile"] == 0 < min(seen[-1].spent.values())
+
+
+def test_a_run_whose_loss_hides_nan_counts_as_diverged():
+    def problem(start):
+        def loss(za, zb):
+            return jax.numpy.nan_to_num((za * zb).mean(), nan=1.0)
+
+        plain = linear_problem(scale=0.3)
+        model = plain.model._replace(
+            init=lambda key: jax.tree.map(lambda w: start * w, plain.model.init(key))
+        )
+        return plain._replace(loss=loss, model=model)
+
+    seen = []
+    result = small({"start": [1.0, 1e300], "seed": 3}, problem, progress=seen.append)
+    assert seen[-1].diverged == 3
+    assert (result.first_bad_step.sel(start=1.0) == -1).all()
+    assert (result.first_bad_step.sel(start=1e300) == 0).all()

@@ -19,8 +19,9 @@ Ziyin, Lubana, Ueda, Tanaka, "What shapes the loss landscape of self-supervised 
 `calculator` the answer for a stated loss · `dictionary` from a loss to B, Sigma and the quartic ·
 `bounded` whether there is a minimum · `stationary` points, Hessians, thresholds · `gaussian`
 InfoNCE on Gaussian data, exactly · `flow` when · `normalisation`, with and without a bias ·
-`imbalance` of classes · `design` of an augmentation · `estimate` from pairs · `minimiser` thousands
-of starts · `covariances` checked.
+`imbalance` of classes · `design` of an augmentation · `estimate` from pairs · `pairing` moments as
+weights of the views · `stability` of descent · `minimiser` thousands of starts · `covariances`
+checked.
 """
 
 from jssl._lazy import attach
@@ -39,6 +40,8 @@ __getattr__, __dir__ = attach(
         "imbalance",
         "minimiser",
         "normalisation",
+        "pairing",
+        "stability",
         "stationary",
     ),
     members={
@@ -48,11 +51,13 @@ __getattr__, __dir__ = attach(
         "Filled": "normalisation",
         "Form": "dictionary",
         "LOSSES": "dictionary",
+        "Crosstalk": "stability",
         "Landscape": "calculator",
         "Minima": "calculator",
         "Minimum": "minimiser",
         "Modes": "stationary",
         "PLACEMENTS": "dictionary",
+        "Pairing": "pairing",
         "SignalSpectrum": "estimate",
         "Thresholds": "calculator",
         "Views": "dictionary",
@@ -66,10 +71,13 @@ __getattr__, __dir__ = attach(
         "class_samples": "imbalance",
         "class_variances": "imbalance",
         "collapsing_augmentation": "design",
+        "covariance_pairings": "pairing",
+        "crosstalk": "stability",
         "decay_thresholds": "stationary",
         "decouple": "stationary",
         "energy": "dictionary",
         "estimate_covariances": "estimate",
+        "first_is_clean": "pairing",
         "form": "dictionary",
         "from_loss": "calculator",
         "from_moments": "calculator",
@@ -78,12 +86,14 @@ __getattr__, __dir__ = attach(
         "general_form": "dictionary",
         "hard_normalised_loss": "normalisation",
         "hessian_spectrum": "stationary",
+        "learned_curvature": "stability",
         "masks": "stationary",
         "minimise": "minimiser",
         "minimise_all": "minimiser",
         "minimum_mask": "stationary",
         "normalised_energy": "normalisation",
         "saddle_index": "stationary",
+        "signal_pairing": "pairing",
         "signal_spectrum": "estimate",
         "soft_normalisation": "normalisation",
         "squared_amplitudes": "stationary",

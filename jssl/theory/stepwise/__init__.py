@@ -21,10 +21,11 @@ words used here:
     K_Gamma              contrastive kernel; its modes come from `jssl.kernels.contrastive`
     lambda               off_diagonal       weight of the off-diagonal terms of Barlow Twins
 
-`linear` the exact solution · `times` when · `generic` from a generic start · `landscape` critical
-points, Hessian, stability · `kernel` any model with a kernel, at unseen points · `prediction` from
-a stated problem · `suggestion` what to run · beyond the paper: `redundancy` (off-diagonal weight
-below 1), `vicreg`, `spectral`, `infonce`.
+`linear` the exact solution · `times` when · `generic` from a generic start · `close` equal and
+close eigenvalues · `landscape` critical points, Hessian, stability · `kernel` any model with a
+kernel, at unseen points · `prediction` from a stated problem · `suggestion` what to run · beyond
+the paper: `redundancy` (off-diagonal weight below 1), `decayed` (the same with weight decay and any
+number of outputs), `vicreg`, `spectral`, `infonce`.
 """
 
 from jssl._lazy import attach
@@ -32,6 +33,8 @@ from jssl._lazy import attach
 __getattr__, __dir__ = attach(
     __name__,
     modules=(
+        "close",
+        "decayed",
         "generic",
         "infonce",
         "kernel",
@@ -48,9 +51,12 @@ __getattr__, __dir__ = attach(
         "Alignment": "generic",
         "CriticalPoints": "landscape",
         "Criticality": "landscape",
+        "EffectiveModes": "close",
         "ErrorEstimate": "generic",
         "IdentifiabilityWarning": "generic",
         "LossStep": "times",
+        "Levels": "decayed",
+        "ModeTimes": "decayed",
         "Modes": "linear",
         "Moments": "vicreg",
         "Plateau": "redundancy",
@@ -60,6 +66,8 @@ __getattr__, __dir__ = attach(
         "VicregFinal": "vicreg",
         "VicregGrowth": "vicreg",
         "Whitening": "spectral",
+        "adapt_coefficients": "kernel",
+        "adapt_modes": "close",
         "align": "generic",
         "align_embedding": "kernel",
         "assess": "prediction",
@@ -67,8 +75,10 @@ __getattr__, __dir__ = attach(
         "critical_points": "landscape",
         "critical_time": "times",
         "criticality": "landscape",
+        "decayed_levels": "decayed",
         "descent_delay": "times",
         "descent_half_time": "times",
+        "effective_modes": "close",
         "embedding": "kernel",
         "error_estimate": "generic",
         "explain": "generic",
@@ -83,6 +93,7 @@ __getattr__, __dir__ = attach(
         "loss_step_time": "times",
         "minimum_norm": "landscape",
         "mode_eigenvalues": "linear",
+        "mode_times": "decayed",
         "modes": "linear",
         "outside_span": "kernel",
         "plateau": "redundancy",
@@ -99,6 +110,7 @@ __getattr__, __dir__ = attach(
         "spectral_loss": "spectral",
         "stability_threshold": "landscape",
         "suggest": "suggestion",
+        "tie_rotation": "close",
         "trajectory": "prediction",
         "velocity": "linear",
         "vicreg_final": "vicreg",

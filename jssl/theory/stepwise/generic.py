@@ -9,7 +9,8 @@
 
 The flow tends to the aligned one as alpha -> 0, at rates set by the gaps of the spectrum: a mode
 that grows gamma_{j+1}/gamma_j times as fast as its elder has outgrown its start by that power when
-the elder is done. Steps are robust; *which* subspace is learned needs a gap after mode dim.
+the elder is done. Equal or close eigenvalues are the subject of `close`. Steps are robust; *which*
+subspace is learned needs a gap after mode dim.
 
 Simon et al. 2023, arXiv 2303.15438, result 4.6; the rates are derived here.
 """
@@ -52,6 +53,8 @@ class ErrorEstimate(NamedTuple):
         eigenvalue_exponent: twice that.
         leakage_exponent: 1 - gamma_{dim+1} / gamma_dim.
         identifiable: whether the leakage is within the tolerance.
+        spectrum: error of the eigenvalues of C in `trajectory`, at worst over time: it follows
+            close modes by `effective_modes`, so ties cost nothing.
     """
 
     weight: Array
@@ -61,6 +64,7 @@ class ErrorEstimate(NamedTuple):
     eigenvalue_exponent: Array
     leakage_exponent: Array
     identifiable: Array
+    spectrum: Array
 
 
 def align(start_weight: Array, modes: Modes) -> Alignment:
@@ -80,6 +84,10 @@ def align(start_weight: Array, modes: Modes) -> Alignment:
     Args:
         start_weight: (dim, m).
         modes: the top k <= dim modes of the cross moment.
+
+    Where eigenvalues are equal the result depends on the basis that `modes` has there: take
+    `adapt_modes(start_weight, modes)`, which is exact. Where they are close, the spectrum follows
+    `effective_modes`, and which weights are learned is not determined by the top modes.
 
     Returns:
         Alignment(rotation, start_scales); a scale of zero is a mode that never starts.
@@ -153,7 +161,15 @@ def error_estimate(
         2 * gap,
         edge,
         leakage <= tolerance,
+        _spectrum_error(start_scale, elder, ratios),
     )
+
+
+def _spectrum_error(start_scale: Array, elder: Array, ratios: Array) -> Array:
+    """Return start^{2 (1 - r)}, capped by (1 - r)^2 / 4: far apart or close, neighbours agree."""
+    gaps = 1 - ratios
+    errors = jnp.minimum(start_scale ** (2 * gaps), gaps**2 / 4)
+    return jnp.where(elder > 0, errors, 0).max()
 
 
 def explain(estimate: ErrorEstimate) -> str:
@@ -166,7 +182,7 @@ def explain(estimate: ErrorEstimate) -> str:
     Args:
         estimate: of scalars.
     """
-    leakage, eigenvalue = float(estimate.leakage), float(estimate.eigenvalue)
+    leakage, eigenvalue = float(estimate.leakage), float(estimate.spectrum)
     if estimate.identifiable:
         return (
             f"the top modes are learned (leakage about {leakage:.1g}); "

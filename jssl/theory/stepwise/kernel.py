@@ -24,6 +24,7 @@ import jax.numpy as jnp
 
 from jssl.errors import InputError
 from jssl.kernels.contrastive import ContrastiveModes
+from jssl.theory.stepwise.close import tie_rotation
 from jssl.theory.stepwise.generic import Alignment, qr_alignment
 from jssl.theory.stepwise.linear import scales
 from jssl.types import Array
@@ -62,6 +63,32 @@ def align_embedding(start_embedding: Array, modes: ContrastiveModes) -> Alignmen
         )
         raise InputError(message)
     return qr_alignment(_product(start_embedding.T, modes.coefficients))
+
+
+def adapt_coefficients(start_embedding: Array, modes: ContrastiveModes) -> ContrastiveModes:
+    """Return modes along which a start is aligned where eigenvalues are equal.
+
+    Example:
+        >>> from jssl.kernels.contrastive import contrastive_modes
+        >>> start = 1e-3 * jnp.array([[1.0, 0.0], [1.0, 1.0], [1.0, 0.0], [1.0, 1.0]])
+        >>> top = contrastive_modes(jnp.tile(jnp.eye(2), (2, 2)), 2)
+        >>> scales = align_embedding(start, adapt_coefficients(start, top)).start_scales
+        >>> [round(1e3 * x, 3) for x in scales.tolist()]
+        [1.618, 0.618]
+
+    `jssl.theory.stepwise.adapt_modes` for a kernel: exact where eigenvalues are equal up to
+    rounding, provided that all of the equal ones are among the given.
+
+    Args:
+        start_embedding: (2n, dim) F_0.
+        modes: the top k <= dim modes.
+
+    Returns:
+        The same modes with other coefficients in every block of equal eigenvalues.
+    """
+    projection = _product(start_embedding.T, modes.coefficients)
+    turn = tie_rotation(projection, modes.eigenvalues)
+    return modes._replace(coefficients=_product(modes.coefficients, turn))
 
 
 def embedding(
@@ -106,6 +133,7 @@ def embedding(
     References:
         Simon et al. 2023, arXiv 2303.15438, section 5.
     """
+    modes = adapt_coefficients(start_embedding, modes)
     rotation, start_scales = align_embedding(start_embedding, modes)
     at_views = cross is None
     cross = gram if cross is None else cross

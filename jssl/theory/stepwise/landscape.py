@@ -12,7 +12,9 @@ Where the modes S are learned, W = U_S diag(g^{-1/2}) V_S, the Hessian's eigenva
     0                      all the others
 
 so gradient descent is stable at the end of a small start iff learning rate < 1 / (4 g_1). Above it,
-descent slides along the flat zero-loss directions until its sharpness is 2 / learning rate.
+descent slides along the flat zero-loss directions until its sharpness is 2 / learning rate. To get
+there it also needs learning rate < 1 / (2 |g_m|) for the most negative g_m: in outputs that have
+learned nothing yet, a negative mode has the curvature 4 |g_m|.
 
 Derived here; the model is that of Simon et al. 2023, arXiv 2303.15438, section 4.
 """
@@ -156,21 +158,27 @@ def hessian_spectrum(eigenvalues: Array, dim: int, learned: Array | None = None)
 
 
 def stability_threshold(eigenvalues: Array) -> Array:
-    """Return 1 / (4 g_1), the learning rate below which descent is stable at the final weight.
+    """Return the learning rate below which descent from a small start is stable.
 
     Example:
         >>> stability_threshold(jnp.array([0.5, 2.0])).item()
         0.125
+        >>> stability_threshold(jnp.array([1.0, -8.0])).item()
+        0.0625
+
+    min(1 / (4 g_1), 1 / (2 |g_m|)), g_1 the largest eigenvalue and g_m the most negative one. The
+    curvature is 8 g_1 where mode 1 is learned, and 4 |g_m| along a negative mode in every output
+    that has learned nothing: descent multiplies W v_m by 1 - 4 lr |g_m| a step there.
 
     Args:
-        eigenvalues: (..., k) of the cross moment, the largest among them.
+        eigenvalues: (..., k) of the cross moment: the largest and the most negative among them.
 
     Returns:
-        (...): infinite where no mode is positive.
+        (...): infinite where all are zero.
     """
-    largest = eigenvalues.max(-1)
-    positive = largest > 0
-    return jnp.where(positive, 1 / (4 * jnp.where(positive, largest, 1)), jnp.inf)
+    curvature = jnp.maximum(8 * eigenvalues.max(-1), -4 * eigenvalues.min(-1))
+    curved = curvature > 0
+    return jnp.where(curved, 2 / jnp.where(curved, curvature, 1), jnp.inf)
 
 
 def sharpness(weight: Array, cross_moment: Array, steps: int = 64) -> Array:

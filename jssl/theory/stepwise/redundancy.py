@@ -46,9 +46,9 @@ class RedundancyStaircase(NamedTuple):
     """All plateaus from zero to d learned modes, and when one gives way to the next.
 
     Attributes:
-        times: (d,) when the k-th eigenvalue of C comes up, ascending; inf for modes never learned.
-        blur: (d,) scale of the error of `times`.
-        order: (d,) which mode comes up k-th.
+        times: (k,) when the k-th eigenvalue of C comes up, ascending; inf for modes never learned.
+        blur: (k,) scale of the error of `times`.
+        order: (k,) which mode comes up k-th.
         plateaus: levels, losses and growth factors, each (d + 1,), of ranks 0 ... d.
     """
 
@@ -98,7 +98,11 @@ def plateau(rank: Array | int, dim: int, off_diagonal: Array | float) -> Plateau
 
 
 def redundancy_staircase(
-    start_scales: Array, eigenvalues: Array, off_diagonal: Array | float
+    start_scales: Array,
+    eigenvalues: Array,
+    off_diagonal: Array | float,
+    *,
+    dim: int | None = None,
 ) -> RedundancyStaircase:
     """Predict the staircase from a small start, to leading order in the logarithm of its size.
 
@@ -121,15 +125,17 @@ def redundancy_staircase(
     one with scales from the QR alignment the times are sharp and the blur does not apply.
 
     Args:
-        start_scales: (d,) scales s_j(0) > 0 of the top d modes, one for each output.
-        eigenvalues: (d,) of the cross moment, of any sign.
+        start_scales: (k,) scales s_j(0) >= 0 of the top k modes.
+        eigenvalues: (k,) of the cross moment, of any sign.
         off_diagonal: the weight lambda > 0 of the off-diagonal terms.
+        dim: number of outputs d >= k, static; None for k. With fewer modes than outputs every
+            plateau is lower in rank k / d, and the waits are shorter.
 
     Returns:
         Times with their blur, the order of the modes, and the d + 1 plateaus.
 
     Raises:
-        InputError: if the two shapes differ, or the weight is not positive.
+        InputError: if the two shapes differ, dim is below k, or the weight is not positive.
 
     References:
         Simon et al. (2023), arXiv 2303.15438, Prop. 4.1 for weight one; the rest derived here.
@@ -138,14 +144,15 @@ def redundancy_staircase(
         shapes = f"{jnp.shape(start_scales)} and {jnp.shape(eigenvalues)}"
         message = f"start_scales and eigenvalues must both be (d,); got {shapes}"
         raise InputError(message)
-    dim = len(eigenvalues)
+    count = len(eigenvalues)
+    dim = count if dim is None else require_count("dim", dim, low=count)
     plateaus = plateau(jnp.arange(dim + 1), dim, off_diagonal)
     learned = (eigenvalues > 0) & (start_scales > 0)
     gamma = jnp.where(learned, eigenvalues, 1)
-    clock = -jnp.log(gamma * jnp.where(learned, start_scales, 1) ** 2) / (8 * gamma)
-    clock = jnp.maximum(clock, 0)
+    size = jnp.log(gamma) + 2 * jnp.log(jnp.where(learned, start_scales, 1))
+    clock = jnp.maximum(-size / (8 * gamma), 0)
     order = jnp.argsort(jnp.where(learned, clock, jnp.inf))
-    reached, growth = learned[order], plateaus.growth[:-1]
+    reached, growth = learned[order], plateaus.growth[:count]
     waits = jnp.diff(clock[order], prepend=0)
     rises = math.log(81) / (8 * gamma[order])
     times = jnp.where(reached, jnp.cumsum(waits / growth), jnp.inf)

@@ -1,6 +1,6 @@
 """What to run to see the steps: a stable learning rate, a small start, enough steps.
 
-    learning rate    share / (4 gamma_1)               below the stability threshold
+    learning rate    share x `stability_threshold`     1 / (4 gamma_1), less for negative modes
     start            8192 eps / sqrt(gamma_1)          above what rounding feeds the small modes
     steps            (tau_dim + rise time) / lr        until the last mode is learned
 
@@ -31,7 +31,7 @@ class Suggestion(NamedTuple):
     """What to run to see the steps.
 
     Attributes:
-        learning_rate: a share of the stability threshold 1 / (4 gamma_1).
+        learning_rate: a share of the stability threshold.
         start_scale: standard deviation of the entries of W(0).
         steps: until the last of the modes is learned, its rise included.
         critical_times: (dim,) expected times of the steps, infinite for modes never learned.
@@ -69,10 +69,11 @@ def suggest(
     A start is relative to the first mode's final scale, gamma_1^{-1/2}.
 
     Args:
-        cross_moment: (m, m) symmetric, or its (m,) eigenvalues.
+        cross_moment: (m, m) symmetric, or all its (m,) eigenvalues, negative ones included.
         dim: embedding dimension.
         dtype: of the run; float32 or float64.
-        share: of the stability threshold 1 / (4 gamma_1), in (0, 1).
+        share: of the `stability_threshold`, in (0, 1): 1 / (4 gamma_1), or 1 / (2 |gamma_m|) of the
+            most negative eigenvalue where that is less.
         start_scale: standard deviation of the entries of W(0); None for the smallest that the dtype
             bears, but not below 1e-6 of the final scale.
 

@@ -50,7 +50,7 @@ def critical_time(start_scales: Array, eigenvalues: Array) -> Array:
     References:
         Simon et al. 2023, arXiv 2303.15438, section 4.
     """
-    return _rate_time(lambda start: -jnp.log(start), 1.0, start_scales, eigenvalues)
+    return _rate_time(lambda size: -size, 1.0, start_scales, eigenvalues)
 
 
 def half_time(start_scales: Array, eigenvalues: Array) -> Array:
@@ -70,9 +70,7 @@ def half_time(start_scales: Array, eigenvalues: Array) -> Array:
     References:
         From Simon et al. 2023, arXiv 2303.15438, section 4.
     """
-    return _rate_time(
-        lambda start: jnp.log1p(-start) - jnp.log(start), 0.5, start_scales, eigenvalues
-    )
+    return _rate_time(lambda size: jnp.log1p(-jnp.exp(size)) - size, 0.5, start_scales, eigenvalues)
 
 
 def descent_half_time(start_scales: Array, eigenvalues: Array, learning_rate: Array) -> Array:
@@ -109,8 +107,9 @@ def descent_half_time(start_scales: Array, eigenvalues: Array, learning_rate: Ar
     growth = 4 * learning_rate * eigenvalues
     slow = jnp.where(growth > 0, growth, 0.1)
 
-    def doubled_time(start: Array) -> Array:
-        early = -slow / jnp.log1p(slow) * jnp.log(2 * start)
+    def doubled_time(size: Array) -> Array:
+        start = jnp.exp(size)
+        early = -slow / jnp.log1p(slow) * (math.log(2) + size)
         late = 2 * slow / jnp.log1p(-2 * slow) * -jnp.log(2 * (1 - start))
         return early + late + 1.25 * slow**2 * (0.5 - start)
 
@@ -182,9 +181,10 @@ def _unit_time(eigenvalues: Array) -> Array:
 def _rate_time(
     function: Callable[[Array], Array], level: float, start_scales: Array, eigenvalues: Array
 ) -> Array:
-    """Return function(g s_0^2) / (8 g) where 0 < g s_0^2 < level; inf below, NaN above."""
-    start = eigenvalues * start_scales**2
-    grows, early = start > 0, start < level
-    time = function(jnp.where(grows & early, start, level / 2))
-    time = time / (8 * jnp.where(grows, eigenvalues, 1))
+    """Return function(log(g s_0^2)) / (8 g) where 0 < g s_0^2 < level; inf below, NaN above."""
+    grows = (eigenvalues > 0) & (start_scales != 0)
+    gamma, scale = (jnp.where(grows, x, 1) for x in (eigenvalues, start_scales))
+    size = jnp.log(gamma) + 2 * jnp.log(jnp.abs(scale))  # s_0^2 itself may underflow
+    early = size < math.log(level)
+    time = function(jnp.where(grows & early, size, math.log(level / 2))) / (8 * gamma)
     return jnp.where(grows, jnp.where(early, time, jnp.nan), jnp.inf)

@@ -1,0 +1,105 @@
+r"""Do the rows of two arrays belong to the same samples, in the same order?
+
+Two arrays of embeddings are compared by linear CKA with the unbiased HSIC (Song et al. 2012), in
+chunks of rows. For centred A, B of n rows, with a_i = |A_i|^2 and b_i = |B_i|^2,
+
+    n (n - 3) HSIC = |A^T B|_F^2 - n / (n - 2) sum_i a_i b_i + (sum a)(sum b) / ((n - 1)(n - 2))
+
+It is 0 on average for rows that do not correspond, with a standard deviation of sqrt(2) / n.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from jssl.diagnostics import cross_scatter
+from jssl.diagnostics.streaming import rows
+
+SURE = 4.0
+"""Standard errors at which rows are said to correspond."""
+
+_COLUMNS = 4096
+
+
+class Prepared(NamedTuple):
+    """What one pass over embeddings gives for CKA with others.
+
+    Attributes:
+        z: (n, dim).
+        mean: (dim,).
+        own: (n,) squared norms of the centred rows.
+        hsic: unbiased HSIC with itself, times n (n - 3); NaN for fewer than four rows and for a
+            constant.
+    """
+
+    z: np.ndarray
+    mean: np.ndarray
+    own: np.ndarray
+    hsic: float
+
+
+def prepare(z: np.ndarray) -> Prepared:
+    """Return what `debiased_cka` needs of embeddings (n, dim)."""
+    n = len(z)
+    mean = sum(part.sum(0) for _, part in rows(z)) / n
+    own = np.concatenate([np.square(part - mean).sum(1) for _, part in rows(z)])
+    size = sum(np.square(part).sum() for _, part in rows(z))
+    alone = Prepared(z, mean, own, float("nan"))
+    rounding = 4 * max(z.shape) * np.finfo(float).eps
+    if n < 4 or own.sum() <= rounding**2 * size:
+        return alone
+    hsic = _hsic(alone, alone)
+    return alone._replace(hsic=hsic if hsic > rounding * own.sum() ** 2 else float("nan"))
+
+
+def debiased_cka(a: Prepared, b: Prepared) -> float:
+    """Return the linear CKA with the unbiased HSIC, in [-1, 1].
+
+    Example:
+        >>> z = np.random.default_rng(0).normal(size=(50, 3))
+        >>> print(round(debiased_cka(prepare(z), prepare(3 - z)), 6))
+        1.0
+
+    NaN for other numbers of rows, fewer than four, and a constant embedding.
+    """
+    if len(a.z) != len(b.z) or not np.isfinite(a.hsic * b.hsic):
+        return float("nan")
+    return float(np.clip(_hsic(a, b) / np.sqrt(a.hsic) / np.sqrt(b.hsic), -1, 1))
+
+
+def rows_correspond(similarities: Sequence[float], count: int) -> bool | None:
+    """Return whether consecutive checkpoints hold the same samples; None where it is unknown.
+
+    Example:
+        >>> rows_correspond([0.9, 0.8], 100), rows_correspond([0.01, -0.01], 100)
+        (True, False)
+
+    Args:
+        similarities: debiased CKA of neighbouring checkpoints; those not finite are left out.
+        count: rows of each.
+    """
+    known = np.asarray(similarities)[np.isfinite(similarities)]
+    if not len(known):
+        return None
+    return bool(known.mean() > SURE * np.sqrt(2 / len(known)) / count)
+
+
+def _hsic(a: Prepared, b: Prepared) -> float:
+    n = len(a.z)
+    if n >= max(a.z.shape[1], b.z.shape[1]):
+        cross = float(np.square(cross_scatter(a.z, b.z, a.mean, b.mean)).sum())
+    else:
+        first = _gram(a)
+        cross = float(np.sum(first * (first if b.z is a.z else _gram(b))))
+    means = a.own.sum() * b.own.sum() / ((n - 1) * (n - 2))
+    return cross - n / (n - 2) * float(a.own @ b.own) + float(means)
+
+
+def _gram(a: Prepared) -> np.ndarray:
+    gram = np.zeros((len(a.z),) * 2)
+    for start in range(0, a.z.shape[1], _COLUMNS):
+        columns = slice(start, start + _COLUMNS)
+        part = np.asarray(a.z[:, columns], np.float64) - a.mean[columns]
+        gram += part @ part.T
+    return gram

@@ -1,0 +1,161 @@
+"""An encoder of one's own: its tangent kernel and start, and whether the theory covers them.
+
+The forecast takes the tangent kernel of all outputs together as k(x, x') times the identity.
+Outputs with kernels of their own, or that share parameters, have another one; a few samples show
+it: deviation = ||Theta - k I|| / ||k||, of spectral norms over samples and outputs. Weight decay
+needs an encoder that is linear in its parameters; in any other it changes the kernel.
+"""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jssl.errors import InputError
+from jssl.kernels import empirical
+from jssl.types import Array, Params
+
+Apply = Callable[[Params, Array], Array]
+
+LARGEST_DEVIATION = 0.5
+"""Of the outputs' kernels from one kernel times the identity; a growth rate is off by as much."""
+
+_SAMPLES = 6
+_MEMORY = 2**28
+
+
+class OwnEncoder(NamedTuple):
+    """What the forecast needs to know of an encoder.
+
+    Attributes:
+        gram: (2n, 2n) tangent kernel per output.
+        start: (2n, dim) embeddings at the start.
+        rounding: relative rounding error of `start`.
+        deviation: of the outputs' kernels from `gram` times the identity, relative.
+    """
+
+    gram: np.ndarray
+    start: np.ndarray
+    rounding: float
+    deviation: float
+
+
+def read_encoder(
+    apply: Apply, params: Params, views: Array, dim: int, *, decayed: bool = False
+) -> OwnEncoder:
+    """Return the tangent kernel and the start of an encoder, having seen that theory covers it.
+
+    Example:
+        >>> seen = read_encoder(lambda p, x: x @ p.T, jnp.ones((2, 3)), jnp.eye(4, 3), 2)
+        >>> seen.gram.shape, round(seen.deviation, 6)
+        ((4, 4), 0.0)
+
+    Args:
+        apply: `apply(params, x) -> z` (n, dim).
+        params: at the start of training.
+        views: (2n, ...).
+        dim: number of outputs.
+        decayed: whether there is weight decay.
+
+    Raises:
+        InputError: for embeddings of another shape, not finite or all zero; outputs without one
+            common kernel; weight decay on an encoder that is not linear in its parameters.
+    """
+    embedded = jax.jit(apply)(params, views)
+    start = np.asarray(embedded, np.float64)
+    if start.shape != (len(views), dim):
+        message = f"apply must return ({len(views)}, dim = {dim}); it returns {start.shape}"
+        raise InputError(message)
+    if not np.isfinite(start).all() or not start.any():
+        message = "the encoder's embeddings at the start must be finite and not all zero"
+        raise InputError(message)
+    chosen = np.unique(np.linspace(0, len(views) - 1, _SAMPLES).astype(int))
+    deviation = kernel_deviation(apply, params, views[chosen], dim)
+    if deviation > LARGEST_DEVIATION:
+        message = (
+            f"the outputs of this encoder do not have one tangent kernel in common (they are "
+            f"{deviation:.0%} off): outputs of their own parameters each on the same features are "
+            "covered, as in a last dense layer; otherwise take kernel= instead of apply="
+        )
+        raise InputError(message)
+    if decayed and not _is_linear(apply, params, views[chosen]):
+        message = (
+            "weight_decay needs an encoder that is linear in its parameters: in others it shrinks "
+            "the tangent kernel; take weight_decay=0, or kernel='linear'"
+        )
+        raise InputError(message)
+    shapes = jax.eval_shape(lambda p: p, params)
+    block = min(64, max(1, empirical.block_for(shapes, 2**29)))
+    gram = np.asarray(empirical.empirical_ntk(apply, params, views, block=block))
+    rounding = float(max(jnp.finfo(x.dtype).eps for x in (embedded, *_floating(params))))
+    return OwnEncoder(gram, start, rounding, deviation)
+
+
+def kernel_deviation(apply: Apply, params: Params, x: Array, dim: int) -> float:
+    """Return how far the kernels of all outputs are from one kernel times the identity.
+
+    Example:
+        >>> tied = lambda p, x: jnp.repeat(x @ p, 2, 1)
+        >>> round(kernel_deviation(tied, jnp.ones((3, 1)), jnp.eye(3), 2), 3)
+        1.0
+
+    ||Theta - k I||_2 / ||k||_2 with k the mean over outputs: no growth rate is off by more,
+    relative to the largest. 0 for a last dense layer on frozen features; it falls as
+    sqrt(dim / width) for a network of random weights.
+
+    Args:
+        apply: `apply(params, x) -> z` (n, dim).
+        params: any pytree.
+        x: (n, ...) a few samples.
+        dim: number of outputs.
+    """
+    size = sum(leaf.size * leaf.dtype.itemsize for leaf in _floating(params))
+    group = int(np.clip(_MEMORY // max(2 * len(x) * size, 1), 1, dim))
+    starts = [min(k, dim - group) for k in range(0, dim, group)]
+    units = np.eye(dim)
+    blocks = jax.jit(partial(_blocks, apply))
+    theta = np.zeros((len(x), dim, len(x), dim))
+    for a in starts:
+        for b in starts:
+            block = blocks(params, x, units[a : a + group], units[b : b + group])
+            theta[:, a : a + group, :, b : b + group] = block
+    mean = np.einsum("ikjk->ij", theta) / dim
+    off = theta - mean[:, None, :, None] * units[:, None]
+    rows = len(x) * dim
+    return float(np.linalg.norm(off.reshape(rows, rows), 2) / max(np.linalg.norm(mean, 2), 1e-300))
+
+
+def _blocks(apply: Apply, params: Params, x: Array, first: Array, second: Array) -> Array:
+    """Return Theta (n, a, n, b) of the outputs in the directions `first` (a,) and `second` (b,)."""
+    leaves, merge = empirical.split_params(params)
+
+    def gradients(directions: Array) -> Any:
+        def one(sample: Array) -> Any:
+            z, pull = jax.vjp(lambda floating: apply(merge(floating), sample[None])[0], leaves)
+            return jax.vmap(lambda v: pull(v.astype(z.dtype))[0])(directions)
+
+        return jax.vmap(one)(x)
+
+    pairs = zip(gradients(first), gradients(second), strict=True)
+    flat = [(g.reshape(*g.shape[:2], -1), h.reshape(*h.shape[:2], -1)) for g, h in pairs]
+    return sum(jnp.einsum("iap,jbp->iajb", g, h, precision="highest") for g, h in flat)
+
+
+def _is_linear(apply: Apply, params: Params, x: Array) -> bool:
+    """Return whether f(p + q) = f(p) + f(q) for a random q of the size of p."""
+    leaves, merge = empirical.split_params(params)
+    draws = np.random.default_rng(0)
+    other = [
+        jnp.asarray(draws.normal(size=leaf.shape), leaf.dtype) * (jnp.abs(leaf).max() + 1e-3)
+        for leaf in leaves
+    ]
+    both = [a + b for a, b in zip(leaves, other, strict=True)]
+    z, w, sum_ = (np.asarray(apply(merge(part), x), np.float64) for part in (leaves, other, both))
+    return bool(np.abs(sum_ - z - w).max() <= 1e-3 * max(np.abs(w).max(), np.abs(z).max()))
+
+
+def _floating(params: Params) -> list[Array]:
+    return empirical.split_params(params)[0]
