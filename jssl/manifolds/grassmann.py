@@ -174,7 +174,7 @@ def _angle_over_sine(cosine: np.ndarray) -> np.ndarray:
 
 # On [0, 1]; terms fall as (3 + sqrt(8))^-k, for the nearest singularity is at -1.
 _ANGLE_OVER_SINE = tuple(
-    np.polynomial.chebyshev.chebinterpolate(lambda u: _angle_over_sine((1 + u) / 2), 22).tolist()
+    np.polynomial.Chebyshev.interpolate(_angle_over_sine, 22, domain=(0, 1)).coef.tolist()
 )
 
 

@@ -58,17 +58,42 @@ class _Term(NamedTuple):
 
     def arctan(self) -> Array:
         """Return R."""
-        return 2 / jnp.pi * jnp.arctan(self.covariance / self.root)
+        part, _, inside, half = self._parts()
+        return 2 / jnp.pi * jnp.where(inside, part, half - part)
 
     def one_and_arctan(self) -> Array:
-        """Return 1 + R, without cancellation where R is near -1.
+        """Return 1 + R, without cancellation where R is near -1."""
+        part, right, inside, half = self._parts()
+        return 2 / jnp.pi * jnp.where(inside, right + part, (right + half) - part)
 
-        By arctan of one argument: that of two takes XLA three times as long.
-        """
-        opposite = self.covariance < -self.root
-        over = jnp.where(opposite, -self.covariance, self.root)
-        ratio = jnp.where(opposite, self.root, self.covariance) / over
-        return jnp.where(opposite, 0, 1) + 2 / jnp.pi * jnp.arctan(ratio)
+    def _parts(self) -> tuple[Array, Array, Array, Array]:
+        """Return arctan of c / sqrt(D) or, beyond 1, of its inverse; pi / 2; which; +-pi / 2."""
+        inside = jnp.abs(self.covariance) <= self.root
+        over = jnp.where(inside, self.root, self.covariance)
+        right = jnp.asarray(jnp.pi / 2, over.dtype)
+        part = _arctan(jnp.where(inside, self.covariance, self.root) / over)
+        return part, right, inside, jnp.where(self.covariance > 0, right, -right)
+
+
+def _beyond_first(square: np.ndarray) -> np.ndarray:
+    root = np.sqrt(square)
+    return (np.arctan(root) - root) / (root * square)
+
+
+# arctan(x) = x + x^3 p(x^2); terms of the Chebyshev series of p fall as (3 + sqrt(8))^-k.
+_ARCTAN = (
+    np.polynomial.Chebyshev.interpolate(_beyond_first, 16, domain=(0, 1))
+    .convert(kind=np.polynomial.Polynomial)
+    .coef.tolist()
+)
+
+
+def _arctan(x: Array) -> Array:
+    """Return arctan(x), |x| <= 1, to 1e-13: faster on CPUs than XLA's, which is exact."""
+    square, total = x * x, jnp.full_like(x, _ARCTAN[-1])
+    for coefficient in _ARCTAN[-2::-1]:
+        total = total * square + coefficient
+    return x + x * square * total
 
 
 def _softplus(a: _Term) -> Array:

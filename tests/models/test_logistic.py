@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import scipy.special
 
-from jssl.models import activations, mlp
+from jssl.models import activations, logistic, mlp
 from jssl.models.logistic import DUALS, TERMS, mixture
 
 expit = scipy.special.expit
@@ -99,6 +99,13 @@ def test_mixture_is_the_logistic_function():
     np.testing.assert_allclose(weights.sum(), 1, rtol=1e-14)
     mixed = scipy.special.ndtr(x[:, None] / (2 * k)) @ weights
     np.testing.assert_allclose(mixed, expit(x), rtol=0, atol=1e-8)
+
+
+def test_arctangent_keeps_its_digits_and_its_derivative():
+    x = jnp.linspace(-1, 1, 2001)
+    np.testing.assert_allclose(logistic._arctan(x), np.arctan(x), rtol=1e-12)
+    slope = jax.vmap(jax.grad(logistic._arctan))(x)
+    np.testing.assert_allclose(slope, 1 / (1 + np.square(x)), rtol=1e-10)
 
 
 def test_every_activation_without_a_kernel_in_neural_tangents_is_here():

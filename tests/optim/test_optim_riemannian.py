@@ -259,7 +259,7 @@ def test_a_tree_of_manifolds_leaves_free_parameters_to_optax():
     np.testing.assert_allclose(updates["head"], head, rtol=1e-12)
 
 
-LINKS = {
+CHAINS = {
     "descent": lambda rate: stiefel_sgd(rate, manifold=Stiefel()),
     "momentum": lambda rate: stiefel_sgd(rate, 0.9, nesterov=True, method="cholesky_qr2"),
     "canonical": lambda rate: stiefel_sgd(rate, manifold=Stiefel(metric="canonical"), method="exp"),
@@ -268,11 +268,11 @@ LINKS = {
 }
 
 
-@pytest.mark.parametrize("name", LINKS)
+@pytest.mark.parametrize("name", CHAINS)
 def test_a_run_from_a_stationary_point_can_be_differentiated_twice(name):
     """At an identity and at gradient 0, against differences of the end of two steps."""
     x, weights = jnp.eye(5, 2), jax.random.normal(jax.random.key(3), (3, 5, 2))
-    tx = LINKS[name](0.1)
+    tx = CHAINS[name](0.1)
 
     @jax.jit
     def end(s):

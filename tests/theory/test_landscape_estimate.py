@@ -103,3 +103,11 @@ def test_bad_samples_are_refused():
         landscape.signal_spectrum(jnp.ones((8, 2)), jnp.ones((8, 2)), 0.5, count=3)
     with pytest.raises(InputError, match="flatten"):
         landscape.estimate_covariances(jnp.ones((4, 2, 2)), jnp.ones((4, 2, 2)))
+
+
+def test_nan_does_not_count_as_kept_bound():
+    draws = np.random.default_rng(9).standard_normal((3, 20, 2))
+    weights = jnp.array([[[1.0, 0.0]], [[np.nan, 0.0]]])
+    assert landscape.check_bound(weights, *map(jnp.asarray, draws)).violations == 1
+    with pytest.raises(InputError, match="factor must be"):
+        landscape.signal_spectrum(*map(jnp.asarray, draws[:2]), np.nan)

@@ -106,3 +106,10 @@ def test_times_are_those_of_the_integrated_flow_of_the_exact_loss(c, temperature
     assert landscape.gaussian_times(jnp.array([2 * end]), 0.5, *parts, **options)[0] == 0
     lost = [jnp.array([x]) for x in (2.0, 1.0, 1.0)]
     assert jnp.isinf(landscape.gaussian_times(jnp.array([1e-6]), 0.5, *lost))[0]
+
+
+def test_amplitudes_pass_nan_on_and_lost_modes_without_negatives_are_zero():
+    found = landscape.gaussian_amplitudes(
+        jnp.array([np.nan, 0.0, 1.0, 1.0]), 1.0, jnp.array([1.0, 1.0, 1.0, 0.0])
+    )
+    np.testing.assert_array_equal(found, [np.nan, np.inf, 0.0, 0.0])

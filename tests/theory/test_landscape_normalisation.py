@@ -139,3 +139,16 @@ def test_it_can_be_mapped_and_bad_numbers_are_refused():
         landscape.soft_normalisation(jnp.ones(2), 2, quartic=0.5, kappa=-1.0)
     with pytest.raises(InputError, match="dim"):
         landscape.soft_normalisation(jnp.ones(2), 0, quartic=0.5, kappa=1.0)
+
+
+@pytest.mark.parametrize("function", [landscape.soft_normalisation, landscape.biased_minimum])
+def test_strengths_that_are_not_finite_are_refused_or_passed_on(function):
+    """A comparison drops NaN: all modes came out as lost."""
+    for bad in ([1.0, np.nan], [1.0, np.inf], []):
+        with pytest.raises(InputError, match="strengths must be"):
+            function(jnp.array(bad), 2, quartic=0.5, kappa=0.1)
+    traced = jax.jit(lambda s: function(s, 2, quartic=0.5, kappa=0.1))(jnp.array([1.0, np.nan]))
+    assert np.isnan(jax.tree.leaves(traced)[0]).any()
+    for quartic in (0.0, -1.0, np.nan):
+        with pytest.raises(InputError, match="quartic must be"):
+            function(jnp.ones(2), 2, quartic=quartic, kappa=0.1)

@@ -17,10 +17,11 @@ Ziyin, Lubana, Ueda, Tanaka, "What shapes the loss landscape of self-supervised 
     t                    times              learning rate x step
 
 `calculator` the answer for a stated loss · `dictionary` from a loss to B, Sigma and the quartic ·
-`stationary` points, Hessians, thresholds · `gaussian` InfoNCE on Gaussian data, exactly · `flow`
-when · `normalisation`, with and without a bias · `imbalance` of classes · `design` of an
-augmentation · `estimate` from pairs · `pairing` moments as weights of the views · `stability` of
-descent · `minimiser` thousands of starts · `covariances` checked.
+`bounded` whether there is a minimum · `stationary` points, Hessians, thresholds · `gaussian`
+InfoNCE on Gaussian data, exactly · `flow` when · `normalisation`, with and without a bias ·
+`imbalance` of classes · `design` of an augmentation · `estimate` from pairs · `pairing` moments as
+weights of the views · `stability` of descent · `minimiser` thousands of starts · `covariances`
+checked.
 """
 
 from jssl._lazy import attach
@@ -28,6 +29,7 @@ from jssl._lazy import attach
 __getattr__, __dir__ = attach(
     __name__,
     modules=(
+        "bounded",
         "calculator",
         "covariances",
         "design",

@@ -16,6 +16,7 @@ import numpy as np
 from jssl.data.checks import require_count
 from jssl.errors import InputError
 from jssl.theory.landscape import flow, stationary
+from jssl.theory.landscape.bounded import require_minimum
 from jssl.theory.landscape.dictionary import (
     SIMCLR,
     Form,
@@ -38,11 +39,11 @@ class Minima(NamedTuple):
         mask: (r,) which modes are held; None where they do not decouple.
         squared_amplitudes: (r,) their w^2 along `Modes.basis`: with one covariance the variance of
             the embedding, W Sigma W^T; with two the squared weight; None likewise.
-        gram: (d, d) W^T W, the same at every point of the minimum.
+        gram: (d, d) W^T W, the same at every point of the minimum, flat dimensions excepted.
         weight: (dim, d) one point of it.
         loss: the value there, 0 at W = 0 (plus the loss's own constant).
-        isolated: whether every local minimum is this one; False where that is not known: two
-            covariances and fewer outputs than positive modes.
+        isolated: whether every local minimum is this one; False where that is not known (two
+            covariances and fewer outputs than positive modes) and where dimensions are flat.
     """
 
     mask: np.ndarray | None
@@ -169,7 +170,7 @@ def from_loss(
 
     Raises:
         InputError: as `jssl.theory.landscape.form`, for dim below 1, and for a loss without a
-            minimum.
+            minimum, with the direction along which it falls.
 
     References:
         Ziyin et al., ICLR 2023, arXiv 2210.00638.
@@ -216,7 +217,8 @@ def from_moments(
         weight_decay: >= 0.
 
     Raises:
-        InputError: for matrices that do not fit, numbers out of range, and a loss without minimum.
+        InputError: for matrices that do not fit, numbers out of range, and a loss without a
+            minimum, with the direction along which it falls.
     """
     require_count("dim", dim)
     stated = general_form(signal, covariance, quartic, weight_decay=weight_decay)
@@ -231,6 +233,7 @@ def _gather(
     rank_trust: str,
     remarks: list[str],
 ) -> Landscape:
+    require_minimum(stated)
     thresholds = Thresholds(stationary.decay_thresholds(stated), lifted)
     if float(stated.own + stated.cross) == 0:
         return _without_quartic(stated, dim, thresholds, remarks)
@@ -252,6 +255,12 @@ def _gather(
     isolated = single or dim >= int((np.asarray(modes.strength) > 0).sum())
     if not isolated:
         remarks.append("with two covariances and few outputs, other local minima may exist")
+    if modes.flat:
+        isolated = False
+        remarks.append(
+            f"{modes.flat} dimensions are seen neither by B nor by the covariances: they keep what "
+            "the start gave them, and the minimum given has 0 there"
+        )
     minima = Minima(
         mask,
         stationary.squared_amplitudes(modes, mask),
@@ -287,7 +296,13 @@ def _search(stated: Form, dim: int, starts: int = 8) -> tuple[Minima, int]:
     scale = jnp.trace(stated.negative) / size
     scaled = 0.3 * draws / jnp.sqrt(size * scale)
     ends = jax.vmap(lambda w: minimise(_loss, w, stated, steps=2000, tolerance=1e-9))(scaled)
-    best = jnp.nanargmin(jnp.where(ends.diverged, jnp.nan, ends.value))
+    if bool(ends.diverged.any()):
+        message = (
+            "the loss has no minimum: minimisation fell below -1e12, or met values that are not "
+            "finite; add weight decay or augmentation"
+        )
+        raise InputError(message)
+    best = jnp.argmin(ends.value)
     weight = ends.point[best]
     gram = weight.T @ weight
     spread = jnp.linalg.eigvalsh(gram * scale)

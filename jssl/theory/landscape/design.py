@@ -11,6 +11,7 @@ the number of signal directions whether or not signal and nuisance are correlate
 from typing import Any
 
 import jax.numpy as jnp
+import numpy as np
 
 from jssl.data.checks import require_count, require_name
 from jssl.errors import InputError
@@ -76,6 +77,15 @@ def collapsing_augmentation(
         message = f"nuisance must be ({len(data)}, k) directions; got shape {nuisance.shape}"
         raise InputError(message)
     require_count("number of nuisance directions", nuisance.shape[1], high=len(data))
+    if not _independent(np.asarray(nuisance)):
+        message = "nuisance directions must be finite and linearly independent; drop some of them"
+        raise InputError(message)
     basis = jnp.linalg.qr(nuisance)[0]
     inside = matmul(basis.T, matmul(data, basis))
     return (1 + margin) / factor * matmul(basis, matmul(inside, basis.T))
+
+
+def _independent(directions: np.ndarray) -> bool:
+    if not np.isfinite(directions).all():
+        return False
+    return int(np.linalg.matrix_rank(directions)) == directions.shape[1]

@@ -62,6 +62,8 @@ _NOT_THIS_FORM = {
     "nt_xent": "the cosine has no scale; take info_nce_euclidean, or `hard_normalised_loss`",
 }
 
+_SMALLEST, _LARGEST = float(np.finfo(np.float32).tiny), float(np.finfo(np.float32).max)
+
 
 class Views(NamedTuple):
     """Covariances of what a loss compares.
@@ -125,7 +127,7 @@ def views(
             unknown placement, a negative alignment.
     """
     require_name("placement", placement, PLACEMENTS)
-    require_range("alignment", alignment, 0)
+    require_range("alignment", alignment, 0, _LARGEST)
     data = known_covariance("data_cov", data_cov)
     noise = known_covariance("augmentation_cov", augmentation_cov, len(data))
     seen = _views(data, noise, placement, alignment)
@@ -185,13 +187,13 @@ def form(
         raise InputError(message)
     require_name("loss", loss, LOSSES)
     require_name("placement", placement, PLACEMENTS)
-    require_range("alignment", alignment, 0)
-    require_range("weight_decay", weight_decay, 0, float(np.finfo(float).max))
+    require_range("alignment", alignment, 0, _LARGEST)
+    require_range("weight_decay", weight_decay, 0, _LARGEST)
     require_range("negatives", negatives, 1)
-    require_range("invariance", invariance, 0)
+    require_range("invariance", invariance, 0, _LARGEST)
     known = host_value(temperature)
-    if known is not None and not (known > 0).all():
-        message = f"temperature must be positive; got {temperature}"
+    if known is not None and not ((known > 0) & (known <= _LARGEST)).all():
+        message = f"temperature must be positive and finite; got {temperature}"
         raise InputError(message)
     known = host_value(alignment)
     if loss != "info_nce_euclidean" and (known is None or known != 1):
@@ -244,8 +246,8 @@ def general_form(
     Raises:
         InputError: for matrices that do not fit and numbers out of range.
     """
-    require_range("weight_decay", weight_decay, 0, float(np.finfo(float).max))
-    require_range("quartic", quartic, float(np.finfo(float).tiny))
+    require_range("weight_decay", weight_decay, 0, _LARGEST)
+    require_range("quartic", quartic, _SMALLEST, _LARGEST)
     spread = covariance("covariance", covariance_)
     signal = jnp.asarray(known_symmetric("signal", signal, len(spread)))
     return Form(signal, spread, spread, quartic, 0.0, weight_decay, spread)

@@ -21,7 +21,7 @@ import jax
 import jax.numpy as jnp
 
 from jssl.arithmetic import working
-from jssl.data.checks import require_count
+from jssl.data.checks import require_count, require_range
 from jssl.data.pairs import check_pairs
 from jssl.errors import InputError
 from jssl.kernels.lanczos import largest
@@ -31,6 +31,8 @@ from jssl.types import Array, Pairs
 
 Z = 3.9
 """Standard errors of a two-sided test at 1e-4."""
+
+_LARGEST = float(jnp.finfo(jnp.float32).max)
 
 
 class Estimate(NamedTuple):
@@ -70,7 +72,7 @@ class BoundCheck(NamedTuple):
 
     Attributes:
         excess: (k,) loss over its bound; negative only by rounding.
-        violations: how many are below minus the rounding error.
+        violations: how many are below minus the rounding error, or not a number.
         quartic_ratio: (k,) excess over the quartic of Gaussian data: 1 for small W and Gaussian
             data, so its distance from 1 says how far the landscape's amplitudes can be trusted.
     """
@@ -144,8 +146,10 @@ def signal_spectrum(
         SignalSpectrum.
 
     Raises:
-        InputError: as `estimate_covariances`, for fewer than four pairs or count out of range.
+        InputError: as `estimate_covariances`, for fewer than four pairs, count out of range or a
+            factor that is not finite.
     """
+    require_range("factor", factor, -_LARGEST, _LARGEST)
     first, second, difference = _centred(first, second, clean_first)
     n, d = first.shape
     if n < 4:
@@ -228,7 +232,7 @@ def check_bound(
     excess, quartic, size = jax.lax.map(one, weights)
     rounding = 100 * jnp.finfo(excess.dtype).eps * (size + jnp.log(count + 1.0))
     ratio = excess / jnp.where(quartic > 0, quartic, 1)
-    return BoundCheck(excess, jnp.sum(excess < -rounding), ratio)
+    return BoundCheck(excess, jnp.sum(~(excess >= -rounding)), ratio)
 
 
 def _centred(first: Array, second: Array, clean_first: bool) -> tuple[Array, Array, Array]:

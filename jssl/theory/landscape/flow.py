@@ -13,6 +13,7 @@ other case the flow is integrated.
 """
 
 from functools import partial
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -21,8 +22,12 @@ import numpy as np
 from jssl.data.checks import require_range
 from jssl.errors import InputError
 from jssl.manifolds.linalg import matmul
+from jssl.theory.landscape.bounded import require_minimum
 from jssl.theory.landscape.dictionary import Form, decayed_signal, energy
 from jssl.types import Array, Trajectory
+
+MOST_STEPS = 10_000_000
+"""Steps of one integration: it ends within minutes, whatever the start and the times."""
 
 
 def velocity(form: Form, weight: Array) -> Array:
@@ -81,7 +86,9 @@ def trajectory(
         descending, as a simulation of the same problem records them, and `weight` (points, m, d).
 
     Raises:
-        InputError: for shapes that do not fit, times that are negative, decreasing or not finite.
+        InputError: for shapes that do not fit, a start that is not finite, times that are negative,
+            decreasing or not finite, a loss without a minimum (it names the direction in which the
+            flow diverges), and a flow that takes more than `MOST_STEPS` steps.
     """
     times = jnp.asarray(times, start_weight.dtype)
     require_range("times", times, 0, float(jnp.finfo(times.dtype).max))
@@ -94,11 +101,22 @@ def trajectory(
     if np.any(np.diff(np.asarray(times)) < 0):
         message = "times must not decrease"
         raise InputError(message)
+    if not np.isfinite(np.asarray(start_weight)).all():
+        message = "the start has values that are not finite; drop or repair them"
+        raise InputError(message)
+    require_minimum(form)
     if _aligned(form, start_weight):
         weights = _closed(form, start_weight, times)
     else:
         floor = 100 * float(jnp.finfo(times.dtype).eps)
-        weights = _integrate(form, start_weight, times, max(tolerance, floor))
+        weights, reached = _integrate(form, start_weight, times, max(tolerance, floor))
+        if float(reached) < float(times[-1]):
+            message = (
+                f"the flow could not be followed beyond t = {float(reached):.3g} of "
+                f"{float(times[-1]):.3g}: its steps became too small or too many; take earlier "
+                "times, or a smaller start"
+            )
+            raise InputError(message)
     covariances = matmul(matmul(weights, form.data), weights.mT)
     observables = {
         "loss": energy(form, weights),
@@ -139,7 +157,9 @@ _ERROR = (71 / 57600, 0, -71 / 16695, 71 / 1920, -17253 / 339200, 22 / 525, -1 /
 
 
 @partial(jax.jit, static_argnames="tolerance")
-def _integrate(form: Form, start: Array, times: Array, tolerance: float) -> Array:
+def _integrate(form: Form, start: Array, times: Array, tolerance: float) -> tuple[Array, Array]:
+    """Return the weights at the times, and the time that was reached."""
+
     def attempt(weight: Array, size: Array) -> tuple[Array, Array]:
         slopes = [velocity(form, weight)]
         point = weight
@@ -150,27 +170,41 @@ def _integrate(form: Form, start: Array, times: Array, tolerance: float) -> Arra
         error = size * sum(c * k for c, k in zip(_ERROR, slopes, strict=True))
         size_of = jnp.maximum(jnp.abs(weight), jnp.abs(point))
         scale = tolerance * (size_of + 1e-4 * size_of.max())
-        return point, jnp.max(jnp.abs(error) / jnp.where(scale > 0, scale, 1))
+        worst = jnp.max(jnp.abs(error) / jnp.where(scale > 0, scale, 1))
+        # Beyond the range of the dtype the error is no number: such a step is refused.
+        return point, jnp.where(jnp.isnan(worst), jnp.inf, worst)
 
-    def to_next(carry: tuple[Array, Array, Array], end: Array) -> tuple[tuple, Array]:
-        def unfinished(state: tuple[Array, Array, Array]) -> Array:
-            return state[0] < end
+    def to_next(carry: _Walk, end: Array) -> tuple[_Walk, Array]:
+        def unfinished(state: _Walk) -> Array:
+            moves = state.time + jnp.minimum(state.size, end - state.time) > state.time
+            return (state.time < end) & moves & (state.steps < MOST_STEPS)
 
-        def step(state: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
-            t, weight, size = state
-            last = t + size >= end
-            taken = jnp.where(last, end - t, size)
-            point, error = attempt(weight, taken)
+        def step(state: _Walk) -> _Walk:
+            last = state.time + state.size >= end
+            taken = jnp.where(last, end - state.time, state.size)
+            point, error = attempt(state.weight, taken)
             good = error <= 1
             factor = jnp.clip(0.9 * jnp.maximum(error, 1e-10) ** -0.2, 0.2, 5)
-            grown = jnp.where(last & good, jnp.maximum(size, taken * factor), taken * factor)
-            t = jnp.where(good, jnp.where(last, end, t + taken), t)
-            return t, jnp.where(good, point, weight), grown
+            grown = jnp.where(last & good, jnp.maximum(state.size, taken * factor), taken * factor)
+            return _Walk(
+                jnp.where(good, jnp.where(last, end, state.time + taken), state.time),
+                jnp.where(good, point, state.weight),
+                grown,
+                state.steps + 1,
+            )
 
         carry = jax.lax.while_loop(unfinished, step, carry)
-        return carry, carry[1]
+        return carry, carry.weight
 
     rate = jnp.abs(decayed_signal(form)).sum(0).max()
-    first = 1e-2 / jnp.where(rate > 0, rate, 1)
-    begin = (jnp.zeros((), times.dtype), start, first.astype(times.dtype))
-    return jax.lax.scan(to_next, begin, times)[1]
+    first = (1e-2 / jnp.where(rate > 0, rate, 1)).astype(times.dtype)
+    begin = _Walk(jnp.zeros((), times.dtype), start, first, jnp.int32(0))
+    walk, weights = jax.lax.scan(to_next, begin, times)
+    return weights, walk.time
+
+
+class _Walk(NamedTuple):
+    time: Array
+    weight: Array
+    size: Array  # of the step to try
+    steps: Array

@@ -90,12 +90,14 @@ def gaussian_amplitudes(
         (...): infinite where nothing holds a mode (p = 0 without weight decay).
     """
     pull = positive + temperature * weight_decay
+    free = pull <= 0
     # 4 pull / (...) is the root of a t^2 + n t = 2 pull without cancellation.
     inverse = (jnp.sqrt(negative**2 + 8 * anchor * pull) + negative) / (
-        4 * jnp.where(pull > 0, pull, 1)
+        4 * jnp.where(free, 1, pull)
     )
-    held = temperature * jnp.maximum(inverse - 1, 0) / negative
-    return jnp.where(pull > 0, held, jnp.inf)
+    lost = inverse <= 1
+    held = temperature * jnp.where(lost, 0, inverse - 1) / jnp.where(lost, 1, negative)
+    return jnp.where(free, jnp.inf, held)
 
 
 def gaussian_times(

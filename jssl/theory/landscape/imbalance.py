@@ -20,6 +20,8 @@ from jssl.data.checks import host_value, require_range
 from jssl.errors import InputError
 from jssl.types import Array
 
+_SMALLEST = float(jnp.finfo(jnp.float32).tiny)
+
 
 def class_covariance(
     probabilities: Any, radius: Any = 1.0, *, one_sided: bool = False, centred: bool = True
@@ -41,9 +43,11 @@ def class_covariance(
         centred: take the mean off (InfoNCE does), which matters for one-sided classes.
 
     Raises:
-        InputError: for probabilities that are not positive or do not sum to 1.
+        InputError: for probabilities that are not positive or do not sum to 1, or a radius that is
+            not positive.
     """
     p = _probabilities(probabilities)
+    require_range("radius", radius, _SMALLEST)
     second = jnp.diag(p)
     if one_sided and centred:
         second = second - jnp.outer(p, p)
@@ -68,6 +72,7 @@ def class_variances(
     Raises:
         InputError: as `class_covariance`, and for negative numbers.
     """
+    require_range("radius", radius, _SMALLEST)
     require_range("augmentation", augmentation, 0)
     require_range("weight_decay", weight_decay, 0)
     strength = radius**2 * _probabilities(probabilities)

@@ -25,12 +25,16 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from jssl.data.checks import require_count, require_range
+from jssl.errors import InputError
 from jssl.manifolds.linalg import matmul
 from jssl.types import Array
 
 CANDIDATES = ("orthogonal", "none", "along")
+
+_SMALLEST, _LARGEST = float(np.finfo(np.float32).tiny), float(np.finfo(np.float32).max)
 
 
 class Filled(NamedTuple):
@@ -84,9 +88,10 @@ def soft_normalisation(strengths: Array, dim: int, *, quartic: Any, kappa: Any) 
         (dim,): the strongest modes first, 0 where there are fewer modes than outputs.
 
     Raises:
-        InputError: for dim below 1 or kappa below 0.
+        InputError: for dim below 1, kappa below 0, a quartic that is not positive, and strengths
+            that are not finite.
     """
-    return _unbiased(_top(strengths, dim, kappa), dim, quartic, kappa)
+    return _unbiased(_top(strengths, dim, quartic, kappa), dim, quartic, kappa)
 
 
 def biased_minima(strengths: Array, dim: int, *, quartic: Any, kappa: Any) -> Filled:
@@ -109,7 +114,7 @@ def biased_minima(strengths: Array, dim: int, *, quartic: Any, kappa: Any) -> Fi
     Raises:
         InputError: as `soft_normalisation`.
     """
-    return _biased(_top(strengths, dim, kappa), dim, quartic, kappa)
+    return _biased(_top(strengths, dim, quartic, kappa), dim, quartic, kappa)
 
 
 def biased_minimum(strengths: Array, dim: int, *, quartic: Any, kappa: Any) -> Filled:
@@ -161,9 +166,17 @@ def hard_normalised_loss(
     return -jnp.sum(matmul(seen, signal) * seen) / temperature
 
 
-def _top(strengths: Array, dim: int, kappa: Any) -> Array:
-    require_range("kappa", kappa, 0)
-    return jnp.sort(strengths)[::-1][: require_count("dim", dim)]
+def _top(strengths: Array, dim: int, quartic: Any, kappa: Any) -> Array:
+    require_range("kappa", kappa, 0, _LARGEST)
+    require_range("quartic", quartic, _SMALLEST, _LARGEST)
+    strengths = jnp.asarray(strengths)
+    if strengths.ndim != 1 or not strengths.size:
+        message = f"strengths must be (r,) with at least one mode; got shape {strengths.shape}"
+        raise InputError(message)
+    require_range("strengths", strengths, -_LARGEST, _LARGEST)
+    # Comparisons drop NaN, so where values are traced it is spread to all modes here.
+    top = jnp.sort(strengths)[::-1][: require_count("dim", dim)]
+    return jnp.where(jnp.isfinite(strengths).all(), top, jnp.nan)
 
 
 @partial(jax.jit, static_argnames="dim")
@@ -174,7 +187,8 @@ def _unbiased(top: Array, dim: int, quartic: Any, kappa: Any) -> Array:
     totals = (jnp.cumsum(top) + 2 * kappa * count) / (width + 2 * kappa * count)
     filled = (top + 2 * kappa * (1 - totals[:, None])) / width
     held = jnp.sum(jnp.diagonal(filled) > 0)
-    chosen = jnp.where(jnp.arange(len(top)) < held, filled[jnp.maximum(held - 1, 0)], 0)
+    row = filled[jnp.maximum(held - 1, 0)]
+    chosen = jnp.where((jnp.arange(len(top)) >= held) & ~jnp.isnan(row), 0, row)
     return jnp.zeros(dim, top.dtype).at[: len(top)].set(chosen)
 
 

@@ -26,6 +26,8 @@ import numpy as np
 
 from jssl.data.checks import require_count
 from jssl.errors import InputError
+from jssl.theory.landscape.bounded import require_minimum
+from jssl.theory.landscape.covariances import known_symmetric
 from jssl.theory.landscape.dictionary import Form, decayed_signal
 from jssl.types import Array
 
@@ -41,6 +43,8 @@ class Modes(NamedTuple):
         cross: coefficient of Tr[Ka Kn].
         basis: (d, r) columns: W = rotation diag(w) basis^T.
         outside: number of dimensions where Sigma vanishes, left out.
+        flat: number of dimensions that neither B nor the quartic sees: the loss is the same
+            whatever the weight there.
     """
 
     strength: Array
@@ -50,6 +54,7 @@ class Modes(NamedTuple):
     cross: Any
     basis: Array
     outside: int = 0
+    flat: int = 0
 
 
 def decouple(form: Form) -> Modes | None:
@@ -61,7 +66,7 @@ def decouple(form: Form) -> Modes | None:
         [1.  0.5]
 
     A singular Sigma is restricted to its range, after the weight outside has been eliminated: B
-    there is at most 0 or the loss has no minimum.
+    there is at most 0, and 0 only with no coupling to the range, or the loss has no minimum.
 
     Args:
         form: from `jssl.theory.landscape.form`; needs values, so works outside jit only.
@@ -70,8 +75,9 @@ def decouple(form: Form) -> Modes | None:
         Modes; None for two covariances that do not commute.
 
     Raises:
-        InputError: where B is positive on a direction in which Sigma vanishes.
+        InputError: where the loss has no minimum; it names the direction along which it falls.
     """
+    require_minimum(form)
     if np.array_equal(form.anchor, form.negative):
         return _one_covariance(form)
     return _two_covariances(form)
@@ -83,19 +89,14 @@ def _one_covariance(form: Form) -> Modes:
     size = len(variances)
     kept = variances > size * np.finfo(variances.dtype).eps * variances[-1]
     inside, outer = vectors[:, kept], vectors[:, ~kept]
-    effective, lift = inside.T @ signal @ inside, inside
+    effective, lift, flat = inside.T @ signal @ inside, inside, 0
     if outer.shape[1]:
         # W outside the range costs nothing in the quartic: minimise it out.
         block = outer.T @ signal @ outer
         coupling = outer.T @ signal @ inside
         own, directions = np.linalg.eigh(block)
         floor = size * np.finfo(own.dtype).eps * np.linalg.norm(signal)
-        if own[-1] > floor:
-            message = (
-                "B is positive on a direction in which Sigma vanishes, so the loss has no "
-                "minimum; add weight decay or augmentation there"
-            )
-            raise InputError(message)
+        flat = int((own >= -floor).sum())
         inverse = np.where(own < -floor, 1 / np.where(own < -floor, own, 1), 0)
         pulled = (directions * inverse) @ (directions.T @ coupling)
         effective = effective - coupling.T @ pulled
@@ -106,7 +107,7 @@ def _one_covariance(form: Form) -> Modes:
     ones = np.ones_like(strength)
     basis = (lift * root) @ axes
     s, one, columns = (jnp.asarray(x) for x in (strength, ones, basis))
-    return Modes(s, one, one, quartic, 0.0, columns, outer.shape[1])
+    return Modes(s, one, one, quartic, 0.0, columns, outer.shape[1], flat)
 
 
 def _two_covariances(form: Form) -> Modes | None:
@@ -120,17 +121,15 @@ def _two_covariances(form: Form) -> Modes | None:
     rest = np.abs(turned - diagonal[:, None, :] * np.eye(len(basis))).max()
     if rest > len(basis) * np.finfo(basis.dtype).eps ** 0.75:
         return None
-    strength, anchor, negative = diagonal * sizes[:, None]
+    rounding = len(basis) * np.finfo(basis.dtype).eps
+    strength, anchor, negative = np.where(np.abs(diagonal) > rounding, diagonal * sizes[:, None], 0)
     quartic = form.own * negative**2 + form.cross * anchor * negative
     held = quartic > 0
-    if (~held & (strength > 0)).any():
-        message = "a mode with B > 0 has no variance, so the loss has no minimum; add augmentation"
-        raise InputError(message)
     gain = np.where(held, strength / np.sqrt(np.where(held, quartic, 1)), -np.inf)
-    order = np.argsort(-gain, stable=True)
+    order, flat = np.argsort(-gain, stable=True), int((~held & (strength == 0)).sum())
     strength, anchor, negative = (x[order] for x in (strength, anchor, negative))
     b, a, n, columns = (jnp.asarray(x) for x in (strength, anchor, negative, basis[:, order]))
-    return Modes(b, a, n, form.own, form.cross, columns)
+    return Modes(b, a, n, form.own, form.cross, columns, flat=flat)
 
 
 def stiffness(modes: Modes) -> Array:
@@ -272,10 +271,19 @@ def augmentation_thresholds(kept: Any, lost: Any) -> Array:
 
     Returns:
         (d,) descending: infinite for a dimension never lost, 0 for one that P has lost already.
+
+    Raises:
+        InputError: for matrices that are not symmetric, finite and of one size, or Q with negative
+            eigenvalues.
     """
-    p, q = np.asarray(kept), np.asarray(lost)  # shapes depend on values: on the host, uncompiled
+    # Shapes depend on values: on the host, uncompiled.
+    p = known_symmetric("kept", kept, None)
+    q = known_symmetric("lost", lost, len(p))
     sizes, vectors = np.linalg.eigh(q)
     floor = len(sizes) * np.finfo(sizes.dtype).eps
+    if sizes[0] < -1e3 * floor * max(np.linalg.norm(p), np.linalg.norm(q)):
+        message = f"lost must be positive semi-definite; its least eigenvalue is {sizes[0]:.3g}"
+        raise InputError(message)
     acting = sizes > floor * max(sizes[-1], 0)
     free, touched = vectors[:, ~acting], vectors[:, acting]
     values, axes = np.linalg.eigh(free.T @ p @ free)
@@ -286,12 +294,12 @@ def augmentation_thresholds(kept: Any, lost: Any) -> Array:
     root = sizes[acting] ** -0.5
     finite = np.maximum(np.linalg.eigvalsh(root[:, None] * schur * root), 0)
     ends = np.where(certain & (values > 0), np.inf, 0)
-    return jnp.asarray(np.sort(np.concatenate([finite, ends]))[::-1], kept.dtype)
+    return jnp.asarray(np.sort(np.concatenate([finite, ends]))[::-1], p.dtype)
 
 
 def _rounding(modes: Modes) -> float:
     strength = np.asarray(modes.strength)
-    return float(len(strength) * np.finfo(strength.dtype).eps * np.abs(strength).max())
+    return float(len(strength) * np.finfo(strength.dtype).eps * np.abs(strength).max(initial=0))
 
 
 def _squares(modes: Modes, mask: Any) -> np.ndarray:
