@@ -25,8 +25,8 @@ import numpy as np
 import tyro
 
 from benchmarks import harness
-from jssl.experiments.learnability.seeds import Design, Numbers, draw
-from jssl.experiments.learnability.simulate import self_supervised
+from jssl.papers.learnability.seeds import Design, Numbers, draw
+from jssl.papers.learnability.simulate import self_supervised
 
 RATE, NOISE, DECAY = 0.1, 10**-1.5, 1 / 800
 

@@ -85,7 +85,7 @@ def main(size: Literal["quick", "full"] = "full", repeats: int = 3) -> None:
         del z
         images = rng.random(size=(rows // 25, 28, 28, 1)).astype(np.float32)
         np.savez(folder / "images.npz", x=images)
-        ours = [sys.executable, "-m", "jssl.cli"]
+        ours = [sys.executable, "-m", "jssl.commands.main"]
         where = ["--out", str(folder / "out")]
         pictures = ["predict", "--images", str(folder / "images.npz"), *where]
         contestants = {

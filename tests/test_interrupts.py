@@ -29,7 +29,7 @@ def hook(event, arguments):
 # As from a terminal, even where the suite runs in the background of a script.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 sys.addaudithook(hook)
-from jssl.cli import main
+from jssl.commands.main import main
 main()
 """
 WRITES = "os.rename,os.mkdir,os.remove,tempfile.mkstemp,tempfile.mkdtemp"
@@ -128,7 +128,7 @@ def test_ctrl_c_after_the_last_line_changes_nothing():
         "import atexit, signal\n"
         "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "atexit.register(lambda: signal.raise_signal(signal.SIGINT))\n"
-        "from jssl.cli import main\n"
+        "from jssl.commands.main import main\n"
         "main(['reproduce', '--list'])\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
@@ -143,7 +143,7 @@ def test_ctrl_c_before_signals_are_handled_is_one_line():
         "def stopped(name, *rest, **more):\n"
         "    if name == 'signal': raise KeyboardInterrupt\n"
         "    return usual(name, *rest, **more)\n"
-        "from jssl.cli import main\n"
+        "from jssl.commands.main import main\n"
         "sys.modules.pop('signal', None)\n"
         "builtins.__import__ = stopped\n"
         "main(['--version'])\n"

@@ -5,13 +5,13 @@ import pytest
 from PIL import Image
 
 import jssl
-from jssl import cli
+from jssl.commands import main as cli
 from jssl.data import images
+from jssl.data.array_files import read_array
 from jssl.data.folder import read_folder
 from jssl.data.formats import read_idx
 from jssl.errors import InputError
 from jssl.paths import expanded
-from jssl.practice.arrays import read_array
 from jssl.report import write_report
 from jssl.sweeps import command, open_dataset, store
 from jssl.sweeps.study import read_study

@@ -14,9 +14,9 @@ from pathlib import Path
 import jssl.theory
 
 DOCS = Path(__file__).parents[1]
-LISTED = {"sweeps", "experiments", "report"}
+LISTED = {"sweeps", "papers", "forecast", "diagnosis", "report"}
 """Packages of which only the public list is documented; of the others all that has an example."""
-UNLISTED = {"cli", "theory", "_compat", "_lazy"}
+UNLISTED = {"commands", "theory", "_compat", "_lazy"}
 SECTION = re.compile(
     r"(Args|Arguments|Attributes|Example|Examples|Raises|Returns|Warns|References|Note):$"
 )

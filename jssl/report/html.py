@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 
 import jinja2
 
-from jssl.experiments.outcome import Outcome
 from jssl.figures import thin_labels
+from jssl.papers.outcome import Outcome
 from jssl.report.files import writable_folder, write_report_files
 from jssl.types import Claim
 

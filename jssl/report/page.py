@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from jssl.experiments.outcome import Figure
+from jssl.report.figure import Figure
 from jssl.report.files import writable_folder, write_report_files
 from jssl.report.html import environment, render
 

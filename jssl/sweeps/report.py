@@ -11,8 +11,8 @@ import numpy as np
 import xarray as xr
 
 from jssl.errors import printable
-from jssl.experiments.outcome import Figure
 from jssl.figures import figure_text, mode_colours, new_figure, widen_for
+from jssl.report.figure import Figure
 from jssl.report.files import writable_folder, write_report_files
 from jssl.report.html import number, render
 from jssl.sweeps.fits import Fit, fit_exponent, over_seeds

@@ -8,7 +8,8 @@ import zipfile
 import numpy as np
 import pytest
 
-from jssl import cli, memory
+from jssl import memory
+from jssl.commands import main as cli
 from jssl.data.archives import load_arrays, read_headers
 from jssl.errors import InputError
 

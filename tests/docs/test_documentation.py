@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from jssl import experiments, losses
-from jssl.reproduce import reproduce
+from jssl import losses, papers
+from jssl.commands.reproduce import reproduce
 
 ROOT = Path(__file__).parents[2]
 BLOCK = re.compile(r"```python\n# (\w+)\.py\n(.*?)```", re.DOTALL)
@@ -26,7 +26,7 @@ def study(tmp_path, monkeypatch):
         monkeypatch.delitem(sys.modules, name, raising=False)
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setattr(losses.registry, "LOSSES", losses.registry.LOSSES | {})
-    monkeypatch.setattr(experiments, "PAPERS", experiments.PAPERS | {})
+    monkeypatch.setattr(papers, "PAPERS", papers.PAPERS | {})
     return files
 
 

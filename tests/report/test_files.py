@@ -8,7 +8,8 @@ import signal
 import numpy as np
 import pytest
 
-from jssl import cli, experiments, interrupts
+from jssl import interrupts, papers
+from jssl.commands import main as cli
 from jssl.errors import InputError
 from jssl.report.files import new_report_folder, writable_folder, write_report_files
 
@@ -172,10 +173,10 @@ def one_claim(monkeypatch):
     import sys
     import types
 
-    from jssl.experiments.claims import close
-    from jssl.experiments.outcome import Experiment, Part
+    from jssl.papers.claims import close
+    from jssl.papers.outcome import Experiment, Part
 
     part = Part([close("demo/one", "one is one", "arithmetic", 1.0, 1.0, 0.1)], [])
     plan = Experiment({"one": lambda settings: part})
-    monkeypatch.setattr(experiments, "PAPERS", {"demo": "demo"})
+    monkeypatch.setattr(papers, "PAPERS", {"demo": "demo"})
     monkeypatch.setitem(sys.modules, "demo", types.SimpleNamespace(plan=lambda settings: plan))

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from jssl.errors import InputError
-from jssl.experiments.claims import at_least, at_most, close
-from jssl.experiments.outcome import Figure, Outcome
 from jssl.figures import new_figure, thin_labels
+from jssl.papers.claims import at_least, at_most, close
+from jssl.papers.outcome import Outcome
+from jssl.report.figure import Figure
 from jssl.report.html import write_report
 
 

@@ -150,7 +150,15 @@ def start_four(study):
     return [
         subprocess.Popen(
             [
-                *(sys.executable, "-m", "jssl.cli", "sweep", str(study), "--devices", "2"),
+                *(
+                    sys.executable,
+                    "-m",
+                    "jssl.commands.main",
+                    "sweep",
+                    str(study),
+                    "--devices",
+                    "2",
+                ),
                 *("--coordinator", f"127.0.0.1:{port}", "--num-processes", "4"),
                 *("--process-id", str(i)),
             ],

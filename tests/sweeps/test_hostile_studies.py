@@ -9,9 +9,9 @@ import pytest
 from hostile import HOSTILE, toml, valid
 from hypothesis import strategies as st
 
-from jssl import cli
+from jssl.commands import main as cli
+from jssl.commands import sweep as command
 from jssl.errors import InputError
-from jssl.sweeps import command
 
 KEYS = [
     (name,)

@@ -12,7 +12,7 @@ import xarray as xr
 from sweep_problems import linear_problem
 
 import jssl
-from jssl import cli
+from jssl.commands import main as cli
 from jssl.errors import InputError
 from jssl.sweeps import command, integrity, open_dataset, store
 

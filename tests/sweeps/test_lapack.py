@@ -15,12 +15,12 @@ from sweep_problems import linear_problem
 
 import jssl
 from jssl import losses, models
+from jssl.commands import sweep as command
 from jssl.data import pairs
 from jssl.lapack import calls_lapack
 from jssl.losses.registry import LOSSES
 from jssl.models import MODELS
 from jssl.optim import stiefel_sgd
-from jssl.sweeps import command
 from jssl.sweeps.plan import Machine
 from jssl.sweeps.prepare import mesh_of, on_one_device, one_device_line, plan_of, prepare
 from jssl.sweeps.programs import Spec, calls, seed_mesh

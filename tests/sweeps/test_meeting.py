@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from jssl import cli
+from jssl.commands import main as cli
 from jssl.sweeps import StoreError, command, meeting
 
 

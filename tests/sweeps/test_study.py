@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import jssl
-from jssl import cli
+from jssl.commands import main as cli
 from jssl.errors import InputError
 from jssl.sweeps import command, open_dataset
 from jssl.sweeps.stated import OPTIMISERS, stated_problem

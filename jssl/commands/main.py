@@ -1,0 +1,220 @@
+"""The command line: `jssl reproduce`, `predict`, `diagnose`, `sweep`, `report`, `doctor`.
+
+Exit status: 0 all claims hold, 1 a claim fails, 2 bad input, 130 interrupted, 143 terminated; 1 as
+well for a sweep whose store took no more, whose processes did not meet or were lost, and where the
+system refuses a file or memory; 2 as well for a diagnosis that had to leave out a checkpoint.
+Everything heavy is imported after signals are handled and after the arguments are understood, so
+`jssl --help` answers at once and Ctrl-C prints one line at every moment.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+TYPE_CHECKING = False  # as in `typing`, whose import would double the time before Ctrl-C is handled
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from types import TracebackType
+
+    from jssl.commands.arguments import Command, Report, Reproduce, Sweep
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line and exit with its status."""
+    sys.excepthook = _before_signals_are_handled
+    from jssl import interrupts
+
+    interrupts.install()
+    try:
+        status = _flushed(run(arguments, serve=True))
+    except BrokenPipeError:  # whoever read the output has gone
+        status = 1
+        _discard_output()
+    finally:
+        interrupts.finish()
+    side_by_side = getattr(sys.modules.get("jssl.papers.parallel"), "started", False)
+    if status == interrupts.status() and not side_by_side:
+        # A thread may be in the middle of XLA: end without taking the interpreter apart. Studies
+        # in other processes leave no such thread here, but semaphores to give back.
+        sys.stderr.flush()
+        os._exit(status)
+    sys.exit(status)
+
+
+def run(arguments: Sequence[str] | None = None, *, serve: bool = False) -> int:
+    """Run the command line; return its exit status.
+
+    Example:
+        >>> run(["--version"]) == 0
+        jssl ...
+        True
+        >>> run(["reproduce", "no-such-paper"])
+        2
+
+    Args:
+        arguments: what follows `jssl`; those of this process by default.
+        serve: whether processes may be forked from one that has imported everything.
+    """
+    import jssl
+    from jssl import interrupts
+
+    interrupts.begin()
+    if list(sys.argv[1:] if arguments is None else arguments) == ["--version"]:
+        print(f"jssl {jssl.__version__}")
+        return 0
+    from jssl.commands.arguments import parse
+    from jssl.errors import InputError
+
+    command = parse(arguments)
+    try:
+        _prepare_jax()
+        return _run(command, serve)
+    except InputError as error:
+        print(f"jssl: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print(interrupts.message(), file=sys.stderr)
+        return interrupts.status()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        place = f"'{error.filename}': " if error.filename else ""
+        reason = (error.strerror or str(error)).lower()
+        print(f"jssl: {place}{reason}; make room or check the permissions", file=sys.stderr)
+        return 1
+    except MemoryError as error:
+        reason = " ".join(str(error).split()).rstrip(".")
+        print(f"jssl: not enough memory; {reason or 'take fewer samples'}", file=sys.stderr)
+        return 1
+
+
+def _before_signals_are_handled(
+    kind: type[BaseException], value: BaseException, traceback: TracebackType | None
+) -> None:
+    """Print one line for Ctrl-C while `jssl.interrupts` itself is imported."""
+    if issubclass(kind, KeyboardInterrupt):
+        os.write(2, b"jssl: interrupted; nothing was written\n")
+        os._exit(130)
+    sys.__excepthook__(kind, value, traceback)
+
+
+def _run(command: Command, serve: bool) -> int:
+    from jssl.commands.arguments import Diagnose, Doctor, Predict, Report, Reproduce, Sweep
+
+    if isinstance(command, Reproduce):
+        return _reproduce(command, serve)
+    if isinstance(command, Predict):
+        from jssl.commands.predict import run_predict
+
+        return run_predict(**vars(command))
+    if isinstance(command, Diagnose):
+        from jssl.commands.diagnose import run_diagnose
+
+        return run_diagnose(**vars(command))
+    if isinstance(command, Sweep | Report):
+        return _sweep(command)
+    assert isinstance(command, Doctor)
+    from jssl.commands.doctor import examine
+
+    return examine()
+
+
+def _reproduce(command: Reproduce, serve: bool) -> int:
+    from jssl.commands.paper_names import PAPERS, list_papers, paper_names
+
+    if command.list:
+        return list_papers()
+    names = paper_names(command.papers, PAPERS)
+    if serve and command.jobs != 1:
+        _serve(names)
+    from jssl.commands.reproduce import reproduce
+
+    return reproduce(
+        names, command.scale, command.out, command.seed, command.jobs, overwrite=command.overwrite
+    )
+
+
+def _serve(papers: Sequence[str]) -> None:
+    """Import the studies in a process of its own, beside this one's imports; others fork from it.
+
+    It runs no thread and no JAX backend, which a fork would not survive. On Linux alone: elsewhere
+    system libraries do not bear a fork, or there is none.
+    """
+    if sys.platform == "linux":
+        import multiprocessing
+        import signal
+        from multiprocessing import forkserver
+
+        modules = ["jssl.papers.parallel", *(f"jssl.papers.{name}" for name in papers)]
+        multiprocessing.set_start_method("forkserver", force=True)
+        multiprocessing.get_context("forkserver").set_forkserver_preload(modules)
+        # Ctrl-C is for this process alone: others inherit that they do not hear it.
+        usual = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            forkserver.ensure_running()
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, usual)
+
+
+def _sweep(command: Sweep | Report) -> int:
+    from jssl.commands.arguments import Report
+    from jssl.sweeps import StoreError
+
+    try:
+        if isinstance(command, Report):
+            from jssl.commands.report import report_folder
+
+            return report_folder(command.folder, command.out, overwrite=command.overwrite)
+        from jssl.commands.sweep import run_sweep
+
+        return run_sweep(
+            command.study,
+            plan=command.plan,
+            shard=command.shard,
+            devices=command.devices,
+            coordinator=command.coordinator,
+            processes=command.num_processes,
+            process=command.process_id,
+            timeout=command.coordinator_timeout,
+        )
+    except StoreError as error:
+        print(f"jssl: {error}", file=sys.stderr)
+        return 1
+
+
+def _prepare_jax() -> None:
+    """Keep compiled programs between runs, where the user keeps caches; nowhere without a home."""
+    from jssl.errors import InputError
+    from jssl.paths import expanded
+
+    try:
+        cache = expanded(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "jssl" / "xla"
+    except InputError:
+        return
+    os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(cache))
+    os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.5")
+
+
+def _flushed(status: int) -> int:
+    """Return the exit status, 1 where what was printed cannot be delivered."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        print(f"jssl: cannot write to standard output ({reason})", file=sys.stderr)
+        _discard_output()
+        return status or 1
+    return status
+
+
+def _discard_output() -> None:
+    """Send what is still to be printed nowhere, so that the end of the process is silent."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,169 @@
+"""`jssl predict`: pairs from files or images, a forecast in words, the page."""
+
+import math
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from rich.console import Console
+
+from jssl.data import images as sets
+from jssl.data.archives import load_arrays, read_headers
+from jssl.data.array_files import read_array
+from jssl.data.checks import require_count
+from jssl.data.folder import read_folder
+from jssl.data.pairs import make_pairs
+from jssl.data.views import named
+from jssl.errors import InputError
+from jssl.forecast.drawing import forecast_figures
+from jssl.forecast.forecast import MOST, Forecast, predict
+from jssl.forecast.summary import count_of
+from jssl.memory import require_memory
+from jssl.paths import expanded
+from jssl.precision import float64
+from jssl.report.files import new_report_folder
+from jssl.report.html import number
+from jssl.report.page import Page, write_page
+
+Views = tuple[np.ndarray, np.ndarray]
+
+
+def run_predict(
+    pairs: Path | None,
+    images: str | None,
+    views: str,
+    out: Path,
+    count: int,
+    size: int | None,
+    seed: int,
+    overwrite: bool = False,
+    **options: Any,
+) -> int:
+    """Predict from files; return 0.
+
+    Raises:
+        InputError: for files, names or numbers that cannot be used; before anything is written.
+    """
+    if (pairs is None) == (images is None):
+        message = "give --pairs FILE, or --images FOLDER with --views crop,noise"
+        raise InputError(message)
+    require_count("count", count, low=4, high=MOST)
+    require_count("seed", seed, low=0, high=2**32 - 1)
+    folder = new_report_folder(out, overwrite=overwrite)
+    notes: list[str] = []
+    if pairs is not None:
+        both = _thin(read_pairs(pairs), count, seed, notes)
+    else:
+        assert images is not None
+        both = image_views(images, views, count, size, seed, notes)
+    seen = predict(both, seed=seed, **options)
+    source = {"pairs": str(pairs)} if pairs else {"images": images, "views": views}
+    page, data = write_page(page_of(seen, source, notes), folder)
+    console = Console(soft_wrap=True)
+    for sentence in (*seen.words, *notes, *seen.remarks):
+        console.print(sentence, markup=False, highlight=False)
+    console.print(f"{page} and {data.name}", highlight=False)
+    return 0
+
+
+def read_pairs(path: Path) -> Views:
+    """Return the two views of an .npz of two arrays, or of one array of shape (2, n, ...).
+
+    Raises:
+        InputError: for any other file.
+    """
+    headers = read_headers(path)
+    if len(headers) == 1:
+        stacked = read_array(path)
+        if stacked.ndim < 3 or len(stacked) != 2:
+            message = f"{path} must be (2, n, ...), the two views; got shape {stacked.shape}"
+            raise InputError(message)
+        return stacked[0], stacked[1]
+    names = ["first", "second"] if {"first", "second"} <= set(headers) else list(headers)
+    if len(names) != 2:
+        held = ", ".join(f"{key} {header.shape}" for key, header in headers.items()) or "nothing"
+        message = f"{path} holds {held}; save two arrays, numpy.savez(path, first=..., second=...)"
+        raise InputError(message)
+    loaded = load_arrays(path, names)
+    return loaded[names[0]], loaded[names[1]]
+
+
+def image_views(
+    source: str, views: str, count: int, size: int | None, seed: int, notes: list[str]
+) -> Views:
+    """Return two views of images of a folder or of a named set; say in `notes` what was done.
+
+    Raises:
+        InputError: for an unknown set or view, or images that cannot be read.
+    """
+    view = named(views)
+    if expanded(source).is_dir():
+        found = read_folder(source, count, size=size, seed=seed)
+        x = found.x
+        notes += found.skipped
+        if found.resized:
+            notes.append(f"images were resized to {x.shape[1]} x {x.shape[2]} pixels")
+    else:
+        known = source in sets.available() or source.endswith(".npz")
+        if not known:
+            message = f"no folder {source}; check the path, or name one of "
+            raise InputError(message + ", ".join(sets.available()))
+        loaded = sets.load(source)
+        taken = min(count, len(loaded.x))
+        x = sets.subset(jax.random.key(seed), loaded, taken).x
+        if taken < len(loaded.x):
+            notes.append(f"{taken:,} of {len(loaded.x):,} images, drawn at random")
+    with float64():
+        made = make_pairs(jax.random.key(seed), jnp.asarray(x, jnp.float64), view)
+        return np.asarray(made.first), np.asarray(made.second)
+
+
+def page_of(seen: Forecast, source: dict[str, Any], notes: list[str]) -> Page:
+    """Return the page of a forecast."""
+    dim = len(seen.steps)
+    rows = [
+        {
+            "dimension": j + 1,
+            "eigenvalue": number(float(value)),
+            "on held-out pairs": f"{number(float(held))} ± {error:.1g}",
+            "half learned at step": count_of(float(seen.steps[j]), float(seen.step_errors[j]))
+            if j < dim
+            else "beyond dim",
+        }
+        for j, (value, held, error) in enumerate(
+            zip(seen.eigenvalues, seen.held_out, seen.errors, strict=True)
+        )
+    ]
+    told = ("words", "remarks", "settings")
+    data = {k: v for k, v in seen._asdict().items() if k not in told}
+    settings = source | seen.settings
+    settings |= {"learning rate": f"{seen.learning_rate:.4g}", "scale": f"{seen.scale:.4g}"}
+    return Page(
+        "jssl predict",
+        seen.words,
+        (*notes, *seen.remarks),
+        forecast_figures(seen),
+        {"Dimensions, in the order in which they are learned": rows},
+        settings,
+        data,
+    )
+
+
+def _thin(both: Views, count: int, seed: int, notes: list[str]) -> Views:
+    first, second = both
+    if len(first) != len(second):
+        message = f"the views must match row by row; got {first.shape} and {second.shape}"
+        raise InputError(message)
+    if not first.ndim:
+        message = f"views must be (n, ...), a row for each sample; got shape {first.shape}"
+        raise InputError(message)
+    rows = min(len(first), count)
+    needed = 2 * rows * math.prod(first.shape[1:]) * 8  # as float64
+    require_memory(f"{rows:,} pairs of {first.shape[1:]}", needed, "take fewer with --count")
+    if len(first) <= count:
+        return np.asarray(first), np.asarray(second)
+    chosen = np.sort(np.random.default_rng(seed).choice(len(first), count, replace=False))
+    notes.append(f"{count:,} of {len(first):,} pairs, drawn at random (--count)")
+    return first[chosen], second[chosen]

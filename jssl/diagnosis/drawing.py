@@ -1,0 +1,98 @@
+"""The figures of a diagnosis."""
+
+import numpy as np
+from matplotlib.ticker import NullFormatter, ScalarFormatter
+
+from jssl.diagnosis.checkpoints import Course
+from jssl.diagnosis.diagnosis import Diagnosis
+from jssl.diagnostics import KINDS
+from jssl.figures import mode_colours, new_figure
+from jssl.report.figure import Figure
+
+SHOWN = 12
+
+
+def diagnosis_figures(seen: Diagnosis, tolerance: float) -> list[Figure]:
+    """Return the spectrum and, with checkpoints, its course."""
+    figures = [_spectrum(seen, tolerance)]
+    return figures if seen.course is None else [*figures, _course(seen.course)]
+
+
+def _spectrum(seen: Diagnosis, tolerance: float) -> Figure:
+    values = seen.eigenvalues
+    index = np.arange(1, len(values) + 1)
+    figure, (ax, share) = new_figure(2)
+    positive = values > 0
+    top = values.max(initial=0)
+    if positive.any():
+        ax.loglog(index[positive], values[positive], ".-", color="#0b4f8a", label="eigenvalues")
+        lowest = values[positive].min()
+        if lowest < 100 * tolerance * top:
+            ax.axhline(tolerance * top, color="black", linestyle="--", linewidth=1, label="lost")
+        alpha = seen.readings["alpha"].value
+        if np.isfinite(alpha) and positive.sum() > 2:
+            logs, weights = np.log(index[positive]), 1 / index[positive]
+            middle = np.average(np.log(values[positive]) + alpha * logs, weights=weights)
+            line = np.exp(middle) * index[positive] ** -alpha
+            ax.loglog(
+                index[positive],
+                line,
+                color="#d55e00",
+                linewidth=1.2,
+                label=f"index$^{{-{alpha:.2f}}}$",
+            )
+        ax.legend(frameon=False)
+        ax.set_ylim(0.6 * min(lowest, top / 10), 2 * top)
+        ax.xaxis.set_minor_formatter(NullFormatter())
+        doubled = [2**k for k in range(len(values).bit_length())]
+        ax.set_xticks(doubled[:: 1 + len(doubled) // 8], minor=False)
+        ax.xaxis.set_major_formatter(ScalarFormatter())
+        share.plot(index, np.cumsum(values) / values.sum(), color="#0b4f8a")
+    ax.set_xlabel("index of the dimension")
+    ax.set_ylabel("variance (eigenvalue)")
+    rank = seen.readings["effective rank"].value
+    share.axvline(rank, color="#d55e00", linestyle="--", linewidth=1.2, label="effective rank")
+    share.set_xlabel("dimensions")
+    share.set_ylabel("share of the variance")
+    share.set_ylim(0, 1.03)
+    share.legend(frameon=False, loc="best")
+    text = (
+        f"Left: the {len(values)} eigenvalues of the covariance, {int(positive.sum())} of them "
+        f"above rounding error, from {top:.2g} down, with the fitted power law. Right: the share "
+        f"of the variance that the leading dimensions carry; the effective rank is {rank:.4g}. "
+        f"Collapse: {KINDS[int(seen.verdict.kind)]}."
+    )
+    return Figure("spectrum", "Spectrum of the embeddings", text, figure)
+
+
+def _course(course: Course) -> Figure:
+    figure, (ax, rank) = new_figure(2)
+    shown = course.spectra[:, :SHOWN]
+    for j, colour in enumerate(mode_colours(shown.shape[1])):
+        positive = np.where(shown[:, j] > 0, shown[:, j], np.nan)
+        ax.plot(course.t, positive, ".-", color=colour, linewidth=1.2)
+    if np.nanmax(shown, initial=0) > 0:
+        ax.set_yscale("log")
+    ax.set_ylabel("variance (eigenvalue)")
+    rank.plot(course.t, course.ranks, ".-", color="#0b4f8a", label="effective rank")
+    rank.set_ylabel("effective rank")
+    rank.set_ylim(bottom=0)
+    near = rank.twinx()
+    near.plot(course.t, course.similarity, "s--", color="#d55e00", markersize=3, linewidth=1)
+    near.set_ylabel("debiased CKA with the last", color="#d55e00")
+    near.set_ylim(min(0, np.nanmin(course.similarity, initial=0)) - 0.02, 1.05)
+    near.spines["top"].set_visible(False)
+    if course.steps is not None:
+        times = np.asarray(course.steps.half_times)
+        for time in times[np.isfinite(times)]:
+            ax.axvline(time, color="0.6", linewidth=0.7, zorder=0)
+    for axis in (ax, rank):
+        axis.set_xlabel("checkpoint")
+    steps = "" if course.steps is None else f", {int(course.steps.learned)} learned at the end"
+    text = (
+        f"Left: the {shown.shape[1]} largest eigenvalues of the covariance at {len(course.t)} "
+        f"checkpoints, dark to light{steps}; grey lines are where each is half there. Right: the "
+        f"effective rank, from {course.ranks[0]:.3g} to {course.ranks[-1]:.3g} (dots), and the "
+        "similarity (debiased CKA) of each checkpoint with the last (squares)."
+    )
+    return Figure("course", "The spectrum over checkpoints", text, figure)

@@ -1,0 +1,20 @@
+"""Forecasts before training: which dimensions an encoder learns, in which order, and when."""
+
+from jssl._lazy import attach
+
+__getattr__, __dir__ = attach(
+    __name__,
+    modules=(
+        "drawing",
+        "encoders",
+        "forecast",
+        "given_pairs",
+        "lost_dimensions",
+        "modes",
+        "own_encoder",
+        "rules",
+        "steps",
+        "summary",
+    ),
+    members={"Forecast": "forecast", "predict": "forecast"},
+)

@@ -1,0 +1,113 @@
+"""The figures of a forecast: the staircase of eigenvalues, and the spectrum with its errors."""
+
+import numpy as np
+
+from jssl.figures import mode_colours, new_figure
+from jssl.forecast.forecast import Forecast
+from jssl.report.figure import Figure
+
+SHOWN = 16
+_POINTS = 400
+
+
+def forecast_figures(seen: Forecast) -> list[Figure]:
+    """Return the predicted staircase, where anything is learned, and the spectrum."""
+    learned = bool(np.isfinite(seen.steps).any())
+    return [*([_staircase(seen)] if learned else []), _spectrum(seen)]
+
+
+def staircase(seen: Forecast, steps: np.ndarray) -> np.ndarray:
+    """Return the share of its end that each dimension has reached, (points, dim).
+
+    A logistic curve in the step, half at the dimension's own step, of its own rise.
+
+    Args:
+        seen: the forecast.
+        steps: (points,) of gradient descent.
+    """
+    learned = np.isfinite(seen.steps)
+    share = np.zeros((len(steps), len(seen.steps)))
+    for j in np.flatnonzero(learned):
+        width = max(seen.rises[j], 1e-12) / np.log(81)
+        share[:, j] = 1 / (1 + np.exp(np.clip((seen.steps[j] - steps) / width, -500, 500)))
+    return share
+
+
+def _staircase(seen: Forecast) -> Figure:
+    finite = np.isfinite(seen.steps)
+    at = seen.steps[finite]
+    first, last = 0.4 * max(float(at.min()), 1e-3), 1.6 * max(float(at.max()), 2e-3)
+    steps = np.geomspace(first, last, _POINTS)
+    share = staircase(seen, steps)
+    figure, (ax, count) = new_figure(2)
+    shown = min(len(seen.steps), SHOWN)
+    for j, colour in enumerate(mode_colours(shown)):
+        ax.plot(steps, share[:, j], color=colour, linewidth=1.3)
+    count.plot(steps, share.sum(1), color="#0b4f8a", label="learned")
+    error = np.nan_to_num(seen.step_errors[finite])
+    bars = np.stack([np.minimum(error, at - first), np.minimum(error, last - at)])
+    count.errorbar(
+        at,
+        np.flatnonzero(finite) + 0.5,
+        xerr=np.maximum(bars, 0),
+        fmt="o",
+        color="#d55e00",
+        markersize=3,
+        linewidth=0.8,
+        label="half learned, 1 error",
+    )
+    ax.set_ylabel("share of the eigenvalue's end")
+    count.set_ylabel("dimensions learned")
+    count.legend(framealpha=0.9, edgecolor="none", fontsize=8)
+    for axis in (ax, count):
+        axis.set_xscale("log")
+        axis.set_xlim(first, last)
+        axis.set_xlabel(f"step at learning rate {seen.learning_rate:.3g}")
+    text = (
+        f"Left: predicted eigenvalues of the first {shown} dimensions, each as a share of its end, "
+        f"dark to light in the order of the modes. Right: how many of {len(seen.steps)} dimensions "
+        f"are learned (line), a staircase up to {int(finite.sum())} at step "
+        f"{at.max():,.0f}, and when each is half learned with one standard error (dots)."
+    )
+    return Figure("staircase", "Dimensions are learned one by one", text, figure)
+
+
+def _spectrum(seen: Forecast) -> Figure:
+    figure, (ax,) = new_figure(1, width=6.5)
+    index = np.arange(1, len(seen.eigenvalues) + 1)
+    ax.semilogy(index, seen.eigenvalues, ".-", color="#0b4f8a", linewidth=1, label="all pairs")
+    low = seen.held_out - 3.9 * seen.errors
+    known = seen.held_out[seen.held_out > 0].min(initial=float(seen.eigenvalues[-1]))
+    bottom = 0.3 * min(float(known), float(seen.eigenvalues[-1]))
+    centre = np.maximum(seen.held_out, bottom)
+    bars = np.stack([centre - np.maximum(low, bottom), 3.9 * seen.errors])
+    for chosen, fill, label in (
+        (low > 0, "#d55e00", "held-out pairs, 3.9 errors"),
+        (low <= 0, "white", "the same, not distinguishable from noise"),
+    ):
+        if chosen.any():
+            ax.errorbar(
+                index[chosen],
+                centre[chosen],
+                np.maximum(bars[:, chosen], 0),
+                fmt="s",
+                color="#d55e00",
+                markerfacecolor=fill,
+                markersize=4,
+                linewidth=1,
+                label=label,
+            )
+    ax.axvline(
+        len(seen.steps) + 0.5, color="0.4", linestyle=":", linewidth=1.2, label="dim asked for"
+    )
+    ax.set_ylim(bottom=bottom)
+    ax.set_xlabel("mode of the contrastive kernel")
+    ax.set_ylabel("eigenvalue")
+    ax.legend(framealpha=0.9, edgecolor="none", fontsize=8)
+    text = (
+        f"The {len(index)} largest eigenvalues of the contrastive kernel, from "
+        f"{seen.eigenvalues[0]:.2g} down to {seen.eigenvalues[-1]:.2g}, and the same modes read on "
+        "pairs that did not choose them, with 3.9 standard errors; filled where distinguishable "
+        "from sampling noise."
+    )
+    return Figure("spectrum", "What the views share", text, figure)

@@ -1,0 +1,67 @@
+"""Pairs as a user hands them in, checked, and whether their first views are clean."""
+
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+
+from jssl.data.array_files import to_numpy
+from jssl.data.pairs import check_pairs
+from jssl.errors import InputError
+from jssl.theory.landscape.dictionary import SIMCLR
+from jssl.theory.landscape.pairing import first_is_clean
+from jssl.types import Pairs
+
+MOST = 4000
+"""Pairs at most: a Gram matrix of (8000, 8000) float64, 512 MB."""
+
+
+def two_views(pairs: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Return first and second views in float64.
+
+    Example:
+        >>> two_views((np.ones((2, 3), np.float32), np.ones((2, 3))))[0].dtype
+        dtype('float64')
+
+    Raises:
+        InputError: for anything but two finite floating arrays of one shape, or too many pairs.
+    """
+    try:
+        first, second = pairs[:2]
+    except (TypeError, ValueError) as error:
+        message = "pairs must be Pairs, or two arrays of first and second views"
+        raise InputError(message) from error
+    views = [to_numpy(name, v) for name, v in (("first", first), ("second", second))]
+    for name, v in zip(("first", "second"), views, strict=True):
+        if v.dtype.kind not in "f":
+            message = f"pairs.{name} must be floating point; convert {v.dtype} to float first"
+            raise InputError(message)
+    if max(len(v) if v.ndim else 0 for v in views) > MOST:
+        message = f"at most {MOST:,} pairs, got {len(views[0]):,}; take a random subset"
+        raise InputError(message)
+    first, second = (v.astype(np.float64) for v in views)
+    check_pairs(Pairs(first, second))  # type: ignore[arg-type]
+    return first, second
+
+
+def clean_views(
+    first: np.ndarray, second: np.ndarray, placement: str, clean_first: bool | None
+) -> bool:
+    """Return whether pairs are (clean, augmented), by what is said or else by what they show.
+
+    Example:
+        >>> x = np.random.default_rng(0).normal(size=(2, 400, 2))
+        >>> clean_views(x[0], x[0] + x[1], "clean-augmented-clean", None)
+        True
+
+    Pairs are taken for those of training, whatever they are, where both views of every sample are
+    augmented: the answer is False there unless it is said.
+
+    Raises:
+        InputError: where the pairs do not show it.
+    """
+    if clean_first is not None:
+        return bool(clean_first)
+    if placement == SIMCLR:
+        return False
+    return first_is_clean(jnp.asarray(first), jnp.asarray(second))

@@ -1,0 +1,154 @@
+"""An output layer kept orthonormal: principal components of random features, and no fixed kernel.
+
+    f(x) = W2^T phi(W1 x / sqrt(in)),    W2^T W2 = I,    L = Tr(F M F^T)
+
+With W1 frozen the optimum is the bottom eigenspace of Phi M Phi^T, the principal components of the
+random features Phi = phi(W1 X / sqrt(in)): F = V^T K^{1/2}, V the bottom eigenvectors of
+K^{1/2} M K^{1/2}, K = Phi^T Phi. W1 is not frozen, but moves by 1 / width at equal training time,
+and takes the components along: the distance falls as 1 / width, whereas the components of the
+features themselves approach those of the infinite-width (NNGP) kernel as width^-1/2. W2 goes from a
+random frame to these components however many neurons there are, so the tangent kernel never comes
+to rest: with its change A + B / width, drift^2 = plateau^2 + c / width + c' / width^2.
+
+Anil, Esser, Ghoshdastidar 2024, arXiv 2403.08673; Esser et al. 2023, arXiv 2309.02011, section 5.
+"""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jssl._compat import neural_tangents
+from jssl.diagnostics import paired_exponent
+from jssl.figures import new_figure
+from jssl.kernels import infinite
+from jssl.models import mlp
+from jssl.papers.claims import at_least, close
+from jssl.papers.grassmann.naive import noisy_pairs
+from jssl.papers.grassmann.wide import descend, kernel_of, plateau
+from jssl.papers.outcome import Part, Settings
+from jssl.report.figure import Figure
+from jssl.theory import grassmann
+from jssl.types import Array
+
+SOURCE = "Anil et al. 2024, arXiv 2403.08673"
+FEATURES, DIM, COUNT, STEPS = 6, 2, 16, 300
+SPECTRUM = (2.0, 1.5, 0.1, 0.1, 0.1, 0.1)
+
+
+def random_features(settings: Settings) -> Part:
+    """Judge how trained representations approach components of random features, and the kernel."""
+    widths = {"quick": (128, 512, 2048), "paper": (128, 512, 2048, 8192)}.get(
+        settings.scale, (128, 512, 2048, 8192, 32768)
+    )
+    seeds = {"quick": 8, "paper": 16, "large": 32}[settings.scale]
+    draw, begin = jax.random.split(jax.random.fold_in(jax.random.key(settings.seed), 75))
+    data = noisy_pairs(draw, COUNT, SPECTRUM, 0.2)
+    sample, pairing = grassmann.stack_views(data), grassmann.pairing_matrix(COUNT)
+    targets = jnp.zeros((DIM, 2 * COUNT))
+    limit = None
+    if neural_tangents.status()[0]:
+        net = mlp(FEATURES, 1, width=1, depth=1, activation="tanh")
+        limit = components(np.asarray(infinite.kernel(net, sample, kind="nngp")), pairing)
+    program = jax.jit(descend(jnp.tanh, constrained=True, steps=STEPS), static_argnums=0)
+    rows = []
+    for index, width in enumerate(widths):
+        settings.progress(f"random features, width {width}", index / len(widths))
+        found = []
+        for key in jax.random.split(begin, seeds):
+            start, end = program(width, key, sample, pairing, targets)
+            before, after = (np.asarray(_features(p["hidden"], sample)) for p in (start, end))
+            own = components(before @ before.T, pairing)
+            kernels = [np.asarray(kernel_of(jnp.tanh, p, sample)) for p in (start, end)]
+            found.append(
+                (
+                    sine(after @ np.asarray(end["output"]), own),
+                    np.nan if limit is None else sine(own, limit),
+                    np.linalg.norm(kernels[1] - kernels[0]) / np.linalg.norm(kernels[0]),
+                )
+            )
+        rows.append(found)
+    own, far, moved = np.moveaxis(np.array(rows), -1, 0)
+    fit = paired_exponent(widths, own)
+    level, error = plateau(np.array(widths), moved, degree=2)
+    where = f"tanh, orthonormal outputs, widths {widths[0]} ... {widths[-1]}, {seeds} seeds"
+    claims = [
+        close(
+            "width/random-feature-components",
+            f"{where}: sine between the trained representation and the principal components of its "
+            f"own random features, exponent; 95 % interval +- {fit.half_width:.2f}; .1 for the "
+            "finite range and 3.9 standard errors",
+            SOURCE,
+            -1.0,
+            fit.exponent,
+            0.1 + 3.9 * fit.error,
+        ),
+        at_least(
+            "width/constrained-drift-plateau",
+            f"{where}: the part of the change of the tangent kernel that no width removes, "
+            "squared, over its standard error",
+            "Esser et al. 2023, section 5",
+            3.9,
+            level / error,
+        ),
+    ]
+    if limit is not None:
+        limit_fit = paired_exponent(widths, far)
+        claims.append(
+            close(
+                "width/components-approach-the-kernel",
+                f"{where}: sine between the components of random features and those of the "
+                "infinite-width NNGP kernel, exponent; .1 and 3.9 standard errors",
+                SOURCE,
+                -0.5,
+                limit_fit.exponent,
+                0.1 + 3.9 * limit_fit.error,
+            )
+        )
+    return Part(claims, [_figure(widths, own, far, moved)])
+
+
+def components(kernel: np.ndarray, pairing: Array) -> np.ndarray:
+    """Return the optimal representation (2n, DIM) of fixed features with this Gram matrix."""
+    values, vectors = np.linalg.eigh(kernel)
+    root = (vectors * np.sqrt(np.maximum(values, 0))) @ vectors.T
+    return root @ np.linalg.eigh(root @ np.asarray(pairing) @ root)[1][:, :DIM]
+
+
+def sine(a: np.ndarray, b: np.ndarray) -> float:
+    """Return the root mean squared sine of the angles between two column spaces."""
+    qa, qb = np.linalg.qr(a)[0], np.linalg.qr(b)[0]
+    return float(np.linalg.norm(qa - qb @ (qb.T @ qa)) / np.sqrt(a.shape[1]))
+
+
+def _features(hidden: Array, sample: Array) -> Array:
+    return jnp.tanh(sample @ hidden.T / FEATURES**0.5)
+
+
+def _figure(widths: tuple[int, ...], own: np.ndarray, far: np.ndarray, moved: np.ndarray) -> Figure:
+    figure, (left, right) = new_figure(2)
+    for values, label, marker in (
+        (own, "trained net to own random features", "o"),
+        (far, "random features to infinite width", "s"),
+    ):
+        if np.isfinite(values).all():
+            left.loglog(widths, np.exp(np.log(values).mean(1)), marker + "-", label=label)
+    for power, style in ((-1.0, "--"), (-0.5, ":")):
+        anchor = np.exp(np.log(own if power < -0.7 else far)[0].mean()) * 1.3
+        line = anchor * (np.array(widths) / widths[0]) ** power
+        left.loglog(widths, line, "k" + style, linewidth=1, label=f"width$^{{{power:g}}}$")
+    left.set(xlabel="width", ylabel="sine between subspaces")
+    left.legend(frameon=False, fontsize=7)
+    right.loglog(widths, moved, "o", color="C1", alpha=0.4, markersize=3)
+    right.loglog(widths, np.exp(np.log(moved).mean(1)), "o-", color="C1", label="orthonormal")
+    right.set(xlabel="width", ylabel="drift of the tangent kernel", ylim=(1e-2, 2))
+    right.legend(frameon=False)
+    for ax in (left, right):
+        ax.set_xticks(widths, [str(width) for width in widths])
+        ax.minorticks_off()
+    text = (
+        "Left: with orthonormal outputs, trained representations approach the principal components "
+        "of their random features as one over the width, and these the infinite-width ones as one "
+        "over its root. Right: the tangent kernel keeps moving at every width."
+    )
+    title = "Orthonormal outputs: components of random features"
+    return Figure("features", title, text, figure)

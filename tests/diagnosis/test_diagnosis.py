@@ -1,0 +1,302 @@
+"""`jssl.diagnose` and `jssl diagnose`: right numbers, errors that hold, bad files."""
+
+import json
+import re
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import scipy.sparse
+
+import jssl
+from jssl import diagnostics
+from jssl.commands import main as cli
+from jssl.diagnosis import diagnosis
+from jssl.errors import InputError
+
+RNG = np.random.default_rng(0)
+SCALES = np.array([4.0, 2.0, 1.0, 0.5, 0.25, 0.125])
+Z = RNG.normal(size=(400, 6)) * SCALES + 1
+LABELS = (Z[:, 0] > 1).astype(int)
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    np.save("z.npy", Z)
+    return tmp_path
+
+
+def test_readings_are_those_of_the_functions_at_once():
+    views = Z + 0.3 * RNG.normal(size=Z.shape)
+    seen = jssl.diagnose(Z, LABELS, views)
+    eigenvalues = np.linalg.eigvalsh(np.cov(Z.T, bias=True))[::-1]
+    clouds = jnp.stack([Z, views], axis=1)
+    centred = clouds.mean(1) - clouds.mean((0, 1))
+    size = (jnp.sum(centred**2) + jnp.sum((clouds - clouds.mean(1)[:, None]) ** 2) / 2) / Z.size
+    expected = {
+        "effective rank": diagnostics.effective_rank(Z),
+        "RankMe": diagnostics.rankme(Z),
+        "participation ratio": diagnostics.participation_ratio(eigenvalues),
+        "alpha": diagnostics.alpha_req(eigenvalues).exponent,
+        "alignment": diagnostics.alignment(Z, views).value,
+        "uniformity": diagnostics.uniformity(jnp.asarray(Z)).value,
+        "LiDAR": diagnostics.lidar(clouds, ridge=1e-4 * float(size)),
+    }
+    for name, value in expected.items():
+        assert seen.readings[name].value == pytest.approx(float(value), rel=1e-9), name
+    np.testing.assert_allclose(seen.eigenvalues, eigenvalues, rtol=1e-10)
+    assert seen.readings["linear probe (logistic regression) accuracy"].value > 0.9
+    assert seen.readings["20-nearest-neighbour accuracy"].value > 0.85
+
+
+def test_figures_of_a_sample_hold_the_exact_ones_within_their_errors(monkeypatch):
+    monkeypatch.setattr(diagnosis, "SAMPLE", 100)
+    sampled, exact = jssl.diagnose(Z), jssl.diagnose(Z, exact=True)
+    one, all_ = sampled.readings["uniformity"], exact.readings["uniformity"]
+    assert (one.points, all_.points) == (100, 400)
+    assert 0 < abs(one.value - all_.value) < 3.9 * one.error
+    assert sampled.readings["RankMe"].value == exact.readings["RankMe"].value
+    again = jssl.diagnose(Z, seed=1).readings["uniformity"].value
+    assert again != one.value
+    assert jssl.diagnose(Z).readings["uniformity"].value == one.value
+
+
+@pytest.mark.parametrize("rows", [400, 4])
+def test_collapse_is_named_with_its_threshold(rows):
+    kinds = []
+    for z in (Z, Z * (SCALES > 1), np.ones_like(Z) * 0.1, 0 * Z):
+        seen = jssl.diagnose(z[:rows])
+        kinds.append(diagnostics.KINDS[int(seen.verdict.kind)])
+        threshold = "0.0001" if kinds[-1] == "complete" else "1e-06"
+        assert threshold in seen.words[0]
+    assert kinds == ["none", "dimensional", "complete", "complete"]
+
+
+def test_fewer_rows_than_columns_are_told_and_have_the_same_ranks_as_by_svd():
+    wide = RNG.normal(size=(10, 30))
+    seen = jssl.diagnose(wide, views=wide + 0.1)
+    rank = float(diagnostics.effective_rank(jnp.asarray(wide)))
+    assert seen.readings["effective rank"].value == pytest.approx(rank, rel=1e-9)
+    assert any("10 rows span at most 9" in remark for remark in seen.remarks)
+    assert any("LiDAR was left out" in remark for remark in seen.remarks)
+    assert int(seen.verdict.kind) == 0
+
+
+def test_constant_columns_and_zero_rows_are_told_and_not_refused():
+    z = Z.copy()
+    z[:, 2] = 7
+    assert any("1 column is constant" in remark for remark in jssl.diagnose(z).remarks)
+    z = Z.copy()
+    z[:3] = 0
+    assert any("3 rows are all zero" in remark for remark in jssl.diagnose(z).remarks)
+
+
+def staircase(steps=12):
+    times = np.linspace(0, 11, steps)
+    levels = 1 / (1 + np.exp(-4 * (times[:, None] - np.array([2.0, 5.0, 8.0]))))
+    base = RNG.normal(size=(200, 3))
+    base = np.linalg.qr(base - base.mean(0))[0] * np.sqrt(200)
+    return times, [base * np.sqrt(level) for level in levels]
+
+
+def test_steps_over_checkpoints_are_found_at_their_times():
+    times, checkpoints = staircase()
+    course = jssl.diagnose(checkpoints[-1], over=checkpoints).course
+    assert int(course.steps.learned) == int(course.steps.distinct) == 3
+    np.testing.assert_allclose(course.steps.half_times, [2, 5, 8], atol=0.6)
+    assert course.similarity[-1] == pytest.approx(1)
+    expected = diagnostics.cka(checkpoints[3], checkpoints[-1], debiased=True)
+    assert course.similarity[3] == pytest.approx(float(expected), rel=1e-6)
+    assert course.ranks[0] < 3.01
+    np.testing.assert_array_equal(course.t, np.arange(len(times)))
+
+
+NARROW = [np.int8, np.uint8, np.int32, np.float16, jnp.bfloat16, jnp.float8_e4m3fn, ">f4", ">f8"]
+
+
+@pytest.mark.parametrize("dtype", NARROW, ids=str)
+def test_any_dtype_gives_the_numbers_of_its_values_in_double_precision(dtype):
+    z = (8 * Z + 30).clip(0, 120).astype(dtype)
+    exact = z.astype(np.float64)
+    given = jssl.diagnose(z, LABELS, z[:, ::-1], [z[:200], z[200:]])
+    wide = jssl.diagnose(exact, LABELS, exact[:, ::-1], [exact[:200], exact[200:]])
+    for name, reading in wide.readings.items():
+        assert given.readings[name].value == pytest.approx(reading.value, rel=1e-5), name
+    np.testing.assert_array_equal(given.course.spectra, wide.course.spectra)
+    assert given.words == wide.words
+    assert jssl.diagnose(jnp.asarray(Z)).words == jssl.diagnose(Z).words
+
+
+def test_bfloat16_that_numpy_stored_as_void_is_read_and_said(folder, capsys):
+    stored = np.asarray(jnp.asarray(Z, jnp.bfloat16))
+    np.save("b.npy", stored)
+    np.savez("c1.npz", z=stored)
+    expected = jssl.diagnose(stored.astype(np.float64)).words
+    arguments = ["b.npy", "--views", "b.npy", "--over", "c1.npz", "b.npy"]
+    assert cli.run(["diagnose", *arguments, "--out", "out"]) == 0
+    out = capsys.readouterr().out
+    assert all(sentence in out for sentence in expected)
+    for name in ("embeddings", "views", "checkpoint b.npy"):
+        assert f"{name} came as 2-byte void (V2)" in out
+    seen = jssl.diagnose(np.load("b.npy"))
+    assert list(seen.words) == list(expected)
+    assert "read as bfloat16" in seen.remarks[0]
+
+
+def test_float8_that_numpy_stored_as_void_is_refused_with_what_to_do(folder, capsys):
+    given = np.asarray(jnp.asarray(Z, jnp.float8_e4m3fn))
+    np.save("f.npy", given)
+    assert cli.run(["diagnose", "f.npy", "--out", "out"]) == 2
+    error = capsys.readouterr().err
+    assert "x.astype('float32')" in error
+    followed = np.load("f.npy").view(jnp.float8_e4m3fn)
+    assert jssl.diagnose(followed).words == jssl.diagnose(given.astype(np.float64)).words
+
+
+def test_pytorch_features_are_read():
+    torch = pytest.importorskip("torch")
+    tensor = torch.tensor(Z, requires_grad=True)
+    assert jssl.diagnose(tensor).words == jssl.diagnose(Z).words
+    assert jssl.diagnose(tensor.bfloat16()).readings["RankMe"].value > 2
+
+
+def test_parts_of_one_set_are_not_told_as_training():
+    draws = np.random.default_rng(0)
+    z = draws.normal(size=(500, 16))
+    for parts in (np.split(z, 10), np.split(z, [40, 100, 300]), np.split(draws.permutation(z), 2)):
+        seen = jssl.diagnose(z, over={f"img_emb_{i}": part for i, part in enumerate(parts)})
+        assert "nothing was learned between them" in seen.words[-1]
+        assert "parts of one set" in seen.words[-1]
+        assert seen.course.steps is None
+        assert seen.course.same_rows is False
+        assert not seen.course.changed
+
+
+def test_checkpoints_of_unrelated_embeddings_have_no_similarity():
+    for n in (200, 100):
+        a, b = np.random.default_rng(0).normal(size=(2, n, 150))
+        course = jssl.diagnose(b, over={"z-1": a, "z-2": b}).course
+        np.testing.assert_allclose(course.similarity, [0, 1], atol=4 * np.sqrt(2) / n)
+
+
+def test_checkpoints_in_shuffled_order_keep_their_steps_and_are_said_to_be_shuffled():
+    _, checkpoints = staircase()
+    draws = np.random.default_rng(0)
+    course = jssl.diagnose(checkpoints[-1], over=[draws.permutation(z) for z in checkpoints]).course
+    assert any("not hold the same samples in the same order" in each for each in course.words)
+    np.testing.assert_allclose(course.steps.half_times, [2, 5, 8], atol=0.6)
+    assert course.changed
+    assert course.same_rows is False
+
+
+def test_what_was_there_at_the_first_checkpoint_is_not_told_as_learned_between():
+    same = jssl.diagnose(Z, over=[Z, Z, Z])
+    assert "The spectra are equal: nothing was learned between them." in same.words
+    assert same.course.same_rows
+    grown = jssl.diagnose(Z, over=[Z * np.array([1, g, 0, 0, 0, 0]) for g in (0.1, 0.5, 1.0)])
+    assert "1 of them had half their last variance at the first checkpoint" in grown.words[-1]
+    assert "One checkpoint was read" in jssl.diagnose(Z, over=[Z]).words[-1]
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"embeddings": Z[:, 0]}, r"must be \(n, dim\)"),
+        ({"embeddings": 1e200 * Z}, "powers do not fit in float64; divide"),
+        ({"embeddings": 1e-200 * Z}, "powers do not fit in float64; divide"),
+        ({"embeddings": np.ma.array(Z, mask=Z > 4)}, "masked values; leave those rows out"),
+        ({"embeddings": np.ma.array(Z, mask=Z > 4).astype("f4")}, "masked values"),
+        ({"embeddings": scipy.sparse.csr_array(Z)}, r"sparse array; give embeddings.toarray\(\)"),
+        ({"embeddings": Z.astype(object)}, "got object, convert it first"),
+        ({"views": np.ma.array(Z, mask=Z > 4)}, "views has .* masked values"),
+        ({"over": [np.ma.array(Z, mask=Z > 4)]}, "checkpoint 0 has .* masked values"),
+        ({"embeddings": np.array([["a", "b"], ["c", "d"]])}, "floating point"),
+        ({"embeddings": Z.astype(complex)}, "floating point"),
+        ({"labels": LABELS[1:]}, "one for each of the 400 rows"),
+        ({"labels": LABELS + 0.5}, "integers or strings"),
+        ({"labels": 0 * LABELS}, "one class alone"),
+        ({"views": Z[1:]}, "row by row"),
+        ({"over": [Z, Z[:, 1:]]}, "checkpoint 1 has 5 dimensions, the embeddings 6"),
+        ({"seed": -1}, "seed"),
+    ],
+)
+def test_bad_input_is_refused(changes, says):
+    with pytest.raises(InputError, match=says):
+        jssl.diagnose(**({"embeddings": Z} | changes))
+
+
+def test_rows_that_are_not_finite_are_counted_and_placed():
+    z = Z.copy()
+    z[[3, 50, 399], 1] = np.nan, np.inf, np.nan
+    with pytest.raises(InputError, match=r"has 3 rows .* not finite, at 3, 50, 399; drop"):
+        jssl.diagnose(z)
+    z[:] = np.nan
+    with pytest.raises(InputError, match=r"has 400 rows .* at 0, 1, 2, 3, 4, \.\.\.;"):
+        jssl.diagnose(z)
+
+
+def test_the_command_prints_words_and_writes_page_and_json(folder, capsys):
+    np.save("views.npy", Z + 0.1)
+    np.save("labels.npy", LABELS)
+    for i, z in enumerate(staircase(4)[1]):
+        np.save(f"c{8 + i}.npy", np.pad(z, ((0, 0), (0, 3))))
+    arguments = ["diagnose", "z.npy", "--labels", "labels.npy", "--views", "views.npy"]
+    assert cli.run([*arguments, "--over", "c*.npy", "--out", "out"]) == 0
+    out = capsys.readouterr().out
+    assert out.startswith("No collapse")
+    assert "Over 4 checkpoints" in out
+    record = json.loads((folder / "out" / "report.json").read_text())
+    assert record["verdict"]["kind"] == "none"
+    assert record["checkpoints"]["t"] == [8, 9, 10, 11]
+    assert record["readings"]["RankMe"]["error"] is None
+    page = (folder / "out" / "report.html").read_text()
+    assert not re.search(r"(src|href)=\"(?!data:)", page)
+    assert page.count("<img") == page.count(' alt="') == 2
+    assert record["words"][1] in page
+
+
+def test_a_bad_checkpoint_is_named_and_the_rest_is_processed(folder, capsys):
+    for i in range(3):
+        np.save(f"c{i}.npy", Z * (i + 1))
+    bad = Z.copy()
+    bad[7] = np.nan
+    np.save("c1.npy", bad)
+    (folder / "c9.npy").write_bytes(b"no array")
+    np.save("c8.npy", Z[:, 1:])
+    np.save("c7.npy", np.asarray(jnp.asarray(Z, jnp.float8_e5m2)))
+    np.save("c6.npy", 1e200 * Z)
+    np.save("c5.npy", Z.astype(complex))
+    assert cli.run(["diagnose", "z.npy", "--over", "c*.npy", "--out", "out"]) == 2
+    seen = capsys.readouterr()
+    assert "c1.npy has 1 row" in seen.err
+    assert "cannot read c9.npy" in seen.err
+    assert seen.err.count("\n") == 6
+    assert "Over 2 checkpoints" in seen.out
+    assert json.loads((folder / "out" / "report.json").read_text())["checkpoints"]["failures"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["absent.npy"], "no file absent.npy"),
+        (["text.npy"], "cannot read text.npy"),
+        (["cut.npy"], "cannot read cut.npy"),
+        (["objects.npy"], "cannot read objects.npy"),
+        (["two.npz"], "two.npz holds a (400, 6), b (400,)"),
+        (["z.npy", "--labels", "z.npy"], "labels must be one for each"),
+        (["z.npy", "--over", "absent*.npy"], "no file matches"),
+        (["z.npy", "--over", "text.npy"], "no checkpoint could be read"),
+        (["z.npy", "--out", "/dev/null/x"], "choose a writable folder"),
+    ],
+)
+def test_bad_files_are_one_line_and_status_2(folder, capsys, arguments, says):
+    (folder / "text.npy").write_text("hello")
+    (folder / "cut.npy").write_bytes((folder / "z.npy").read_bytes()[:1000])
+    np.save("objects.npy", np.array([{}, {}]), allow_pickle=True)
+    np.savez("two.npz", a=Z, b=LABELS)
+    assert cli.run(["diagnose", *arguments]) == 2
+    error = capsys.readouterr().err
+    assert says in error
+    assert error.count("\n") == 1
+    assert not list(folder.glob("*/report.html"))

@@ -1,0 +1,98 @@
+"""The probes of a diagnosis against ideal classifiers and chance, with errors that hold."""
+
+import numpy as np
+import pytest
+from scipy.stats import binom, norm
+
+import jssl
+from jssl.diagnosis.probes import LINEAR, binomial_error, logistic_accuracy, split, standardised
+
+RNG = np.random.default_rng(0)
+
+
+def test_classes_in_a_row_are_found_as_by_the_ideal_classifier():
+    """Five unit normals four apart: the outer two are right up to 2, the inner three within 2."""
+    ideal = (2 * norm.cdf(2) + 3 * (2 * norm.cdf(2) - 1)) / 5
+    labels, z = RNG.integers(0, 5, 4000), RNG.normal(size=(4000, 16))
+    z[:, 0] += 4 * labels
+    seen = jssl.diagnose(z, labels)
+    reading = seen.readings[LINEAR]
+    assert reading.value == pytest.approx(ideal, abs=4 * reading.error)
+    assert reading.error == pytest.approx(np.sqrt(ideal * (1 - ideal) / 2000), rel=0.2)
+    assert "logistic regression" in seen.words[-1]
+    assert "LogisticRegression" in reading.source
+
+
+def test_random_labels_of_stacked_views_are_at_chance():
+    base, labels = RNG.normal(size=(300, 128)), RNG.integers(0, 10, 300)
+    stacked = np.concatenate([base + 0.05 * RNG.normal(size=base.shape) for _ in range(8)])
+    seen = jssl.diagnose(stacked, np.tile(labels, 8))
+    chance = np.sum((np.bincount(labels) / 300) ** 2)
+    for reading in (seen.readings[LINEAR], seen.readings["20-nearest-neighbour accuracy"]):
+        assert abs(reading.value - chance) < 4 * reading.error
+        # 150 samples are judged, not 1,200 rows
+        assert reading.error == pytest.approx(np.sqrt(chance * (1 - chance) / 150), rel=0.3)
+    assert "copies of a sample on one side of the split" in seen.words[-1]
+    assert any("300 groups of up to 8 rows" in remark for remark in seen.remarks)
+
+
+def test_the_error_of_five_judged_rows_that_are_all_right_is_about_a_fifth():
+    labels = np.arange(10) % 2
+    z = RNG.normal(size=(10, 2))
+    z[:, 0] += 20 * labels
+    reading = jssl.diagnose(z, labels, neighbours=1).readings[LINEAR]
+    assert reading.value == 1
+    assert 0.1 < reading.error < 0.25
+
+
+@pytest.mark.parametrize("count", [5, 20, 100])
+@pytest.mark.parametrize("share", [0.5, 0.8, 0.95])
+def test_a_true_share_lies_within_two_errors_nine_times_in_ten(count, share):
+    right = np.arange(count + 1)
+    held = [abs(x / count - share) <= 2 * binomial_error(x / count, count) for x in right]
+    assert np.sum(binom.pmf(right, count, share)[held]) > 0.9
+
+
+def test_no_group_is_on_both_sides_and_each_side_has_rows():
+    for groups in (RNG.integers(0, 30, 200), np.array([0, 0, 0, 1]), np.arange(4)):
+        groups = np.unique(groups, return_inverse=True)[1]
+        fit, judge = split(groups, np.random.default_rng(1))
+        assert not set(groups[fit]) & set(groups[judge])
+        assert sorted([*fit, *judge]) == list(range(len(groups)))
+        assert min(len(fit), len(judge)) >= 1
+
+
+def test_lost_columns_are_not_scaled_up():
+    z = RNG.normal(size=(50, 3)) * [1000, 1, 1e-6] + 7
+    assert standardised(z, 1e-6).std(0) == pytest.approx([1, 1, 1e-6], rel=0.3)
+    assert np.abs(standardised(0 * z + 0.1, 1e-6)).max() < 1
+
+
+def test_a_single_class_to_fit_on_is_predicted_for_all():
+    z = RNG.normal(size=(6, 2))
+    classes = np.array([0, 0, 0, 1, 0, 1])
+    assert logistic_accuracy(z[:3], classes[:3], z[3:], classes[3:]) == (pytest.approx(1 / 3), True)
+
+
+def test_unlabelled_rows_do_not_change_the_probes_and_are_counted():
+    labels = RNG.integers(0, 3, 300)
+    z = RNG.normal(size=(300, 4)) + 2 * labels[:, None]
+    alone = jssl.diagnose(z, labels)
+    more = jssl.diagnose(np.concatenate([z, 1 + z]), np.concatenate([labels, labels * 0 - 1]))
+    for name in (LINEAR, "20-nearest-neighbour accuracy"):
+        assert more.readings[name].value == pytest.approx(alone.readings[name].value, abs=0.1)
+        assert more.readings[name].points == 300
+    assert any("300 of 600 rows have no label (-1)" in remark for remark in more.remarks)
+
+
+def test_probes_that_cannot_be_judged_are_left_out_with_the_reason():
+    z = RNG.normal(size=(40, 3))
+    for labels, says in (
+        (np.arange(40), "no class has two samples"),
+        (np.where(np.arange(40) < 3, np.arange(40) % 2, -1), "four labelled rows"),
+    ):
+        seen = jssl.diagnose(z, labels)
+        assert LINEAR not in seen.readings
+        assert any(says in remark for remark in seen.remarks)
+    lonely = jssl.diagnose(z, np.where(np.arange(40) < 3, np.arange(40), 3))
+    assert any("3 classes have a single sample" in remark for remark in lonely.remarks)

@@ -1,0 +1,91 @@
+"""Encoders of one's own: which tangent kernels are covered, and which are refused."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import jssl
+from jssl.errors import InputError
+from jssl.forecast.own_encoder import LARGEST_DEVIATION, kernel_deviation
+from jssl.models import mlp
+
+Z = np.linalg.qr(np.random.default_rng(0).normal(size=(60, 3)))[0] * np.sqrt(60)
+
+
+def own(params, x):
+    """Every output has a feature of its own."""
+    return jnp.stack([params["a"] * x[:, 0], params["b"] * x[:, 1]], 1)
+
+
+def tied(params, x):
+    """Both outputs are copies of each other."""
+    return jnp.repeat(params["a"] * x[:, :1] + params["b"] * x[:, 1:2], 2, 1)
+
+
+def predict(apply, params, **options):
+    given = {"loss": "barlow_twins_linearized", "dim": 2, "scale": 1.0} | options
+    return jssl.predict((Z, Z + 0), apply=apply, params=params, **given)
+
+
+@pytest.mark.parametrize("apply", [own, tied])
+def test_outputs_without_a_common_kernel_are_refused(apply):
+    params = {"a": jnp.float32(1e-3), "b": jnp.float32(2e-3)}
+    with pytest.raises(InputError, match="do not have one tangent kernel in common") as error:
+        predict(apply, params)
+    assert "\n" not in str(error.value)
+
+
+def test_the_deviation_is_that_of_the_full_kernel():
+    """Against the spectral norm of Theta - k I of gradients written out by hand."""
+    x = Z[:5]
+    gradients = np.zeros((5, 2, 2))
+    gradients[:, 0, 0], gradients[:, 1, 1] = x[:, 0], x[:, 1]
+    theta = np.einsum("iap,jbp->iajb", gradients, gradients)
+    mean = np.einsum("iaja->ij", theta) / 2
+    off = theta - np.einsum("ij,ab->iajb", mean, np.eye(2))
+    exact = np.linalg.norm(off.reshape(10, 10), 2) / np.linalg.norm(mean, 2)
+    params = {"a": jnp.ones(()), "b": jnp.ones(())}
+    np.testing.assert_allclose(kernel_deviation(own, params, jnp.asarray(x), 2), exact, rtol=1e-6)
+
+
+def test_pieces_of_many_outputs_give_the_same_deviation(monkeypatch):
+    from jssl.forecast import own_encoder
+
+    model = mlp(3, 7, width=16, depth=1)
+    params = model.init(jax.random.key(0))
+    whole = kernel_deviation(model.apply, params, jnp.asarray(Z[:4]), 7)
+    size = sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(params))
+    monkeypatch.setattr(own_encoder, "_MEMORY", 3 * 8 * size)
+    pieces = kernel_deviation(model.apply, params, jnp.asarray(Z[:4]), 7)
+    np.testing.assert_allclose(pieces, whole, rtol=1e-5)
+
+
+def test_a_wide_network_is_covered_with_a_remark_on_its_outputs():
+    deviations = []
+    for width in (64, 1024):
+        model = mlp(3, 2, width=width, depth=1, parametrisation="ntk")
+        params = model.init(jax.random.key(0))
+        deviations.append(kernel_deviation(model.apply, params, jnp.asarray(Z[:6]), 2))
+    assert deviations[1] < deviations[0] < LARGEST_DEVIATION
+    model = mlp(3, 2, width=64, depth=1, parametrisation="ntk")
+    seen = predict(model.apply, model.init(jax.random.key(0)), scale=1e-4)
+    assert any("tangent kernels differ from their mean" in remark for remark in seen.remarks)
+    exact = predict(lambda p, x: x @ p.T, 1e-3 * jnp.eye(2, 3))
+    assert not any("tangent kernels differ" in remark for remark in exact.remarks)
+
+
+def test_weight_decay_needs_an_encoder_that_is_linear_in_its_parameters():
+    seen = predict(lambda p, x: 3 * x @ p.T, 1e-3 * jnp.eye(2, 3), weight_decay=0.1)
+    assert np.isfinite(seen.steps).all()
+    model = mlp(3, 2, width=256, depth=1, parametrisation="ntk")
+    with pytest.raises(InputError, match="linear in its parameters"):
+        predict(model.apply, model.init(jax.random.key(0)), weight_decay=0.1)
+
+
+def test_a_dimension_that_the_start_does_not_hold_is_never_learned():
+    weight = 1e-3 * jnp.array([[1.0, 2.0, 0.5], [2.0, 4.0, 1.0]], jnp.float32)
+    seen = predict(lambda p, x: x @ p.T, weight)
+    assert np.isfinite(seen.steps).tolist() == [True, False]
+    assert seen.words[0].startswith("1 of 2")
+    assert any("copies of each other" in remark for remark in seen.remarks)
