@@ -1,6 +1,6 @@
-"""A paper's claims, run and judged.
+"""Claims of papers, tested by simulation.
 
-`PAPERS` names every paper and the module whose `plan(settings) -> Experiment` says what is run.
+`PAPERS` maps each paper to the module whose `plan(settings) -> Experiment` lists its studies.
 """
 
 import importlib
@@ -35,15 +35,16 @@ __all__ = [
     "Part",
     "Scale",
     "Settings",
-    "endure",
     "experiment",
     "gather",
     "run",
+    "run_study",
+    "run_study_or_record_failure",
 ]
 
 
 def experiment(name: str, settings: Settings | None = None) -> Experiment:
-    """Return what is run for a paper.
+    """Return the studies of a paper.
 
     Example:
         >>> experiment("stepwize")
@@ -61,71 +62,80 @@ def experiment(name: str, settings: Settings | None = None) -> Experiment:
     if name not in PAPERS:
         raise unknown_name(kind="paper", name=name, known=PAPERS)
     plan = importlib.import_module(PAPERS[name]).plan
-    found: Experiment = plan(Settings() if settings is None else settings)
-    return found
+    studies: Experiment = plan(Settings() if settings is None else settings)
+    return studies
 
 
-def perform(name: str, study: str, settings: Settings) -> Part:
-    """Run one study of a paper, in float64 where it asks for no other.
+def run_study(name: str, study: str, settings: Settings) -> Part:
+    """Run one study of a paper, in float64 unless the study chooses another precision.
 
     Args:
         name: of the paper.
-        study: of the paper's studies.
+        study: name of one of the paper's studies.
         settings: scale, seed and progress of this study.
     """
     with float64():
         return experiment(name, settings).studies[study](settings)
 
 
-def endure(name: str, study: str, settings: Settings) -> Part:
-    """Run one study as `perform` does; one that breaks off is a claim that fails.
+def run_study_or_record_failure(name: str, study: str, settings: Settings) -> Part:
+    """Run one study as `run_study` does; if it raises an error, return a claim that fails.
 
-    So a long run keeps what its other studies found. The traceback goes to standard error.
+    The results of the other studies of a long run are thereby kept. The traceback is printed to
+    standard error.
 
     Args:
         name: of the paper.
-        study: of the paper's studies.
+        study: name of one of the paper's studies.
         settings: scale, seed and progress of this study.
 
     Raises:
-        InputError: where the study refuses what it was given.
+        InputError: if the study rejects its settings.
     """
     try:
-        return perform(name, study, settings)
+        return run_study(name, study, settings)
     except InputError:
         raise
     except Exception as error:
         traceback.print_exc()
-        what = f"{study} broke off: {type(error).__name__}: {error}"
         short = study.lower().replace(",", "").replace(" ", "-")
-        ended = at_most(f"{name}/ended-{short}", what, "every study must come to its end", 0, 1)
-        return Part([ended], [], (what,))
+        completed = at_most(
+            f"{name}/ended-{short}",
+            f"The study '{study}' completes without an error.",
+            "Requirement of jssl",
+            0,
+            1,
+            details=f"The study stopped with {type(error).__name__}: {error}",
+        )
+        remark = f"The study '{study}' stopped with {type(error).__name__}: {error}"
+        return Part([completed], [], (remark,))
 
 
 def run(
     name: str,
     settings: Settings | None = None,
-    one: Callable[[str, str, Settings], Part] = perform,
+    one: Callable[[str, str, Settings], Part] = run_study,
 ) -> Outcome:
-    """Run the studies of a paper one after the other, and judge their claims.
+    """Run the studies of a paper one after the other, and test their claims.
 
     Args:
         name: of the paper.
         settings: scale, seed and progress; `quick` and 0 by default.
-        one: runs a study; `endure` goes on with the others where one breaks off.
+        one: runs a study; `run_study_or_record_failure` continues with the other studies if one
+            raises an error.
 
     Raises:
         InputError: for a name that is not registered.
     """
     chosen = Settings() if settings is None else settings
-    found = experiment(name, chosen)
+    plan = experiment(name, chosen)
     parts = []
-    for index, study in enumerate(found.studies):
+    for index, study in enumerate(plan.studies):
 
         def progress(description: str, share: float, index: int = index) -> None:
-            chosen.progress(description, (index + share) / len(found.studies))
+            chosen.progress(description, (index + share) / len(plan.studies))
 
         progress(study, 0.0)
         parts.append(one(name, study, chosen._replace(progress=progress)))
     chosen.progress("done", 1.0)
-    return gather(found, parts)
+    return gather(plan, parts)

@@ -1,4 +1,4 @@
-"""Claims and their verdicts: a tolerance is decided from theory before the result is seen."""
+"""Claims and their verdicts. Each tolerance follows from theory and is fixed before the run."""
 
 import math
 
@@ -6,44 +6,75 @@ from jssl.types import Claim
 
 
 def close(
-    name: str, statement: str, source: str, predicted: float, measured: float, tolerance: float
+    name: str,
+    statement: str,
+    source: str,
+    predicted: float,
+    measured: float,
+    tolerance: float,
+    details: str = "",
 ) -> Claim:
     """Claim that a measured value equals the predicted one within an absolute tolerance.
 
     Example:
-        >>> close("demo/half", "half of two", "arithmetic", 1.0, 1.01, 0.05).passed
+        >>> close("demo/half", "Half of two is one.", "arithmetic", 1.0, 1.01, 0.05).passed
         True
 
     A value that is not finite never passes.
+
+    Args:
+        name: short and unique, `paper/what`.
+        statement: one sentence of at most 25 words that a reader of the paper understands.
+        source: paper and equation or figure.
+        predicted: value predicted by theory.
+        measured: value measured in the simulation.
+        tolerance: largest allowed absolute difference of the two; follows from theory.
+        details: origin of the tolerance, sizes and settings, in complete sentences.
     """
     predicted, measured, tolerance = float(predicted), float(measured), float(tolerance)
     passed = math.isfinite(measured) and abs(measured - predicted) <= tolerance
-    return Claim(name, statement, source, predicted, measured, tolerance, passed, "=")
+    return Claim(name, statement, source, predicted, measured, tolerance, passed, "=", details)
 
 
 def at_most(
-    name: str, statement: str, source: str, bound: float, measured: float, slack: float = 0.0
+    name: str,
+    statement: str,
+    source: str,
+    bound: float,
+    measured: float,
+    slack: float = 0.0,
+    details: str = "",
 ) -> Claim:
-    """Claim that a measured value does not exceed a bound by more than the slack.
+    """Claim that a measured value is at most a bound plus the slack.
 
     Example:
-        >>> at_most("demo/small", "small", "arithmetic", 1.0, 2.0).passed
+        >>> at_most("demo/small", "Two is at most one.", "arithmetic", 1.0, 2.0).passed
         False
+
+    The arguments are those of `close`, with a bound for `predicted` and a slack for `tolerance`.
     """
     bound, measured, slack = float(bound), float(measured), float(slack)
     passed = math.isfinite(measured) and measured <= bound + slack
-    return Claim(name, statement, source, bound, measured, slack, passed, "<=")
+    return Claim(name, statement, source, bound, measured, slack, passed, "<=", details)
 
 
 def at_least(
-    name: str, statement: str, source: str, bound: float, measured: float, slack: float = 0.0
+    name: str,
+    statement: str,
+    source: str,
+    bound: float,
+    measured: float,
+    slack: float = 0.0,
+    details: str = "",
 ) -> Claim:
-    """Claim that a measured value reaches a bound, less the slack.
+    """Claim that a measured value is at least a bound minus the slack.
 
     Example:
-        >>> at_least("demo/large", "large", "arithmetic", 1.0, 2.0).passed
+        >>> at_least("demo/large", "Two is at least one.", "arithmetic", 1.0, 2.0).passed
         True
+
+    The arguments are those of `close`, with a bound for `predicted` and a slack for `tolerance`.
     """
     bound, measured, slack = float(bound), float(measured), float(slack)
     passed = math.isfinite(measured) and measured >= bound - slack
-    return Claim(name, statement, source, bound, measured, slack, passed, ">=")
+    return Claim(name, statement, source, bound, measured, slack, passed, ">=", details)

@@ -1,4 +1,4 @@
-"""What an experiment is given and what it hands back."""
+"""Arguments and results of an experiment."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
@@ -32,7 +32,9 @@ class Settings(NamedTuple):
     progress: Callable[[str, float], None] = no_progress
 
     def generator(self, *stream: int) -> np.random.Generator:
-        """Return the host's draws of a stream; draws of a key compile a program for each shape.
+        """Return a NumPy generator for one stream of random numbers.
+
+        Draws on the host compile no program, unlike draws from a JAX key.
 
         Example:
             >>> draws = Settings(seed=1).generator(3)
@@ -42,7 +44,7 @@ class Settings(NamedTuple):
         return np.random.default_rng((self.seed, *stream))
 
     def keys(self, count: int, *stream: int) -> Array:
-        """Return independent keys (count,) of a stream, drawn on the host.
+        """Return `count` independent keys for one stream, drawn on the host.
 
         Example:
             >>> Settings(seed=1).keys(3, 0).shape
@@ -57,8 +59,8 @@ class Part(NamedTuple):
 
     Attributes:
         claims: every claim, judged.
-        figures: what it drew.
-        remarks: what was seen and is no claim.
+        figures: its figures.
+        remarks: observations that are not claims, in complete sentences.
     """
 
     claims: list[Claim]
@@ -67,12 +69,12 @@ class Part(NamedTuple):
 
 
 class Experiment(NamedTuple):
-    """The studies of a paper at a scale; none needs another, so that they may run side by side.
+    """The studies of a paper at a scale. They are independent and may run in parallel.
 
     Attributes:
         studies: name -> `study(settings) -> Part`, in the order of the report.
-        settings: name -> value of what is run (sizes, learning rates), for the report.
-        remarks: what is said of the whole: what is not run and why.
+        settings: name -> value (sizes, learning rates), for the report.
+        remarks: on the paper as a whole: what is not run, and why.
     """
 
     studies: Mapping[str, Callable[[Settings], Part]]
@@ -81,13 +83,13 @@ class Experiment(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """What an experiment found.
+    """Results of all studies of a paper.
 
     Attributes:
         claims: every claim, judged.
         figures: the figures of its report.
-        settings: name -> value of what was run (sizes, learning rates), for the report.
-        remarks: what was seen and is no claim: negative results, what was not run and why.
+        settings: name -> value (sizes, learning rates), for the report.
+        remarks: observations that are not claims: negative results, what was not run and why.
     """
 
     claims: tuple[Claim, ...]
@@ -97,16 +99,16 @@ class Outcome(NamedTuple):
 
 
 def gather(experiment: Experiment, parts: Sequence[Part]) -> Outcome:
-    """Return what the studies of an experiment found together.
+    """Return the results of all studies of an experiment together.
 
     Example:
-        >>> nothing = Part([], [], ("nothing was seen",))
-        >>> gather(Experiment({"a look": lambda settings: nothing}), [nothing]).remarks
-        ('nothing was seen',)
+        >>> part = Part([], [], ("One run diverged.",))
+        >>> gather(Experiment({"demo": lambda settings: part}), [part]).remarks
+        ('One run diverged.',)
 
     Args:
         experiment: the studies.
-        parts: what each found, in their order.
+        parts: the result of each study, in the order of the studies.
     """
     return Outcome(
         tuple(claim for part in parts for claim in part.claims),

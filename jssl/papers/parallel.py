@@ -1,8 +1,8 @@
-"""The studies of papers side by side: on a CPU each in a process of its own, as cores are free.
+"""Run the studies of papers in parallel: on a CPU, each in its own process.
 
-Most of a study's time at `quick` is compilation, which takes one core. The numbers do not depend
-on how many processes there are: a study's draws come from its seed alone. Accelerators belong to
-one process, so there studies run here, one after the other.
+Most of a study's time at `quick` is compilation, which uses one core. The results do not depend on
+the number of processes, since a study's random numbers depend on its seed alone. An accelerator can
+be used by one process only; there, studies run in this process, one after the other.
 """
 
 import multiprocessing
@@ -16,30 +16,40 @@ from typing import Any
 
 from jssl.errors import InputError
 from jssl.memory import free_memory
-from jssl.papers import Experiment, Outcome, Part, Settings, endure, experiment, gather, run
+from jssl.papers import (
+    Experiment,
+    Outcome,
+    Part,
+    Settings,
+    experiment,
+    gather,
+    run,
+    run_study_or_record_failure,
+)
 from jssl.report.html import draw
 from jssl.sweeps.devices import cores
 
 MEMORY = {"quick": 4e9, "paper": 6e9, "large": 26e9}
-"""Bytes a process may want at a scale, generously; 4e9 were seen at `paper` (deep)."""
+"""Upper estimate of the memory of one process, in bytes; 4e9 were measured at `paper` (deep)."""
 
 started = False
-"""Whether this process ever started others."""
+"""Whether this process has started worker processes."""
 
 Show = Callable[[str, str, float], None]
 Task = tuple[str, str]  # paper, study
 
 
 def processes(jobs: int | None, papers: Sequence[str], settings: Settings) -> int:
-    """Return how many processes run the studies of papers.
+    """Return the number of processes that run the studies of papers.
 
     Args:
-        jobs: what was asked for; None for one a core on CPU, as memory allows, and 1 elsewhere.
-        papers: which will be run.
+        jobs: requested number. None means one process per core on a CPU, or fewer if memory is
+            short, and 1 on an accelerator.
+        papers: names of the papers to run.
         settings: scale and seed.
 
     Raises:
-        InputError: jobs below 1.
+        InputError: if jobs is below 1.
     """
     if jobs is not None and jobs < 1:
         message = f"--jobs must be 1 or more; got {jobs}"
@@ -56,41 +66,43 @@ def processes(jobs: int | None, papers: Sequence[str], settings: Settings) -> in
 def outcomes(
     papers: Sequence[str], settings: Settings, jobs: int, show: Show
 ) -> dict[str, Outcome]:
-    """Run every study of papers; return what was found, in the order of the papers.
+    """Run every study of papers and return their results, in the order of the papers.
 
-    A study that breaks off is a claim that fails, and the others go on.
+    A study that raises an error becomes a claim that fails; the other studies continue.
 
     Args:
         papers: names in `jssl.papers.PAPERS`.
         settings: scale and seed.
-        jobs: number of processes; 1 runs the studies here.
-        show: `show(paper, what, share)`, the share of the paper that is done in [0, 1].
+        jobs: number of processes; 1 runs the studies in this process.
+        show: `show(paper, what, share)`, with the completed share of the paper in [0, 1].
 
     Raises:
-        InputError: a study refuses, or a process was lost.
+        InputError: if a study rejects its settings, or a process ends unexpectedly.
     """
     if jobs == 1:
 
-        def here(name: str) -> Settings:
+        def with_progress(name: str) -> Settings:
             return settings._replace(progress=lambda what, share: show(name, what, share))
 
-        return {name: run(name, here(name), endure) for name in papers}
+        return {
+            name: run(name, with_progress(name), run_study_or_record_failure) for name in papers
+        }
     plans = {name: experiment(name, settings) for name in papers}
-    parts = _side_by_side(plans, settings, jobs, show)
+    parts = _in_parallel(plans, settings, jobs, show)
     return {
         name: gather(plan, [parts[name, study] for study in plan.studies])
         for name, plan in plans.items()
     }
 
 
-def _side_by_side(
+def _in_parallel(
     plans: Mapping[str, Experiment], settings: Settings, jobs: int, show: Show
 ) -> dict[Task, Part]:
     global started
     started = True
     tasks = [(name, study) for name, plan in plans.items() for study in plan.studies]
-    served = multiprocessing.get_start_method(allow_none=True) == "forkserver"
-    context = multiprocessing.get_context("forkserver" if served else "spawn")
+    method = multiprocessing.get_start_method(allow_none=True)
+    context = multiprocessing.get_context("forkserver" if method == "forkserver" else "spawn")
     reports = context.SimpleQueue()
     shares = dict.fromkeys(tasks, 0.0)
 
@@ -99,13 +111,13 @@ def _side_by_side(
         plan = plans[task[0]].studies
         show(task[0], what, sum(shares[task[0], study] for study in plan) / len(plan))
 
-    others = set(multiprocessing.active_children())
-    pool = ProcessPoolExecutor(jobs, context, _enlist, (reports,))
+    earlier = set(multiprocessing.active_children())
+    pool = ProcessPoolExecutor(jobs, context, _initialise, (reports,))
     try:
         futures: dict[Future[Part], Task] = {
-            pool.submit(_study, task, settings.scale, settings.seed): task for task in tasks
+            pool.submit(_run_in_worker, task, settings.scale, settings.seed): task for task in tasks
         }
-        pool.submit(int)  # one submission beyond the last process lets the pool watch that one too
+        pool.submit(int)  # one more submission makes the pool watch the last process too
         waiting = set(futures)
         parts = {}
         while waiting:
@@ -117,13 +129,13 @@ def _side_by_side(
                 advance(futures[future], futures[future][1], 1.0)
     except BrokenProcessPool as error:
         message = (
-            "a process that ran a study was lost, most likely for want of memory; "
-            "run again with --jobs 1"
+            "a process running a study ended unexpectedly, probably for lack of memory; "
+            "rerun with --jobs 1"
         )
         raise InputError(message) from error
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
-        for child in set(multiprocessing.active_children()) - others:
+        for child in set(multiprocessing.active_children()) - earlier:
             child.terminate()
     return parts
 
@@ -131,8 +143,8 @@ def _side_by_side(
 _reports: Any = None
 
 
-def _enlist(reports: Any) -> None:
-    """Prepare a process: it reports its progress, leaves Ctrl-C to its parent, and ends with it."""
+def _initialise(reports: Any) -> None:
+    """Prepare a worker: it reports progress, ignores Ctrl-C, and ends when its parent ends."""
     global _reports
     _reports = reports
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -146,13 +158,13 @@ def _enlist(reports: Any) -> None:
     threading.Thread(target=end, daemon=True).start()
 
 
-def _study(task: Task, scale: Any, seed: int) -> Part:
-    """Run one study in a process; its figures come back drawn."""
+def _run_in_worker(task: Task, scale: Any, seed: int) -> Part:
+    """Run one study in a worker process; return its figures already drawn."""
 
     def progress(what: str, share: float) -> None:
         _reports.put((task, what, share))
 
     progress(task[1], 0.0)
-    part = endure(*task, Settings(scale, seed, progress))
+    part = run_study_or_record_failure(*task, Settings(scale, seed, progress))
     figures = [figure._replace(figure=draw(figure.figure)) for figure in part.figures]
     return part._replace(figures=figures)

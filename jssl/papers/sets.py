@@ -1,23 +1,35 @@
-"""Which image sets an experiment runs on."""
+"""Image sets of the experiments."""
 
 from jssl.data import images
 from jssl.papers.outcome import Scale
 
+LABELS = {
+    "digits": "digits",
+    "fashion_mnist": "Fashion-MNIST",
+    "cifar10": "CIFAR-10",
+    "stl10": "STL-10",
+}
+"""Name of an image set in `jssl.data.images` -> its name in text."""
+
 
 def image_sets(scale: Scale) -> tuple[list[str], tuple[str, ...]]:
-    """Return the sets of a scale, and a remark where Fashion-MNIST is not among them.
+    """Return the image sets of a scale, and a remark if Fashion-MNIST is not used.
 
     Example:
         >>> image_sets("quick")[0]
         ['digits']
 
-    Digits always; Fashion-MNIST from `paper` on, where it is on this machine.
+    Digits are always used. Fashion-MNIST is used at `paper` and `large`, if it is on this machine.
 
     Args:
         scale: of the run.
     """
-    found = images.find("fashion_mnist") is not None
-    if found and scale != "quick":
+    available = images.find("fashion_mnist") is not None
+    if available and scale != "quick":
         return ["digits", "fashion_mnist"], ()
-    where = "runs at scale paper" if found else "was not found: set JSSL_DATA to its folder"
-    return ["digits"], (f"Digits were run; Fashion-MNIST {where}.",)
+    reason = (
+        "Fashion-MNIST is used at scale paper"
+        if available
+        else "Fashion-MNIST was not found; set JSSL_DATA to its folder"
+    )
+    return ["digits"], (f"The images are digits. {reason}.",)

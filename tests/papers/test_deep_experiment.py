@@ -23,15 +23,15 @@ def _staircase(delay=0.0):
 @pytest.mark.parametrize(("delay", "counted"), [(0.0, 3), (5.0, 3), (25.0, 1)])
 def test_hidden_dimensions_count_where_they_grow_in_their_own_step(delay, counted):
     step, values, hidden = _staircase(delay)
-    seen = staircases.Seen(detect_steps(step, values), values, hidden)
+    seen = staircases.Staircase(detect_steps(step, values), values, hidden)
     assert staircases.hidden_in_step(step, seen) == counted
 
 
-def test_a_hidden_layer_that_moves_before_the_first_step_is_not_still():
+def test_a_hidden_layer_that_changes_before_the_first_step_is_detected():
     _, values, hidden = _staircase()
-    assert staircases.stillness(values, hidden) < 0.1
+    assert staircases.change_before_first_step(values, hidden) < 0.1
     early = hidden + np.linspace(0, 1, len(hidden))[:, None]
-    assert staircases.stillness(values, early) > 0.5
+    assert staircases.change_before_first_step(values, early) > 0.5
 
 
 def test_chance_is_that_of_gaussian_embeddings():
@@ -96,7 +96,7 @@ def test_parallel_start_belongs_to_cosine_losses_alone(monkeypatch):
     monkeypatch.setattr(training, "DIM", 2)
     data = training.load("digits", Settings())
     small = data._replace(
-        x=data.x[:6], watched=jax.tree.map(lambda a: a[:6], data.watched), held_out=data.x[:2]
+        x=data.x[:6], recorded=jax.tree.map(lambda a: a[:6], data.recorded), held_out=data.x[:2]
     )
     net = training.network("conv net", (8, 8, 1), "quick")._replace(steps=4)
     runs = training.train(net, small, jax.random.key(0), points=2)
@@ -112,10 +112,10 @@ def test_parallel_start_belongs_to_cosine_losses_alone(monkeypatch):
 def test_missing_image_sets_are_named(monkeypatch):
     monkeypatch.setattr(deep.images, "find", lambda name: None)
     assert deep.image_sets("large")[0] == ["digits"]
-    assert "stl10 was not found" in deep.image_sets("large")[1][1]
+    assert "STL-10 was not found" in deep.image_sets("large")[1][1]
 
 
-def test_a_run_that_is_not_finite_is_judged_and_loses_no_other():
+def test_a_run_that_is_not_finite_has_zero_eigenvalues_and_changes_no_other():
     covariances = np.stack([np.diag([1.0, 3.0]), np.full((2, 2), np.nan), np.full((2, 2), np.inf)])
     found = training._spectra(covariances)
     np.testing.assert_allclose(found, [[3, 1], [0, 0], [0, 0]])

@@ -96,9 +96,11 @@ def test_processes_find_what_one_process_finds(paper, capfd):
         assert any(what == "half way" for _, what, _ in news)
         assert news[-1][-1] == 1
     assert ("demo", "half way", 0.5 / 3) in shown[1]
-    ended = found[2].claims[1]  # the study that broke off fails a claim and loses no other
+    ended = found[2].claims[1]  # a study that raises becomes a claim that fails
     assert (ended.name, ended.passed) == ("demo/ended-stumble", False)
-    assert found[2].remarks[0] == "stumble broke off: ZeroDivisionError: nothing to divide by"
+    assert found[2].remarks[0] == (
+        "The study 'stumble' stopped with ZeroDivisionError: nothing to divide by"
+    )
     assert "ZeroDivisionError" in capfd.readouterr().err
 
 
@@ -106,7 +108,7 @@ def test_processes_find_what_one_process_finds(paper, capfd):
     ("study", "says"),
     [
         pytest.param("refuse", "a study refuses", marks=pytest.mark.slow),
-        ("die", "run again with --jobs 1"),
+        ("die", "rerun with --jobs 1"),
     ],
 )
 def test_a_failure_is_one_line_and_leaves_no_process(paper, study, says):

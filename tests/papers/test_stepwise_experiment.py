@@ -42,7 +42,7 @@ def test_infonce_claim_fails_for_a_wrong_factor(monkeypatch):
 
 
 def test_lambda_claims_hold():
-    assert all(claim.passed for claim in variants.redundancy(Settings()).claims)
+    assert all(claim.passed for claim in variants.off_diagonal_weight(Settings()).claims)
 
 
 def test_exact_pairs_have_exact_moments():

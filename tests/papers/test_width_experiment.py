@@ -8,7 +8,7 @@ import pytest
 from jssl.kernels import empirical_ntk
 from jssl.models import mlp
 from jssl.papers import Settings
-from jssl.papers.width import divergence, drift, features, limits, moved
+from jssl.papers.width import divergence, drift, features, limits, runs
 from jssl.theory import grassmann
 
 
@@ -20,10 +20,10 @@ def test_passage_is_interpolated_in_the_logarithm_and_survives_overflow():
 
 
 def test_growth_rate_is_that_of_the_kernel_model_under_the_linear_loss():
-    data = moved.digits_in_float32(Settings())
-    net = mlp(moved.INPUTS, 1, width=1, depth=1, activation="tanh")
+    data = runs.digits_in_float32(Settings())
+    net = mlp(runs.INPUTS, 1, width=1, depth=1, activation="tanh")
     z = jnp.concatenate([data.first, data.second]).astype(jnp.float64)
-    kernel, n, rate = np.asarray(net.kernel(z, z)[1]), moved.COUNT, moved.RATES["dot-product"]
+    kernel, n, rate = np.asarray(net.kernel(z, z)[1]), runs.COUNT, runs.RATES["dot-product"]
     f, norms = np.random.default_rng(0).standard_normal(2 * n), []
     for _ in range(400):
         za, zb = f[:n], f[n:]
@@ -52,38 +52,38 @@ def test_spectra_are_the_eigenvalues_of_the_symmetrised_cross_moment():
 
 
 def test_rates_fall_as_the_tangent_kernel_of_a_wide_net_grows():
-    data = moved.digits_in_float32(Settings())
+    data = runs.digits_in_float32(Settings())
     views = jnp.concatenate([data.first, data.second])
 
     def largest(activation):
-        net = mlp(moved.INPUTS, 1, width=4096, depth=1, activation=activation, dtype=jnp.float32)
+        net = mlp(runs.INPUTS, 1, width=4096, depth=1, activation=activation, dtype=jnp.float32)
         theta = empirical_ntk(net.apply, net.init(jax.random.key(0)), views)
         return np.linalg.eigvalsh(np.asarray(theta, np.float64))[-1]
 
-    tanh, relu = (moved.rate(moved.Case("vicreg", name), data) for name in ("tanh", "relu"))
-    assert tanh == moved.RATES["vicreg"]
+    tanh, relu = (runs.rate(runs.Case("vicreg", name), data) for name in ("tanh", "relu"))
+    assert tanh == runs.RATES["vicreg"]
     np.testing.assert_allclose(tanh / relu, largest("relu") / largest("tanh"), rtol=0.1)
 
 
 @pytest.mark.parametrize(("drift_at_64", "order"), [(0.6, 0.6 / np.log(4)), (0.01, 0.1)])
 def test_the_next_order_of_a_drift_is_allowed_for_and_no_more(drift_at_64, order):
     values = np.array([[drift_at_64] * 3, [drift_at_64 / 4] * 3])
-    claim = drift._claim(moved.Case("barlow-twins", widths=(64, 256)), values)
+    claim = drift._claim(runs.Case("barlow-twins", widths=(64, 256)), values)
     np.testing.assert_allclose(claim.measured, -1)
     np.testing.assert_allclose(claim.tolerance, order, rtol=1e-6)
 
 
 @pytest.mark.slow
 def test_drift_of_a_smooth_net_falls_as_one_over_the_width():
-    case = moved.Case("barlow-twins", widths=(64, 256))
-    data = moved.digits_in_float32(Settings())
-    values = moved.drift(case, data, Settings(), 4, [0, 100])[..., -1]
+    case = runs.Case("barlow-twins", widths=(64, 256))
+    data = runs.digits_in_float32(Settings())
+    values = runs.drift(case, data, Settings(), 4, [0, 100])[..., -1]
     assert drift._claim(case, values).passed
     assert not drift._claim(case, values**0.5).passed
 
 
 def test_a_case_that_diverged_is_a_claim_that_fails():
     values = np.array([[0.1, 0.2], [0.01, np.nan]])
-    claim = drift._claim(moved.Case("barlow-twins", widths=(64, 256)), values)
+    claim = drift._claim(runs.Case("barlow-twins", widths=(64, 256)), values)
     assert not claim.passed
     assert claim.measured == 1

@@ -1,10 +1,11 @@
-r"""Trained embeddings against K_Gamma of the empirical tangent kernel, on images held out.
+r"""Trained embeddings against K_Gamma of the empirical tangent kernel, on held-out images.
 
-With P the projector that takes the mean over the 2n views off, a loss on centred embeddings sees
-the kernel P K P: its modes c, P K P in the contrastive kernel, give the embedding
-f_j(x) = eigenvalue_j^{-1/2} k(x, Z) P c_j. Agreement is ||P_A P_B||_F^2 / d of the centred (m, d)
-embeddings of m images; two random subspaces agree by d / (m - 1). The kernel is taken at the start
-(in which, for a small start, the last layer alone speaks) and after training.
+Let P be the projector that removes the mean over the 2n views. A loss on centred embeddings depends
+on the kernel P K P, and the modes c of its contrastive kernel give the embedding
+f_j(x) = eigenvalue_j^{-1/2} k(x, Z) P c_j. The agreement of two centred (m, d) embeddings of m
+images is ||P_A P_B||_F^2 / d, with the projectors on their column spaces. Two random subspaces have
+mean agreement d / (m - 1). The kernel is computed at the start and after training. At a small start
+it is dominated by the gradient of the last layer.
 """
 
 import jax
@@ -18,80 +19,124 @@ from jssl.papers.claims import at_least
 from jssl.papers.deep.training import DIM, LOSSES, STARTS, Data, Runs
 from jssl.papers.outcome import Part
 from jssl.report.figure import Figure
-from jssl.types import Array
+from jssl.types import Array, Claim
 
-SOURCE = "Simon et al. 2023, section on the NTK after training"
+SOURCE = "Simon et al. 2023, section on the tangent kernel after training"
 _Z = 3.9  # two-sided 1e-4
 
 
-def compare(name: str, runs: Runs, data: Data) -> Part:
-    """Judge the agreement of embeddings with kernels and with one another, from small starts."""
+NAMES = (
+    *LOSSES,
+    *(f"kernel after {loss}" for loss in LOSSES),
+    "kernel at the start",
+    "pixel PCA",
+)
+"""The embeddings that are compared: trained ones, those of kernels, and principal components."""
+
+
+def compare(phrase: str, short: str, runs: Runs, data: Data) -> Part:
+    """Compare embeddings with kernels and with one another, from small starts.
+
+    Args:
+        phrase: noun phrase for the network, with its article.
+        short: the network in the names of claims and figures.
+        runs: trained networks.
+        data: their images.
+    """
+    embeddings, repair = _embeddings(runs, data)
+    table = np.array([[agreement(embeddings[a], embeddings[b]) for b in NAMES] for a in NAMES])
+    by_name = {(a, b): table[i, j] for i, a in enumerate(NAMES) for j, b in enumerate(NAMES)}
+    images = len(data.held_out)
+    mean, spread = chance(images, DIM)
+    claims = [
+        *_chance_claims(phrase, short, by_name, images, mean + _Z * spread),
+        _growth_claim(phrase, short, by_name),
+    ]
+    listed = ", ".join(f"{a} and {b} {by_name[a, b]:.2f}" for a, b in _REMARKED)
+    remark = (
+        f"Agreement on held-out images for {phrase}: {listed}. Random subspaces agree by "
+        f"{mean:.3f} +- {spread:.3f}. The float32 tangent kernels were made positive "
+        f"semi-definite, which changed them by a relative {repair:.0e} at most."
+    )
+    return Part(claims, [_figure(phrase, short, table, mean)], (remark,))
+
+
+def _embeddings(runs: Runs, data: Data) -> tuple[dict[str, np.ndarray], float]:
+    """Return the embeddings of held-out images by name, and the largest repair of a kernel."""
     small = list(STARTS).index("small")
-    found: dict[str, np.ndarray] = {}
+    embeddings: dict[str, np.ndarray] = {}
     repairs = []
     for index, loss in enumerate(LOSSES):
         last = jax.tree.map(lambda a, i=index: a[i, small], runs.last)
-        found[loss] = np.asarray(jax.jit(runs.apply)(last, data.held_out))
-        found[f"kernel after {loss}"], moved = predicted(runs, last, data)
-        repairs.append(moved)
+        embeddings[loss] = np.asarray(jax.jit(runs.apply)(last, data.held_out))
+        embeddings[f"kernel after {loss}"], repair = predicted(runs, last, data)
+        repairs.append(repair)
     first = jax.tree.map(lambda a: a[0, small], runs.first)
-    found["kernel at the start"], moved = predicted(runs, first, data)
-    repairs.append(moved)
+    embeddings["kernel at the start"], repair = predicted(runs, first, data)
+    repairs.append(repair)
     pixels = np.asarray(data.held_out).reshape(len(data.held_out), -1)
-    found["pixel PCA"] = np.linalg.svd(pixels - pixels.mean(0), full_matrices=False)[0][:, :DIM]
-    names = [*LOSSES, *(f"kernel after {loss}" for loss in LOSSES), "kernel at the start"]
-    names.append("pixel PCA")
-    table = np.array([[agreement(found[a], found[b]) for b in names] for a in names])
-    by_name = {(a, b): table[i, j] for i, a in enumerate(names) for j, b in enumerate(names)}
-    mean, spread = chance(len(data.held_out), DIM)
-    short = name.lower().replace(",", "").replace(" ", "-")
+    components = np.linalg.svd(pixels - pixels.mean(0), full_matrices=False)[0]
+    embeddings["pixel PCA"] = components[:, :DIM]
+    return embeddings, max(repairs)
+
+
+_CHANCE_CLAIMS = {
+    "own-kernel": (
+        "with K_Gamma of its tangent kernel after training",
+        [(loss, f"kernel after {loss}") for loss in LOSSES],
+    ),
+    "across": (
+        "when trained under different losses",
+        [(a, b) for i, a in enumerate(LOSSES) for b in LOSSES[:i]],
+    ),
+    "across-kernel": (
+        "with K_Gamma after training under another loss",
+        [(a, f"kernel after {b}") for a in LOSSES for b in LOSSES if a != b],
+    ),
+}
+"""Kind of a claim -> what embeddings agree with, and the pairs that are compared."""
+
+
+def _chance_claims(
+    phrase: str, short: str, by_name: dict[tuple[str, str], float], images: int, bound: float
+) -> list[Claim]:
     claims = []
-    for kind, pairs in {
-        "own-kernel": [(loss, f"kernel after {loss}") for loss in LOSSES],
-        "across": [(a, b) for i, a in enumerate(LOSSES) for b in LOSSES[:i]],
-        "across-kernel": [(a, f"kernel after {b}") for a in LOSSES for b in LOSSES if a != b],
-    }.items():
+    for kind, (what, pairs) in _CHANCE_CLAIMS.items():
         worst = min(pairs, key=by_name.__getitem__)
         claims.append(
             at_least(
                 f"deep/agreement-{kind}-{short}",
-                f"{name}: least agreement of {_WHAT[kind]} on {len(data.held_out)} held-out "
-                f"images ({worst[0]} with {worst[1]}), above chance by {_Z} standard deviations of "
-                "random subspaces",
+                f"On held-out images, embeddings of {phrase} agree better than chance {what}.",
                 SOURCE,
-                mean + _Z * spread,
+                bound,
                 by_name[worst],
+                details=f"The agreement of two embeddings of {images} images is the overlap of "
+                "their subspaces, between 0 and 1. The measured value is the smallest over "
+                f"{len(pairs)} pairs, that of {worst[0]} and {worst[1]}. The bound is the mean "
+                f"agreement of random subspaces plus {_Z} standard deviations.",
             )
         )
-    later = [
+    return claims
+
+
+def _growth_claim(phrase: str, short: str, by_name: dict[tuple[str, str], float]) -> Claim:
+    excess = [
         by_name[loss, f"kernel after {loss}"] - by_name[loss, "kernel at the start"]
         for loss in LOSSES
     ]
-    claims.append(
-        at_least(
-            f"deep/agreement-grows-{short}",
-            f"{name}: least excess over the losses of a trained embedding's agreement with K_Gamma "
-            "after training over that with K_Gamma at the start: networks are not lazy, and only "
-            "the last kernel describes them",
-            SOURCE,
-            0,
-            min(later),
-        )
+    return at_least(
+        f"deep/agreement-grows-{short}",
+        f"Embeddings of {phrase} agree better with K_Gamma after training than with K_Gamma at the "
+        "start.",
+        SOURCE,
+        0,
+        min(excess),
+        details="K_Gamma is the contrastive kernel of the empirical tangent kernel. The measured "
+        "value is the difference of the two agreements on held-out images, the smallest over the "
+        "losses. A positive value means that the tangent kernel changes in training.",
     )
-    text = ", ".join(f"{a} with {b} {by_name[a, b]:.2f}" for a, b in _REMARKED)
-    remark = (
-        f"{name}, agreement on held-out images: {text}; chance {mean:.3f} +- {spread:.3f}. The "
-        "tangent kernels in float32 were made positive semi-definite, a relative change of at most "
-        f"{max(repairs):.0e}."
-    )
-    return Part(claims, [_figure(name, short, names, table, mean)], (remark,))
 
 
-_WHAT = {
-    "own-kernel": "a trained embedding with K_Gamma of its network after training",
-    "across": "embeddings trained under two losses",
-    "across-kernel": "a trained embedding with K_Gamma of the network trained under another loss",
-}
 _REMARKED = [
     *((loss, f"kernel after {loss}") for loss in LOSSES),
     *((loss, "kernel at the start") for loss in LOSSES),
@@ -102,9 +147,9 @@ _REMARKED = [
 
 
 def predicted(runs: Runs, params: Array, data: Data) -> tuple[np.ndarray, float]:
-    """Return the embedding of held-out images that K_Gamma gives, and how far K was repaired."""
+    """Return the embedding of held-out images under K_Gamma, and the relative repair of K."""
     n = len(data.x)
-    everything = jnp.concatenate([*data.watched[:2], data.held_out])
+    everything = jnp.concatenate([*data.recorded[:2], data.held_out])
     kernel = empirical_ntk(runs.apply, params, everything)
     gram, cross = kernel[: 2 * n, : 2 * n], kernel[2 * n :, : 2 * n]
     scale = jnp.mean(jnp.diag(gram))
@@ -129,7 +174,7 @@ def agreement(a: np.ndarray, b: np.ndarray) -> float:
 def chance(m: int, dim: int, draws: int = 2000) -> tuple[float, float]:
     """Return mean and standard deviation of the agreement of two random centred embeddings.
 
-    The mean is d / (m - 1); the deviation is that of so many draws.
+    The mean is d / (m - 1); the standard deviation is estimated from `draws` random subspaces.
 
     Example:
         >>> mean, spread = chance(41, 4)
@@ -143,21 +188,22 @@ def chance(m: int, dim: int, draws: int = 2000) -> tuple[float, float]:
     return dim / (m - 1), float(agreements.std(ddof=1))
 
 
-def _figure(name: str, short: str, names: list[str], table: np.ndarray, mean: float) -> Figure:
+def _figure(phrase: str, short: str, table: np.ndarray, mean: float) -> Figure:
     figure, (ax,) = new_figure(1, width=6.4, height=5.2)
     ax.grid(visible=False)
     image = ax.imshow(table, vmin=0, vmax=1, cmap="cividis")
-    labels = [label.replace("kernel", r"$K_\Gamma$") for label in names]
-    ax.set_xticks(range(len(names)), labels, rotation=40, ha="right", fontsize=8)
-    ax.set_yticks(range(len(names)), labels, fontsize=8)
+    labels = [label.replace("kernel", r"$K_\Gamma$") for label in NAMES]
+    ax.set_xticks(range(len(NAMES)), labels, rotation=40, ha="right", fontsize=8)
+    ax.set_yticks(range(len(NAMES)), labels, fontsize=8)
     for (i, j), value in np.ndenumerate(table):
         colour = "white" if value < 0.5 else "black"
         ax.text(j, i, f"{value:.2f}", ha="center", va="center", color=colour, fontsize=8)
     figure.colorbar(image, ax=ax, label=f"agreement (chance {mean:.2f})", shrink=0.8)
-    ax.set_title(f"{name}, held-out images", fontsize=10)
+    title = phrase.removeprefix("a ")
+    ax.set_title(f"{title}, held-out images", fontsize=10)
     description = (
-        f"{name}: matrix of subspace agreements on held-out images between embeddings trained "
-        "under Barlow Twins, VICReg and SimCLR, the embeddings of K_Gamma of their tangent kernels "
-        f"after training and at the start, and pixel PCA. Chance is {mean:.2f}."
+        f"Subspace agreement on held-out images for {phrase}. Compared are embeddings trained "
+        "under Barlow Twins, VICReg and SimCLR, the embeddings given by K_Gamma of their tangent "
+        f"kernels after training and at the start, and pixel PCA. Chance is {mean:.2f}."
     )
-    return Figure(f"agreement-{short}", f"Subspace agreement, {name}", description, figure)
+    return Figure(f"agreement-{short}", f"Subspace agreement, {title}", description, figure)

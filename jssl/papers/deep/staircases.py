@@ -1,9 +1,9 @@
-"""Eigenvalues of embeddings and of hidden layers over training: a step for each dimension.
+"""Eigenvalues of embeddings and of hidden layers over training: one step for each dimension.
 
-From small outputs the hidden layers are still while nothing is learned: their gradient carries the
-output weights w as a factor, so that they move by the order of w^2, the first eigenvalue of the
-embedding over that of the features it reads (some .1). Then a hidden dimension grows with each
-dimension of the embedding. From a standard start steps blur.
+From small outputs, hidden layers hardly change before the first dimension is learned. Their
+gradient is proportional to the output weights w, so they change by order w^2: the first eigenvalue
+of the embedding divided by that of the last hidden layer, about 0.1. Afterwards a hidden dimension
+grows with each dimension of the embedding. From a standard start the steps overlap.
 """
 
 from typing import NamedTuple
@@ -16,132 +16,177 @@ from jssl.papers.claims import at_least, at_most
 from jssl.papers.deep.training import DIM, LEVELS, LOSSES, STARTS, Runs
 from jssl.papers.outcome import Part
 from jssl.report.figure import Figure
+from jssl.types import Claim
 
-SOURCE = "Simon et al. 2023, fig. 2"
-_STILL = 1e-3
+SOURCE = "Simon et al. 2023, figure 2"
+_BEGIN = 1e-3
+"""The first step begins when the first eigenvalue is at this share of its final value."""
 
 
-class Seen(NamedTuple):
-    """One run: its steps, eigenvalues (points, dim), and those of its last hidden layer."""
+class Staircase(NamedTuple):
+    """Steps of one run.
+
+    Attributes:
+        steps: detected in `values`.
+        values: (points, dim) eigenvalues of the embedding.
+        hidden: (points, channels) eigenvalues of the last hidden layer.
+    """
 
     steps: Steps
     values: np.ndarray
     hidden: np.ndarray
 
 
-def judge(name: str, runs: Runs) -> Part:
-    """Judge the staircases of one network under three losses and two starts."""
-    short = name.lower().replace(",", "").replace(" ", "-")
+def claims_and_figures(phrase: str, short: str, runs: Runs) -> Part:
+    """Test the learning steps of one network under three losses from two starts.
+
+    Args:
+        phrase: noun phrase for the network, with its article.
+        short: the network in the names of claims and figures.
+        runs: trained networks.
+    """
     small, standard = (
-        {loss: _see(runs, i, list(STARTS).index(start)) for i, loss in enumerate(LOSSES)}
+        {loss: _staircase(runs, i, list(STARTS).index(start)) for i, loss in enumerate(LOSSES)}
         for start in ("small", "standard")
     )
     claims = [
         at_most(
             f"deep/finite-{short}",
-            f"{name}: runs with a loss that was not finite",
-            "every run must come to its end",
+            f"Every training run of {phrase} keeps a finite loss.",
+            "Requirement of jssl; not in Simon et al. 2023",
             0,
             int((runs.first_bad_step >= 0).sum()),
-        )
+            details="The measured value is the number of runs, out of "
+            f"{len(LOSSES) * len(STARTS)}, whose loss became infinite or NaN.",
+        ),
+        _step_claim(phrase, short, small),
+        _still_claim(phrase, short, small),
+        _standard_start_claim(phrase, short, small, standard),
     ]
-    fewest = min(LOSSES, key=lambda loss: int(small[loss].steps.distinct))
-    ratios = [_ratio(standard[loss]) / _ratio(small[loss]) for loss in LOSSES]
-    moved = {loss: stillness(seen.values, seen.hidden[:, :DIM]) for loss, seen in small.items()}
-    grown = {loss: hidden_in_step(runs.step, small[loss]) for loss in LOSSES}
-    claims += [
-        at_least(
-            f"deep/steps-{short}",
-            f"{name} from small outputs, SimCLR from parallel embeddings: fewest distinct steps of "
-            f"{DIM} dimensions over the losses ({fewest}); two, since modes of near equal "
-            "eigenvalue may come together but not all do",
-            SOURCE,
-            DIM - 1,
-            int(small[fewest].steps.distinct),
-        ),
-        at_most(
-            f"deep/hidden-still-{short}",
-            f"{name}: largest relative change over the losses of an eigenvalue of the last hidden "
-            f"layer until the first of the embedding is at {_STILL:g} of its last value (the order "
-            "is this over the eigenvalue of the features, .01: ten times that)",
-            "Simon et al. 2023, fig. 4; the gradient holds the output weights",
-            100 * _STILL,
-            max(moved.values()),
-        ),
-        at_least(
-            f"deep/standard-start-blurs-{short}",
-            f"{name}: second over first eigenvalue when the first is half learned (or at the "
-            "start, if it is by then), standard over small start, geometric mean over the losses",
-            "Simon et al. 2023, fig. 3",
-            1,
-            float(np.exp(np.mean(np.log(ratios)))),
-        ),
-    ]
-    if "ResNet" in name:  # its last hidden layer, pooled, is all that the embedding reads
-        claims.append(
-            at_least(
-                f"deep/hidden-steps-{short}",
-                f"{name}: dimensions of the last hidden layer that grow twofold, half of it "
-                "between the half times of the embedding's dimensions before and after; mean over "
-                "the losses, one at least",
-                "Simon et al. 2023, fig. 4",
-                1,
-                float(np.mean(list(grown.values()))),
-            )
-        )
+    grown = {loss: hidden_in_step(runs.step, run) for loss, run in small.items()}
+    if "ResNet" in phrase:  # its embedding depends on the pooled last hidden layer only
+        claims.append(_hidden_step_claim(phrase, short, grown))
     counts = ", ".join(
-        f"{loss} {int(small[loss].steps.distinct)}/{int(standard[loss].steps.distinct)}"
+        f"{loss} {int(small[loss].steps.distinct)} and {int(standard[loss].steps.distinct)}"
         for loss in LOSSES
     )
     gained = ", ".join(f"{loss} {count}" for loss, count in grown.items())
     remark = (
-        f"{name}: distinct steps from a small/standard start: {counts}; hidden dimensions "
-        f"that grew twofold in the step of theirs: {gained}."
+        f"Distinct learning steps of {phrase} from a small and from a standard start: {counts}. "
+        "Dimensions of its last hidden layer that at least double during the corresponding step "
+        f"of the embedding, from a small start: {gained}."
     )
-    return Part(claims, [_embeddings(name, short, runs), _hidden(name, short, runs)], (remark,))
+    figures = [_embedding_figure(phrase, short, runs), _hidden_figure(phrase, short, runs)]
+    return Part(claims, figures, (remark,))
 
 
-def stillness(values: np.ndarray, hidden: np.ndarray) -> float:
+def _step_claim(phrase: str, short: str, small: dict[str, Staircase]) -> Claim:
+    fewest = min(LOSSES, key=lambda loss: int(small[loss].steps.distinct))
+    return at_least(
+        f"deep/steps-{short}",
+        f"From a small start, {phrase} learns its {DIM} dimensions in at least {DIM - 1} distinct "
+        "steps under every loss.",
+        SOURCE,
+        DIM - 1,
+        int(small[fewest].steps.distinct),
+        details="A small start has small outputs; for SimCLR, whose loss does not depend on scale, "
+        "it has parallel embeddings. The measured value is the smallest number of distinct steps "
+        f"over Barlow Twins, VICReg and SimCLR, that of {fewest}. The bound is one below the "
+        "number of dimensions, because modes of nearly equal eigenvalue may be learned together.",
+    )
+
+
+def _still_claim(phrase: str, short: str, small: dict[str, Staircase]) -> Claim:
+    change = [change_before_first_step(run.values, run.hidden[:, :DIM]) for run in small.values()]
+    return at_most(
+        f"deep/hidden-still-{short}",
+        f"The last hidden layer of {phrase} changes by at most {1e4 * _BEGIN:.0f} % before the "
+        "first learning step.",
+        "Simon et al. 2023, figure 4",
+        100 * _BEGIN,
+        max(change),
+        details="The measured value is the largest relative change of an eigenvalue of the last "
+        f"hidden layer, over the losses, until the first eigenvalue of the embedding is at "
+        f"{_BEGIN:g} of its final value. The gradient of the hidden layer is proportional to the "
+        "output weights, so the change is of the order of that share divided by the eigenvalue of "
+        "the hidden layer, about 0.1. The bound is ten times that.",
+    )
+
+
+def _standard_start_claim(
+    phrase: str, short: str, small: dict[str, Staircase], standard: dict[str, Staircase]
+) -> Claim:
+    ratios = [second_to_first(standard[loss]) / second_to_first(small[loss]) for loss in LOSSES]
+    return at_least(
+        f"deep/standard-start-blurs-{short}",
+        f"From a standard start, {phrase} learns its first two dimensions closer together than "
+        "from a small start.",
+        "Simon et al. 2023, figure 3",
+        1,
+        float(np.exp(np.mean(np.log(ratios)))),
+        details="For each start, the second eigenvalue is divided by the first when the first is "
+        "half learned, or at the start if it is more than half learned there. The measured value "
+        "is the ratio of standard to small start, the geometric mean over the losses.",
+    )
+
+
+def _hidden_step_claim(phrase: str, short: str, grown: dict[str, int]) -> Claim:
+    return at_least(
+        f"deep/hidden-steps-{short}",
+        f"At least one dimension of the last hidden layer of {phrase} grows during the "
+        "corresponding step of the embedding.",
+        "Simon et al. 2023, figure 4",
+        1,
+        float(np.mean(list(grown.values()))),
+        details="A dimension j of the hidden layer counts if its eigenvalue at least doubles and "
+        "reaches half of its growth between the half times of the embedding's dimensions j - 1 and "
+        "j + 1. The measured value is the number of such dimensions, the mean over the losses.",
+    )
+
+
+def change_before_first_step(values: np.ndarray, hidden: np.ndarray) -> float:
     """Return the largest relative change of hidden eigenvalues before the first step.
 
     Example:
         >>> values = np.array([[0.0], [0.0001], [0.5], [1.0]])
-        >>> stillness(values, np.array([[1.0], [1.01], [2.0], [3.0]])).__round__(6)
+        >>> change_before_first_step(values, np.array([[1.0], [1.01], [2.0], [3.0]])).__round__(6)
         0.01
     """
-    before = max(int(np.argmax(values[:, 0] > _STILL * values[-1, 0])), 1)
+    before = max(int(np.argmax(values[:, 0] > _BEGIN * values[-1, 0])), 1)
     return float(np.abs(hidden[:before] / hidden[0] - 1).max())
 
 
-def hidden_in_step(step: np.ndarray, seen: Seen) -> int:
-    """Return how many hidden dimensions grow in the step of the embedding's dimension.
+def hidden_in_step(step: np.ndarray, run: Staircase) -> int:
+    """Return the number of hidden dimensions that grow during the step of the embedding.
 
-    Eigenvalue j of the hidden layer counts where it ends above its start and first reaches the
-    middle between the two after half time j - 1 of the embedding and before half time j + 1.
+    Eigenvalue j of the hidden layer counts if it at least doubles, and if it reaches the middle of
+    its start and final value between half times j - 1 and j + 1 of the embedding.
     """
-    half = np.asarray(seen.steps.half_times)
+    half = np.asarray(run.steps.half_times)
     edges = np.concatenate([[0], half[np.isfinite(half)], [step[-1]]])
-    gain = seen.hidden[:, :DIM] - seen.hidden[0, :DIM]
+    gain = run.hidden[:, :DIM] - run.hidden[0, :DIM]
     times = np.asarray(half_times(step, gain))
     count = 0
     for j in range(min(DIM, len(edges) - 2)):
-        grown = seen.hidden[-1, j] > 2 * seen.hidden[0, j]
+        grown = run.hidden[-1, j] > 2 * run.hidden[0, j]
         count += bool(grown and edges[j] < times[j] < edges[j + 2])
     return count
 
 
-def _see(runs: Runs, loss: int, start: int) -> Seen:
+def _staircase(runs: Runs, loss: int, start: int) -> Staircase:
     values = runs.eigenvalues[loss, start]
     steps = detect_steps(runs.step, values, LEVELS[LOSSES[loss]])
-    return Seen(steps, values, runs.hidden[-1][loss, start])
+    return Staircase(steps, values, runs.hidden[-1][loss, start])
 
 
-def _ratio(seen: Seen) -> float:
-    at = int(np.argmax(seen.values[:, 0] >= seen.values[-1, 0] / 2))
-    return float(max(seen.values[at, 1], 1e-12) / max(seen.values[at, 0], 1e-12))
+def second_to_first(run: Staircase) -> float:
+    """Return the ratio of the second to the first eigenvalue when the first is half learned."""
+    half_learned = int(np.argmax(run.values[:, 0] >= run.values[-1, 0] / 2))
+    first, second = run.values[half_learned, :2]
+    return float(max(second, 1e-12) / max(first, 1e-12))
 
 
-def _embeddings(name: str, short: str, runs: Runs) -> Figure:
+def _embedding_figure(phrase: str, short: str, runs: Runs) -> Figure:
     figure, axes = new_figure(len(LOSSES), len(STARTS), width=3.4, height=2.6)
     for j, start in enumerate(STARTS):
         for i, loss in enumerate(LOSSES):
@@ -153,16 +198,17 @@ def _embeddings(name: str, short: str, runs: Runs) -> Figure:
                 ax.set_xlabel("step")
             if i == 0:
                 ax.set_ylabel("eigenvalues")
-    figure.suptitle(name, fontsize=11)
+    title = phrase.removeprefix("a ")
+    figure.suptitle(title, fontsize=11)
     description = (
-        f"{name} trained on images: eigenvalues of the embedding covariance against steps, "
-        "log-log, under Barlow Twins, VICReg and SimCLR. From a small start (above) they rise "
-        "one after the other, from a standard start (below) nearly together."
+        f"Eigenvalues of the embedding covariance of {phrase} over training, on logarithmic axes, "
+        "under Barlow Twins, VICReg and SimCLR. From a small start (top) they rise one after the "
+        "other, from a standard start (bottom) nearly together."
     )
-    return Figure(f"staircase-{short}", f"Eigenvalues over training, {name}", description, figure)
+    return Figure(f"staircase-{short}", f"Eigenvalues over training, {title}", description, figure)
 
 
-def _hidden(name: str, short: str, runs: Runs) -> Figure:
+def _hidden_figure(phrase: str, short: str, runs: Runs) -> Figure:
     layers = len(runs.hidden)
     figure, axes = new_figure(len(LOSSES), layers + 1, width=3.4, height=2.1)
     small = list(STARTS).index("small")
@@ -178,10 +224,11 @@ def _hidden(name: str, short: str, runs: Runs) -> Figure:
                 ax.set_title(loss, fontsize=10)
             if row == layers:
                 ax.set_xlabel("step")
-    figure.suptitle(f"{name}, small start: eigenvalues of every layer", fontsize=11)
+    title = phrase.removeprefix("a ")
+    figure.suptitle(f"{title}, small start: eigenvalues of every layer", fontsize=11)
     description = (
-        f"{name} from a small start: eigenvalues of the covariance of every hidden layer and "
-        "of the embedding (below) against steps, for three losses. Hidden layers, the "
-        "last one most, gain variance in the steps in which the embedding gains dimensions."
+        f"Eigenvalues of the covariance of every hidden layer of {phrase} and of its embedding "
+        "(bottom) over training from a small start, for three losses. Hidden layers, most of all "
+        "the last one, gain variance in the steps in which the embedding gains dimensions."
     )
-    return Figure(f"hidden-{short}", f"Hidden layers gain dimensions, {name}", description, figure)
+    return Figure(f"hidden-{short}", f"Hidden layers gain dimensions, {title}", description, figure)

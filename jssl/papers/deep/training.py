@@ -1,13 +1,13 @@
-"""Train a network under three losses from two starts: one program for six runs.
+"""Train a network under three losses from two starts, in one program for the six runs.
 
-Views are drawn afresh at every step, and gradient descent has momentum, so that there is no
-gradient-flow time: what is looked at are steps and subspaces, not rates. Losses see embeddings that
-are centred over the batch, since a rectified network's outputs are mostly their mean; Barlow Twins
-is the linearised one, and cosine SimCLR, which has no scale, starts from parallel embeddings where
-others start from small ones: a constant unit vector is added. VICReg's hinge amplifies
-exponentially, and so parts the modes, only while a standard deviation is below the root of its
-epsilon, from there on linearly: epsilon is 1e-2, a hundred times the small start. Float32: a start
-of 1e-3 is the smallest that its rounding bears.
+Views are drawn anew at every step, and gradient descent uses momentum, so there is no gradient-flow
+time: claims are about steps and subspaces, not rates. Embeddings are centred over the batch before
+the loss, since the outputs of a rectified network consist mostly of their mean. Barlow Twins is the
+linearised loss. Cosine SimCLR does not depend on scale: a constant unit vector is added to its
+embeddings, so that they start parallel where those of other losses start small. VICReg's hinge
+separates modes by exponential growth only while standard deviations are below the root of its
+epsilon; above it, growth is linear. The root of epsilon is 0.1 here, a hundred times the scale of
+the small start. Training uses float32, whose rounding allows no start below 1e-3.
 """
 
 import math
@@ -24,7 +24,7 @@ from jssl.data import images, pairs, views
 from jssl.data.views import View
 from jssl.diagnostics import covariance
 from jssl.models import conv, resnet_with_stages
-from jssl.papers.observed import of_both_views, of_directions
+from jssl.papers.observed import covariance_of_directions, covariance_of_views
 from jssl.papers.outcome import Scale, Settings
 from jssl.simulation import log_spaced_steps, simulate
 from jssl.types import Array, Model, Pairs, Params, Problem
@@ -35,8 +35,8 @@ MOMENTUM = 0.9
 LOSSES = ("Barlow Twins", "VICReg", "SimCLR")
 STARTS = {"small": SMALL, "standard": 1.0}
 LEVELS = {"Barlow Twins": 1.0, "VICReg": 0.5, "SimCLR": None}
-"""What counts as learned: 1 where Barlow Twins holds an eigenvalue, half the variance that VICReg's
-hinge asks for, the last value where no theory says."""
+"""Eigenvalue of a learned dimension: 1 for Barlow Twins, half the target variance for VICReg, and
+None where theory gives no value, which stands for the final value."""
 
 Hidden = Callable[[Params, Array], tuple[Array, ...]]
 
@@ -45,10 +45,11 @@ class Network(NamedTuple):
     """A network that is trained.
 
     Attributes:
-        make: `make(output_scale) -> (Model, hidden)`; hidden(params, x) returns (n, channels) each.
-        learning_rates: for each loss, from the small start; from the standard one, where all layers
-            move at once, a third of it. Below the stability limit, found by halving.
-        steps: until all dimensions are learned from the small start.
+        make: `make(output_scale) -> (Model, hidden)`; `hidden(params, x)` returns the features
+            (n, channels) of each hidden layer.
+        learning_rates: for each loss, from the small start. From the standard start, where all
+            layers change at once, a third of it is used. The rates are stable, found by halving.
+        steps: enough to learn all dimensions from the small start.
     """
 
     make: Callable[[Any], tuple[Model, Hidden]]
@@ -57,11 +58,11 @@ class Network(NamedTuple):
 
 
 class Data(NamedTuple):
-    """Images that are trained on, fixed views of them that are watched, and images held out."""
+    """Training images, their augmentation, fixed views of them for recording, held-out images."""
 
     x: Array
     view: View
-    watched: Pairs
+    recorded: Pairs
     held_out: Array
 
 
@@ -71,7 +72,7 @@ class Runs(NamedTuple):
     Attributes:
         step: (points,) record steps.
         eigenvalues: (losses, starts, points, dim) of the embedding covariance, descending.
-        hidden: a (losses, starts, points, channels) for every hidden layer.
+        hidden: (losses, starts, points, channels) eigenvalues for each hidden layer.
         first: params at the start, leaves with leading axes (losses, starts).
         last: params at the end.
         first_bad_step: (losses, starts).
@@ -88,19 +89,19 @@ class Runs(NamedTuple):
 
 
 def load(name: str, settings: Settings) -> Data:
-    """Return centred images of a set, its augmentation, watched views and held-out images."""
+    """Return centred images of a set, with augmentation, recorded views and held-out images."""
     count, others = {"quick": (40, 100), "paper": (64, 500), "large": (2048, 2000)}[settings.scale]
-    chosen, watch = jax.random.split(jax.random.fold_in(jax.random.key(settings.seed), 21))
-    drawn = images.subset(chosen, images.load(name), count + others).x
-    drawn = drawn - drawn[:count].mean(0)
-    x = jnp.asarray(drawn / np.sqrt(np.mean(drawn[:count] ** 2)), jnp.float32)
+    chosen, views_key = jax.random.split(jax.random.fold_in(jax.random.key(settings.seed), 21))
+    sample = images.subset(chosen, images.load(name), count + others).x
+    sample = sample - sample[:count].mean(0)
+    x = jnp.asarray(sample / np.sqrt(np.mean(sample[:count] ** 2)), jnp.float32)
     view = augmentation(name)
-    watched = pairs.make_pairs(watch, x[:count], view)
-    return Data(x[:count], view, watched, x[count:])
+    recorded = pairs.make_pairs(views_key, x[:count], view)
+    return Data(x[:count], view, recorded, x[count:])
 
 
 def augmentation(name: str) -> View:
-    """Return the random views of an image set: what leaves its content alone."""
+    """Return the augmentation of an image set, which leaves the content of an image unchanged."""
     if name == "digits":
         return views.compose(views.shift(1), views.noise(0.1))
     return views.compose(views.flip(), views.crop(0.5), views.brightness(0.4), views.noise(0.1))
@@ -138,9 +139,10 @@ def network(kind: str, image_shape: Any, scale: Scale) -> Network:
 
             return model, hidden
 
-        # The readout sums over positions, so the stable rate falls with them: found at 8 x 8.
-        less = 64 / math.prod(image_shape[:2])
-        return Network(make_conv, (0.005 * less, 0.1 * less, 0.05 * less), 600)
+        # The readout sums over positions, so the stable rate is inversely proportional to their
+        # number. These rates were found at 8 x 8.
+        factor = 64 / math.prod(image_shape[:2])
+        return Network(make_conv, (0.005 * factor, 0.1 * factor, 0.05 * factor), 600)
     norm = kind.split()[1]
     blocks = {"quick": (1, 1), "paper": (1, 1, 1), "large": (2, 2, 2, 2)}[scale]
 
@@ -156,20 +158,48 @@ def network(kind: str, image_shape: Any, scale: Scale) -> Network:
             dtype=jnp.float32,
         )
 
-    # Normalised over the batch, features are of one size and their kernel larger.
+    # Batch norm makes the tangent kernel larger, so stable rates are smaller.
     rates = {"group": (0.08, 0.3, 0.1), "batch": (0.02, 0.05, 0.1)}[norm]
     return Network(make_resnet, rates, 850)
 
 
 def train(net: Network, data: Data, key: Array, points: int = 120) -> Runs:
-    """Train under every loss from every start, all from one draw of the weights."""
+    """Train under every loss from every start, with the same random weights in all runs."""
     record = log_spaced_steps(net.steps, points, 2)
+    cases = (
+        jnp.repeat(jnp.arange(len(LOSSES)), len(STARTS)),
+        jnp.tile(jnp.array(list(STARTS.values()), jnp.float32), len(LOSSES)),
+        jnp.outer(jnp.array(net.learning_rates), jnp.array([1, 1 / 3])).ravel().astype(jnp.float32),
+    )
+    # One after the other: a program for six runs at once takes minutes to compile.
+    view, arrays = data.view, data._replace(view=None)  # type: ignore[arg-type]
+    one = _training(net, record)
+
+    @jax.jit
+    def program(cases: Any, key: Array, arrays: Data) -> Any:
+        return jax.lax.map(lambda case: one(case, key, arrays._replace(view=view)), cases)
+
+    first, last, bad, observed = jax.tree.map(
+        lambda a: a.reshape(len(LOSSES), len(STARTS), *a.shape[1:]), program(cases, key, arrays)
+    )
+    return Runs(
+        record,
+        _spectra(observed["z"]),
+        [_spectra(covariances) for covariances in observed["hidden"]],
+        first,
+        last,
+        np.asarray(bad),
+        net.make(1.0)[0].apply,
+    )
+
+
+def _training(net: Network, record: np.ndarray) -> Callable[..., tuple[Any, ...]]:
+    """Return `train(case, key, data)` for a case (index of the loss, output scale, rate)."""
     functions = [
         losses.get("barlow_twins_linearized"),
         losses.get("vicreg", invariance=1.0, variance=1.0, covariance=1.0, epsilon=1e-2),
         losses.get("nt_xent", temperature=0.5),
     ]
-    apply = net.make(1.0)[0].apply
 
     def one(case: tuple[Array, Array, Array], key: Array, data: Data) -> tuple[Any, ...]:
         which, output_scale, learning_rate = case
@@ -188,48 +218,30 @@ def train(net: Network, data: Data, key: Array, points: int = 120) -> Runs:
         )
 
         def observe(params: Params, _: Pairs) -> dict[str, Any]:
-            both = jnp.concatenate(data.watched[:2])
+            both = jnp.concatenate(data.recorded[:2])
             za, zb = (shifted(z) for z in jnp.split(model.apply(params, both), 2))
-            seen = jnp.where(
-                which == LOSSES.index("SimCLR"), of_directions(za, zb), of_both_views(za, zb)
+            z = jnp.where(
+                which == LOSSES.index("SimCLR"),
+                covariance_of_directions(za, zb),
+                covariance_of_views(za, zb),
             )
-            return {"z": seen, "hidden": [covariance(h) for h in hidden(params, both)]}
+            return {"z": z, "hidden": [covariance(h) for h in hidden(params, both)]}
 
         simulation = simulate(problem, observe)
         start = simulation.init(key)
-        last, seen = jax.lax.scan(
+        last, observed = jax.lax.scan(
             simulation.advance, start, jnp.asarray(np.diff(record, prepend=0), jnp.int32)
         )
-        return start.params, last.params, last.first_bad_step, seen
+        return start.params, last.params, last.first_bad_step, observed
 
-    cases = (
-        jnp.repeat(jnp.arange(len(LOSSES)), len(STARTS)),
-        jnp.tile(jnp.array(list(STARTS.values()), jnp.float32), len(LOSSES)),
-        jnp.outer(jnp.array(net.learning_rates), jnp.array([1, 1 / 3])).ravel().astype(jnp.float32),
-    )
-    # One after the other: a program for six runs at once takes minutes to compile.
-    view, arrays = data.view, data._replace(view=None)  # type: ignore[arg-type]
-
-    @jax.jit
-    def program(cases: Any, key: Array, arrays: Data) -> Any:
-        return jax.lax.map(lambda case: one(case, key, arrays._replace(view=view)), cases)
-
-    first, last, bad, seen = jax.tree.map(
-        lambda a: a.reshape(len(LOSSES), len(STARTS), *a.shape[1:]), program(cases, key, arrays)
-    )
-    return Runs(
-        record,
-        _spectra(seen["z"]),
-        [_spectra(covariances) for covariances in seen["hidden"]],
-        first,
-        last,
-        np.asarray(bad),
-        apply,
-    )
+    return one
 
 
 def _spectra(covariances: Array) -> np.ndarray:
-    """Return the eigenvalues, descending; zeros where a run was not finite, which is judged."""
+    """Return the eigenvalues, descending; zeros where a run is not finite.
+
+    Another claim tests that every run is finite.
+    """
     values = np.linalg.eigvalsh(
         np.nan_to_num(np.asarray(covariances, np.float64), posinf=0, neginf=0)
     )

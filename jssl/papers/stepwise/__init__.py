@@ -3,28 +3,31 @@
 import functools
 
 from jssl.papers.outcome import Experiment, Settings
-from jssl.papers.sets import image_sets
+from jssl.papers.sets import LABELS, image_sets
 from jssl.papers.stepwise import kernel, linear, networks, starts, variants
 
 
 def plan(settings: Settings) -> Experiment:
     """Return the studies of the paper at a scale."""
-    sets, missing = image_sets(settings.scale)
+    sets, remarks = image_sets(settings.scale)
     return Experiment(
-        {f"linear model on {name}": functools.partial(linear.figure_one, name) for name in sets}
+        {
+            f"linear model on {LABELS[name]}": functools.partial(linear.linear_model, name)
+            for name in sets
+        }
         | {
-            "generic starts": starts.rates,
-            "learning rates": starts.learning_rates,
+            "error exponents of generic starts": starts.error_exponents,
+            "learning-rate limit": starts.learning_rates,
             "momentum": starts.no_time_under_momentum,
-            "small off-diagonal weight": variants.redundancy,
+            "small off-diagonal weight": variants.off_diagonal_weight,
             "VICReg": variants.vicreg,
-            "spectral contrastive": variants.spectral,
+            "spectral contrastive loss": variants.spectral,
             "InfoNCE near zero": variants.infonce,
-            "kernel model": kernel.closed_form,
-            "contrastive kernel": kernel.spectra,
+            "kernel model at unseen points": kernel.closed_form,
+            "spectrum of the contrastive kernel": kernel.spectra,
             "wide networks": kernel.wide_networks,
-            "networks": networks.networks,
+            "multilayer and convolutional networks": networks.networks,
         },
-        {"image sets": ", ".join(sets), "precision": "float64"},
-        missing,
+        {"image sets": ", ".join(LABELS[name] for name in sets), "precision": "float64"},
+        remarks,
     )

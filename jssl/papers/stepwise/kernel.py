@@ -1,4 +1,6 @@
-"""The kernel model: closed form at unseen points, K_Gamma's spectrum, wide networks against it."""
+"""The kernel model: closed form at unseen points, spectrum of K_Gamma, comparison with networks."""
+
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -19,11 +21,11 @@ from jssl.report.figure import Figure
 from jssl.simulation import run
 from jssl.theory import stepwise
 from jssl.theory import width as width_theory
-from jssl.types import Array, Pairs, Problem, start_key
+from jssl.types import Array, Claim, Pairs, Problem, start_key
 
 
 def closed_form(settings: Settings) -> Part:
-    """Judge f_t at unseen points against integration of the function-space flow (S-16, S-17)."""
+    """Compare f_t at unseen points with numerical integration of its flow (S-16, S-17)."""
     n, unseen, dim, scale = 20, 12, 2, 1e-3
     data = image_pairs("digits", settings, n)
     key = jax.random.fold_in(jax.random.key(settings.seed), 8)
@@ -43,61 +45,109 @@ def closed_form(settings: Settings) -> Part:
         stepwise.embedding(jnp.asarray(times), modes, gram, start, cross, start_cross)
     )
     integrated = _integrate(np.asarray(gram), np.asarray(cross), np.asarray(coefficients), times)
-    apart = np.abs(theory - integrated).max() / np.abs(integrated).max()
+    error = np.abs(theory - integrated).max() / np.abs(integrated).max()
     claim = at_most(
         "stepwise/kernel-unseen-points",
-        "kernel model from an aligned start: largest distance of the closed form from a "
-        "high-order integration (relative tolerance 1e-10) at unseen points and all times",
-        "Simon et al. 2023, section 5; S-17",
+        "From an aligned start, the closed form of the kernel model agrees with numerical "
+        "integration of its gradient flow at unseen points.",
+        "Simon et al. 2023, section 5; S-17 in docs/equations.md",
         1e-6,
-        apart,
+        error,
+        details="The measured value is the largest difference over points and times, relative to "
+        "the largest value. The integration has relative tolerance 1e-10.",
     )
     return Part([claim], [])
 
 
 def spectra(settings: Settings) -> Part:
-    """Judge the spectrum of K_Gamma: Gamma's in feature space, kernel PCA for equal views."""
+    """Test the spectrum of K_Gamma for a linear kernel and for identical views."""
     data = image_pairs("digits", settings, 100)
     z = jnp.concatenate([data.first, data.second])
     linear = contrastive_modes(z @ z.T, 10)
     top = stepwise.modes(pairs.cross_moment(data), 10)
-    apart = np.abs(linear.eigenvalues / top.eigenvalues - 1).max()
-    same = jnp.concatenate([data.first, data.first])
-    modes = contrastive_modes(_gaussian_kernel(same, same), 10)
+    linear_error = np.abs(linear.eigenvalues / top.eigenvalues - 1).max()
+    identical = jnp.concatenate([data.first, data.first])
+    modes = contrastive_modes(_gaussian_kernel(identical, identical), 10)
     kernel = _gaussian_kernel(data.first, data.first) / len(data.first)
     components = jnp.linalg.eigvalsh(kernel)[::-1][:10]
-    pca = np.abs(modes.eigenvalues / components - 1).max()
-    source = "Simon et al. 2023, section 5; S-15, S-18"
+    identical_error = np.abs(modes.eigenvalues / components - 1).max()
+    source = "Simon et al. 2023, section 5; {} in docs/equations.md"
     claims = [
         at_most(
             "stepwise/contrastive-kernel-spectrum",
-            "linear kernel: the ten largest eigenvalues of K_Gamma (singular here: rank "
-            f"{int(linear.rank)} of {len(z)}) are those of Gamma, relative",
-            source,
+            "For a linear kernel, the ten largest eigenvalues of the contrastive kernel K_Gamma "
+            "equal those of Gamma.",
+            source.format("S-15"),
             1e-8,
-            apart,
+            linear_error,
+            details="The measured value is the largest relative difference. The kernel matrix is "
+            f"singular: its rank is {int(linear.rank)} and its size {len(z)}.",
         ),
         at_most(
             "stepwise/identical-views-are-kernel-pca",
-            "identical views: eigenvalues of K_Gamma are those of K_XX / n, relative (a singular "
-            "gram matrix: the square root of rounding)",
-            source,
+            "For identical views, the eigenvalues of K_Gamma equal those of uncentred kernel PCA.",
+            source.format("S-18"),
             1e-7,
-            pca,
+            identical_error,
+            details="Kernel PCA has the eigenvalues of K_XX / n. The measured value is the largest "
+            "relative difference of the ten largest ones. The kernel matrix is singular, so the "
+            "tolerance is of the order of the square root of the rounding error.",
         ),
     ]
     return Part(claims, [])
 
 
+class WidthErrors(NamedTuple):
+    """Distances from the infinite-width kernel model at the end of training.
+
+    Attributes:
+        widths: of the networks.
+        networks: (widths, seeds) relative distance of trained networks.
+        closed_form: (widths, seeds) relative distance of the closed form of K_Gamma.
+        start: scale of the initial outputs.
+        eigenvalue_ratio: eigenvalue after the last learned one, divided by that one.
+    """
+
+    widths: tuple[int, ...]
+    networks: np.ndarray
+    closed_form: np.ndarray
+    start: float
+    eigenvalue_ratio: float
+
+
 def wide_networks(settings: Settings) -> Part:
-    """Fit how trained networks of growing width approach the infinite-width prediction."""
+    """Fit the exponent with which trained networks approach the infinite-width prediction."""
     usable, _ = neural_tangents.status()
     if not usable:
         missing = (
-            "Wide networks were not compared with their infinite-width kernel: neural-tangents is "
-            "not usable here; `jssl doctor` says what to do."
+            "Wide networks were not compared with their infinite-width kernel, because "
+            "neural-tangents is not usable here. `jssl doctor` prints how to install it."
         )
         return Part([], [], (missing,))
+    errors = width_errors(settings)
+    seeds = errors.networks.shape[1]
+    logs, at = np.log(errors.networks), np.log(errors.widths)
+    slopes = np.array([np.polyfit(at, logs[:, s], 1)[0] for s in range(seeds)])
+    claims = _width_claims(errors, slopes)
+    figure, (ax,) = new_figure(1)
+    widths = np.asarray(errors.widths)
+    ax.loglog(widths, errors.networks, "o", color="0.6", markersize=3)
+    ax.loglog(widths, np.exp(logs.mean(axis=1)), "o-", label="geometric mean over seeds")
+    line = np.exp(logs[-1].mean()) * (widths / widths[-1]) ** -0.5
+    ax.loglog(widths, line, "k--", linewidth=1, label="width$^{-1/2}$")
+    ax.set_xlabel("width")
+    ax.set_ylabel("relative distance from the kernel model")
+    ax.legend(frameon=False)
+    text = (
+        "Relative distance between trained two-layer erf networks and the infinite-width kernel "
+        f"model trained from the same start, at training and unseen points. Grey points are the "
+        f"{seeds} seeds."
+    )
+    return Part(claims, [Figure("width", "Wide networks approach the kernel model", text, figure)])
+
+
+def width_errors(settings: Settings) -> WidthErrors:
+    """Train networks of every width and the kernel model from the same starts."""
     widths, seeds = {
         "quick": ((256, 1024, 4096), 12),
         "paper": ((256, 1024, 4096, 16384), 32),
@@ -105,7 +155,8 @@ def wide_networks(settings: Settings) -> Part:
     }[settings.scale]
     n, dim, inputs, scale = 15, 2, 16, 1e-2
     data, others = projected_digits(settings, n, inputs)
-    model = mlp(inputs, dim, width=64, depth=1, activation="erf", dtype=jnp.float64)
+    options: dict[str, Any] = {"depth": 1, "activation": "erf", "dtype": jnp.float64}
+    model = mlp(inputs, dim, width=64, **options)
     kernel = width_theory.infinite(model, data, dim, others)
     modes = kernel.modes
     further = contrastive_modes(kernel.everywhere[: 2 * n], dim + 1).eigenvalues
@@ -114,15 +165,7 @@ def wide_networks(settings: Settings) -> Part:
     points = jnp.concatenate([data.first, data.second, others])
 
     def error(width: Array, key: Array) -> Array:
-        base = mlp(
-            inputs,
-            dim,
-            width=width,
-            max_width=widths[-1],
-            depth=1,
-            activation="erf",
-            dtype=jnp.float64,
-        )
+        base = mlp(inputs, dim, width=width, max_width=widths[-1], **options)
         net = centred(base, scale)
         problem = Problem(
             pairs.fixed(data), net, losses.get("barlow_twins_linearized"), gradient_descent(rate)
@@ -141,46 +184,42 @@ def wide_networks(settings: Settings) -> Part:
     keys = jax.random.split(jax.random.fold_in(jax.random.key(settings.seed), 9), seeds)
     # One program: narrower networks are the widest one padded with zeros, and start nested.
     of_width = jax.jit(jax.vmap(error, (None, 0)))
-    seen = [np.asarray(of_width(jnp.float64(width), keys)) for width in widths]
-    errors, closed = np.moveaxis(np.stack(seen), -1, 0)
-    logs, at = np.log(errors), np.log(widths)
-    slopes = np.array([np.polyfit(at, logs[:, s], 1)[0] for s in range(seeds)])
-    slope, spread = slopes.mean(), slopes.std(ddof=1) / np.sqrt(seeds)
-    claims = [
+    results = [np.asarray(of_width(jnp.float64(width), keys)) for width in widths]
+    networks, closed_form = np.moveaxis(np.stack(results), -1, 0)
+    ratio = float(further[dim] / further[dim - 1])
+    return WidthErrors(widths, networks, closed_form, scale, ratio)
+
+
+def _width_claims(errors: WidthErrors, slopes: np.ndarray) -> list[Claim]:
+    slope, standard_error = slopes.mean(), slopes.std(ddof=1) / np.sqrt(len(slopes))
+    return [
         close(
             "stepwise/width-exponent",
-            f"two-layer erf networks, widths {widths[0]} ... {widths[-1]}, from a centred small "
-            "start: exponent in the width of the distance from the infinite-width kernel model "
-            "trained from the same start (a finite kernel fluctuates by width^-1/2); .1 for the "
-            "finite range and 3.9 standard errors over seeds",
-            "Simon et al. 2023, section 5; S-16",
+            "The distance between trained networks and the infinite-width kernel model decreases "
+            "as width^(-1/2).",
+            "Simon et al. 2023, section 5; S-16 in docs/equations.md",
             -0.5,
             slope,
-            0.1 + 3.9 * spread,
+            0.1 + 3.9 * standard_error,
+            details="Two-layer erf networks of widths "
+            f"{errors.widths[0]} to {errors.widths[-1]} and the kernel model start from the same "
+            f"centred outputs of scale {errors.start:g}. The kernel of a finite network fluctuates "
+            "by width^(-1/2). The measured value is the fitted exponent, averaged over "
+            f"{len(slopes)} seeds. The tolerance is 0.1 for the finite range of widths plus 3.9 "
+            "standard errors.",
         ),
         at_most(
             "stepwise/kernel-closed-form-from-generic-start",
-            f"closed form of K_Gamma at the end of training from a start of {scale:g}: relative "
-            "distance from the kernel model's own descent, median over seeds; three times the "
-            "order of magnitude of S-14",
-            "Simon et al. 2023, section 5; S-14, S-16",
-            3 * scale ** (1 - float(further[dim] / further[dim - 1])),
-            float(np.median(closed)),
+            "From a generic small start, the closed form of K_Gamma differs from the trained "
+            "kernel model by at most the predicted order.",
+            "Simon et al. 2023, section 5; S-14 and S-16 in docs/equations.md",
+            3 * errors.start ** (1 - errors.eigenvalue_ratio),
+            float(np.median(errors.closed_form)),
+            details="The measured value is the relative distance at the end of gradient descent "
+            f"from outputs of scale {errors.start:g}, the median over widths and seeds. The bound "
+            "is three times the order of magnitude given by S-14.",
         ),
     ]
-    figure, (ax,) = new_figure(1)
-    ax.loglog(widths, errors, "o", color="0.6", markersize=3)
-    ax.loglog(widths, np.exp(logs.mean(axis=1)), "o-", label="mean over seeds")
-    line = np.exp(logs[-1].mean()) * (np.asarray(widths) / widths[-1]) ** -0.5
-    ax.loglog(widths, line, "k--", linewidth=1, label="width$^{-1/2}$")
-    ax.set_xlabel("width")
-    ax.set_ylabel("distance from the kernel's prediction")
-    ax.legend(frameon=False)
-    text = (
-        f"Relative distance between trained two-layer erf networks and the closed form of the "
-        f"infinite-width contrastive kernel, {seeds} seeds (grey), at training and unseen points."
-    )
-    return Part(claims, [Figure("width", "Wide networks approach the kernel", text, figure)])
 
 
 def _gaussian_kernel(x: Array, y: Array) -> Array:
@@ -191,7 +230,7 @@ def _gaussian_kernel(x: Array, y: Array) -> Array:
 def _integrate(
     gram: np.ndarray, cross: np.ndarray, coefficients: np.ndarray, times: np.ndarray
 ) -> np.ndarray:
-    """Integrate df/dt = -(2/n) k(., Z) J F (C - I) at the views and at unseen points together."""
+    """Integrate df/dt = -(2/n) k(., Z) J F (C - I) at the views and at unseen points."""
     rows, dim = coefficients.shape
     n = rows // 2
     everywhere = np.concatenate([gram, cross])
@@ -203,8 +242,8 @@ def _integrate(
         return (-2 / n * everywhere @ swapped @ (c - np.eye(dim))).ravel()
 
     start = (everywhere @ coefficients).ravel()
-    done = solve_ivp(velocity, (0, times[-1]), start, "DOP853", times, rtol=1e-10, atol=1e-14)
-    return done.y.T.reshape(len(times), -1, dim)[:, rows:]
+    solution = solve_ivp(velocity, (0, times[-1]), start, "DOP853", times, rtol=1e-10, atol=1e-14)
+    return solution.y.T.reshape(len(times), -1, dim)[:, rows:]
 
 
 def projected_digits(settings: Settings, n: int, inputs: int) -> tuple[Pairs, Array]:

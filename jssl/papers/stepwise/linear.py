@@ -1,10 +1,10 @@
-"""Figure 1 A, B: a linear model on real images follows the closed form, and what breaks it.
+"""Figures 1 A and 1 B: a linear model on images follows the closed form.
 
-The simulation is gradient descent on the linearised Barlow Twins loss of the embeddings
-themselves; the prediction is S-5 ... S-9 from the QR alignment of the same start (S-13).
+The simulation is gradient descent on the linearised Barlow Twins loss of the embeddings. The
+prediction is equations S-5 to S-9, from the QR alignment of the same start (S-13).
 """
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -18,26 +18,28 @@ from jssl.models import linear
 from jssl.optim import gradient_descent
 from jssl.papers.claims import at_least, at_most, close
 from jssl.papers.outcome import Part, Settings
+from jssl.papers.sets import LABELS
 from jssl.report.figure import Figure
 from jssl.simulation import log_spaced_steps, run
 from jssl.theory import stepwise
-from jssl.types import Array, Pairs, Problem, Trajectory, start_key
+from jssl.types import Array, Claim, Pairs, Problem, Trajectory, start_key
 
 DIM = 10
 START = 1e-6
+FIGURE = "Simon et al. 2023, figures 1 A and 1 B"
 SHARE = 0.02
-"""Learning rate x largest eigenvalue: 8 % of the stability limit 1 / (4 gamma_1)."""
+"""Learning rate times largest eigenvalue gamma_1: 8 % of the stability limit 1/4."""
 
 
 def image_pairs(name: str, settings: Settings, count: int = 500) -> Pairs:
-    """Return fixed pairs of images, each view shifted by up to one pixel, as flat float64."""
+    """Return fixed pairs of flat float64 images, each view shifted by up to one pixel."""
     chosen, shift = jax.random.split(jax.random.key(settings.seed))
     sample = images.subset(chosen, images.load(name), count).x.astype(np.float64)
     return pairs.flatten(pairs.make_pairs(shift, jnp.asarray(sample), views.shift(1)))
 
 
 def linear_problem(data: Pairs, dim: int, scale: float, learning_rate: Any) -> Problem:
-    """State linearised Barlow Twins for a linear model on fixed pairs."""
+    """Return the problem of linearised Barlow Twins for a linear model on fixed pairs."""
     return Problem(
         pairs=pairs.fixed(data),
         model=linear(data.first.shape[1], dim, scale=scale, dtype=data.first.dtype),
@@ -46,15 +48,56 @@ def linear_problem(data: Pairs, dim: int, scale: float, learning_rate: Any) -> P
     )
 
 
-def figure_one(name: str, settings: Settings) -> Part:
-    """Judge half times, the loss staircase and the end state on one image set."""
+class LinearRun(NamedTuple):
+    """A simulated linear model and the closed form from the same start.
+
+    Attributes:
+        simulated: trajectory of `eigenvalues`, `loss` and `weight`.
+        theory: the closed form at the same times, with the delay of a finite step.
+        measured_half_times: (DIM,) of the simulation.
+        predicted_half_times: (DIM,) of the closed form, with the delay of a finite step.
+        tolerance: (DIM,) relative tolerance of each half time.
+        top: the leading DIM modes of Gamma.
+        leakage: predicted part of the final weights outside the leading modes (S-14).
+        steps: number of steps.
+    """
+
+    simulated: Trajectory
+    theory: Trajectory
+    measured_half_times: Array
+    predicted_half_times: Array
+    tolerance: Array
+    top: stepwise.Modes
+    leakage: float
+    steps: int
+
+
+def linear_model(name: str, settings: Settings) -> Part:
+    """Test half times, the loss staircase and the final state on one image set."""
+    result = run_linear(name, settings)
+    simulated = result.simulated._replace(
+        observables={k: result.simulated.observables[k] for k in ("eigenvalues", "loss")}
+    )
+    label = LABELS[name]
+    text = (
+        f"Eigenvalues of C and loss of a linear model with {DIM} outputs on {label}, over "
+        f"{result.steps:,} steps of gradient descent (solid). Dashed lines are the closed form "
+        "with the delay of a finite step. One dimension is learned in each step of the loss."
+    )
+    picture = plot(result.theory, simulated, title=f"Linear model on {label}")
+    figures = [Figure(f"linear-{name}", f"Stepwise learning on {label}", text, picture)]
+    return Part(_half_time_claims(name, result) + _end_claims(name, result), figures)
+
+
+def run_linear(name: str, settings: Settings) -> LinearRun:
+    """Train the linear model on an image set and compute its closed form."""
     data = pairs.compress(image_pairs(name, settings))
     gamma = pairs.cross_moment(data)
     spectrum = stepwise.modes(gamma)
     top = stepwise.modes(gamma, DIM)
     rate = SHARE / float(top.eigenvalues[0])
     problem = linear_problem(data, DIM, START, rate)
-    if gamma.shape[0] > 100:  # the same loss of the same C, through Gamma: 20 times fewer products
+    if gamma.shape[0] > 100:  # the same loss, computed from Gamma with 20 times fewer products
         problem = problem._replace(
             objective=lambda params, *_: stepwise.loss(params["weight"], gamma)
         )
@@ -72,81 +115,103 @@ def figure_one(name: str, settings: Settings) -> Part:
 
     trajectory = jax.jit(run(problem, log_spaced_steps(last, 1200, 100), observe))(key)
     assert trajectory.t is not None
-    seen = half_times(trajectory.t, trajectory.observables["eigenvalues"], jnp.ones(DIM))
     projection = start.rotation.T @ start_weight @ spectrum.eigenvectors.T
-    allowed = half_time_tolerance(projection, spectrum.eigenvalues, start.start_scales, rate)
-    off = np.asarray(jnp.abs(seen / predicted - 1))
-    sharp = np.asarray(allowed) < 1e-3
     stretch = stepwise.descent_half_time(start.start_scales, top.eigenvalues, rate)
     stretch /= stepwise.half_time(start.start_scales, top.eigenvalues)
-    theory = predicted_trajectory(trajectory, start.start_scales, top.eigenvalues, stretch)
-    half = np.asarray(predicted)
-    between = np.sqrt(half[1:] * half[:-1])[sharp[1:] & sharp[:-1]]
-    at = np.asarray(trajectory.t)
-    levels, expected = (
-        np.interp(between, at, np.asarray(source.observables["loss"]))
-        for source in (trajectory, theory)
-    )
-    end = trajectory.observables["weight"][-1]
-    least = float(jnp.sum(1 / top.eigenvalues))
     relative_start = float(jnp.max(jnp.sqrt(top.eigenvalues) * start.start_scales))
-    estimate = stepwise.error_estimate(relative_start, spectrum.eigenvalues, DIM)
-    overlap = float(subspace_overlap(end.T, top.eigenvectors.T))
-    source = "Simon et al. 2023, fig. 1 A, B"
-    claims = [
+    return LinearRun(
+        simulated=trajectory,
+        theory=predicted_trajectory(trajectory, start.start_scales, top.eigenvalues, stretch),
+        measured_half_times=half_times(
+            trajectory.t, trajectory.observables["eigenvalues"], jnp.ones(DIM)
+        ),
+        predicted_half_times=predicted,
+        tolerance=half_time_tolerance(projection, spectrum.eigenvalues, start.start_scales, rate),
+        top=top,
+        leakage=float(stepwise.error_estimate(relative_start, spectrum.eigenvalues, DIM).leakage),
+        steps=last,
+    )
+
+
+def _half_time_claims(name: str, result: LinearRun) -> list[Claim]:
+    label = LABELS[name]
+    predicted = result.predicted_half_times
+    allowed = np.asarray(result.tolerance)
+    error = np.asarray(jnp.abs(result.measured_half_times / predicted - 1))
+    separated = allowed < 1e-3
+    half = np.asarray(predicted)
+    between = np.sqrt(half[1:] * half[:-1])[separated[1:] & separated[:-1]]
+    times = np.asarray(result.simulated.t)
+    measured, expected = (
+        np.interp(between, times, np.asarray(trajectory.observables["loss"]))
+        for trajectory in (result.simulated, result.theory)
+    )
+    bound = staircase_tolerance(between, predicted, result.top.eigenvalues, result.tolerance)
+    return [
         at_most(
             f"stepwise/half-times-{name}",
-            f"{name}: half times of the {int(sharp.sum())} modes whose finite-start error is "
-            "predicted below 1e-3, against S-7 with the delay of a finite step",
-            f"{source}; eq. 7",
+            f"On {label}, eigenvalues of well-separated modes reach half their final value at the "
+            "predicted times, within 0.1 %.",
+            f"{FIGURE} and equation 7",
             1e-3,
-            off[sharp].max(),
+            error[separated].max(),
+            details=f"The claim covers the {int(separated.sum())} of {DIM} modes whose predicted "
+            "error from the finite start is below 1e-3. The measured value is the largest relative "
+            "difference. The prediction (S-7) includes the delay of a finite step.",
         ),
         at_most(
             f"stepwise/all-half-times-{name}",
-            f"{name}: every half time, in units of its own tolerance (finite start S-14, finite "
-            "step)",
-            f"{source}; S-7, S-14",
+            f"On {label}, the half time of every mode differs from its prediction by at most that "
+            "mode's own error estimate.",
+            f"{FIGURE}; S-7 and S-14 in docs/equations.md",
             1.0,
-            float(np.max(off / np.asarray(allowed))),
+            float(np.max(error / allowed)),
+            details="The measured value is the largest ratio of a mode's relative error to its "
+            "estimate. The estimate adds the errors from the finite start (S-14), the finite step "
+            "and the spacing of the recorded times.",
         ),
         at_most(
             f"stepwise/loss-staircase-{name}",
-            f"{name}: loss midway between consecutive steps of those modes, against S-8; what "
-            "the tolerances of the half times allow",
-            f"{source}; S-8",
-            float(np.max(staircase_tolerance(between, predicted, top.eigenvalues, allowed))),
-            np.abs(levels - expected).max(),
+            f"On {label}, the loss on the plateaus between learning steps equals the predicted "
+            "staircase.",
+            f"{FIGURE}; S-8 in docs/equations.md",
+            float(np.max(bound)),
+            np.abs(measured - expected).max(),
+            details="The loss is compared at the geometric mean of the half times of successive "
+            "well-separated modes. The measured value is the largest difference. The bound is the "
+            "change of the loss caused by half times that are off by their tolerances.",
         ),
+    ]
+
+
+def _end_claims(name: str, result: LinearRun) -> list[Claim]:
+    label = LABELS[name]
+    end = result.simulated.observables["weight"][-1]
+    least = float(jnp.sum(1 / result.top.eigenvalues))
+    overlap = float(subspace_overlap(end.T, result.top.eigenvectors.T))
+    return [
         close(
             f"stepwise/end-state-{name}",
-            f"{name}: squared norm of the end state over the least norm of any zero-loss "
-            "solution, sum_j 1/gamma_j; the squared leakage of S-14",
-            f"{source}; proposition 4.3",
+            f"On {label}, training ends at the zero-loss solution of least norm.",
+            f"{FIGURE} and proposition 4.3",
             1.0,
             float(jnp.sum(end**2)) / least,
-            float(estimate.leakage) ** 2,
+            result.leakage**2,
+            details="The measured value is the squared Frobenius norm of the final weights divided "
+            "by its least possible value, the sum of 1 / gamma_j over the learned modes. The "
+            "tolerance is the squared leakage of S-14.",
         ),
         at_least(
             f"stepwise/subspace-{name}",
-            f"{name}: overlap of the learned subspace with the top {DIM} modes; one less the "
-            "squared leakage of S-14",
-            f"{source}; S-14",
-            1 - float(estimate.leakage) ** 2,
+            f"On {label}, the learned weights span the top {DIM} eigenvectors of the "
+            "cross-correlation matrix Gamma.",
+            f"{FIGURE}; S-14 in docs/equations.md",
+            1 - result.leakage**2,
             overlap,
+            details="The measured value is the overlap of the two subspaces, which is 1 where they "
+            "are equal. The bound is one minus the squared leakage of S-14.",
         ),
     ]
-    seen_trajectory = trajectory._replace(
-        observables={k: trajectory.observables[k] for k in ("eigenvalues", "loss")}
-    )
-    picture = plot(theory, seen_trajectory, title=f"Linear model on {name}")
-    text = (
-        f"Eigenvalues of C and loss of a linear model with {DIM} outputs, {last:,} steps of "
-        "gradient descent (solid), on the closed form with the delay of a finite step (dashed): "
-        "one dimension is learned a step."
-    )
-    figures = [Figure(f"linear-{name}", f"Stepwise learning, {name}", text, picture)]
-    return Part(claims, figures)
 
 
 def half_time_tolerance(
@@ -155,21 +220,24 @@ def half_time_tolerance(
     """Return the relative tolerance of each half time: finite start, finite step, recording.
 
     In the aligned frame the start is upper triangular, `projection` = U^T W(0) V^T. When mode j
-    is learned its direction also carries mode k > j by
+    is learned, its direction has a component along mode k > j of size
 
         e_jk = sqrt(g_k) |R_jk| (sqrt(g_j) s_j)^(-g_k / g_j),
 
-    the leading correction behind S-14, constants included. It changes the eigenvalues of j and k
-    by order e_jk^2; at half its value an eigenvalue rises by 2 g a unit time, and the half time is
-    span / (8 g) with span = log(1 / (g s^2)), so it is off by 4 e^2 / span.
+    which is the leading correction behind S-14, with its constants. It changes the eigenvalues of j
+    and k by order e_jk^2. At half its final value an eigenvalue has slope 2 g, and the half time is
+    span / (8 g) with span = log(1 / (g s^2)). The relative error of the half time is therefore
+    4 e^2 / span.
     """
     dim = len(start_scales)
     own = eigenvalues[:dim]
     size = jnp.sqrt(own) * start_scales
     grown = jnp.maximum(eigenvalues, 0) / own[:, None]
-    carried = jnp.sqrt(jnp.maximum(eigenvalues, 0)) * jnp.abs(projection) * size[:, None] ** -grown
-    carried = jnp.triu(carried, 1) ** 2
-    coupling = carried.sum(axis=1) + carried[:, :dim].sum(axis=0)
+    component = (
+        jnp.sqrt(jnp.maximum(eigenvalues, 0)) * jnp.abs(projection) * size[:, None] ** -grown
+    )
+    component = jnp.triu(component, 1) ** 2
+    coupling = component.sum(axis=1) + component[:, :dim].sum(axis=0)
     span = -2 * jnp.log(size)
     growth = 4 * learning_rate * own
     # 0.6 h^2 steps of learning_rate each, over the half time span / (8 g)
@@ -181,7 +249,7 @@ def half_time_tolerance(
 def staircase_tolerance(
     between: np.ndarray, half: Array, eigenvalues: Array, allowed: Array
 ) -> np.ndarray:
-    """Return how far the loss may be off at given times when each half time is off by `allowed`.
+    """Return the error of the loss at given times if each half time is off by `allowed`.
 
     d/dt (1 - s)^2 = -2 (1 - s) s' with s = sigmoid(8 g (t - half)), s' = 8 g s (1 - s).
     """
@@ -193,7 +261,7 @@ def staircase_tolerance(
 def predicted_trajectory(
     simulated: Trajectory, start_scales: Array, eigenvalues: Array, stretch: Array
 ) -> Trajectory:
-    """Return the closed form at a run's times, each mode slowed by its finite-step delay."""
+    """Return the closed form at the times of a run, each mode delayed by the finite step."""
     assert simulated.t is not None
     t = simulated.t[:, None] / stretch
 

@@ -1,7 +1,9 @@
-"""Figures 1 C, D, 2 and 3: nonlinear networks on images learn one dimension a step.
+"""Figures 1 C, 1 D, 2 and 3: nonlinear networks on images learn one dimension in each step.
 
-From small outputs, Barlow Twins, VICReg and unnormalised InfoNCE do; cosine SimCLR has no scale,
-so small outputs give it no steps, and embeddings that start parallel do; standard starts blur.
+Under Barlow Twins, VICReg and unnormalised InfoNCE, networks with small initial outputs show
+separate steps. The loss of cosine SimCLR does not depend on the scale of the outputs: there, small
+outputs show no steps, and embeddings that are parallel at the start do. From a standard start the
+steps overlap.
 """
 
 from collections.abc import Callable
@@ -18,7 +20,11 @@ from jssl.figures import draw_modes, new_figure
 from jssl.models import conv, mlp
 from jssl.optim import gradient_descent
 from jssl.papers.claims import at_least, at_most
-from jssl.papers.observed import of_both_views, of_directions, second_over_first
+from jssl.papers.observed import (
+    covariance_of_directions,
+    covariance_of_views,
+    second_to_first_ratio,
+)
 from jssl.papers.outcome import Part, Settings
 from jssl.report.figure import Figure
 from jssl.simulation import log_spaced_steps, run
@@ -35,16 +41,16 @@ class Case(NamedTuple):
         loss: name in `jssl.losses`.
         hyperparameters: of the loss.
         learning_rate: below the stability limit, found by halving from instability.
-        steps: until all dimensions are learned.
-        watch: which matrix's eigenvalues are logged.
-        level: eigenvalue of a learned mode where theory knows it, None for the last value.
+        steps: enough to learn all dimensions.
+        matrix: `matrix(za, zb)`, whose eigenvalues are recorded.
+        level: eigenvalue of a learned mode if theory gives it, None for the last value.
     """
 
     loss: str
     hyperparameters: dict[str, Any]
     learning_rate: float
     steps: int
-    watch: Callable[[Array, Array], Array]
+    matrix: Callable[[Array, Array], Array]
     level: float | None
 
 
@@ -59,21 +65,56 @@ CASES = {
         {"invariance": 1.0, "variance": 1.0, "covariance": 1.0},
         0.02,
         2500,
-        of_both_views,
+        covariance_of_views,
         0.5,
     ),
-    "infonce": Case("info_nce", {"score": "dot"}, 0.02, 4000, of_both_views, 1.0),
-    "simclr": Case("nt_xent", {"temperature": 0.5}, 0.05, 3000, of_directions, None),
+    "infonce": Case("info_nce", {"score": "dot"}, 0.02, 4000, covariance_of_views, 1.0),
+    "simclr": Case("nt_xent", {"temperature": 0.5}, 0.05, 3000, covariance_of_directions, None),
 }
-"""Levels: 1 is where Barlow Twins holds an eigenvalue of C; half the target variance counts as
-learned for VICReg, whose hinge holds single outputs and not eigenvalues; the temperature is where
-the quartic of InfoNCE balances its quadratic (S-24)."""
+"""Levels: Barlow Twins ends with eigenvalues of C equal to 1. For VICReg, whose hinge constrains
+single outputs and not eigenvalues, half the target variance counts as learned. For InfoNCE the
+level is the temperature, where the quartic term balances the quadratic one (S-24)."""
+
+SMALL_START = {
+    "MLP, Barlow Twins": ("an MLP", "Barlow Twins"),
+    "MLP, VICReg": ("an MLP", "VICReg"),
+    "MLP, InfoNCE": ("an MLP", "InfoNCE"),
+    "conv net, Barlow Twins": ("a convolutional network", "Barlow Twins"),
+}
+"""Run from small outputs, with a loss that depends on scale -> network and loss in text."""
 
 
 def networks(settings: Settings) -> Part:
-    """Judge stepwise learning in an MLP and a conv net, from small and from standard starts."""
+    """Test stepwise learning in an MLP and a conv net, from small and from standard starts."""
     data = _centred_digits(settings)
     key = jax.random.fold_in(jax.random.key(settings.seed), 11)
+    runs = _runs()
+    figure, axes = new_figure(4, 2, width=3.4, height=2.8)
+    detected: dict[str, Steps] = {}
+    spectra: dict[str, np.ndarray] = {}
+    for index, (name, (case, model)) in enumerate(runs.items()):
+        settings.progress(name, index / len(runs))
+        steps, values = train(case, model, data, key)
+        detected[name] = detect_steps(steps, values, case.level)
+        spectra[name] = values
+        draw_modes(axes[index], np.maximum(steps, 1), np.maximum(values, 1e-14))
+        axes[index].set(xscale="log", yscale="log", ylim=(1e-12, None), title=name, xlabel="step")
+        axes[index].title.set_size(9)
+    axes[0].set_ylabel("eigenvalues")
+    axes[4].set_ylabel("eigenvalues")
+    axes[-1].set_visible(False)
+    text = (
+        "Eigenvalues of the embeddings of networks trained on digits, on logarithmic axes. From "
+        "small outputs they rise one after the other under Barlow Twins, VICReg and InfoNCE. Under "
+        "cosine SimCLR they do so only from parallel embeddings. From a standard start they rise "
+        "together."
+    )
+    title = "Networks learn one dimension in each step from small outputs"
+    claims = _step_claims(detected) + _start_claims(detected, spectra)
+    return Part(claims, [Figure("networks", title, text, figure)])
+
+
+def _runs() -> dict[str, tuple[Case, Model]]:
     small, standard = _mlp(SMALL), _mlp(1.0)
     convolutional = conv(
         (8, 8, 1),
@@ -86,116 +127,95 @@ def networks(settings: Settings) -> Part:
         output_scale=SMALL,
         dtype=jnp.float64,
     )
-    barlow = CASES["barlow-twins"]
-    runs = {
+    barlow, simclr = CASES["barlow-twins"], CASES["simclr"]
+    slow = simclr._replace(learning_rate=0.05 * SMALL**2, steps=300)
+    return {
         "MLP, Barlow Twins": (barlow, small),
         "MLP, VICReg": (CASES["vicreg"], small),
         "MLP, InfoNCE": (CASES["infonce"], small),
         "conv net, Barlow Twins": (barlow._replace(learning_rate=0.1), convolutional),
-        "MLP, SimCLR from parallel embeddings": (CASES["simclr"], _parallel(small)),
-        "MLP, SimCLR from small outputs": (
-            CASES["simclr"]._replace(learning_rate=0.05 * SMALL**2, steps=300),
-            small,
-        ),
+        "MLP, SimCLR from parallel embeddings": (simclr, _parallel(small)),
+        "MLP, SimCLR from small outputs": (slow, small),
         "MLP, Barlow Twins, standard start": (barlow, standard),
     }
-    figure, axes = new_figure(4, 2, width=3.4, height=2.8)
-    found: dict[str, Steps] = {}
-    spectra: dict[str, np.ndarray] = {}
-    for index, (name, (case, model)) in enumerate(runs.items()):
-        settings.progress(name, index / len(runs))
-        steps, values = train(case, model, data, key)
-        found[name] = detect_steps(steps, values, case.level)
-        spectra[name] = values
-        draw_modes(axes[index], np.maximum(steps, 1), np.maximum(values, 1e-14))
-        axes[index].set(xscale="log", yscale="log", ylim=(1e-12, None), title=name, xlabel="step")
-        axes[index].title.set_size(9)
-    axes[0].set_ylabel("eigenvalues")
-    axes[4].set_ylabel("eigenvalues")
-    axes[-1].set_visible(False)
-    return Part(
-        _claims(found, spectra),
-        [
-            Figure(
-                "networks",
-                "Networks learn one dimension a step from small outputs",
-                "Eigenvalues of the embeddings of networks trained on digits, log-log. From small "
-                "outputs they rise one by one under Barlow Twins, VICReg and InfoNCE; for cosine "
-                "SimCLR only from parallel embeddings; from a standard start all come at once.",
-                figure,
-            )
-        ],
-    )
 
 
 def train(case: Case, model: Model, data: Pairs, key: Array) -> tuple[np.ndarray, np.ndarray]:
-    """Return record steps and the watched eigenvalues, floored at zero."""
+    """Return the recorded steps and the eigenvalues at them."""
     loss = losses.get(case.loss, **case.hyperparameters)
     problem = Problem(pairs.fixed(data), model, loss, gradient_descent(case.learning_rate))
 
     def observe(params: Params, batch: Pairs) -> dict[str, Array]:
         za, zb = (model.apply(params, view) for view in batch[:2])
-        return {"eigenvalues": spectrum(case.watch(za, zb))}
+        return {"eigenvalues": spectrum(case.matrix(za, zb))}
 
     trajectory = jax.jit(run(problem, log_spaced_steps(case.steps, 300, 5), observe))(key)
     return np.asarray(trajectory.step), np.asarray(trajectory.observables["eigenvalues"])
 
 
-def _claims(found: dict[str, Steps], spectra: dict[str, np.ndarray]) -> list[Claim]:
-    source = "Simon et al. 2023, fig. 1 C, D and 2"
+def _step_claims(detected: dict[str, Steps]) -> list[Claim]:
     claims = []
-    for name in (
-        "MLP, Barlow Twins",
-        "MLP, VICReg",
-        "MLP, InfoNCE",
-        "conv net, Barlow Twins",
-    ):
+    for name, (network, loss) in SMALL_START.items():
         short = name.lower().replace(", ", "-").replace(" ", "-")
         claims.append(
             at_least(
                 f"stepwise/steps-{short}",
-                f"{name}, outputs of {SMALL:g} at the start: number of distinct steps in which "
-                f"{DIM} dimensions are learned",
-                source,
+                f"From small initial outputs, {network} trained with {loss} learns {DIM} "
+                f"dimensions in {DIM} distinct steps.",
+                "Simon et al. 2023, figures 1 C, 1 D and 2",
                 DIM,
-                int(found[name].distinct),
+                int(detected[name].distinct),
+                details=f"The outputs have scale {SMALL:g} at the start. The measured value is the "
+                "number of distinct steps.",
             )
         )
-    claims += [
+    return claims
+
+
+def _start_claims(detected: dict[str, Steps], spectra: dict[str, np.ndarray]) -> list[Claim]:
+    return [
         at_least(
             "stepwise/simclr-steps-from-parallel-embeddings",
-            "cosine SimCLR from embeddings that start parallel: distinct steps (the sphere of "
-            f"{DIM} outputs has {DIM - 1} directions to leave a point in)",
-            "Simon et al. 2023, fig. 2; cosine losses have no scale",
+            f"From initially parallel embeddings, an MLP trained with cosine SimCLR learns in at "
+            f"least {DIM - 1} distinct steps.",
+            "Simon et al. 2023, figure 2, with a start adapted to cosine losses",
             DIM - 1,
-            int(found["MLP, SimCLR from parallel embeddings"].distinct),
+            int(detected["MLP, SimCLR from parallel embeddings"].distinct),
+            details="A cosine loss does not depend on the scale of the embeddings, so parallel "
+            f"embeddings take the place of small outputs. The sphere in {DIM} dimensions has "
+            f"{DIM - 1} directions in which embeddings can leave a point.",
         ),
         at_most(
             "stepwise/simclr-no-steps-from-small-outputs",
-            "cosine SimCLR from small outputs alone: distinct steps (all dimensions are there at "
-            "once)",
-            "cosine losses have no scale",
+            "From small initial outputs, an MLP trained with cosine SimCLR shows no separate "
+            "learning steps.",
+            "Derived here from the scale invariance of cosine losses; not in Simon et al. 2023",
             1,
-            int(found["MLP, SimCLR from small outputs"].distinct),
+            int(detected["MLP, SimCLR from small outputs"].distinct),
+            details="The measured value is the number of distinct steps. It is at most 1, since "
+            "all dimensions are present from the start.",
         ),
         at_most(
             "stepwise/small-start-separates",
-            "Barlow Twins from small outputs: second over first eigenvalue of C when the first is "
-            "half learned, below one in a hundred",
-            "Simon et al. 2023, fig. 2; S-14",
+            "From small initial outputs, the second eigenvalue of C is below 1 % of the first when "
+            "the first is half learned.",
+            "Simon et al. 2023, figure 2; S-14 in docs/equations.md",
             0.01,
-            second_over_first(spectra["MLP, Barlow Twins"]),
+            second_to_first_ratio(spectra["MLP, Barlow Twins"]),
+            details="An MLP is trained with Barlow Twins. The measured value is the ratio of the "
+            "two eigenvalues.",
         ),
         at_least(
             "stepwise/standard-start-blurs",
-            "Barlow Twins from a standard start: the same ratio when the first eigenvalue is half "
-            "learned or at the start if it is by then, above one in a hundred",
-            "Simon et al. 2023, fig. 3",
+            "From a standard start, the second eigenvalue of C is above 1 % of the first when the "
+            "first is half learned.",
+            "Simon et al. 2023, figure 3",
             0.01,
-            second_over_first(spectra["MLP, Barlow Twins, standard start"]),
+            second_to_first_ratio(spectra["MLP, Barlow Twins, standard start"]),
+            details="An MLP is trained with Barlow Twins. The measured value is the ratio of the "
+            "two eigenvalues, taken at the start if the first is more than half learned there.",
         ),
     ]
-    return claims
 
 
 def _mlp(output_scale: float) -> Model:
@@ -212,13 +232,13 @@ def _mlp(output_scale: float) -> Model:
 
 
 def _parallel(model: Model) -> Model:
-    """Return the model plus a constant unit output: all embeddings start along one direction."""
+    """Return the model plus a constant unit vector, so that embeddings start nearly parallel."""
     offset = jnp.zeros(DIM).at[0].set(1.0)
     return model._replace(apply=lambda params, x: model.apply(params, x) + offset)
 
 
 def _centred_digits(settings: Settings) -> Pairs:
-    """Return pairs of digits under one-pixel shifts, with the mean image taken off."""
+    """Return centred pairs of digits, each view shifted by up to one pixel."""
     count = {"quick": 64, "paper": 256, "large": 1024}[settings.scale]
     chosen, shift = jax.random.split(jax.random.fold_in(jax.random.key(settings.seed), 12))
     x = images.subset(chosen, images.digits(), count).x.astype(np.float64)

@@ -1,19 +1,19 @@
-"""How far the tangent kernel moves in training, against the width, loss by loss.
+"""Drift of the tangent kernel in training against the width, for each loss.
 
-In NTK parametrisation and for a smooth activation the time derivative of the kernel of all views
-is a sum over neurons of order 1 / width, typical size and mean alike (Dyer, Gur-Ari,
-arXiv 1909.11304), for any loss whose gradient stays bounded: the drift (`moved`) at a fixed time
-falls as 1 / width. What differs is
+In NTK parametrisation and for a smooth activation, the time derivative of the kernel of all views
+is a sum over neurons of order 1 / width, in its typical size and in its mean (Dyer, Gur-Ari,
+arXiv 1909.11304). This holds for any loss with bounded gradient, so that the drift at a fixed time
+decreases as 1 / width. The exceptions are
 
-    relu                      its kinks add neurons that switch: width^(-1/2) of them, of random
-                              sign, hence a term width^(-3/4): an exponent between -1 and -3/4
-    standard, rate ~ 1/width  NTK parametrisation with a first layer that is slower by 1 / width:
-                              one hidden layer drifts as width^-2
-    mup                       moves every feature by order one: exponent 0
-    linear dot product        unbounded below: in time it leaves every kernel (`divergence`)
+    relu                      neurons switch at the kink: a number of order width^(1/2), with random
+                              signs, adds a term width^(-3/4); the exponent is between -1 and -3/4
+    standard, rate ~ 1/width  equals NTK parametrisation with a first layer whose learning rate is
+                              smaller by 1 / width: one hidden layer drifts as width^(-2)
+    mup                       every feature changes by order one: exponent 0
+    linear dot product        unbounded below: the drift diverges at long times (`divergence`)
 
-The next order is the drift itself: where it is d at the narrowest width, that one is off by a
-factor of order 1 + d, and the exponent by d over the logarithm of the range of widths.
+The next order is relative to the drift itself: if the drift is d at the narrowest width, that value
+is off by a factor of order 1 + d, and the exponent by d over the logarithm of the range of widths.
 """
 
 import numpy as np
@@ -22,7 +22,7 @@ from jssl.diagnostics import Exponent, paired_exponent
 from jssl.figures import draw_legend, new_figure
 from jssl.papers.claims import at_most, close
 from jssl.papers.outcome import Part, Settings
-from jssl.papers.width.moved import RATES, Case, digits_in_float32, drift
+from jssl.papers.width.runs import RATES, Case, digits_in_float32, drift
 from jssl.report.figure import Figure
 from jssl.types import Claim
 
@@ -32,22 +32,23 @@ CONTRASTIVE = "Anil et al. 2024, arXiv 2403.08673"
 
 
 def drifts(settings: Settings) -> Part:
-    """Judge how the drift falls with the width, and where it does not."""
+    """Test how the drift decreases with the width, and where it does not."""
     seeds = {"quick": 6, "paper": 8, "large": 32}[settings.scale]
     data = digits_in_float32(settings)
-    found: dict[Case, np.ndarray] = {}
+    results: dict[Case, np.ndarray] = {}
     chosen = cases(settings)
     for index, case in enumerate(chosen):
-        settings.progress(f"kernel drift, {_name(case)}", index / len(chosen))
-        found[case] = drift(case, data, settings, seeds, [0, _steps(case)])[..., -1]
-    claims = [_claim(case, values) for case, values in found.items()]
-    return Part(claims, [_figure(found)])
+        settings.progress(f"drift of the tangent kernel, {_name(case)}", index / len(chosen))
+        results[case] = drift(case, data, settings, seeds, [0, _steps(case)])[..., -1]
+    claims = [_claim(case, values) for case, values in results.items()]
+    return Part(claims, [_figure(results)])
 
 
 def cases(settings: Settings) -> list[Case]:
     """Return the cases of a scale.
 
-    At `paper` losses other than Barlow Twins go beyond two hidden layers with tanh alone.
+    At `paper`, only tanh is combined with more than two hidden layers for every loss; erf and relu
+    are so for Barlow Twins and supervised training.
     """
     if settings.scale == "quick":
         return [
@@ -85,7 +86,7 @@ def cases(settings: Settings) -> list[Case]:
 
 def _steps(case: Case) -> int:
     if case.parametrisation == "mup":
-        return 4 * STEPS  # it starts smaller by the root of the width, and learns later
+        return 4 * STEPS  # outputs start smaller by the root of the width, and are learned later
     return STEPS // 4 if case.loss == "dot-product" else STEPS
 
 
@@ -93,66 +94,105 @@ def _name(case: Case) -> str:
     return f"{case.loss}-{case.activation}-{case.depth}-{case.parametrisation}"
 
 
+LOSSES = {
+    "supervised": "supervised training",
+    "barlow-twins": "Barlow Twins",
+    "vicreg": "VICReg",
+    "cosine": "cosine SimCLR",
+    "spectral": "the spectral contrastive loss",
+    "simsiam": "SimSiam",
+    "byol": "BYOL",
+    "dot-product": "the linear dot-product loss",
+}
+"""Loss of a case -> its name in text."""
+
+
 def _claim(case: Case, values: np.ndarray) -> Claim:
     source = CONTRASTIVE if case.loss in ("cosine", "dot-product", "spectral") else SOURCE
-    where = (
-        f"{case.loss}, {case.depth} hidden {case.activation}, {case.parametrisation} "
-        f"parametrisation, widths {case.widths[0]} ... {case.widths[-1]}: exponent of the drift"
-    )
     name = f"width/drift-{_name(case)}"
-    lost = int((~_usable(values)).sum())
-    if lost:
-        return at_most(name, f"{where}; runs without one, since they diverged", source, 0, lost)
+    loss = LOSSES[case.loss]
+    layers = "layer" if case.depth == 1 else "layers"
+    net = f"an MLP with {case.depth} hidden {case.activation} {layers}"
+    diverged = int((~_usable(values)).sum())
+    if diverged:
+        return at_most(
+            name, f"Under {loss}, no training run of {net} diverges.", source, 0, diverged,
+            details="The measured value is the number of runs that diverged. Without them the "
+            "drift of the tangent kernel has no exponent in the width.",
+        )  # fmt: skip
     fit = paired_exponent(case.widths, values)
+    setting = (
+        "The drift is the relative change of the tangent kernel in training, "
+        "||Theta_t - Theta_0|| / ||Theta_0||. The measured value is its exponent in the width, "
+        f"fitted to widths {case.widths[0]} to {case.widths[-1]} in {case.parametrisation} "
+        f"parametrisation with {values.shape[1]} seeds."
+    )
     if case.parametrisation == "mup":
         return close(
-            name, f"{where}; features move at every width (.1, 3.9 standard errors)",
+            name, f"Under {loss} in mup parametrisation, the tangent-kernel drift of {net} does "
+            "not decrease with the width.",
             "Yang, Hu 2021, arXiv 2011.14522", 0.0, fit.exponent, 0.1 + 3.9 * fit.error,
+            details=f"{setting} Features change by order one at every width. The tolerance is 0.1 "
+            "plus 3.9 standard errors.",
         )  # fmt: skip
     # order of the next term, which the module's docstring gives
     narrow = float(np.exp(np.log(values[0]).mean()))
     order = max(0.1, narrow / np.log(case.widths[-1] / case.widths[0]))
     slack = order + 3.9 * fit.error
-    allowed = f"{order:.2g} of the next order in the drift, 3.9 standard errors"
+    allowed = f"{order:.2g} for the next order in the drift plus 3.9 standard errors"
     if case.parametrisation == "standard":
+        expected = -2.0 if case.depth == 1 else -1.0
         return close(
-            name, f"{where}, learning rate ~ 1 / width; the first layer freezes "
-            f"({allowed})", "derived", -2.0 if case.depth == 1 else -1.0, fit.exponent, slack,
+            name, f"Under {loss} in standard parametrisation, the tangent-kernel drift of {net} "
+            f"decreases as width^({expected:g}).",
+            "Derived here; not in the papers", expected, fit.exponent, slack,
+            details=f"{setting} The learning rate is proportional to 1 / width, so that the first "
+            f"layer hardly changes in a wide network. The tolerance is {allowed}.",
         )  # fmt: skip
     if case.activation == "relu":
         return close(
-            name, f"{where}; between -1 and -3/4, which of its two terms leads (.125 about the "
-            f"middle, {allowed})", source, -0.875, fit.exponent, 0.125 + slack,
+            name, f"Under {loss}, the tangent-kernel drift of {net} decreases as width^p with "
+            "p between -1 and -3/4.",
+            source, -0.875, fit.exponent, 0.125 + slack,
+            details=f"{setting} The exponent depends on which of two terms dominates: smooth "
+            "changes, width^(-1), or neurons that switch, width^(-3/4). The predicted value is the "
+            f"middle. The tolerance is 0.125 for the interval, plus {allowed}.",
         )  # fmt: skip
-    return close(name, f"{where}; {allowed}", source, -1.0, fit.exponent, slack)
+    return close(
+        name, f"Under {loss}, the tangent-kernel drift of {net} decreases as 1 / width.",
+        source, -1.0, fit.exponent, slack, details=f"{setting} The tolerance is {allowed}.",
+    )  # fmt: skip
 
 
 def _usable(values: np.ndarray) -> np.ndarray:
     return np.isfinite(values) & (values > 0)
 
 
-def _figure(found: dict[Case, np.ndarray]) -> Figure:
-    found = {case: values for case, values in found.items() if _usable(values).all()}
+def _figure(results: dict[Case, np.ndarray]) -> Figure:
+    results = {case: values for case, values in results.items() if _usable(values).all()}
     figure, axes = new_figure(2, width=4.8, height=3.8)
-    plain = [c for c in found if (c.activation, c.depth, c.parametrisation) == ("tanh", 1, "ntk")]
-    rest = [c for c in found if c.loss in ("barlow-twins", "supervised") and c not in plain]
+    plain = [c for c in results if (c.activation, c.depth, c.parametrisation) == ("tanh", 1, "ntk")]
+    rest = [c for c in results if c.loss in ("barlow-twins", "supervised") and c not in plain]
     markers = "osD^vP<>hX*p"
     for ax, chosen in zip(axes, (plain, [*plain[1:2], *rest]), strict=True):
         for index, case in enumerate(chosen):
-            fit: Exponent = paired_exponent(case.widths, found[case])
-            label = case.loss if ax is axes[0] else _name(case)
+            fit: Exponent = paired_exponent(case.widths, results[case])
+            label = LOSSES[case.loss]
+            if ax is axes[1]:
+                label += f", {case.activation}, {case.depth} hidden, {case.parametrisation}"
             ax.loglog(
-                case.widths, np.exp(np.log(found[case]).mean(axis=1)),
+                case.widths, np.exp(np.log(results[case]).mean(axis=1)),
                 markers[index % len(markers)] + "-", color=f"C{index % 10}", markersize=4,
                 linewidth=1.2, label=f"{label}: {fit.exponent:.2f} ± {fit.half_width:.2f}",
             )  # fmt: skip
         ax.set(xlabel="width", ylabel="drift of the tangent kernel")
         draw_legend(figure, ax, size=6.5)
-    axes[0].set_title("tanh, one hidden layer, NTK parametrisation", fontsize=9)
-    axes[1].set_title("activation, depth and parametrisation", fontsize=9)
+    axes[0].set_title("One hidden tanh layer, NTK parametrisation", fontsize=9)
+    axes[1].set_title("Other activations, depths and parametrisations", fontsize=9)
     text = (
-        "Relative change of the tangent kernel over training against width, with exponents and "
-        "95 % intervals: minus one for every smooth loss at a fixed time (left); flatter for relu, "
-        "minus two for one hidden layer in standard parametrisation, and none in mup (right)."
+        "Relative change of the tangent kernel in training against the width. The legends give the "
+        "fitted exponents and their 95 % intervals. Left: the exponent is -1 for every loss. "
+        "Right: the drift decreases more slowly for relu, as width^(-2) for one hidden layer in "
+        "standard parametrisation, and not at all in mup."
     )
-    return Figure("drift", "How far the tangent kernel moves", text, figure)
+    return Figure("drift", "Drift of the tangent kernel against the width", text, figure)

@@ -1,8 +1,9 @@
-"""Finite nets against their own infinite-width kernel: function, subspace, half times.
+"""Finite networks against their infinite-width kernel: function values, subspace, half times.
 
-A net of width w and the kernel model of the same architecture descend on linearised Barlow Twins
-from the same small start, at the same learning rate. The tangent kernel at the start fluctuates
-about its limit by w^-1/2 and moves by w^-1 in training, so each distance falls as w^-1/2.
+A network of width w and the kernel model of the same architecture are trained on linearised Barlow
+Twins from the same small start, at the same learning rate. At the start, the tangent kernel differs
+from its limit by order w^(-1/2), and it changes by order w^(-1) in training. Each distance
+therefore decreases as w^(-1/2).
 """
 
 from collections.abc import Callable
@@ -22,7 +23,7 @@ from jssl.models import centred, conv, mlp, residual
 from jssl.optim import gradient_descent
 from jssl.papers.claims import at_most, close
 from jssl.papers.outcome import Part, Settings
-from jssl.papers.sets import image_sets
+from jssl.papers.sets import LABELS, image_sets
 from jssl.papers.width.samples import clear_pairs, image_pairs
 from jssl.report.figure import Figure
 from jssl.sweeps.sweep import sweep
@@ -32,36 +33,45 @@ from jssl.types import Array, Claim, Model, Pairs, Params, Problem
 SOURCE = "Simon et al. 2023, section 5; Fleissner et al. 2024, arXiv 2411.11176"
 COUNT, DIM, INPUTS, IMAGE = 10, 2, 8, (4, 4, 1)
 SMALL, STEPS, EVERY = 0.03, 150, 3
-QUANTITIES = ("function", "subspace", "half times")
+QUANTITIES = {
+    "function": "function values",
+    "subspace": "learned subspace",
+    "half times": "half times",
+}
+"""Quantity -> its name in text."""
 
 
 class Architecture(NamedTuple):
-    """One family of nets.
+    """A family of networks of different widths.
 
     Attributes:
-        build: `build(width, max_width) -> Model`; no max_width for plain arrays.
+        description: noun phrase for the statements of claims.
+        build: `build(width, max_width) -> Model`; with max_width, weights are padded to it.
         widths: increasing.
         data: pairs, and unseen points.
     """
 
+    description: str
     build: Callable[[Any, int | None], Model]
     widths: tuple[int, ...]
     data: tuple[Pairs, Array]
 
 
 class Study(NamedTuple):
-    """What was found of one architecture.
+    """Results for one architecture.
 
     Attributes:
-        widths: of the nets.
+        description: of the architecture.
+        widths: of the networks.
         distances: quantity -> (widths, seeds) at the end of training.
-        closed: (seeds,) relative distance of the closed form from the kernel model's own descent.
-        bound: the order of magnitude that S-14 gives for it.
-        spectra: (widths, points, dim) eigenvalues of C of the first seed.
-        limit: (points, dim) those of the kernel model from the same start.
+        closed: (seeds,) relative distance of the closed form from the trained kernel model.
+        bound: the order of magnitude of `closed` that S-14 predicts.
+        spectra: (widths, points, dim) eigenvalues of C for the first seed.
+        limit: (points, dim) eigenvalues of C of the kernel model from the same start.
         times: (points,) in units of the last critical time.
     """
 
+    description: str
     widths: tuple[int, ...]
     distances: dict[str, np.ndarray]
     closed: np.ndarray
@@ -72,25 +82,25 @@ class Study(NamedTuple):
 
 
 def distances(settings: Settings) -> Part:
-    """Judge how distances to the infinite-width kernel fall with the width."""
+    """Test how distances from the infinite-width kernel model decrease with the width."""
     if not neural_tangents.status()[0]:
         remark = (
-            "Nets were not laid beside their infinite-width kernel: neural-tangents is not usable "
-            "here; `jssl doctor` says what to do."
+            "Networks were not compared with their infinite-width kernel, because neural-tangents "
+            "is not usable here. `jssl doctor` prints how to install it."
         )
         return Part([], [], (remark,))
     chosen = architectures(settings)
     seeds = {"quick": 10, "paper": 12, "large": 64}[settings.scale]
-    found = {}
+    results = {}
     for index, (name, architecture) in enumerate(chosen.items()):
-        settings.progress(f"limit of {name}", index / len(chosen))
-        found[name] = study(name, architecture, settings, seeds)
-    claims = [claim for name in found for claim in _claims(name, found[name])]
-    return Part(claims, [_distance_figure(found), _course_figure(found)])
+        settings.progress(f"infinite-width limit, {name}", index / len(chosen))
+        results[name] = study(name, architecture, settings, seeds)
+    claims = [claim for name in results for claim in _claims(name, results[name])]
+    return Part(claims, [_distance_figure(results), _spectra_figure(results)])
 
 
 def architectures(settings: Settings) -> dict[str, Architecture]:
-    """Return the nets of a scale by name."""
+    """Return the architectures of a scale by name."""
     wide, deep = {
         "quick": ((64, 256, 1024), (32, 128, 512)),
         "paper": ((64, 256, 1024, 4096), (32, 128, 512)),
@@ -99,11 +109,15 @@ def architectures(settings: Settings) -> dict[str, Architecture]:
     quick = settings.scale == "quick"
     data = clear_pairs(settings, COUNT, (INPUTS,))
 
-    def dense(activation: str, depth: int, data: tuple[Pairs, Array] = data) -> Architecture:
+    def dense(
+        activation: str, depth: int, data: tuple[Pairs, Array] = data, where: str = ""
+    ) -> Architecture:
+        layers = "layer" if depth == 1 else "layers"
         inputs = data[0].first.shape[1]
         options = {"depth": depth, "activation": activation, "dtype": jnp.float64}
         return Architecture(
-            lambda size, most: mlp(inputs, DIM, width=size, max_width=most, **options),
+            f"an MLP with {depth} hidden {activation} {layers}{where}",
+            lambda size, padded: mlp(inputs, DIM, width=size, max_width=padded, **options),
             wide if depth == 1 else deep,
             data,
         )
@@ -119,32 +133,37 @@ def architectures(settings: Settings) -> dict[str, Architecture]:
             for depth in (1, 2, 3, 4)
         }
         for name in image_sets(settings.scale)[0]:
-            nets[f"MLP-1-tanh-{name}"] = dense("tanh", 1, image_pairs(settings, COUNT, name))
+            images = image_pairs(settings, COUNT, name)
+            nets[f"MLP-1-tanh-{name}"] = dense("tanh", 1, images, f" on {LABELS[name]}")
     nets["conv"] = Architecture(
-        lambda size, most: conv(IMAGE, DIM, channels=size, max_channels=most, **layers),
+        "a convolutional network",
+        lambda size, padded: conv(IMAGE, DIM, channels=size, max_channels=padded, **layers),
         deep if settings.scale == "large" else (16, 64, 256),
         clear_pairs(settings, COUNT, IMAGE),
     )
     nets["residual"] = Architecture(
-        lambda size, most: residual(INPUTS, DIM, width=size, max_width=most, **blocks), deep, data
+        "a residual network",
+        lambda size, padded: residual(INPUTS, DIM, width=size, max_width=padded, **blocks),
+        deep,
+        data,
     )
     return nets
 
 
 def study(name: str, architecture: Architecture, settings: Settings, seeds: int) -> Study:
-    """Train nets of every width and the kernel model from the same starts, and compare."""
-    build, widths, (data, others) = architecture
+    """Train networks of every width and the kernel model from the same starts, and compare."""
+    _, build, widths, (data, others) = architecture
     points = jnp.concatenate([data.first, data.second, others])
     kernel = width.infinite(build(widths[-1], widths[-1]), data, DIM, others)
     further = contrastive_modes(kernel.everywhere[: 2 * COUNT], DIM + 1).eigenvalues
     gamma = kernel.modes.eigenvalues
-    # twice the time in which the slowest mode rises from SMALL^2 / 10, to settle
+    # Twice the time in which the slowest mode rises from SMALL^2 / 10, so that it settles.
     last = 3 * np.log(10 / SMALL**2) / (8 * float(gamma[-1]))
     rate = min(last / STEPS, 0.2 / float(gamma[0]))
     steps = np.arange(0, round(last / rate) + 1, EVERY)
 
     def make_problem(architecture: str, width: Any, max_width: int | None = None) -> Problem:
-        del architecture  # names the result, and the plan's records
+        del architecture  # only labels the result and the records of the sweep
         net = centred(build(width, max_width), SMALL)
         loss = losses.get("barlow_twins_linearized")
         return Problem(pairs.fixed(data), net, loss, gradient_descent(rate))
@@ -159,17 +178,19 @@ def study(name: str, architecture: Architecture, settings: Settings, seeds: int)
         observe=observe,
         seed=int(settings.generator(72).integers(2**32)),
     )
-    seen = runs.embedding.sel(architecture=name).transpose("width", "seed", "step", ...).to_numpy()
-    first = jnp.asarray(seen[:, :, 0])
+    embeddings = (
+        runs.embedding.sel(architecture=name).transpose("width", "seed", "step", ...).to_numpy()
+    )
+    first = jnp.asarray(embeddings[:, :, 0])
     descend = jax.jit(jax.vmap(jax.vmap(lambda f: width.descend(kernel, f, rate, steps))))
     limit = np.asarray(descend(first))
-    apart = [
+    compared = [
         [distance_to_limit(steps, net, model, COUNT) for net, model in zip(*rows, strict=True)]
-        for rows in zip(seen, limit, strict=True)
+        for rows in zip(embeddings, limit, strict=True)
     ]
     ends = [
         [(d.function[-1], d.subspace[-1], np.sqrt(np.mean(d.half_times**2))) for d in row]
-        for row in apart
+        for row in compared
     ]
     closed = np.asarray(
         jax.vmap(lambda f: width.embeddings(kernel, rate * steps[-1], f))(first[-1])
@@ -180,11 +201,12 @@ def study(name: str, architecture: Architecture, settings: Settings, seeds: int)
         stepwise.align_embedding(first[-1, 0, : 2 * COUNT], kernel.modes).start_scales, gamma
     )
     return Study(
+        architecture.description,
         widths,
         dict(zip(QUANTITIES, np.moveaxis(np.array(ends), -1, 0), strict=True)),
         error,
         SMALL ** (1 - float(further[DIM] / further[DIM - 1])),
-        spectra(seen[:, 0]),
+        spectra(embeddings[:, 0]),
         spectra(limit[-1, 0]),
         steps * rate / float(critical[-1]),
     )
@@ -197,82 +219,91 @@ def spectra(z: np.ndarray) -> np.ndarray:
     return np.linalg.eigvalsh((c + np.swapaxes(c, -1, -2)) / 2)[..., ::-1]
 
 
-def _claims(name: str, found: Study) -> list[Claim]:
+def _claims(name: str, result: Study) -> list[Claim]:
     claims = []
-    for quantity, values in found.distances.items():
-        fit = paired_exponent(found.widths, values)
+    widths, description = result.widths, result.description
+    for quantity, values in result.distances.items():
+        fit = paired_exponent(widths, values)
         claims.append(
             close(
                 f"width/{name}-{quantity.replace(' ', '-')}".lower(),
-                f"{name}, widths {found.widths[0]} ... {found.widths[-1]}, {values.shape[1]} "
-                f"nested seeds, Barlow Twins from a centred start of {SMALL:g}: exponent in the "
-                f"width of the distance in {quantity} from the infinite-width kernel model trained "
-                f"from the same start; 95 % interval +- {fit.half_width:.2f}; tolerance .1 for the "
-                "finite range and 3.9 standard errors over seeds",
+                f"The distance in {QUANTITIES[quantity]} between {description} and its "
+                "infinite-width kernel model decreases as width^(-1/2).",
                 SOURCE,
                 -0.5,
                 fit.exponent,
                 0.1 + 3.9 * fit.error,
+                details="Both are trained with linearised Barlow Twins from the same centred "
+                f"outputs of scale {SMALL:g}. The measured value is the exponent of the distance "
+                f"at the end of training, fitted to widths {widths[0]} to {widths[-1]} with "
+                f"{values.shape[1]} seeds; its 95 % interval is +- {fit.half_width:.2f}. The "
+                "tolerance is 0.1 for the finite range of widths plus 3.9 standard errors.",
             )
         )
     claims.append(
         at_most(
             f"width/{name}-closed-form".lower(),
-            f"{name}: closed form of K_Gamma at the end, unseen points among them, against the "
-            "kernel model's own descent, median over seeds; ten times the order of S-14, whose "
-            "prefactor is a ratio of the start's random components",
-            "Simon et al. 2023, section 5; S-14, S-17",
-            10 * found.bound,
-            float(np.median(found.closed)),
+            f"For {description}, the closed form of K_Gamma agrees with the trained kernel model "
+            "to the predicted order.",
+            "Simon et al. 2023, section 5; S-14 and S-17 in docs/equations.md",
+            10 * result.bound,
+            float(np.median(result.closed)),
+            details="The measured value is the relative distance at the end of training, at "
+            "training and unseen points, the median over seeds. The bound is ten times the order "
+            "of magnitude given by S-14, whose prefactor depends on the random start.",
         )
     )
     return claims
 
 
-def _distance_figure(found: dict[str, Study]) -> Figure:
+def _distance_figure(results: dict[str, Study]) -> Figure:
     figure, axes = new_figure(len(QUANTITIES))
-    for ax, quantity in zip(axes, QUANTITIES, strict=True):
-        for index, (name, one) in enumerate(found.items()):
-            values = one.distances[quantity]
-            middle = np.exp(np.log(values).mean(axis=1))
+    for ax, (quantity, name_in_text) in zip(axes, QUANTITIES.items(), strict=True):
+        for index, (name, result) in enumerate(results.items()):
+            values = result.distances[quantity]
+            mean = np.exp(np.log(values).mean(axis=1))
             error = np.log(values).std(axis=1, ddof=1) / np.sqrt(values.shape[1])
-            band = middle * (np.exp(error) - 1)
+            band = mean * (np.exp(error) - 1)
             ax.errorbar(
-                one.widths, middle, band, fmt="osD^vP<>hX*p"[index % 12] + "-",
+                result.widths, mean, band, fmt="osD^vP<>hX*p"[index % 12] + "-",
                 color=f"C{index % 10}", markersize=4, capsize=2, label=name,
             )  # fmt: skip
-        ends = np.array([min(f.widths[0] for f in found.values()),
-                         max(f.widths[-1] for f in found.values())])  # fmt: skip
-        level = np.mean([f.distances[quantity][-1].mean() * f.widths[-1] ** 0.5
-                         for f in found.values()])  # fmt: skip
+        ends = np.array([min(r.widths[0] for r in results.values()),
+                         max(r.widths[-1] for r in results.values())])  # fmt: skip
+        level = np.mean([r.distances[quantity][-1].mean() * r.widths[-1] ** 0.5
+                         for r in results.values()])  # fmt: skip
         ax.plot(ends, 1.6 * level * ends**-0.5, "k--", linewidth=1, label="width$^{-1/2}$")
-        ax.set(xscale="log", yscale="log", xlabel="width", title=quantity)
-    axes[0].set_ylabel("distance to the infinite-width kernel")
+        ax.set(xscale="log", yscale="log", xlabel="width", title=name_in_text)
+    axes[0].set_ylabel("distance from the kernel model")
     draw_legend(figure, axes[0])
     text = (
-        "Distance of trained nets from their own infinite-width kernel model against the width, in "
-        "function, learned subspace and half times: all fall as one over the root of the width "
-        "(geometric mean over seeds, bars one standard error)."
+        "Distance of trained networks from their infinite-width kernel model against the width, in "
+        "function values, learned subspace and half times. Each decreases as width^(-1/2). Points "
+        "are geometric means over seeds, with bars of one standard error."
     )
-    return Figure("distance", "Nets approach their infinite-width kernel", text, figure)
+    return Figure("distance", "Networks approach their infinite-width kernel", text, figure)
 
 
-def _course_figure(found: dict[str, Study]) -> Figure:
-    columns = min(len(found), 4)
-    figure, axes = new_figure(columns, -(-len(found) // columns), width=3.4)
-    for ax in axes[len(found) :]:
+def _spectra_figure(results: dict[str, Study]) -> Figure:
+    columns = min(len(results), 4)
+    figure, axes = new_figure(columns, -(-len(results) // columns), width=3.4)
+    for ax in axes[len(results) :]:
         ax.set_axis_off()
-    for ax, (name, one) in zip(axes, found.items(), strict=False):
-        for spectrum, alpha in zip(one.spectra, np.linspace(0.3, 1, len(one.widths)), strict=True):
-            draw_modes(ax, one.times, spectrum)
+    for ax, (name, result) in zip(axes, results.items(), strict=False):
+        for spectrum, alpha in zip(
+            result.spectra, np.linspace(0.3, 1, len(result.widths)), strict=True
+        ):
+            draw_modes(ax, result.times, spectrum)
             for line in ax.lines[-DIM:]:
                 line.set_alpha(alpha)
-        draw_modes(ax, one.times, one.limit, dashed=True, label="infinite width")
+        draw_modes(ax, result.times, result.limit, dashed=True, label="infinite width")
         ax.set(title=name, xlabel="time / last critical time")
     axes[0].set_ylabel("eigenvalues of C")
     axes[0].legend(frameon=False, fontsize=8)
     text = (
-        "Eigenvalues of C over training for nets of growing width (solid, darker is wider) of one "
-        "seed, and for the infinite-width kernel from the widest net's start (dashed)."
+        "Eigenvalues of C over training for networks of increasing width (solid, darker for wider) "
+        "of one seed, and for the infinite-width kernel model from the start of the widest network "
+        "(dashed)."
     )
-    return Figure("course", "Stepwise learning, from narrow to infinitely wide", text, figure)
+    title = "Stepwise learning at increasing and infinite width"
+    return Figure("spectra", title, text, figure)

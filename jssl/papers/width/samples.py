@@ -1,4 +1,4 @@
-"""Pairs that the width study trains on, and unseen points."""
+"""Training pairs and unseen points of the width studies."""
 
 import math
 
@@ -11,10 +11,10 @@ from jssl.types import Array, Pairs
 
 
 def clear_pairs(settings: Settings, count: int, shape: tuple[int, ...]) -> tuple[Pairs, Array]:
-    """Return Gaussian pairs and as many unseen points, two strong directions and a clear gap.
+    """Return Gaussian pairs and as many unseen points, with two strong directions and a gap.
 
-    Which subspace is learned is then identifiable (S-14), so that what a distance to the limit
-    shows is the width.
+    The gap makes the learned subspace identifiable (S-14), so that the distance to the limit is an
+    effect of the width alone.
     """
     size = math.prod(shape)
     spectrum = jnp.array([2.0, 1.0] + [0.05] * (size - 2))
@@ -26,12 +26,12 @@ def clear_pairs(settings: Settings, count: int, shape: tuple[int, ...]) -> tuple
 
 
 def image_pairs(settings: Settings, count: int, name: str) -> tuple[Pairs, Array]:
-    """Return pairs of shifted images and unseen ones, flat, centred, of unit mean square."""
+    """Return pairs of shifted images and unseen images; flat, centred, with unit mean square."""
     chosen, shift = jax.random.split(jax.random.fold_in(jax.random.key(settings.seed), 73))
     x = jnp.asarray(images.subset(chosen, images.load(name), 2 * count).x, jnp.float64)
     data = pairs.flatten(pairs.make_pairs(shift, x[:count], views.shift(1)))
     others = x[count:].reshape(count, -1)
-    seen = jnp.concatenate([data.first, data.second])
-    mean = seen.mean(axis=0)
-    size = jnp.sqrt(jnp.mean((seen - mean) ** 2))
+    training = jnp.concatenate([data.first, data.second])
+    mean = training.mean(axis=0)
+    size = jnp.sqrt(jnp.mean((training - mean) ** 2))
     return jax.tree.map(lambda a: (a - mean) / size, (data, others))

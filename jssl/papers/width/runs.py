@@ -1,9 +1,9 @@
-"""Train nets of every width and see how far their tangent kernel moves, each case one `jssl.sweep`.
+"""Training runs that measure the drift of the tangent kernel, one `jssl.sweep` for each case.
 
     drift = ||Theta_t - Theta_0||_F / ||Theta_0||_F
 
-with Theta the (2n, 2n) kernel of all views, mean over outputs. Widths are paired: a seed is the
-same net at every width, cut.
+with Theta the (2n, 2n) kernel of all views, averaged over outputs. Widths are paired: for each
+seed, a narrow network starts as the first neurons of the wide one.
 """
 
 from collections.abc import Callable, Sequence
@@ -35,7 +35,7 @@ RATES = {
     "byol": 0.1,
     "dot-product": 0.1,
 }
-"""Loss -> learning rate of one hidden tanh layer, below instability; `rate` is that of others."""
+"""Loss -> stable learning rate of one hidden tanh layer; `rate` gives that of other networks."""
 
 LOSSES: dict[str, tuple[str, dict[str, Any]]] = {
     "barlow-twins": ("barlow_twins_linearized", {}),
@@ -54,7 +54,7 @@ class Case(NamedTuple):
         activation: in `jssl.models.ACTIVATIONS`.
         depth: hidden layers.
         parametrisation: in `jssl.models.layers`.
-        widths: increasing.
+        widths: numbers of hidden neurons, increasing.
     """
 
     loss: str
@@ -72,8 +72,8 @@ def drift(
     Args:
         case: what is trained.
         data: pairs, float32.
-        settings: the starts are of their seed, the same ones for every case.
-        seeds: how many.
+        settings: seed of the starts, which are the same for every case.
+        seeds: number of seeds.
         steps: (points,) increasing from 0.
     """
     views = jnp.concatenate([data.first, data.second])
@@ -106,24 +106,25 @@ def drift(
         return kernel
 
     fixed = {name: [value] for name, value in case._asdict().items() if name != "widths"}
-    found = sweep(
+    result = sweep(
         make_problem,
         {**fixed, "width": case.widths, "seed": seeds},
         record_steps=steps,
         observe=observe,
         seed=int(settings.generator(74).integers(2**32)),
     )
-    theta = found.kernel.squeeze(list(fixed)).transpose("width", "seed", "step", ...)
+    theta = result.kernel.squeeze(list(fixed)).transpose("width", "seed", "step", ...)
     theta = theta.to_numpy().astype(np.float64)
-    moved = np.linalg.norm(theta - theta[:, :, :1], axis=(-1, -2))
-    return moved / np.linalg.norm(theta[:, :, :1], axis=(-1, -2))
+    change = np.linalg.norm(theta - theta[:, :, :1], axis=(-1, -2))
+    return change / np.linalg.norm(theta[:, :, :1], axis=(-1, -2))
 
 
 def rate(case: Case, data: Pairs) -> float:
-    """Return the learning rate of a case: for one tanh layer that of `RATES`.
+    """Return the learning rate of a case; for one tanh layer it is that of `RATES`.
 
-    Descent is stable up to a rate that falls as the largest eigenvalue of the tangent kernel, which
-    relu and depth raise; the exponent of the drift at a fixed time does not depend on the rate.
+    The largest stable rate is inversely proportional to the largest eigenvalue of the tangent
+    kernel, which is larger for relu and for deep networks. The exponent of the drift at a fixed
+    time does not depend on the rate.
     """
     views = jnp.concatenate([data.first, data.second]).astype(jnp.float64)
 
@@ -136,7 +137,10 @@ def rate(case: Case, data: Pairs) -> float:
 
 
 def digits_in_float32(settings: Settings) -> Pairs:
-    """Return pairs of digits of unit mean square; nets from standard starts bear float32."""
+    """Return float32 pairs of digits with unit mean square.
+
+    Float32 is precise enough for networks that start at the standard scale.
+    """
     data, _ = projected_digits(settings, COUNT, INPUTS)
     size = jnp.sqrt(jnp.mean(jnp.concatenate([data.first, data.second]) ** 2))
     return Pairs(*((x / size).astype(jnp.float32) for x in (data.first, data.second)))
@@ -174,5 +178,5 @@ def _squared_loss(net: Model) -> Callable[[Params, Pairs, Array], Array]:
 
 def _no_loss(za: Array, zb: Array) -> Array:
     del za, zb
-    message = "the objective stands for the loss"
+    message = "this problem is trained on its objective, not on a loss of embeddings"
     raise NotImplementedError(message)
