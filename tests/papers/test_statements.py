@@ -153,7 +153,7 @@ def stepwise_networks():
         *networks.SMALL_START,
         "MLP, SimCLR from parallel embeddings",
         "MLP, SimCLR from small outputs",
-        "MLP, Barlow Twins, standard start",
+        "MLP, Barlow Twins, standard initialisation",
     ]
     steps = dict.fromkeys(names, SimpleNamespace(distinct=4))
     values = dict.fromkeys(names, np.array([[0.1, 0.01], [1.0, 0.5]]))

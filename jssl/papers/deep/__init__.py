@@ -64,7 +64,7 @@ def plan(settings: Settings) -> Experiment:
         {
             "image sets": ", ".join(LABELS[name] for name in sets),
             "precision": "float32",
-            "dimensions": training.DIM,
+            "embedding dimension": training.DIM,
         },
         missing,
     )

@@ -28,7 +28,7 @@ _Z = 3.9  # two-sided 1e-4
 NAMES = (
     *LOSSES,
     *(f"kernel after {loss}" for loss in LOSSES),
-    "kernel at the start",
+    "kernel at initialisation",
     "pixel PCA",
 )
 """The embeddings that are compared: trained ones, those of kernels, and principal components."""
@@ -72,7 +72,7 @@ def _embeddings(runs: Runs, data: Data) -> tuple[dict[str, np.ndarray], float]:
         embeddings[f"kernel after {loss}"], repair = predicted(runs, last, data)
         repairs.append(repair)
     first = jax.tree.map(lambda a: a[0, small], runs.first)
-    embeddings["kernel at the start"], repair = predicted(runs, first, data)
+    embeddings["kernel at initialisation"], repair = predicted(runs, first, data)
     repairs.append(repair)
     pixels = np.asarray(data.held_out).reshape(len(data.held_out), -1)
     components = np.linalg.svd(pixels - pixels.mean(0), full_matrices=False)[0]
@@ -86,11 +86,11 @@ _CHANCE_CLAIMS = {
         [(loss, f"kernel after {loss}") for loss in LOSSES],
     ),
     "across": (
-        "when trained under different losses",
+        "with embeddings trained under other losses",
         [(a, b) for i, a in enumerate(LOSSES) for b in LOSSES[:i]],
     ),
     "across-kernel": (
-        "with K_Gamma after training under another loss",
+        "with K_Gamma of networks trained under another loss",
         [(a, f"kernel after {b}") for a in LOSSES for b in LOSSES if a != b],
     ),
 }
@@ -121,13 +121,13 @@ def _chance_claims(
 
 def _growth_claim(phrase: str, short: str, by_name: dict[tuple[str, str], float]) -> Claim:
     excess = [
-        by_name[loss, f"kernel after {loss}"] - by_name[loss, "kernel at the start"]
+        by_name[loss, f"kernel after {loss}"] - by_name[loss, "kernel at initialisation"]
         for loss in LOSSES
     ]
     return at_least(
         f"deep/agreement-grows-{short}",
-        f"Embeddings of {phrase} agree better with K_Gamma after training than with K_Gamma at the "
-        "start.",
+        f"Embeddings of {phrase} agree better with K_Gamma after training than with K_Gamma at "
+        "initialisation.",
         SOURCE,
         0,
         min(excess),
@@ -139,7 +139,7 @@ def _growth_claim(phrase: str, short: str, by_name: dict[tuple[str, str], float]
 
 _REMARKED = [
     *((loss, f"kernel after {loss}") for loss in LOSSES),
-    *((loss, "kernel at the start") for loss in LOSSES),
+    *((loss, "kernel at initialisation") for loss in LOSSES),
     ("Barlow Twins", "VICReg"),
     ("Barlow Twins", "SimCLR"),
     ("Barlow Twins", "pixel PCA"),
@@ -204,6 +204,6 @@ def _figure(phrase: str, short: str, table: np.ndarray, mean: float) -> Figure:
     description = (
         f"Subspace agreement on held-out images for {phrase}. Compared are embeddings trained "
         "under Barlow Twins, VICReg and SimCLR, the embeddings given by K_Gamma of their tangent "
-        f"kernels after training and at the start, and pixel PCA. Chance is {mean:.2f}."
+        f"kernels after training and at initialisation, and pixel PCA. Chance is {mean:.2f}."
     )
     return Figure(f"agreement-{short}", f"Subspace agreement, {title}", description, figure)

@@ -72,9 +72,9 @@ def claims_and_figures(phrase: str, short: str, runs: Runs) -> Part:
     )
     gained = ", ".join(f"{loss} {count}" for loss, count in grown.items())
     remark = (
-        f"Distinct learning steps of {phrase} from a small and from a standard start: {counts}. "
-        "Dimensions of its last hidden layer that at least double during the corresponding step "
-        f"of the embedding, from a small start: {gained}."
+        f"Distinct learning steps of {phrase} from a small and from a standard initialisation: "
+        f"{counts}. Dimensions of its last hidden layer that at least double during the "
+        f"corresponding step of the embedding, from a small initialisation: {gained}."
     )
     figures = [_embedding_figure(phrase, short, runs), _hidden_figure(phrase, short, runs)]
     return Part(claims, figures, (remark,))
@@ -84,15 +84,16 @@ def _step_claim(phrase: str, short: str, small: dict[str, Staircase]) -> Claim:
     fewest = min(LOSSES, key=lambda loss: int(small[loss].steps.distinct))
     return at_least(
         f"deep/steps-{short}",
-        f"From a small start, {phrase} learns its {DIM} dimensions in at least {DIM - 1} distinct "
-        "steps under every loss.",
+        f"From a small initialisation, {phrase} learns its {DIM} dimensions in at least {DIM - 1} "
+        "distinct steps under every loss.",
         SOURCE,
         DIM - 1,
         int(small[fewest].steps.distinct),
-        details="A small start has small outputs; for SimCLR, whose loss does not depend on scale, "
-        "it has parallel embeddings. The measured value is the smallest number of distinct steps "
-        f"over Barlow Twins, VICReg and SimCLR, that of {fewest}. The bound is one below the "
-        "number of dimensions, because modes of nearly equal eigenvalue may be learned together.",
+        details="A small initialisation has small outputs; for SimCLR, whose loss does not depend "
+        "on scale, it has parallel embeddings. The measured value is the smallest number of "
+        f"distinct steps over Barlow Twins, VICReg and SimCLR, that of {fewest}. The bound is one "
+        "below the number of dimensions, because modes of nearly equal eigenvalue may be learned "
+        "together.",
     )
 
 
@@ -119,14 +120,15 @@ def _standard_start_claim(
     ratios = [second_to_first(standard[loss]) / second_to_first(small[loss]) for loss in LOSSES]
     return at_least(
         f"deep/standard-start-blurs-{short}",
-        f"From a standard start, {phrase} learns its first two dimensions closer together than "
-        "from a small start.",
+        f"From a standard initialisation, {phrase} learns its first two dimensions closer together "
+        "than from a small one.",
         "Simon et al. 2023, figure 3",
         1,
         float(np.exp(np.mean(np.log(ratios)))),
-        details="For each start, the second eigenvalue is divided by the first when the first is "
-        "half learned, or at the start if it is more than half learned there. The measured value "
-        "is the ratio of standard to small start, the geometric mean over the losses.",
+        details="For each initialisation, the second eigenvalue is divided by the first when the "
+        "first is half learned, or at the start if it is more than half learned there. The "
+        "measured value is the ratio of standard to small initialisation, the geometric mean over "
+        "the losses.",
     )
 
 
@@ -193,7 +195,7 @@ def _embedding_figure(phrase: str, short: str, runs: Runs) -> Figure:
             ax = axes[j * len(LOSSES) + i]
             draw_modes(ax, np.maximum(runs.step, 1), np.maximum(runs.eigenvalues[i, j], 1e-9))
             ax.set(xscale="log", yscale="log", ylim=(1e-7, 10))
-            ax.set_title(f"{loss}, {start} start", fontsize=10)
+            ax.set_title(f"{loss}, {start} initialisation", fontsize=10)
             if j == len(STARTS) - 1:
                 ax.set_xlabel("step")
             if i == 0:
@@ -202,8 +204,8 @@ def _embedding_figure(phrase: str, short: str, runs: Runs) -> Figure:
     figure.suptitle(title, fontsize=11)
     description = (
         f"Eigenvalues of the embedding covariance of {phrase} over training, on logarithmic axes, "
-        "under Barlow Twins, VICReg and SimCLR. From a small start (top) they rise one after the "
-        "other, from a standard start (bottom) nearly together."
+        "under Barlow Twins, VICReg and SimCLR. From a small initialisation (top) they rise one "
+        "after the other, from a standard one (bottom) nearly together."
     )
     return Figure(f"staircase-{short}", f"Eigenvalues over training, {title}", description, figure)
 
@@ -225,10 +227,11 @@ def _hidden_figure(phrase: str, short: str, runs: Runs) -> Figure:
             if row == layers:
                 ax.set_xlabel("step")
     title = phrase.removeprefix("a ")
-    figure.suptitle(f"{title}, small start: eigenvalues of every layer", fontsize=11)
+    figure.suptitle(f"{title}, small initialisation: eigenvalues of every layer", fontsize=11)
     description = (
         f"Eigenvalues of the covariance of every hidden layer of {phrase} and of its embedding "
-        "(bottom) over training from a small start, for three losses. Hidden layers, most of all "
-        "the last one, gain variance in the steps in which the embedding gains dimensions."
+        "(bottom) over training from a small initialisation, for three losses. Hidden layers, "
+        "most of all the last one, gain variance in the steps in which the embedding gains "
+        "dimensions."
     )
     return Figure(f"hidden-{short}", f"Hidden layers gain dimensions, {title}", description, figure)

@@ -16,7 +16,7 @@ def plan(settings: Settings) -> Experiment:
             for name in sets
         }
         | {
-            "error exponents of generic starts": starts.error_exponents,
+            "error exponents of generic initialisation": starts.error_exponents,
             "learning-rate limit": starts.learning_rates,
             "momentum": starts.no_time_under_momentum,
             "small off-diagonal weight": variants.off_diagonal_weight,

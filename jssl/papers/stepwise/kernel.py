@@ -48,7 +48,7 @@ def closed_form(settings: Settings) -> Part:
     error = np.abs(theory - integrated).max() / np.abs(integrated).max()
     claim = at_most(
         "stepwise/kernel-unseen-points",
-        "From an aligned start, the closed form of the kernel model agrees with numerical "
+        "From an aligned initialisation, the closed form of the kernel model agrees with numerical "
         "integration of its gradient flow at unseen points.",
         "Simon et al. 2023, section 5; S-17 in docs/equations.md",
         1e-6,
@@ -210,8 +210,8 @@ def _width_claims(errors: WidthErrors, slopes: np.ndarray) -> list[Claim]:
         ),
         at_most(
             "stepwise/kernel-closed-form-from-generic-start",
-            "From a generic small start, the closed form of K_Gamma differs from the trained "
-            "kernel model by at most the predicted order.",
+            "From a generic small initialisation, the closed form of K_Gamma agrees with gradient "
+            "descent on the kernel model to the predicted order.",
             "Simon et al. 2023, section 5; S-14 and S-16 in docs/equations.md",
             3 * errors.start ** (1 - errors.eigenvalue_ratio),
             float(np.median(errors.closed_form)),

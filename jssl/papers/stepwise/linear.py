@@ -150,30 +150,30 @@ def _half_time_claims(name: str, result: LinearRun) -> list[Claim]:
     return [
         at_most(
             f"stepwise/half-times-{name}",
-            f"On {label}, eigenvalues of well-separated modes reach half their final value at the "
-            "predicted times, within 0.1 %.",
+            f"For a linear model on {label}, well-separated eigenvalues of C reach half their "
+            "final value at the predicted times, within 0.1 %.",
             f"{FIGURE} and equation 7",
             1e-3,
             error[separated].max(),
             details=f"The claim covers the {int(separated.sum())} of {DIM} modes whose predicted "
-            "error from the finite start is below 1e-3. The measured value is the largest relative "
-            "difference. The prediction (S-7) includes the delay of a finite step.",
+            "error from the finite initial scale is below 1e-3. The measured value is the largest "
+            "relative difference. The prediction (S-7) includes the delay of a finite step.",
         ),
         at_most(
             f"stepwise/all-half-times-{name}",
-            f"On {label}, the half time of every mode differs from its prediction by at most that "
-            "mode's own error estimate.",
+            f"For a linear model on {label}, each eigenvalue of C reaches half its final value at "
+            "the predicted time, within its own error estimate.",
             f"{FIGURE}; S-7 and S-14 in docs/equations.md",
             1.0,
             float(np.max(error / allowed)),
-            details="The measured value is the largest ratio of a mode's relative error to its "
-            "estimate. The estimate adds the errors from the finite start (S-14), the finite step "
-            "and the spacing of the recorded times.",
+            details="The measured value is the largest ratio of the relative error of a half time "
+            "to its estimate. The estimate adds the errors from the finite initial scale (S-14), "
+            "the finite step and the spacing of the recorded times.",
         ),
         at_most(
             f"stepwise/loss-staircase-{name}",
-            f"On {label}, the loss on the plateaus between learning steps equals the predicted "
-            "staircase.",
+            f"For a linear model on {label}, the loss on the plateaus between learning steps "
+            "follows the predicted staircase.",
             f"{FIGURE}; S-8 in docs/equations.md",
             float(np.max(bound)),
             np.abs(measured - expected).max(),
@@ -192,7 +192,8 @@ def _end_claims(name: str, result: LinearRun) -> list[Claim]:
     return [
         close(
             f"stepwise/end-state-{name}",
-            f"On {label}, training ends at the zero-loss solution of least norm.",
+            f"For a linear model on {label}, training ends at the zero-loss solution of least "
+            "norm.",
             f"{FIGURE} and proposition 4.3",
             1.0,
             float(jnp.sum(end**2)) / least,
@@ -203,8 +204,8 @@ def _end_claims(name: str, result: LinearRun) -> list[Claim]:
         ),
         at_least(
             f"stepwise/subspace-{name}",
-            f"On {label}, the learned weights span the top {DIM} eigenvectors of the "
-            "cross-correlation matrix Gamma.",
+            f"For a linear model on {label}, the learned weights span the top {DIM} eigenvectors "
+            "of the cross-correlation matrix Gamma.",
             f"{FIGURE}; S-14 in docs/equations.md",
             1 - result.leakage**2,
             overlap,

@@ -105,9 +105,9 @@ def networks(settings: Settings) -> Part:
     axes[-1].set_visible(False)
     text = (
         "Eigenvalues of the embeddings of networks trained on digits, on logarithmic axes. From "
-        "small outputs they rise one after the other under Barlow Twins, VICReg and InfoNCE. Under "
-        "cosine SimCLR they do so only from parallel embeddings. From a standard start they rise "
-        "together."
+        "small outputs they rise one after the other under Barlow Twins, VICReg and InfoNCE. "
+        "Under cosine SimCLR they do so only from parallel embeddings. From a standard "
+        "initialisation they rise together."
     )
     title = "Networks learn one dimension in each step from small outputs"
     claims = _step_claims(detected) + _start_claims(detected, spectra)
@@ -136,7 +136,7 @@ def _runs() -> dict[str, tuple[Case, Model]]:
         "conv net, Barlow Twins": (barlow._replace(learning_rate=0.1), convolutional),
         "MLP, SimCLR from parallel embeddings": (simclr, _parallel(small)),
         "MLP, SimCLR from small outputs": (slow, small),
-        "MLP, Barlow Twins, standard start": (barlow, standard),
+        "MLP, Barlow Twins, standard initialisation": (barlow, standard),
     }
 
 
@@ -178,7 +178,7 @@ def _start_claims(detected: dict[str, Steps], spectra: dict[str, np.ndarray]) ->
             "stepwise/simclr-steps-from-parallel-embeddings",
             f"From initially parallel embeddings, an MLP trained with cosine SimCLR learns in at "
             f"least {DIM - 1} distinct steps.",
-            "Simon et al. 2023, figure 2, with a start adapted to cosine losses",
+            "Simon et al. 2023, figure 2, with an initialisation adapted to cosine losses",
             DIM - 1,
             int(detected["MLP, SimCLR from parallel embeddings"].distinct),
             details="A cosine loss does not depend on the scale of the embeddings, so parallel "
@@ -197,23 +197,23 @@ def _start_claims(detected: dict[str, Steps], spectra: dict[str, np.ndarray]) ->
         ),
         at_most(
             "stepwise/small-start-separates",
-            "From small initial outputs, the second eigenvalue of C is below 1 % of the first when "
-            "the first is half learned.",
+            "Under Barlow Twins from small initial outputs, the second eigenvalue of C is below 1 "
+            "% of the first when the first is half learned.",
             "Simon et al. 2023, figure 2; S-14 in docs/equations.md",
             0.01,
             second_to_first_ratio(spectra["MLP, Barlow Twins"]),
-            details="An MLP is trained with Barlow Twins. The measured value is the ratio of the "
-            "two eigenvalues.",
+            details="The network is an MLP. The measured value is the ratio of the two "
+            "eigenvalues.",
         ),
         at_least(
             "stepwise/standard-start-blurs",
-            "From a standard start, the second eigenvalue of C is above 1 % of the first when the "
-            "first is half learned.",
+            "Under Barlow Twins from a standard initialisation, the second eigenvalue of C is "
+            "above 1 % of the first when the first is half learned.",
             "Simon et al. 2023, figure 3",
             0.01,
-            second_to_first_ratio(spectra["MLP, Barlow Twins, standard start"]),
-            details="An MLP is trained with Barlow Twins. The measured value is the ratio of the "
-            "two eigenvalues, taken at the start if the first is more than half learned there.",
+            second_to_first_ratio(spectra["MLP, Barlow Twins, standard initialisation"]),
+            details="The network is an MLP. The measured value is the ratio of the two "
+            "eigenvalues, taken at the start if the first is more than half learned there.",
         ),
     ]
 

@@ -49,8 +49,8 @@ def error_exponents(settings: Settings) -> Part:
     claims = [
         close(
             f"stepwise/rate-{name}",
-            f"From a generic small start, the {error} scales with the predicted power of the "
-            "initial scale.",
+            f"From a generic small initialisation, the {error} scales with the predicted power of "
+            "the initial scale.",
             "Simon et al. 2023, result 4.6; S-14 in docs/equations.md",
             float(exponent),
             slope,
@@ -67,14 +67,14 @@ def error_exponents(settings: Settings) -> Part:
         line = ax.loglog(scales, np.exp(log), marker, label=name)[0]
         anchor = np.exp(log[-1]) * (scales / scales[-1]) ** float(exponent)
         ax.loglog(scales, anchor, "--", color=line.get_color(), linewidth=1)
-    ax.set_xlabel("scale of the start")
+    ax.set_xlabel("initial scale")
     ax.set_ylabel("error")
     ax.legend(frameon=False)
     text = (
-        "Errors of the aligned solution against the scale of a generic start. Markers are the "
-        f"geometric mean over {seeds} seeds, dashed lines the predicted powers."
+        "Errors of the aligned solution against the scale of a generic initialisation. Markers "
+        f"are the geometric mean over {seeds} seeds, dashed lines the predicted powers."
     )
-    title = "Errors of the aligned solution from generic starts"
+    title = "Errors of the aligned solution from generic initialisation"
     return Part(claims, [Figure("rates", title, text, figure)])
 
 
@@ -144,9 +144,9 @@ def _learning_rate_claims(excess: np.ndarray, relative_sharpness: np.ndarray) ->
             1e-2,
             np.abs(excess[:2]).max(),
             details="The largest eigenvalue of Gamma is gamma_1. The learning rates are 0.8 and "
-            "0.95 times 1/(4 gamma_1). The measured value is the larger relative difference of the "
-            "squared norms. The bound is the leakage of S-14 from a start of 1e-3 where the "
-            "eigenvalues beside the gap have ratio 1/3: (1e-3)^(2/3).",
+            "0.95 times 1/(4 gamma_1). The measured value is the larger relative difference of "
+            "the squared norms. The bound is the leakage of S-14 from an initial scale of 1e-3 "
+            "where the eigenvalues beside the gap have ratio 1/3: (1e-3)^(2/3).",
         ),
         at_most(
             "stepwise/rate-above-limit-slides",
@@ -156,8 +156,9 @@ def _learning_rate_claims(excess: np.ndarray, relative_sharpness: np.ndarray) ->
             1.02,
             float(np.max(relative_sharpness)),
             details="The sharpness is the largest eigenvalue of the Hessian of the loss. The "
-            "learning rates are 0.8, 0.95, 1.04 and 1.2 times 1/(4 gamma_1). The measured value is "
-            "the largest ratio of the sharpness to 2 / learning rate; the bound leaves 2 %.",
+            "learning rates are 0.8, 0.95, 1.04 and 1.2 times 1/(4 gamma_1). The measured value "
+            "is the largest ratio of the sharpness to 2 / learning rate. The bound leaves a "
+            "margin of 2 %.",
         ),
         at_least(
             "stepwise/rate-above-limit-loses-top-modes",

@@ -169,7 +169,7 @@ def _vicreg_claims(
     return [
         at_most(
             "stepwise/vicreg-closed-form",
-            "Under VICReg with a squared variance term, each mode follows its closed form if the "
+            "Under VICReg with a squared variance term, each mode follows its closed form if "
             "second moment and cross moment commute.",
             source,
             allowed,
@@ -180,8 +180,8 @@ def _vicreg_claims(
         ),
         at_most(
             "stepwise/vicreg-final-spectrum",
-            "Under VICReg with a squared variance term, training from a generic start ends at the "
-            "predicted covariance eigenvalues.",
+            "Under VICReg with a squared variance term, training from a generic initialisation "
+            "ends at the predicted eigenvalues of the embedding covariance.",
             source,
             1e-6,
             spectrum_error,
@@ -190,8 +190,8 @@ def _vicreg_claims(
         ),
         close(
             "stepwise/vicreg-final-loss",
-            "Under VICReg with a squared variance term, training from a generic start ends at the "
-            "predicted loss.",
+            "Under VICReg with a squared variance term, training from a generic initialisation "
+            "ends at the predicted loss.",
             source,
             losses_at_end[0],
             losses_at_end[1],
@@ -227,7 +227,7 @@ def spectral(settings: Settings) -> Part:
     claim = at_most(
         "stepwise/spectral-any-start",
         "Under the spectral contrastive loss on whitened data, W^T W follows its closed form from "
-        "a start of order one.",
+        "an initialisation of order one.",
         SOURCE.format("S-23"),
         32 * rate,
         error,
@@ -265,8 +265,9 @@ def infonce(settings: Settings) -> Part:
         slope,
         1e-4 * predicted,
         details="The measured value is the growth rate of |W v_1|^2, with v_1 the top eigenvector "
-        "of the cross moment. The prediction includes the finite step. The tolerance is a relative "
-        "1e-4: the next order of the expansion, |W|^2 / temperature, is below that.",
+        "of the cross moment. The temperature is 0.5. The prediction includes the finite step. "
+        "The tolerance is a relative 1e-4: the next order of the expansion, |W|^2 / temperature, "
+        "is below that.",
     )
     return Part([claim], [])
 
