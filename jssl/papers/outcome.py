@@ -58,7 +58,7 @@ class Part(NamedTuple):
     """One study's claims and figures.
 
     Attributes:
-        claims: every claim, judged.
+        claims: every claim, with its verdict.
         figures: its figures.
         remarks: observations that are not claims, in complete sentences.
     """
@@ -86,7 +86,7 @@ class Outcome(NamedTuple):
     """Results of all studies of a paper.
 
     Attributes:
-        claims: every claim, judged.
+        claims: every claim, with its verdict.
         figures: the figures of its report.
         settings: name -> value (sizes, learning rates), for the report.
         remarks: observations that are not claims: negative results, what was not run and why.
