@@ -134,7 +134,7 @@ class Claim(NamedTuple):
 
     Attributes:
         name: short and unique, `paper/what`.
-        statement: the sentence that is tested.
+        statement: the sentence that is tested, in at most 25 words.
         source: paper and equation or figure.
         predicted: what the theory says.
         measured: what came out.
@@ -142,6 +142,7 @@ class Claim(NamedTuple):
         passed: the verdict.
         relation: how the two are compared: `=` (within the tolerance), `<=` or `>=`
             (measured against predicted, the tolerance being slack).
+        details: where the tolerance comes from, sizes and settings; may be empty.
     """
 
     name: str
@@ -152,3 +153,4 @@ class Claim(NamedTuple):
     tolerance: float
     passed: bool
     relation: str = "="
+    details: str = ""
