@@ -15,6 +15,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jssl.arithmetic import working
 from jssl.data.checks import require_count, require_name
 from jssl.data.views import View, batch_view
 from jssl.errors import InputError
@@ -192,19 +193,21 @@ def cross_moment(pairs: Pairs) -> Array:
         pairs: n pairs of any shape; samples are flattened to m features.
 
     Returns:
-        (m, m) symmetric, not necessarily positive semidefinite.
+        (m, m) symmetric, not necessarily positive semidefinite; in the dtype of the pairs, at least
+        float32, so that integers do not wrap around and half precision does not overflow.
 
     Raises:
-        InputError: for views of different shapes.
+        InputError: for views of different shapes, or values that are not real numbers.
 
     References:
         Simon et al. 2023, arXiv 2303.15438, section 4.
     """
     pairs = flatten(pairs)
-    if pairs.first.shape != pairs.second.shape:
-        message = f"views must match; got {pairs.first.shape} and {pairs.second.shape}"
+    first, second = working(first=pairs.first, second=pairs.second)
+    if first.shape != second.shape:
+        message = f"views must match; got {first.shape} and {second.shape}"
         raise InputError(message)
-    moment = jnp.matmul(pairs.first.T, pairs.second, precision="highest") / len(pairs.first)
+    moment = jnp.matmul(first.T, second / len(second), precision="highest")
     return (moment + moment.T) / 2
 
 
@@ -243,12 +246,12 @@ def expected_cross_moment(
         mean, squares = carry
         pairs = make_pairs(jax.random.fold_in(key, k), x, view, placement=placement)
         gamma = cross_moment(pairs)
-        new = mean + (gamma - mean) / (k + 1).astype(x.dtype)
+        new = mean + (gamma - mean) / (k + 1).astype(gamma.dtype)
         return new, squares + (gamma - mean) * (gamma - new)
 
-    zero = jnp.zeros((x[0].size, x[0].size), x.dtype)
+    zero = jnp.zeros((x[0].size, x[0].size), working(x=x)[0].dtype)
     mean, squares = jax.lax.fori_loop(0, draws, step, (zero, zero))
-    return mean, jnp.sqrt(squares / (draws * (draws - 1)))
+    return mean, jnp.sqrt(squares / float(draws * (draws - 1)))
 
 
 def compress(pairs: Pairs, *, rank: int | None = None) -> Pairs:

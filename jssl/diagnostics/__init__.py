@@ -6,13 +6,17 @@
 | `rankme` | 1 to min(n, dim) | high | arXiv 2210.02885 |
 | `participation_ratio` | 0, or 1 to dim | high | |
 | `alpha_req` | any | near 1 | Agrawal et al. 2022 |
-| `lidar` | 0, or 1 to min(samples - 1, dim) | high | arXiv 2312.04000 |
+| `lidar` | 0, or 1 to min(samples - 1, dim) | high where views agree | arXiv 2312.04000 |
 | `alignment` | 0 to 4 | low | arXiv 2005.10242 |
 | `uniformity` | about -4 to 0 | low | arXiv 2005.10242 |
-| `collapse_verdict` | none, dimensional, complete | none | arXiv 2110.09348 |
+| `collapse_verdict` | none, dimensional, complete, undefined | none | arXiv 2110.09348 |
 | `cka`, `subspace_overlap` | 0 to 1 | high where two encoders should agree | arXiv 1905.00414 |
 | `ridge_probe`, `knn_probe` | chance to 1 | high | arXiv 1805.01978 |
 | `detect_steps` | | | arXiv 2303.15438 |
+
+Embeddings may be integers or half precision: all is computed in float32 at least, in the dtype of
+the embeddings where that is wider. A value that is not finite gives NaN (counts: -1), never a
+number, or is refused.
 """
 
 from jssl.diagnostics.collapse import Collapse, collapse

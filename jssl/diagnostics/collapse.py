@@ -11,9 +11,11 @@ from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 
+from jssl.arithmetic import ROUNDING, rows, working
 from jssl.data.checks import require_range
 from jssl.diagnostics.spectrum import covariance, spectrum
 from jssl.errors import InputError
+from jssl.losses.common import check_number
 from jssl.theory.landscape.design import augmentation_factor
 from jssl.theory.landscape.dictionary import SIMCLR
 from jssl.theory.landscape.estimate import (
@@ -32,7 +34,8 @@ class Collapse(NamedTuple):
         covariance: (d, d) Sigma of the features, augmentation included where the negatives have it.
         eigenvalues: (d,) eig(B) read on held-out pairs, in the order of B's own eigenvalues.
         errors: (d,) their standard errors.
-        predicted_rank: dimensions whose eigenvalue exceeds the weight decay, at most the outputs.
+        predicted_rank: dimensions whose eigenvalue exceeds the weight decay, by more than rounding
+            error, at most the outputs.
         certain_rank: those that exceed it by 3.9 standard errors.
         possible_rank: those not below it by 3.9 standard errors.
         measured_rank: eigenvalues of the embeddings' covariance above the tolerance.
@@ -88,27 +91,38 @@ def collapse(
         Collapse.
 
     Raises:
-        InputError: for shapes that do not fit, an unknown placement, numbers out of range.
+        InputError: for shapes that do not fit, an unknown placement, numbers out of range, or
+            features or embeddings that are not real numbers or not finite.
     """
     require_range("weight_decay", weight_decay, 0)
+    check_number("temperature", temperature)
     require_range("tolerance", tolerance, 0)
     factor = augmentation_factor(placement, alignment=alignment)
+    z = rows("embeddings", first if embeddings is None else embeddings)
+    if z.ndim != 2 or len(z) < 2:
+        message = f"embeddings must be (N, m) with N >= 2; got shape {z.shape}"
+        raise InputError(message)
+    first, second = working(first=rows("first", first), second=rows("second", second))
+    size = _power_of_two(first, second)  # error bars are fourth moments, which leave float32
+    first, second, square = first / size, second / size, size**2 / temperature
     seen = estimate_covariances(first, second, clean_first=clean_first)
     read = signal_spectrum(first, second, factor, clean_first=clean_first)
-    z = jnp.asarray(first if embeddings is None else embeddings)
-    if z.ndim != 2:
-        message = f"embeddings must be (N, m); got shape {z.shape}"
+    if not jnp.isfinite(z).all():
+        message = "embeddings must be finite; drop the rows that are not"
         raise InputError(message)
     own = spectrum(covariance(z)) / temperature
     augmented = placement.split("-")[2] == "augmented"
-    values, errors = read.held_out / temperature, read.errors / temperature
+    values, errors = read.held_out * square, read.errors * square
 
-    def count(bar: Array) -> Array:
-        return jnp.minimum(jnp.sum(bar > weight_decay), z.shape[1])
+    terms = jnp.max(jnp.abs(seen.data)) + jnp.max(jnp.abs(factor * seen.augmentation))
+    rounding = ROUNDING * jnp.finfo(terms.dtype).eps * terms * square
+
+    def count(bound: Array) -> Array:
+        return jnp.minimum(jnp.sum(bound > weight_decay + rounding), z.shape[1])
 
     return Collapse(
-        (seen.data - factor * seen.augmentation) / temperature,
-        seen.data + augmented * seen.augmentation,
+        (seen.data - factor * seen.augmentation) * square,
+        (seen.data + augmented * seen.augmentation) * size**2,
         values,
         errors,
         count(values),
@@ -117,3 +131,10 @@ def collapse(
         jnp.sum(own > tolerance),
         own,
     )
+
+
+def _power_of_two(first: Array, second: Array) -> Array:
+    """Return about the largest absolute value; a product with it rounds nothing."""
+    largest = jnp.maximum(jnp.max(jnp.abs(first)), jnp.max(jnp.abs(second)))
+    exponent = jnp.frexp(jnp.where(largest > 0, largest, 1))[1]
+    return jnp.ldexp(jnp.ones((), first.dtype), exponent)

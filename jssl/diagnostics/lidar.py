@@ -1,4 +1,4 @@
-r"""LiDAR: how many dimensions tell samples apart beyond what augmentation does to them.
+r"""LiDAR: over how many dimensions the means of samples differ, in units of what views differ.
 
 With views z_ij of sample i, mean m_i over its views and m over all,
 
@@ -8,9 +8,12 @@ With views z_ij of sample i, mean m_i over its views and m over all,
 Source: Thilak et al. 2023, arXiv 2312.04000.
 """
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 
+from jssl.arithmetic import ROUNDING, centred, mean, working
 from jssl.data.checks import require_range
 from jssl.diagnostics.ranks import entropy_rank
 from jssl.errors import InputError
@@ -26,8 +29,16 @@ def lidar(clouds: Array, *, ridge: float = 1e-4) -> Array:
         >>> print(bool(lidar(clouds) > 2.5), lidar(jnp.ones((50, 4, 3))))
         True 0.0
 
-    Between 1 and min(samples - 1, dim), high is good; 0 where the samples cannot be told apart.
-    Unlike RankMe it does not count noise dimensions, whose variance is the same within and between.
+    Between 1 and min(samples - 1, dim); high is good between encoders that separate samples. 0
+    where the means of all samples agree to rounding error.
+
+    With many samples, a dimension of variance s between samples and w between views of one sample
+    has the eigenvalue (s + w / views) / (w (1 - 1 / views) + ridge), a dimension of noise alone
+    about 1 / (views - 1): means over few views vary too. The rank sees ratios of eigenvalues alone.
+    So noise dimensions count little beside dimensions whose views agree well, s / w far above
+    1 / views, and unlike in RankMe their size does not matter. But embeddings that are noise
+    throughout have equal eigenvalues and a LiDAR near dim, however many views there are: read
+    LiDAR beside the `alignment` of views or a probe.
 
     Args:
         clouds: (..., samples, views, dim), two or more of each.
@@ -35,24 +46,21 @@ def lidar(clouds: Array, *, ridge: float = 1e-4) -> Array:
             paper's 1e-4 for embeddings of order one).
 
     Returns:
-        (...).
+        (...) in the dtype of the embeddings, at least float32. NaN where a value is not finite, or
+        where the within covariance is singular beside a ridge below its rounding error.
 
     Raises:
-        InputError: for fewer than two samples or views, or a ridge that is not positive.
+        InputError: for fewer than two samples or views, a ridge that is not positive, or values
+            that are not real numbers.
 
     References:
         Thilak, Huang, Saremi, Dinh, Goh, Nakkiran, Susskind, Littwin 2023, arXiv 2312.04000, eq. 5.
     """
-    if clouds.ndim < 3 or min(clouds.shape[-3:-1]) < 2:
+    (clouds,) = working(clouds=clouds)
+    if clouds.ndim < 3 or min(clouds.shape[-3:-1]) < 2 or not clouds.shape[-1]:
         message = f"LiDAR needs (samples, views, dim), two or more views; got {clouds.shape}"
         raise InputError(message)
-    means = clouds.mean(-2)
-    apart = means - means.mean(-2, keepdims=True)
-    noise = (clouds - means[..., None, :]).reshape(*clouds.shape[:-3], -1, clouds.shape[-1])
-    between, within = (
-        jnp.matmul(x.mT, x, precision="highest") / x.shape[-2] for x in (apart, noise)
-    )
-    return lidar_from_covariances(between, within, ridge=ridge)
+    return _of_clouds(clouds, _checked(ridge, clouds.dtype))
 
 
 def lidar_from_covariances(between: Array, within: Array, *, ridge: float = 1e-4) -> Array:
@@ -67,19 +75,66 @@ def lidar_from_covariances(between: Array, within: Array, *, ridge: float = 1e-4
         within: (..., dim, dim), without the ridge.
         ridge: > 0.
 
+    Returns:
+        (...) as `lidar`.
+
     Raises:
-        InputError: for a ridge that is not positive.
+        InputError: for matrices that are not square or of different shapes, a ridge that is not
+            positive, or values that are not real numbers.
     """
-    require_range("ridge", ridge, float(jnp.finfo(between.dtype).tiny))
-    return _lidar(between, within, jnp.asarray(ridge, between.dtype))
+    between, within = working(between=between, within=within)
+    shape = between.shape
+    if len(shape) < 2 or shape[-1] != shape[-2] or not shape[-1] or within.shape != shape:
+        message = f"both covariances must be (..., dim, dim); got {shape} and {within.shape}"
+        raise InputError(message)
+    return _lidar(between, within, _checked(ridge, between.dtype))
+
+
+def _checked(ridge: Any, dtype: Any) -> Array:
+    require_range("ridge", ridge, float(jnp.finfo(dtype).tiny))
+    return jnp.asarray(ridge, dtype)
+
+
+@jax.jit
+def _of_clouds(clouds: Array, ridge: Array) -> Array:
+    """Both covariances from numbers of order one, so that no square leaves the dtype."""
+    largest = jnp.max(jnp.abs(clouds), (-3, -2, -1), keepdims=True)
+    shifted = clouds - clouds[..., :1, :]  # so that equal views have no variance at all
+    offsets = mean(shifted, -2)
+    noise = shifted - offsets[..., None, :]
+    apart = centred(clouds[..., 0, :] + offsets)
+    size = jnp.max(jnp.abs(apart), (-2, -1), keepdims=True)
+    rounding = 4 * jnp.finfo(clouds.dtype).eps * largest[..., 0]
+    apart = jnp.where(size <= rounding, 0, apart / jnp.where(size == 0, 1, size))
+    unit = jnp.maximum(jnp.max(jnp.abs(noise), (-3, -2, -1), keepdims=True), jnp.sqrt(ridge))
+    noise = (noise / unit).reshape(*clouds.shape[:-3], -1, clouds.shape[-1])
+    between, within = (_second_moment(x) for x in (apart, noise))
+    return _lidar(between, within, (jnp.sqrt(ridge) / unit[..., 0, 0, 0]) ** 2)
 
 
 @jax.jit
 def _lidar(between: Array, within: Array, ridge: Array) -> Array:
     dim = between.shape[-1]
-    factor = jnp.linalg.cholesky(within + ridge * jnp.eye(dim, dtype=within.dtype))
+    rounding = ROUNDING * jnp.finfo(within.dtype).eps
+    size = jnp.maximum(_largest(within), ridge)
+    ridge, within = ridge / size, within / size[..., None, None]
+    scale = _largest(between)
+    between = between / jnp.where(scale == 0, 1, scale)[..., None, None]
+    whole = within + ridge[..., None, None] * jnp.eye(dim, dtype=within.dtype)
+    factor = jnp.linalg.cholesky(whole)
+    pivots = jnp.diagonal(factor, axis1=-2, axis2=-1) ** 2
+    regular = (pivots > rounding * jnp.diagonal(whole, axis1=-2, axis2=-1)).all(-1)
     half = jax.lax.linalg.triangular_solve(factor, between, left_side=True, lower=True)
-    whole = jax.lax.linalg.triangular_solve(factor, half.mT, left_side=True, lower=True)
-    values = jnp.linalg.eigvalsh((whole + whole.mT) / 2)
-    floor = dim * jnp.finfo(values.dtype).eps * values.max(-1, keepdims=True)
-    return entropy_rank(jnp.where(values > floor, values, 0))
+    both = jax.lax.linalg.triangular_solve(factor, half.mT, left_side=True, lower=True)
+    finite = jnp.isfinite(both).all((-2, -1))
+    values = jnp.linalg.eigvalsh((both + both.mT) / 2)
+    values = jnp.where(values <= rounding * values.max(-1, keepdims=True), 0, values)
+    return jnp.where(regular & finite, entropy_rank(values), jnp.nan)
+
+
+def _second_moment(x: Array) -> Array:
+    return jnp.matmul(x.mT, x / x.shape[-2], precision="highest")
+
+
+def _largest(matrix: Array) -> Array:
+    return jnp.max(jnp.abs(jnp.diagonal(matrix, axis1=-2, axis2=-1)), -1)

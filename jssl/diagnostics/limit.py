@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy.special import stdtrit
 
+from jssl.arithmetic import ROUNDING, host_float64
 from jssl.diagnostics.steps import half_times
 from jssl.errors import InputError
 
@@ -22,7 +23,8 @@ class WidthDistance(NamedTuple):
 
     Attributes:
         function: (points,) relative distance of the embeddings.
-        subspace: (points,) 0 for the same subspace, 1 for orthogonal ones.
+        subspace: (points,) 0 for the same subspace, 1 for orthogonal ones; NaN where the columns of
+            one depend on each other.
         half_times: (dim,) relative delay of every mode, signed; NaN where one is not learned.
     """
 
@@ -55,7 +57,8 @@ def distance_to_limit(t: Any, embeddings: Any, limit: Any, pairs: int) -> WidthD
         >>> print(distance.function[1:].round(3), distance.half_times)
         [0.1 0.1 0.1 0.1] [0.]
 
-    Host side: NumPy in and out, for a run with plain gradient descent of your own net.
+    Host side: NumPy in and out, computed in float64, for a run with plain gradient descent of your
+    own net. NaN where a value is not finite, or where the limit is zero.
 
     Args:
         t: (points,) increasing times or steps.
@@ -67,19 +70,21 @@ def distance_to_limit(t: Any, embeddings: Any, limit: Any, pairs: int) -> WidthD
         WidthDistance.
 
     Raises:
-        InputError: for shapes that do not fit.
+        InputError: for shapes that do not fit, or values that are not real numbers.
     """
-    net, kernel = np.asarray(embeddings), np.asarray(limit)
-    if net.shape != kernel.shape or net.ndim != 3 or not 0 < 2 * pairs <= net.shape[1]:
+    net, kernel = host_float64("embeddings", embeddings), host_float64("limit", limit)
+    t = host_float64("t", t)
+    fits = net.shape == kernel.shape and net.ndim == 3 and net.size
+    if not fits or not 0 < 2 * pairs <= net.shape[1] or t.shape != net.shape[:1]:
         message = (
-            "both embeddings must be (points, 2 pairs + others, dim); "
-            f"got {net.shape} and {kernel.shape} for {pairs} pairs"
+            "times must be (points,) and both embeddings (points, 2 pairs + others, dim); "
+            f"got {t.shape}, {net.shape} and {kernel.shape} for {pairs} pairs"
         )
         raise InputError(message)
-    size = np.linalg.norm(kernel, axis=(1, 2))
-    apart = np.linalg.norm(net - kernel, axis=(1, 2))
-    of_net, of_kernel = (np.asarray(half_times(t, _spectrum(z, pairs))) for z in (net, kernel))
-    with np.errstate(divide="ignore", invalid="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        size = np.linalg.norm(kernel, axis=(1, 2))
+        apart = np.linalg.norm(net - kernel, axis=(1, 2))
+        of_net, of_kernel = (np.asarray(half_times(t, _spectrum(z, pairs))) for z in (net, kernel))
         return WidthDistance(apart / size, _sines(net, kernel), of_net / of_kernel - 1)
 
 
@@ -96,17 +101,25 @@ def paired_exponent(widths: Any, values: Any) -> Exponent:
     slopes has the error of these slopes, whatever the widths share.
 
     Args:
-        widths: (n,) positive, n >= 2.
+        widths: (n,) positive, two or more that differ.
         values: (n, seeds) positive, two seeds or more.
 
     Raises:
-        InputError: for shapes that do not fit or values that are not positive.
+        InputError: for shapes that do not fit, or widths or values that are not positive and
+            finite.
     """
-    widths, values = np.asarray(widths, float), np.asarray(values, float)
-    fits = values.ndim == 2 and values.shape[0] == widths.size > 1 < values.shape[1]
-    if not fits or not (values > 0).all():
-        message = f"values must be positive, (widths, seeds), at least 2 x 2; got {values.shape}"
+    widths, values = host_float64("widths", widths), host_float64("values", values)
+    fits = values.ndim == 2 and widths.shape == values.shape[:1]
+    if not fits or values.shape[1] < 2 or len(np.unique(widths)) < 2:
+        message = (
+            "widths must be (n,) with two different ones, and values positive, (n, seeds) with two "
+            f"seeds or more; got {widths.shape} and {values.shape}"
+        )
         raise InputError(message)
+    for name, seen in (("widths", widths), ("values", values)):
+        if not ((seen > 0) & np.isfinite(seen)).all():
+            message = f"{name} must be positive and finite; drop the others"
+            raise InputError(message)
     slopes = np.polyfit(np.log(widths), np.log(values), 1)[0]
     error = float(slopes.std(ddof=1) / np.sqrt(len(slopes)))
     return Exponent(float(slopes.mean()), error, float(stdtrit(len(slopes) - 1, 0.975)) * error)
@@ -115,10 +128,24 @@ def paired_exponent(widths: Any, values: Any) -> Exponent:
 def _spectrum(z: np.ndarray, pairs: int) -> np.ndarray:
     za, zb = z[:, :pairs], z[:, pairs : 2 * pairs]
     c = np.einsum("tni,tnj->tij", za, zb) / pairs
-    return np.linalg.eigvalsh((c + np.swapaxes(c, 1, 2)) / 2)[:, ::-1]
+    finite = np.isfinite(c).all(axis=(1, 2))
+    values = np.full(c.shape[:2], np.nan)
+    values[finite] = np.linalg.eigvalsh((c + np.swapaxes(c, 1, 2))[finite] / 2)[:, ::-1]
+    return values
 
 
 def _sines(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    qa, qb = np.linalg.qr(a)[0], np.linalg.qr(b)[0]
+    """Return the root mean squared sine of the angles; NaN where columns depend on each other."""
+    qa, qb = _basis(a), _basis(b)
     rest = qa - qb @ (np.swapaxes(qb, 1, 2) @ qa)
     return np.sqrt((rest**2).sum(axis=(1, 2)) / a.shape[2])
+
+
+def _basis(z: np.ndarray) -> np.ndarray:
+    basis, upper = np.linalg.qr(z)
+    if upper.shape[1] != upper.shape[2]:  # fewer points than dimensions
+        return np.full(z.shape, np.nan)
+    left = np.abs(np.diagonal(upper, axis1=1, axis2=2))
+    floor = ROUNDING * np.finfo(float).eps * np.linalg.norm(z, axis=1)
+    independent = (left > floor).all(axis=1)
+    return np.where(independent[:, None, None], basis, np.nan)

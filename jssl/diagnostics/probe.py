@@ -7,18 +7,21 @@ the embeddings. The nearest-neighbour probe lets the k most similar training poi
 (Wu et al. 2018, arXiv 1805.01978, unweighted).
 
 Negative labels are refused; where labels are traced, and cannot be seen, such a row neither trains,
-votes nor is judged. Both compute in float32 at least, whatever the dtype of the embeddings.
+votes nor is judged. Both compute in float32 at least, whatever the dtype of the embeddings, and
+return NaN where a value of the embeddings is not finite.
 """
 
 import functools
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jssl.arithmetic import rows, working
 from jssl.data.checks import host_value, require_count, require_range
-from jssl.diagnostics.sphere import unit
 from jssl.errors import InputError
+from jssl.losses.common import unit
 from jssl.types import Array
 
 
@@ -53,17 +56,19 @@ def ridge_probe(
         classes: number of classes; read from `train_labels` if None, which then cannot be traced.
 
     Returns:
-        Share of test samples whose class is found, in [0, 1]; 1 / classes is chance.
+        Share of test samples whose class is found, in [0, 1]; 1 / classes is chance. NaN where a
+        value is not finite, or where the fit is not determined: at ridge 0 with a singular Z^T Z.
 
     Raises:
-        InputError: for shapes that do not fit, a negative ridge, labels that are not integers
-            from 0 to classes - 1, or traced labels of no known number of classes.
+        InputError: for shapes that do not fit, a negative ridge, labels that are not integers from
+            0 to classes - 1, or traced labels of no known number of classes.
     """
     require_range("ridge", ridge, 0)
     train, train_labels, test, test_labels, classes = _check(
         train, train_labels, test, test_labels, classes
     )
-    return _accuracy(train, train_labels, test, test_labels, ridge, classes)
+    penalty = jnp.asarray(ridge, train.dtype)
+    return _accuracy(train, train_labels, test, test_labels, penalty, classes)
 
 
 def knn_probe(
@@ -97,7 +102,8 @@ def knn_probe(
         block: test rows at a time; the program holds (block, n) numbers.
 
     Returns:
-        Share of test samples whose class wins, in [0, 1]; 1 / classes is chance.
+        Share of test samples whose class wins, in [0, 1]; 1 / classes is chance. NaN where a value
+        is not finite.
 
     Raises:
         InputError: for shapes that do not fit, k out of range, labels that are not integers from 0
@@ -115,38 +121,37 @@ def knn_probe(
 
 
 def _check(
-    train: Array, train_labels: Array, test: Array, test_labels: Array, classes: int | None
+    train: Any, train_labels: Any, test: Any, test_labels: Any, classes: int | None
 ) -> tuple[Array, Array, Array, Array, int]:
-    shapes = [jnp.shape(a) for a in (train, train_labels, test, test_labels)]
-    rows = shapes[1] == shapes[0][:1] and shapes[3] == shapes[2][:1]
-    if len(shapes[0]) != 2 or not rows or shapes[2][1:] != shapes[0][1:]:
+    train, test = working(train=rows("train", train), test=rows("test", test))
+    labels = _labels("train_labels", train_labels)
+    expected = _labels("test_labels", test_labels)
+    shapes = [a.shape for a in (train, labels, test, expected)]
+    paired = shapes[1] == shapes[0][:1] and shapes[3] == shapes[2][:1]
+    if train.ndim != 2 or not paired or shapes[2][1:] != shapes[0][1:]:
         message = f"embeddings must be (n, dim) and labels (n,), for both sets; got {shapes}"
         raise InputError(message)
-    labels, expected = _labels("train_labels", train_labels), _labels("test_labels", test_labels)
     known = host_value(train_labels)
     if classes is None:
         if known is None:
             message = "labels are traced: say how many classes there are, classes=..."
             raise InputError(message)
         classes = int(known.max()) + 1
-    elif known is not None and known.max() >= classes:
+    classes = require_count("classes", classes)
+    if known is not None and known.max() >= classes:
         message = f"train_labels must be below the {classes} classes; got {known.max()}"
         raise InputError(message)
-    dtype = jnp.promote_types(jnp.result_type(train, test, float), jnp.float32)
-    if not jnp.issubdtype(dtype, jnp.floating):
-        message = f"embeddings must be real; got {dtype}"
-        raise InputError(message)
-    return jnp.asarray(train, dtype), labels, jnp.asarray(test, dtype), expected, classes
+    return train, labels, test, expected, classes
 
 
-def _labels(name: str, value: Array) -> Array:
+def _labels(name: str, value: Any) -> Array:
     known = host_value(value)
-    dtype = value.dtype if known is None else known.dtype
-    if np.dtype(dtype).kind not in "iub":
-        message = f"{name} must be integers from 0; got {dtype}"
+    kind = np.asarray(known).dtype if known is not None else value.dtype
+    if np.dtype(kind).kind not in "iub":
+        message = f"{name} must be integers from 0; got {kind}"
         raise InputError(message)
-    if known is not None and known.min(initial=0) < 0:
-        message = f"{name} must be integers from 0; got {known.min()}: leave such rows out"
+    if known is not None and np.min(known, initial=0) < 0:
+        message = f"{name} must be integers from 0; got {np.min(known)}: leave such rows out"
         raise InputError(message)
     return jnp.asarray(value).astype(int)
 
@@ -170,21 +175,31 @@ def _votes(
         return jnp.argmax(votes) == row[1]
 
     found = jax.lax.map(correct, (unit(test), expected), batch_size=block)
-    return found.astype(directions.dtype).mean(where=expected >= 0)
+    finite = jnp.isfinite(train).all() & jnp.isfinite(test).all()
+    share = found.astype(train.dtype).mean(where=expected >= 0)
+    return jnp.where(finite, share, jnp.nan)
 
 
 @functools.partial(jax.jit, static_argnames="classes")
 def _accuracy(
     train: Array, labels: Array, test: Array, expected: Array, ridge: Array, classes: int
 ) -> Array:
+    dot = functools.partial(jnp.matmul, precision="highest")
     target = jax.nn.one_hot(labels, classes, dtype=train.dtype)
     labelled = (labels >= 0)[:, None]
-    mean, share = train.mean(0, where=labelled), target.mean(0, where=labelled)
-    z = jnp.where(labelled, train - mean, 0)
-    gram = z.T @ z
+    count = jnp.maximum(labelled.sum(), 1)
+    share = target.sum(0, where=labelled) / count
+    test = test - train[:1]
+    shifted = train - train[:1]
+    middle = (shifted / count).sum(0, where=labelled)
+    z = jnp.where(labelled, shifted - middle, 0)
+    largest = jnp.max(jnp.abs(z))
+    unit_size = jnp.where(largest == 0, 1, largest)  # the answer does not depend on the scale
+    z, test = z / unit_size, (test - middle) / unit_size
+    gram = dot(z.T, z / count)
     size = jnp.trace(gram) / len(gram)
-    penalty = ridge * jnp.where(size > 0, size, 1) * jnp.eye(len(gram), dtype=gram.dtype)
-    weight = jnp.linalg.solve(gram + penalty, z.T @ (target - share))
-    scores = (test - mean) @ weight + share
-    found = jnp.argmax(scores, axis=1) == expected
-    return found.astype(train.dtype).mean(where=expected >= 0)
+    penalty = ridge * jnp.where(size == 0, 1, size) * jnp.eye(len(gram), dtype=gram.dtype)
+    weight = jnp.linalg.solve(gram + penalty, dot(z.T, (target - share) / count))
+    scores = dot(test, weight) + share
+    found = (jnp.argmax(scores, axis=1) == expected).astype(train.dtype)
+    return jnp.where(jnp.isfinite(scores).all(), found.mean(where=expected >= 0), jnp.nan)

@@ -5,18 +5,20 @@ r"""How many dimensions a spectrum fills, without a threshold.
     participation ratio   (sum_j eigenvalue_j)^2 / sum_j eigenvalue_j^2
     alpha-ReQ             the slope of eigenvalue_j ~ j^-alpha
 
-All are 0 (alpha: NaN) for a spectrum of zeros, which is complete collapse, and map over leading
-axes. From a covariance's eigenvalues the singular values are their square roots, up to a factor
-that no rank sees: `entropy_rank(sqrt(eigenvalues))`.
+All are 0 (alpha: NaN) for a spectrum of zeros, which is complete collapse, NaN where a value is not
+finite, and map over leading axes. The eigenvalues of a covariance or Gram matrix are the squares of
+singular values, up to a factor that no rank sees: `entropy_rank(eigenvalues, squares=True)`.
 """
 
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
+from jssl.arithmetic import ROUNDING, centred, rows, working
 from jssl.data.checks import require_count
+from jssl.errors import InputError
 from jssl.types import Array
 
 
@@ -32,24 +34,36 @@ class PowerLaw(NamedTuple):
     fit: Array
 
 
-@jax.jit
-def entropy_rank(values: Array) -> Array:
+def entropy_rank(values: Array, *, squares: bool = False) -> Array:
     """Return exp of the entropy of non-negative values (..., k) scaled to sum 1; 0 if all are 0.
 
     Example:
         >>> print(entropy_rank(jnp.array([[2.0, 2.0, 0.0], [0.0, 0.0, 0.0]])).round(3))
         [2. 0.]
 
-    Between 1 (one value holds all) and k (all equal). Take singular values for the effective rank
+    Between 1 (one value holds all) and k (all equal). Of singular values it is the effective rank
     of Roy and Vetterli 2007, which is RankMe's.
+
+    An eigenvalue that is exactly 0 comes out of a float32 eigensolver at up to 4e-7 of the largest,
+    of either sign. Its square root, 6e-4 of the largest singular value, is not small: sixty of
+    them turn a rank of 3 into 3.4. So give eigenvalues themselves, with `squares`.
+
+    Args:
+        values: (..., k) singular values, or eigenvalues with `squares`.
+        squares: whether the values are squares of singular values, as the eigenvalues of a
+            covariance or Gram matrix are. Those below 16 eps of the largest count as 0, and the
+            square root of the others is taken. Static.
+
+    Returns:
+        (...) in the dtype of the values, at least float32. NaN where a value is not finite, or is
+        negative by more than 16 eps of the largest.
+
+    Raises:
+        InputError: for no values, or values that are not real numbers.
     """
-    total = values.sum(-1, keepdims=True)
-    p = values / jnp.where(total > 0, total, 1)
-    entropy = -jnp.sum(jnp.where(p > 0, p * jnp.log(jnp.where(p > 0, p, 1)), 0), -1)
-    return jnp.where(total[..., 0] > 0, jnp.exp(entropy), 0)
+    return _entropy_rank(_spectra("values", values), squares)
 
 
-@jax.jit
 def participation_ratio(eigenvalues: Array) -> Array:
     """Return (sum eigenvalues)^2 / sum eigenvalues^2 of a covariance, (..., k) -> (...).
 
@@ -58,15 +72,14 @@ def participation_ratio(eigenvalues: Array) -> Array:
         2.0
 
     Between 1 and the number of eigenvalues; dominated by the large ones, so it is at most the
-    entropy rank of the same values. 0 for a spectrum of zeros.
+    entropy rank of the same values. 0 for a spectrum of zeros, NaN where a value is not finite.
+
+    Raises:
+        InputError: for no eigenvalues, or eigenvalues that are not real numbers.
     """
-    largest = jnp.max(jnp.abs(eigenvalues), -1, keepdims=True)
-    scaled = eigenvalues / jnp.where(largest > 0, largest, 1)
-    squares = jnp.sum(scaled**2, -1)
-    return jnp.sum(scaled, -1) ** 2 / jnp.where(squares > 0, squares, 1)
+    return _participation_ratio(_spectra("eigenvalues", eigenvalues))
 
 
-@jax.jit
 def rankme(z: Array) -> Array:
     """Return RankMe of embeddings: the entropy rank of their singular values, not centred.
 
@@ -75,16 +88,23 @@ def rankme(z: Array) -> Array:
         4.0 1.0
 
     Between 1 and min(n, dim), high is good: over runs of one method it ranks encoders as linear
-    probes do. Nothing is centred, so a constant embedding has 1, its least value; the centred
-    `effective_rank` has 0 there. The paper's 1e-7 inside the logarithm is left out.
+    probes do. Nothing is centred, so a constant embedding has 1, its least value (0 if it is zero);
+    the centred `effective_rank` has 0 there. The paper's 1e-7 inside the logarithm is left out;
+    singular values below 16 eps |z|_F are rounding error and count as 0.
 
     Args:
         z: (..., n, dim) embeddings.
 
+    Returns:
+        (...) in the dtype of the embeddings, at least float32; NaN where a value is not finite.
+
+    Raises:
+        InputError: for another shape, or values that are not real numbers.
+
     References:
         Garrido, Balestriero, Najman, LeCun 2023, arXiv 2210.02885, eq. 1-2.
     """
-    return entropy_rank(jnp.linalg.svd(z, compute_uv=False))
+    return rank_of_rows(rows("embeddings", z), False)
 
 
 def alpha_req(eigenvalues: Array, *, first: int = 1, last: int | None = None) -> PowerLaw:
@@ -97,31 +117,73 @@ def alpha_req(eigenvalues: Array, *, first: int = 1, last: int | None = None) ->
 
     Least squares of log eigenvalue_j on log j with weights 1/j, so that every octave counts alike.
     Near 1 is good; far above 1 few dimensions carry everything, far below 1 the spectrum is flat
-    as noise is. Eigenvalues below rounding error take no part.
+    as noise is. Eigenvalues below 16 eps of the largest are rounding error and take no part.
 
     Args:
         eigenvalues: (..., k) of a covariance, descending.
         first: index of the first eigenvalue used, from 1, static.
         last: index of the last; None for all.
 
+    Returns:
+        PowerLaw; NaN where an eigenvalue is not finite or fewer than two take part.
+
     Raises:
-        InputError: for a range that does not lie in 1 ... k.
+        InputError: for a range that does not lie in 1 ... k, or for eigenvalues that are not real
+            numbers.
 
     References:
         Agrawal, Mondal, Ghosh, Richards 2022, alpha-ReQ, NeurIPS 35; the weights are those of
         Stringer et al. 2019, Nature 571.
     """
+    eigenvalues = _spectra("eigenvalues", eigenvalues)
     count = eigenvalues.shape[-1]
     last = require_count("last", count if last is None else last, high=count)
     first = require_count("first", first, high=last)
     return _power_law(eigenvalues, first, last)
 
 
+@partial(jax.jit, static_argnames="centre")
+def rank_of_rows(z: Array, centre: bool) -> Array:
+    """Return the entropy rank of the singular values of rows that are checked already."""
+    largest = jnp.max(jnp.abs(z), (-2, -1), keepdims=True)
+    z = z / jnp.where(largest == 0, 1, largest)
+    values = jnp.linalg.svd(
+        centred(z) if centre else z,
+        full_matrices=False,  # else n x n numbers are allocated though none is asked for
+        compute_uv=False,
+    )
+    size = jnp.linalg.norm(z, axis=(-2, -1))[..., None]
+    floor = ROUNDING * jnp.finfo(values.dtype).eps * size
+    return _entropy_rank(jnp.where(values <= floor, 0, values), False)
+
+
+@partial(jax.jit, static_argnames="squares")
+def _entropy_rank(values: Array, squares: bool) -> Array:
+    largest = jnp.max(jnp.abs(values), -1, keepdims=True)
+    shares = values / jnp.where(largest == 0, 1, largest)  # NaN where the largest is not finite
+    rounding = ROUNDING * jnp.finfo(values.dtype).eps
+    below = shares <= rounding if squares else shares < 0
+    shares = jnp.where(below & (shares >= -rounding), 0, shares)
+    if squares:
+        shares = jnp.where(shares == 0, 0, jnp.sqrt(jnp.where(shares == 0, 1, shares)))
+    p = shares / jnp.where(largest == 0, 1, shares.sum(-1, keepdims=True))
+    entropy = -jnp.sum(jnp.where(p == 0, 0, p * jnp.log(jnp.where(p == 0, 1, p))), -1)
+    return jnp.where(largest[..., 0] == 0, 0, jnp.exp(entropy))
+
+
+@jax.jit
+def _participation_ratio(eigenvalues: Array) -> Array:
+    largest = jnp.max(jnp.abs(eigenvalues), -1, keepdims=True)
+    shares = eigenvalues / jnp.where(largest == 0, 1, largest)
+    squares = jnp.sum(shares**2, -1)
+    return jnp.sum(shares, -1) ** 2 / jnp.where(squares == 0, 1, squares)
+
+
 @partial(jax.jit, static_argnames=("first", "last"))
 def _power_law(eigenvalues: Array, first: int, last: int) -> PowerLaw:
     values = eigenvalues[..., first - 1 : last]
     index = jnp.arange(first, last + 1, dtype=values.dtype)
-    floor = eigenvalues.shape[-1] * jnp.finfo(values.dtype).eps * eigenvalues.max(-1, keepdims=True)
+    floor = ROUNDING * jnp.finfo(values.dtype).eps * eigenvalues.max(-1, keepdims=True)
     used = values > jnp.maximum(floor, 0)
     weight = used / index
     total = jnp.maximum(weight.sum(-1, keepdims=True), jnp.finfo(values.dtype).tiny)
@@ -129,8 +191,16 @@ def _power_law(eigenvalues: Array, first: int, last: int) -> PowerLaw:
     x = x - (weight * x).sum(-1, keepdims=True) / total
     y = y - (weight * y).sum(-1, keepdims=True) / total
     spread, mixed, own = (jnp.sum(weight * a, -1) for a in (x * x, x * y, y * y))
-    enough = used.sum(-1) >= 2
+    enough = (used.sum(-1) >= 2) & jnp.isfinite(eigenvalues).all(-1)
     slope = jnp.where(enough, mixed / jnp.where(enough, spread, 1), jnp.nan)
     flat = own <= 0
     fit = jnp.where(flat, 1, slope * mixed / jnp.where(flat, 1, own))
     return PowerLaw(-slope, jnp.where(enough, fit, jnp.nan))
+
+
+def _spectra(name: str, values: Any) -> Array:
+    (spectra,) = working(**{name: values})
+    if not spectra.ndim or not spectra.shape[-1]:
+        message = f"{name} must be (..., k) with k >= 1; got shape {spectra.shape}"
+        raise InputError(message)
+    return spectra

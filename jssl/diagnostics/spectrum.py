@@ -5,12 +5,15 @@
     effective rank = exp(-sum_j p_j log p_j),  p = singular values / their sum  (RankMe)
 
 A constant embedding has no variance: its centred effective rank is 0, complete collapse. All
-functions map over leading axes.
+functions map over leading axes, compute and return in float32 at least, and give NaN where a value
+is not finite.
 """
 
 import jax.numpy as jnp
 
-from jssl.diagnostics.ranks import entropy_rank
+from jssl.arithmetic import centred, dot, rows, working
+from jssl.diagnostics.ranks import rank_of_rows
+from jssl.errors import InputError
 from jssl.types import Array
 
 
@@ -31,10 +34,17 @@ def cross_correlation(za: Array, zb: Array) -> Array:
     Returns:
         (..., dim, dim) symmetric.
 
+    Raises:
+        InputError: for views of different shapes, or values that are not real numbers.
+
     References:
         Simon et al. 2023, arXiv 2303.15438, eq. (1).
     """
-    half = za.mT @ zb / za.shape[-2]
+    za, zb = working(za=rows("za", za), zb=rows("zb", zb))
+    if za.shape != zb.shape:
+        message = f"views must match; got {za.shape} and {zb.shape}"
+        raise InputError(message)
+    half = dot(za.mT, zb / za.shape[-2])
     return (half + half.mT) / 2
 
 
@@ -48,10 +58,14 @@ def covariance(z: Array, *, centre: bool = True) -> Array:
     Args:
         z: (..., n, dim) embeddings.
         centre: subtract the mean; False for the second moment.
+
+    Raises:
+        InputError: for another shape, or values that are not real numbers.
     """
+    z = rows("embeddings", z)
     if centre:
-        z = z - z.mean(axis=-2, keepdims=True)
-    return z.mT @ z / z.shape[-2]
+        z = centred(z)
+    return dot(z.mT, z / z.shape[-2])
 
 
 def spectrum(matrix: Array) -> Array:
@@ -60,8 +74,19 @@ def spectrum(matrix: Array) -> Array:
     Example:
         >>> print(spectrum(jnp.diag(jnp.array([1.0, 3.0, -2.0]))))
         [ 3.  1. -2.]
+
+    All are NaN where an entry is not finite. An eigenvalue of 0 comes out as rounding error of
+    either sign, up to a few eps of the largest.
+
+    Raises:
+        InputError: for matrices that are not square, or values that are not real numbers.
     """
-    return jnp.linalg.eigvalsh(matrix)[..., ::-1]
+    (matrix,) = working(matrix=matrix)
+    if matrix.ndim < 2 or matrix.shape[-1] != matrix.shape[-2] or not matrix.shape[-1]:
+        message = f"a spectrum needs square matrices (..., dim, dim); got shape {matrix.shape}"
+        raise InputError(message)
+    finite = jnp.isfinite(matrix).all((-2, -1))[..., None]
+    return jnp.where(finite, jnp.linalg.eigvalsh(matrix)[..., ::-1], jnp.nan)
 
 
 def effective_rank(z: Array, *, centre: bool = True) -> Array:
@@ -73,17 +98,17 @@ def effective_rank(z: Array, *, centre: bool = True) -> Array:
 
     exp of the Shannon entropy of the normalised **singular values** of z, between 1 and
     min(n, dim), at most min(n - 1, dim) after centring; 0 where every singular value vanishes,
-    which is complete collapse.
+    which is complete collapse. Singular values below 16 eps |z|_F, of embeddings that are not
+    centred, are rounding error and count as 0.
 
     Args:
         z: (..., n, dim) embeddings.
         centre: subtract the mean first, so that a constant embedding has rank 0.
 
+    Raises:
+        InputError: for another shape, or values that are not real numbers.
+
     References:
         Roy and Vetterli 2007; RankMe, Garrido et al. 2023, arXiv 2210.02885.
     """
-    centred = z - z.mean(axis=-2, keepdims=True) if centre else z
-    values = jnp.linalg.svd(centred, compute_uv=False)
-    epsilon = jnp.finfo(values.dtype).eps * max(z.shape[-2:])
-    floor = epsilon * jnp.linalg.norm(z, axis=(-2, -1))[..., None]
-    return entropy_rank(jnp.where(values > floor, values, 0))
+    return rank_of_rows(rows("embeddings", z), centre)

@@ -3,7 +3,8 @@ r"""Embeddings on the unit sphere: how close positive pairs are, how evenly all 
     alignment  = mean_i |u_i - u'_i|^power
     uniformity = log mean_{i != j} exp(-sharpness |u_i - u_j|^2),      u = z / |z|
 
-A row of zeros has no direction and stays zero. Source: Wang and Isola 2020, arXiv 2005.10242.
+A row of zeros has no direction and stays zero; a value that is not finite makes the result NaN.
+Both compute and return in float32 at least. Source: Wang and Isola 2020, arXiv 2005.10242.
 """
 
 from functools import partial
@@ -12,8 +13,10 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
+from jssl.arithmetic import mean, rows, working
 from jssl.data.checks import require_count, require_range
 from jssl.errors import InputError
+from jssl.losses.common import unit
 from jssl.types import Array
 
 
@@ -22,25 +25,11 @@ class Measured(NamedTuple):
 
     Attributes:
         value: ().
-        error: () standard error over draws of the sample.
+        error: () standard error over draws of the sample; NaN for a sample of one.
     """
 
     value: Array
     error: Array
-
-
-def unit(z: Array) -> Array:
-    """Return rows of length 1; rows of zeros stay zero.
-
-    Example:
-        >>> print(unit(jnp.array([[3.0, 4.0], [0.0, 0.0]])))
-        [[0.6 0.8]
-         [0.  0. ]]
-    """
-    largest = jnp.max(jnp.abs(z), -1, keepdims=True)
-    scaled = z / jnp.where(largest > 0, largest, 1)
-    norm = jnp.linalg.norm(scaled, axis=-1, keepdims=True)
-    return scaled / jnp.where(norm > 0, norm, 1)
 
 
 def alignment(za: Array, zb: Array, *, power: float = 2.0) -> Measured:
@@ -63,37 +52,43 @@ def alignment(za: Array, zb: Array, *, power: float = 2.0) -> Measured:
         Measured, each (...).
 
     Raises:
-        InputError: for views of different shapes or a negative power.
+        InputError: for views of different shapes, a negative power, or values that are not real
+            numbers.
 
     References:
         Wang and Isola 2020, arXiv 2005.10242, eq. 6.
     """
     require_range("power", power, 0)
-    if jnp.shape(za) != jnp.shape(zb):
-        message = f"views must match; got {jnp.shape(za)} and {jnp.shape(zb)}"
+    za, zb = working(za=rows("za", za), zb=rows("zb", zb))
+    if za.shape != zb.shape:
+        message = f"views must match; got {za.shape} and {zb.shape}"
         raise InputError(message)
-    return _alignment(za, zb, jnp.asarray(power, jnp.result_type(za, zb)))
+    return _alignment(za, zb, jnp.asarray(power, za.dtype))
 
 
 @jax.jit
 def _alignment(za: Array, zb: Array, power: Array) -> Measured:
     square = jnp.sum((unit(za) - unit(zb)) ** 2, -1)
-    terms = jnp.where(square > 0, jnp.where(square > 0, square, 1) ** (power / 2), 0)
-    n = terms.shape[-1]
-    return Measured(terms.mean(-1), terms.std(-1, ddof=1) / jnp.sqrt(n))
+    agree = square == 0
+    terms = jnp.where(agree, 0, jnp.where(agree, 1, square) ** (power / 2))
+    error = jnp.std(terms, -1, ddof=1) / float(terms.shape[-1]) ** 0.5
+    return Measured(mean(terms, -1), error)
 
 
 @partial(jax.jit, static_argnames="block")
-def _neighbourhoods(z: Array, sharpness: Array, block: int) -> Array:
-    """Return mean_{j != i} exp(-sharpness |u_i - u_j|^2) of every row, in blocks of rows."""
+def _log_neighbourhoods(z: Array, sharpness: Array, block: int) -> Array:
+    """Return log mean_{j != i} exp(-sharpness |u_i - u_j|^2) of every row, in blocks of rows."""
     u = unit(z)
     squares = jnp.sum(u**2, -1)
+    index = jnp.arange(len(u))
 
-    def row(point: tuple[Array, Array]) -> Array:
+    def row(point: tuple[Array, Array, Array]) -> Array:
         apart = point[1] + squares - 2 * jnp.matmul(u, point[0], precision="highest")
-        return jnp.sum(jnp.exp(-sharpness * jnp.maximum(apart, 0))) - 1
+        logs = -sharpness * jnp.maximum(apart, 0)
+        return jax.nn.logsumexp(logs, where=index != point[2])
 
-    return jax.lax.map(row, (u, squares), batch_size=block) / (len(u) - 1)
+    sums = jax.lax.map(row, (u, squares, index), batch_size=block)
+    return sums - jnp.log(jnp.asarray(len(u) - 1, u.dtype))
 
 
 def uniformity(z: Array, *, sharpness: float = 2.0, block: int = 512) -> Measured:
@@ -107,28 +102,32 @@ def uniformity(z: Array, *, sharpness: float = 2.0, block: int = 512) -> Measure
     0 for a constant embedding (complete collapse) and low is good: -2 sharpness n / (n - 1) is the
     least value there is, about -4 for many evenly spread points in many dimensions. Unlike the
     paper's estimate the pair of a point with itself is left out. The error is that of a mean over
-    pairs, 2 / sqrt(n) times the spread of a point's mean over the others.
+    pairs, 2 / sqrt(n) times the spread of a point's mean over the others. The sum is taken in
+    logarithms, so that no sharpness underflows; the value is right to a few eps times the
+    sharpness.
 
     Args:
         z: (n, dim) embeddings, n >= 2; map over more with vmap.
-        sharpness: t of the Gaussian potential, > 0.
+        sharpness: t of the Gaussian potential, 0 or more.
         block: rows at a time; the program holds (block, n) numbers.
 
     Returns:
         Measured.
 
     Raises:
-        InputError: for fewer than two rows or numbers out of range.
+        InputError: for fewer than two rows, numbers out of range, or values that are not real
+            numbers.
 
     References:
         Wang and Isola 2020, arXiv 2005.10242, eq. 7.
     """
     require_range("sharpness", sharpness, 0)
     block = require_count("block", block)
-    if z.ndim != 2 or len(z) < 2:
-        message = f"embeddings must be (n, dim) with n >= 2; got shape {z.shape}"
+    z = rows("embeddings", z, least=2)
+    if z.ndim != 2:
+        message = f"embeddings must be (n, dim), vmap over more; got shape {z.shape}"
         raise InputError(message)
-    rows = _neighbourhoods(z, jnp.asarray(sharpness, z.dtype), min(block, len(z)))
-    mean = rows.mean()
-    error = 2 * rows.std() / jnp.sqrt(jnp.asarray(len(z), z.dtype)) / mean
-    return Measured(jnp.log(mean), error)
+    logs = _log_neighbourhoods(z, jnp.asarray(sharpness, z.dtype), min(block, len(z)))
+    value = jax.nn.logsumexp(logs) - jnp.log(jnp.asarray(len(z), z.dtype))
+    error = 2 * jnp.std(jnp.exp(logs - value)) / float(len(z)) ** 0.5
+    return Measured(value, error)

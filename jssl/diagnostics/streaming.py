@@ -7,6 +7,8 @@ Chunks are shifted by the first row and summed in float64, and merged as Chan, G
 
     scatter = scatter_1 + scatter_2 + (n_1 n_2 / n) (mean_2 - mean_1)(mean_2 - mean_1)^T
 
+A value that is not finite makes its row and column of the scatter NaN.
+
 NumPy on the host: `np.load(path, mmap_mode="r")` is read once, and only a chunk is held.
 """
 
@@ -15,6 +17,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from jssl.arithmetic import host_float64
 from jssl.data.checks import require_count
 from jssl.errors import InputError
 
@@ -55,7 +58,7 @@ def rows(z: Any, chunk: int | None = None) -> Iterator[tuple[int, np.ndarray]]:
     """
     size = max(1, CHUNK_BYTES // (8 * max(1, z.shape[1]))) if chunk is None else chunk
     for start in range(0, len(z), size):
-        yield start, np.asarray(z[start : start + size], np.float64)
+        yield start, host_float64("embeddings", z[start : start + size])
 
 
 def moments(z: Any, *, chunk: int | None = None) -> Moments:
@@ -71,22 +74,23 @@ def moments(z: Any, *, chunk: int | None = None) -> Moments:
         chunk: rows at a time; None for as many as `CHUNK_BYTES` hold.
 
     Raises:
-        InputError: for another rank or no rows.
+        InputError: for another rank, no rows, or values that are not real numbers.
     """
-    _require_rows(z)
+    z = _checked(z)
     chunk = None if chunk is None else require_count("chunk", chunk)
-    origin = np.asarray(z[0], np.float64)
+    origin = host_float64("embeddings", z[0])
     count, mean, scatter = 0, np.zeros(len(origin)), np.zeros((len(origin),) * 2)
-    for _, part in rows(z, chunk):
-        part = part - origin
-        middle = part.mean(0)
-        part -= middle
-        step, total = middle - mean, count + len(part)
-        scatter += part.T @ part
-        scatter += np.outer(step * (count * len(part) / total), step)
-        mean = mean + step * (len(part) / total)
-        count = total
-    return Moments(count, origin + mean, scatter)
+    with np.errstate(invalid="ignore", over="ignore"):  # the result says so: NaN or inf
+        for _, part in rows(z, chunk):
+            part = part - origin
+            middle = part.mean(0)
+            part -= middle
+            step, total = middle - mean, count + len(part)
+            scatter += part.T @ part
+            scatter += np.outer(step * (count * len(part) / total), step)
+            mean = mean + step * (len(part) / total)
+            count = total
+        return Moments(count, origin + mean, scatter)
 
 
 def cross_scatter(
@@ -107,17 +111,25 @@ def cross_scatter(
         chunk: rows at a time.
 
     Raises:
-        InputError: for different numbers of rows.
+        InputError: for different numbers of rows, means that do not fit, or values that are not
+            real numbers.
     """
-    _require_rows(a)
-    _require_rows(b)
+    a, b = _checked(a), _checked(b)
     if len(a) != len(b):
         message = f"both need a row for the same points; got {len(a)} and {len(b)}"
         raise InputError(message)
-    size = chunk or max(1, CHUNK_BYTES // (8 * max(a.shape[1], b.shape[1])))
+    mean_a, mean_b = host_float64("mean_a", mean_a), host_float64("mean_b", mean_b)
+    if mean_a.shape != np.shape(a)[1:] or mean_b.shape != np.shape(b)[1:]:
+        message = f"the means must be {np.shape(a)[1:]} and {np.shape(b)[1:]}, one a column; "
+        message += f"got {mean_a.shape} and {mean_b.shape}"
+        raise InputError(message)
+    if chunk is None:
+        chunk = max(1, CHUNK_BYTES // (8 * max(a.shape[1], b.shape[1])))
+    chunk = require_count("chunk", chunk)
     total = np.zeros((a.shape[1], b.shape[1]))
-    for (_, left), (_, right) in zip(rows(a, size), rows(b, size), strict=True):
-        total += (left - mean_a).T @ (right - mean_b)
+    with np.errstate(invalid="ignore", over="ignore"):
+        for (_, left), (_, right) in zip(rows(a, chunk), rows(b, chunk), strict=True):
+            total += (left - mean_a).T @ (right - mean_b)
     return total
 
 
@@ -139,12 +151,15 @@ def gram_spectrum(z: Any, mean: np.ndarray, *, chunk: int = 4096) -> np.ndarray:
     """
     gram = np.zeros((len(z), len(z)))
     for start in range(0, z.shape[1], chunk):
-        part = np.asarray(z[:, start : start + chunk], np.float64) - mean[start : start + chunk]
+        part = host_float64("embeddings", z[:, start : start + chunk])
+        part = part - mean[start : start + chunk]
         gram += part @ part.T
     return np.linalg.eigvalsh(gram / len(z))[::-1]
 
 
-def _require_rows(z: Any) -> None:
+def _checked(z: Any) -> Any:
+    z = z if hasattr(z, "shape") else host_float64("embeddings", z)
     if np.ndim(z) != 2 or not len(z) or not z.shape[1]:
         message = f"embeddings must be (n, dim), neither empty; got shape {np.shape(z)}"
         raise InputError(message)
+    return z

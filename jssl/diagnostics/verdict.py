@@ -1,5 +1,7 @@
 r"""Has an encoder collapsed? None, dimensional or complete, by two named thresholds.
 
+    undefined     a value is not finite
+
     complete      trace(covariance) <= constant x trace(second moment): all points nearly one
     dimensional   eigenvalue_j <= tolerance x eigenvalue_1 for some of the dimensions there can be
     none          otherwise
@@ -12,10 +14,12 @@ from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 
+from jssl.arithmetic import working
 from jssl.data.checks import require_count, require_range
+from jssl.errors import InputError
 from jssl.types import Array
 
-KINDS = ("none", "dimensional", "complete")
+KINDS = ("none", "dimensional", "complete", "undefined")
 """Names of `Verdict.kind`."""
 
 
@@ -23,10 +27,10 @@ class Verdict(NamedTuple):
     """Which collapse, and by how much.
 
     Attributes:
-        kind: (...) 0, 1 or 2: an index of `KINDS`.
-        rank: (...) dimensions above the tolerance; 0 for a complete collapse.
+        kind: (...) 0 to 3: an index of `KINDS`; 3, undefined, where a value is not finite.
+        rank: (...) dimensions above the tolerance; 0 for a complete collapse, -1 if undefined.
         possible: how many there can be, min(n - 1, dim).
-        spread: (...) variance as a share of the mean square, in [0, 1].
+        spread: (...) variance as a share of the mean square, in [0, 1]; NaN if undefined.
     """
 
     kind: Array
@@ -63,16 +67,30 @@ def collapse_verdict(
         Verdict.
 
     Raises:
-        InputError: for thresholds outside [0, 1) or fewer than two points.
+        InputError: for thresholds outside [0, 1), fewer than two points, no eigenvalues, or values
+            that are not real numbers.
     """
+    (values,) = working(eigenvalues=eigenvalues)
+    (square,) = working(mean_square=mean_square)
+    if not values.ndim or not values.shape[-1]:
+        message = f"eigenvalues must be (..., dim) with dim >= 1; got shape {values.shape}"
+        raise InputError(message)
     for name, value in (("tolerance", tolerance), ("constant", constant)):
         require_range(name, value, 0, 1 - 1e-12)
-    possible = min(require_count("points", points, low=2) - 1, eigenvalues.shape[-1])
-    variance = jnp.sum(jnp.maximum(eigenvalues, 0), -1)
-    square = jnp.maximum(jnp.asarray(mean_square, variance.dtype), variance)
-    spread = variance / jnp.where(square > 0, square, 1)
+    possible = min(require_count("points", points, low=2) - 1, values.shape[-1])
+    known = jnp.isfinite(values).all(-1) & jnp.isfinite(square)
+    top = jnp.max(jnp.abs(values), -1)
+    unit = jnp.where(top == 0, 1, top)  # sums of shares of it do not overflow
+    shares = values / unit[..., None]
+    variance = jnp.sum(jnp.maximum(shares, 0), -1)
+    square = jnp.maximum(square.astype(values.dtype) / unit, variance)
+    spread = variance / jnp.where(square == 0, 1, square)
     complete = spread <= constant
-    top = jnp.max(eigenvalues, -1, keepdims=True)
-    rank = jnp.where(complete, 0, jnp.sum(eigenvalues > tolerance * top, -1))
+    rank = jnp.where(complete, 0, jnp.sum(shares > tolerance, -1))
     kind = jnp.where(complete, 2, jnp.where(rank < possible, 1, 0))
-    return Verdict(kind, rank, possible, spread)
+    return Verdict(
+        jnp.where(known, kind, KINDS.index("undefined")),
+        jnp.where(known, rank, -1),
+        possible,
+        jnp.where(known, spread, jnp.nan),
+    )

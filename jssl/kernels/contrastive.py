@@ -25,6 +25,7 @@ import jax
 import jax.numpy as jnp
 from jax.tree_util import Partial
 
+from jssl.arithmetic import working
 from jssl.data.checks import host_value
 from jssl.errors import InputError, unknown_name
 from jssl.kernels import dense, lanczos
@@ -119,6 +120,7 @@ def contrastive_kernel(gram: Array, pairing: Array | None = None) -> Array:
         Simon et al. 2023, arXiv 2303.15438, section 5.
     """
     size = _size(gram, None, pairing)
+    (gram,) = working(gram=gram)
     root = square_root(gram)
     _check_definite(root.clipped)
     kernel = _dot(root.root, _apply_pairing(pairing, size)(root.root))
@@ -190,9 +192,10 @@ def contrastive_modes(
         if callable(gram):
             message = "method 'dense' needs the Gram matrix itself; use 'iterative' for products"
             raise InputError(message)
-        return _dense(dense.as_matrix(gram), apply_pairing, dim)
+        return _dense(working(gram=gram)[0], apply_pairing, dim)
+    gram = gram if callable(gram) else working(gram=gram)[0]
     product = _as_product(gram)
-    dtype = jnp.result_type(float if callable(gram) else dense.as_matrix(gram))
+    dtype = jnp.result_type(float if callable(gram) else gram)
     if tolerance is None:
         tolerance = float(jnp.finfo(dtype).eps) ** (2 / 3)
     key = jax.random.key(0) if key is None else key
@@ -234,8 +237,8 @@ def embed(modes: ContrastiveModes, cross: Array) -> Array:
     References:
         Simon et al. 2023, arXiv 2303.15438, section 5.
     """
-    learned = modes.eigenvalues > 0
-    scale = jnp.where(learned, jax.lax.rsqrt(jnp.where(learned, modes.eigenvalues, 1)), 0)
+    unlearned = modes.eigenvalues <= 0  # not so for NaN, which stays NaN
+    scale = jnp.where(unlearned, 0, jax.lax.rsqrt(jnp.where(unlearned, 1, modes.eigenvalues)))
     return _dot(cross, modes.coefficients) * scale
 
 
@@ -249,7 +252,7 @@ def _swap_views(v: Array) -> Array:
 def _as_product(operator: Array | Callable[[Array], Array]) -> Partial:
     if isinstance(operator, Partial):
         return operator
-    return Partial(operator) if callable(operator) else Partial(_dot, dense.as_matrix(operator))
+    return Partial(operator) if callable(operator) else Partial(_dot, *working(operator=operator))
 
 
 def _apply_pairing(pairing: Array | Callable[[Array], Array] | None, size: int) -> Partial:

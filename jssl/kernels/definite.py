@@ -13,9 +13,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jssl.arithmetic import working
 from jssl.data.checks import host_value, require_range
 from jssl.errors import InputError
-from jssl.kernels.dense import as_matrix
 from jssl.types import Array
 
 
@@ -73,7 +73,7 @@ def repair_psd(kernel: Array, *, tolerance: float = 1e-3) -> Repaired:
     References:
         Higham, Linear Algebra Appl. 103 (1988) 103, theorem 2.1.
     """
-    kernel = as_matrix(kernel)
+    (kernel,) = working(kernel=kernel)
     if kernel.ndim != 2 or kernel.shape[0] != kernel.shape[1] or not kernel.size:
         message = f"a kernel must be square, of at least one row; got shape {kernel.shape}"
         raise InputError(message)

@@ -10,28 +10,17 @@ a triangular solve.
 """
 
 from functools import partial
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.tree_util import Partial
 
+from jssl.arithmetic import working
 from jssl.data.checks import host_value
 from jssl.kernels import lanczos
-from jssl.models.layers import as_floating
 from jssl.types import Array
-
-
-def as_matrix(a: Any) -> Array:
-    """Return numbers as an array that LAPACK takes: floating point of at least 32 bits.
-
-    Example:
-        >>> as_matrix([[1, 2]]).dtype.name
-        'float32'
-    """
-    array = as_floating(a)
-    return array.astype(jnp.promote_types(array.dtype, jnp.float32))
 
 
 class SquareRoot(NamedTuple):
@@ -59,7 +48,7 @@ def square_root(gram: Array) -> SquareRoot:
     Args:
         gram: (size, size) symmetric, positive semi-definite up to rounding.
     """
-    factor, vectors, rank, clipped = range_factor(as_matrix(gram))
+    factor, vectors, rank, clipped = range_factor(*working(gram=gram))
     return SquareRoot(jnp.matmul(factor, vectors.T, precision="highest"), rank, clipped)
 
 

@@ -13,6 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jssl.arithmetic import working
 from jssl.data.checks import require_count
 from jssl.errors import InputError, unknown_name
 from jssl.types import Array, Model, Pairs
@@ -49,11 +50,12 @@ def kernel(
     Where x2 is None or x1 itself, only the upper half is computed, in blocks, and mirrored.
 
     Returns:
-        (n1, n2) kernel in the dtype of the inputs; exactly symmetric where x2 is x1.
+        (n1, n2) kernel in the dtype of the inputs, at least float32; exactly symmetric where x2 is
+        x1.
 
     Raises:
-        InputError: the model has no kernel, the kind is unknown, there are no inputs, `rows` is
-            below 1, or neural-tangents is missing.
+        InputError: the model has no kernel, the kind is unknown, there are no inputs, they are not
+            real numbers, `rows` is below 1, or neural-tangents is missing.
     """
     if kind not in KINDS:
         error = unknown_name("kind of kernel", kind, KINDS)
@@ -71,9 +73,11 @@ def kernel(
         raise InputError(message)
     index = KINDS.index(kind)
     if x2 is None or x2 is x1:
+        (x1,) = working(x1=x1)
         block = max(-(-len(x1) // _BLOCKS), _LEAST)
         block = min(block, len(x1) if rows is None else rows)
         return _symmetric(function, index, block, x1)
+    x1, x2 = working(x1=x1, x2=x2)
     return _by_rows(function, index, len(x1) if rows is None else rows, x1, x2)
 
 

@@ -16,11 +16,11 @@ import jax
 import jax.numpy as jnp
 from jax.tree_util import Partial
 
+from jssl.arithmetic import floating
 from jssl.data.checks import require_count
 from jssl.errors import InputError
 from jssl.kernels.contrastive import ContrastiveModes, contrastive_modes, embed
 from jssl.kernels.empirical import Apply, check_samples, in_blocks, split_params
-from jssl.models.layers import as_floating
 from jssl.types import Array, Pairs, Params
 
 
@@ -54,11 +54,11 @@ def ntk_product(
             each sample of `x2`, or `block` is not positive.
     """
     dim = check_samples(apply, params, x1, x2)
-    vectors, block = as_floating(vectors), require_count("block", block)
+    (vectors,), block = floating(vectors=vectors), require_count("block", block)
     if vectors.ndim != 2 or len(vectors) != len(x2) or not vectors.size:
         message = f"vectors must be ({len(x2)}, columns), a row a sample; got {vectors.shape}"
         raise InputError(message)
-    floating, merge = split_params(params)
+    trained, merge = split_params(params)
     dtype = jax.eval_shape(apply, params, x1[:1]).dtype
     block = min(block, max(len(x1), len(x2)))
     size = -len(x2) % block
@@ -72,17 +72,17 @@ def ntk_product(
 
     def of_output(unit: Array) -> Array:
         def pull(total: list[Array], part: tuple[Array, Array]) -> tuple[list[Array], None]:
-            _, backward = jax.vjp(network(part[0]), floating)
+            _, backward = jax.vjp(network(part[0]), trained)
             gradient = jax.vmap(lambda v: backward(v[:, None] * unit)[0], in_axes=1)(part[1])
             return jax.tree.map(jnp.add, total, gradient), None
 
         def push(x: Array) -> Array:
             def along(tangent: list[Array]) -> Array:
-                return jax.jvp(network(x), (floating,), (tangent,))[1] @ unit
+                return jax.jvp(network(x), (trained,), (tangent,))[1] @ unit
 
             return jax.vmap(along, out_axes=1)(gradient)
 
-        zero = [jnp.zeros((vectors.shape[1], *a.shape), a.dtype) for a in floating]
+        zero = [jnp.zeros((vectors.shape[1], *a.shape), a.dtype) for a in trained]
         gradient, _ = jax.lax.scan(pull, zero, (inputs, weights))
         return jax.lax.map(push, queries).reshape(-1, vectors.shape[1])
 

@@ -1,5 +1,9 @@
 """What the losses share: host-side checks, one dtype, and unit vectors without a singularity.
 
+Every loss computes and returns in float32 at least: half-precision embeddings are converted first,
+so that sums over a batch neither overflow nor lose digits, and their gradients come back in half
+precision. A value that is not finite in the embeddings makes the loss not finite.
+
 A hyperparameter's name means the same in every loss, so its range is kept here once, by name.
 """
 
@@ -11,6 +15,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from jssl.arithmetic import working
 from jssl.errors import InputError, unknown_name
 from jssl.types import Array
 
@@ -23,8 +28,9 @@ NON_NEGATIVE = frozenset(
 def prepare(za: Any, zb: Any, least: int = 1, **hyperparameters: Any) -> tuple[Array, ...]:
     """Check two embeddings and scalar hyperparameters and return all of them in one dtype.
 
-    The dtype is that of the embeddings; hyperparameters follow it, so that a float64 number on
-    the host or a float32 tracer of a sweep never promotes the loss.
+    The dtype is the wider of the embeddings' and at least float32, JAX's default float for
+    integers. Hyperparameters follow it, so that a float64 number on the host or a float32 tracer
+    of a sweep never promotes the loss.
 
     Args:
         za: (n, dim) embeddings of the first views.
@@ -33,11 +39,11 @@ def prepare(za: Any, zb: Any, least: int = 1, **hyperparameters: Any) -> tuple[A
         **hyperparameters: numbers, checked by `check_number`.
 
     Raises:
-        InputError: on shapes that are not two equal (n, dim) with n >= `least`, or on a number
-            out of range.
+        InputError: on shapes that are not two equal (n, dim) with n >= `least`, on embeddings
+            that are not real numbers, or on a hyperparameter out of range.
     """
-    za, zb = jnp.asarray(za), jnp.asarray(zb)
-    if za.ndim != 2 or za.shape != zb.shape:
+    za, zb = working(za=za, zb=zb)
+    if za.ndim != 2 or za.shape != zb.shape or not za.shape[1]:
         message = (
             "a loss takes two (n, dim) embeddings of equal shape, row i of both from sample i; "
             f"got {za.shape} and {zb.shape}"
@@ -48,8 +54,7 @@ def prepare(za: Any, zb: Any, least: int = 1, **hyperparameters: Any) -> tuple[A
         raise InputError(message)
     for name, value in hyperparameters.items():
         check_number(name, value)
-    dtype = jnp.result_type(za, zb, float)
-    return tuple(jnp.asarray(value, dtype) for value in (za, zb, *hyperparameters.values()))
+    return za, zb, *(jnp.asarray(value, za.dtype) for value in hyperparameters.values())
 
 
 def check_number(name: str, value: Any) -> None:
@@ -80,10 +85,11 @@ def check_rows(name: str, rows: Array, za: Array, *, paired: bool = False) -> No
 
 
 def unit(z: Array) -> Array:
-    """Return rows of norm one; a zero row stays zero and has zero gradient.
+    """Return rows of norm one; a zero row stays zero, with gradient zero.
 
     The rows are divided by their largest entry first, held constant: z / |z| is free of scale, so
-    all derivatives stay exact and no square of a small or large embedding leaves the dtype.
+    all derivatives stay exact and no square of a small or large embedding leaves the dtype. A row
+    with a value that is not finite is NaN throughout.
 
     Example:
         >>> import jax.numpy as jnp
@@ -92,7 +98,7 @@ def unit(z: Array) -> Array:
                [0. , 0. ]], dtype=float32)
     """
     largest = jax.lax.stop_gradient(jnp.max(jnp.abs(z), axis=-1, keepdims=True))
-    nonzero = largest > 0
-    scaled = jnp.where(nonzero, z, 1) / jnp.where(nonzero, largest, 1)
+    zero = largest == 0  # not `largest > 0`, which is false for NaN as well
+    scaled = jnp.where(zero, 1, z) / jnp.where(zero, 1, largest)
     norm = jnp.sqrt(jnp.sum(scaled**2, axis=-1, keepdims=True))
-    return jnp.where(nonzero, scaled / norm, 0)
+    return jnp.where(zero, 0, scaled / norm)

@@ -11,6 +11,7 @@ with every choice open; `nt_xent` (SimCLR, arXiv 2002.05709) and `decoupled_cont
 import jax
 import jax.numpy as jnp
 
+from jssl.arithmetic import mean, working
 from jssl.losses.common import check_choice, check_rows, prepare, unit
 from jssl.types import Array
 
@@ -57,7 +58,7 @@ def info_nce(
         symmetric: whether the loss is averaged over both choices of the anchor's view (static).
 
     Returns:
-        The loss, a scalar in the dtype of the embeddings.
+        The loss, a scalar in the dtype of the embeddings, at least float32.
 
     Raises:
         InputError: on unequal shapes, one pair without explicit negatives, an unknown name, or a
@@ -74,7 +75,7 @@ def info_nce(
     if from_batch:
         check_choice("negatives", negatives, INFO_NCE_NEGATIVES)
     else:
-        explicit = jnp.asarray(negatives, za.dtype)
+        explicit = working(negatives=negatives)[0].astype(za.dtype)
         check_rows("negatives", explicit, za)
     if score == "cosine":
         za, zb = unit(za), unit(zb)
@@ -93,7 +94,7 @@ def info_nce(
             positive = -jnp.sum((anchors - positives) ** 2, axis=1) / 2
             scores = scores - _half_square(anchors)[:, None] - _half_square(candidates)
         gap = jax.nn.logsumexp((scores - positive[:, None]) / temperature, axis=1, where=kept)
-        return jnp.mean(jax.nn.softplus(gap) if include_positive else gap)
+        return mean(jax.nn.softplus(gap) if include_positive else gap)
 
     loss = log_ratio(za, zb)
     return (loss + log_ratio(zb, za)) / 2 if symmetric else loss
@@ -119,7 +120,8 @@ def nt_xent(za: Array, zb: Array, *, temperature: float | Array = 0.5) -> Array:
         temperature: T, positive.
 
     Returns:
-        The loss, a scalar in the dtype of the embeddings; free of the scale of each embedding.
+        The loss, a scalar in the dtype of the embeddings, at least float32; it does not
+        depend on the scale of each embedding.
 
     Raises:
         InputError: on unequal shapes, fewer than two pairs, or a temperature that is not positive.
@@ -150,7 +152,8 @@ def decoupled_contrastive(za: Array, zb: Array, *, temperature: float | Array = 
         temperature: T, positive.
 
     Returns:
-        The loss, a scalar in the dtype of the embeddings; free of the scale of each embedding.
+        The loss, a scalar in the dtype of the embeddings, at least float32; it does not
+        depend on the scale of each embedding.
 
     Raises:
         InputError: on unequal shapes, fewer than two pairs, or a temperature that is not positive.
@@ -195,7 +198,7 @@ def spectral_contrastive(za: Array, zb: Array, *, negatives: str | Array = "pool
         negatives: which pairs are negative, as above.
 
     Returns:
-        The loss, a scalar in the dtype of the embeddings.
+        The loss, a scalar in the dtype of the embeddings, at least float32.
 
     Raises:
         InputError: on unequal shapes, an unknown name, or one pair with `others`.
@@ -206,7 +209,7 @@ def spectral_contrastive(za: Array, zb: Array, *, negatives: str | Array = "pool
     from_batch = isinstance(negatives, str)
     za, zb = prepare(za, zb, 2 if from_batch and negatives == "others" else 1)
     if not from_batch:
-        explicit = jnp.asarray(negatives, za.dtype)
+        explicit = working(negatives=negatives)[0].astype(za.dtype)
         check_rows("negatives", explicit, za)
         repulsion = jnp.sum(_moment(za) * _moment(explicit))
     else:
@@ -217,8 +220,8 @@ def spectral_contrastive(za: Array, zb: Array, *, negatives: str | Array = "pool
             repulsion = jnp.sum(_moment(za) * _moment(zb))
         else:
             squares = jnp.where(jnp.eye(len(za), dtype=bool), 0, za @ zb.T) ** 2
-            repulsion = jnp.sum(squares) / (len(za) * (len(za) - 1))
-    return repulsion - 2 * jnp.sum(za * zb) / len(za)
+            repulsion = jnp.sum(jnp.sum(squares / len(za), axis=1) / (len(za) - 1))
+    return repulsion - 2 * jnp.sum(za * (zb / len(za)))
 
 
 def align_uniform(
@@ -250,7 +253,8 @@ def align_uniform(
         weight: weight of uniformity, >= 0.
 
     Returns:
-        The loss, a scalar in the dtype of the embeddings; free of the scale of each embedding.
+        The loss, a scalar in the dtype of the embeddings, at least float32; it does not
+        depend on the scale of each embedding.
 
     Raises:
         InputError: on unequal shapes, fewer than two pairs, or a number out of range.
@@ -263,17 +267,17 @@ def align_uniform(
     )
     za, zb = unit(za), unit(zb)
     square = jnp.sum((za - zb) ** 2, axis=1)
-    apart = square > 0  # a pair that agrees has distance and gradient zero
-    distance = jnp.where(apart, jnp.where(apart, square, 1) ** (align_exponent / 2), 0)
+    agree = square == 0  # then distance and gradient are zero
+    distance = jnp.where(agree, 0, jnp.where(agree, 1, square) ** (align_exponent / 2))
 
     def uniformity(u: Array) -> Array:
         halves = _half_square(u)
         squares = 2 * (halves[:, None] + halves - u @ u.T)
         others = ~jnp.eye(len(u), dtype=bool)
         logs = jax.nn.logsumexp(-uniform_scale * squares, axis=(0, 1), where=others)
-        return logs - jnp.log(jnp.asarray(len(u) * (len(u) - 1), u.dtype))
+        return logs - jnp.log(jnp.asarray(float(len(u) * (len(u) - 1)), u.dtype))
 
-    return jnp.mean(distance) + weight * (uniformity(za) + uniformity(zb)) / 2
+    return mean(distance) + weight * (uniformity(za) + uniformity(zb)) / 2
 
 
 def _half_square(z: Array) -> Array:
@@ -281,4 +285,4 @@ def _half_square(z: Array) -> Array:
 
 
 def _moment(z: Array) -> Array:
-    return z.T @ z / len(z)
+    return z.T @ (z / len(z))

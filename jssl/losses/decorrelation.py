@@ -9,8 +9,10 @@ Barlow Twins: arXiv 2103.03230. VICReg: arXiv 2105.04906. Squared VICReg is the 
 dynamics can be solved (`jssl.theory.stepwise`).
 """
 
+import jax
 import jax.numpy as jnp
 
+from jssl.arithmetic import centred, mean
 from jssl.losses.common import prepare
 from jssl.types import Array
 
@@ -50,7 +52,7 @@ def barlow_twins(
             embeddings: a standard deviation of 1e-6 is invisible at the default.
 
     Returns:
-        The loss, a scalar in the dtype of the embeddings.
+        The loss, a scalar in the dtype of the embeddings, at least float32.
 
     Raises:
         InputError: on unequal shapes, fewer than two pairs, or a negative number.
@@ -61,7 +63,7 @@ def barlow_twins(
     za, zb, redundancy, epsilon = prepare(za, zb, 2, redundancy=redundancy, epsilon=epsilon)
     if batch_norm:
         za, zb = (_standardise(z, epsilon) for z in (za, zb))
-    return redundancy_reduction(za.T @ zb / len(za), redundancy)
+    return redundancy_reduction(za.T @ (zb / len(za)), redundancy)
 
 
 def vicreg(
@@ -101,7 +103,7 @@ def vicreg(
         target_std: the standard deviation that the hinge asks for, positive.
 
     Returns:
-        The loss, a scalar in the dtype of the embeddings.
+        The loss, a scalar in the dtype of the embeddings, at least float32.
 
     Raises:
         InputError: on unequal shapes, fewer than two pairs, or a number out of range.
@@ -121,12 +123,12 @@ def vicreg(
     )
 
     def spread(z: Array) -> Array:
-        z = z - jnp.mean(z, axis=0)
-        cov = z.T @ z / (len(z) - 1)
+        z = centred(z)
+        cov = z.T @ (z / (len(z) - 1))
         hinge = jnp.maximum(target_std - jnp.sqrt(jnp.diagonal(cov) + epsilon), 0)
-        return variance * jnp.mean(hinge) + covariance * jnp.sum(_off(cov) ** 2) / z.shape[1]
+        return variance * mean(hinge) + covariance * jnp.sum(_off(cov) ** 2) / z.shape[1]
 
-    return invariance * jnp.mean((za - zb) ** 2) + spread(za) + spread(zb)
+    return invariance * mean((za - zb) ** 2) + spread(za) + spread(zb)
 
 
 def vicreg_squared(
@@ -155,7 +157,7 @@ def vicreg_squared(
             with the second moments of whatever data come in.
 
     Returns:
-        The loss, a scalar in the dtype of the embeddings.
+        The loss, a scalar in the dtype of the embeddings, at least float32.
 
     Raises:
         InputError: on unequal shapes or a negative number.
@@ -164,11 +166,11 @@ def vicreg_squared(
         arXiv 2105.04906 for VICReg; the smooth form follows arXiv 2303.15438 (its linear model).
     """
     za, zb, invariance = prepare(za, zb, invariance=invariance)
-    distance = jnp.sum((za - zb) ** 2) / len(za)
+    distance = jnp.sum((za - zb) ** 2 / len(za))
     z = jnp.concatenate([za, zb])
     if centre:
-        z = z - jnp.mean(z, axis=0)
-    sigma = z.T @ z / len(z)
+        z = centred(z)
+    sigma = z.T @ (z / len(z))
     return jnp.sum((sigma - jnp.eye(len(sigma), dtype=z.dtype)) ** 2) + invariance * distance
 
 
@@ -182,4 +184,12 @@ def _off(c: Array) -> Array:
 
 
 def _standardise(z: Array, epsilon: Array) -> Array:
-    return (z - jnp.mean(z, axis=0)) / jnp.sqrt(jnp.var(z, axis=0) + epsilon)
+    """Return (z - mean) / sqrt(variance + epsilon), from squares that cannot leave the dtype.
+
+    Numerator and root are divided by one size, held constant: the quotient does not depend on it.
+    """
+    z = centred(z)
+    size = jnp.maximum(jnp.max(jnp.abs(z), axis=0), jnp.sqrt(epsilon))
+    size = jax.lax.stop_gradient(jnp.where(size == 0, 1, size))
+    scaled = z / size
+    return scaled / jnp.sqrt(mean(scaled**2, 0) + epsilon / size / size)

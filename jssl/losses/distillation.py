@@ -16,6 +16,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from jssl.arithmetic import floating
 from jssl.errors import InputError
 from jssl.losses.common import check_rows, prepare, unit
 from jssl.types import Array, Model, Pairs, Params
@@ -48,7 +49,7 @@ def simsiam(
         targets: (target_a, target_b), embeddings of both views that replace (za, zb) as targets.
 
     Returns:
-        The loss, a scalar in the dtype of the embeddings, between -1 and 1.
+        The loss, a scalar in the dtype of the embeddings, at least float32, between -1 and 1.
 
     Raises:
         InputError: on unequal shapes.
@@ -87,7 +88,7 @@ def byol_regression(
             takes (za, zb).
 
     Returns:
-        The loss, a scalar in the dtype of the embeddings, between 0 and 8.
+        The loss, a scalar in the dtype of the embeddings, at least float32, between 0 and 8.
 
     Raises:
         InputError: on unequal shapes.
@@ -260,10 +261,13 @@ def _cosines(
     targets: tuple[Array, Array] | None,
 ) -> Array:
     """Return the mean over samples of cos(q(za), target_b) + cos(q(zb), target_a)."""
-    za, zb = prepare(za, zb)
-    ta, tb = (za, zb) if targets is None else (t.astype(za.dtype) for t in prepare(*targets))
-    pa, pb = (za, zb) if predictor is None else (predictor(za), predictor(zb))
+    online = prepare(za, zb)
+    ta, tb = online if targets is None else prepare(*targets)
+    pa, pb = online
+    if predictor is not None:  # it sees the embeddings in their own dtype
+        pa, pb = (predictor(z) for z in floating(za=za, zb=zb))
     for name, rows in {"the predictor's output": pa, "targets": ta}.items():
-        check_rows(name, rows, za, paired=True)
-    ta, tb = (jax.lax.stop_gradient(unit(t)) for t in (ta, tb))
-    return (jnp.sum(unit(pa) * tb) + jnp.sum(unit(pb) * ta)) / len(za)
+        check_rows(name, rows, online[0], paired=True)
+    pa, pb = (unit(p.astype(online[0].dtype)) for p in (pa, pb))
+    ta, tb = (jax.lax.stop_gradient(unit(t.astype(pa.dtype))) for t in (ta, tb))
+    return (jnp.sum(pa * tb) + jnp.sum(pb * ta)) / len(pa)

@@ -14,6 +14,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from jssl.arithmetic import mean, working
 from jssl.errors import InputError
 from jssl.losses.linearized import linear_non_contrastive
 from jssl.types import Array
@@ -34,14 +35,15 @@ def decayed_alignment(za: Array, zb: Array, weight: Array, *, decay: Any) -> Arr
         decay: alpha, >= 0; may be traced.
 
     Returns:
-        Scalar.
+        Scalar in the dtype of the embeddings and the weight, at least float32.
 
     Raises:
-        InputError: the embeddings are not two equal (n, m).
+        InputError: the embeddings are not two equal (n, m), or not real numbers.
 
     References:
         Yang et al., arXiv 2401.03214 (N-1).
     """
+    (weight,) = working(weight=weight)
     return linear_non_contrastive(za, zb) + decay * jnp.sum(weight**2)
 
 
@@ -68,18 +70,20 @@ def decayed_cross_entropy(
         head_decay: gamma, of F, >= 0; None for `decay`.
 
     Returns:
-        Scalar.
+        Scalar in the dtype of the logits and the weights, at least float32.
 
     Raises:
-        InputError: not one logit a label.
+        InputError: not one logit a label, or values that are not real numbers.
 
     References:
         Yang et al., arXiv 2401.03214 (N-4).
     """
+    logits, weight, head = working(logits=logits, weight=weight, head=head)
+    label = working(label=label)[0].astype(logits.dtype)
     if logits.size != label.size:
         message = f"give one logit a label; got {logits.shape} and {label.shape}"
         raise InputError(message)
-    margin = jnp.reshape(logits, label.shape) * label.astype(logits.dtype)
+    margin = jnp.reshape(logits, label.shape) * label
     of_head = decay if head_decay is None else head_decay
-    fit = jnp.mean(jax.nn.softplus(margin))
+    fit = mean(jax.nn.softplus(margin))
     return fit + decay * jnp.sum(weight**2) + of_head * jnp.sum(head**2)

@@ -10,6 +10,7 @@ quadratic and unbounded below: without a constraint on the weights they collapse
 
 import jax.numpy as jnp
 
+from jssl.arithmetic import working
 from jssl.losses.common import check_rows, prepare
 from jssl.losses.decorrelation import redundancy_reduction
 from jssl.types import Array
@@ -36,7 +37,7 @@ def barlow_twins_linearized(za: Array, zb: Array, *, redundancy: float | Array =
         redundancy: weight lambda >= 0 of the off-diagonal terms; 1 in theory, .0051 in practice.
 
     Returns:
-        The loss, a scalar in the dtype of the embeddings.
+        The loss, a scalar in the dtype of the embeddings, at least float32.
 
     Raises:
         InputError: on unequal shapes or a negative number.
@@ -45,7 +46,7 @@ def barlow_twins_linearized(za: Array, zb: Array, *, redundancy: float | Array =
         arXiv 2303.15438, the linear model of its section 4.
     """
     za, zb, redundancy = prepare(za, zb, redundancy=redundancy)
-    c = za.T @ zb / len(za)
+    c = za.T @ (zb / len(za))
     return redundancy_reduction((c + c.T) / 2, redundancy)
 
 
@@ -69,7 +70,7 @@ def linear_contrastive(za: Array, zb: Array, *, negatives: Array | None = None) 
             samples' second views (n >= 2).
 
     Returns:
-        The loss, a scalar in the dtype of the embeddings; unbounded below.
+        The loss, a scalar in the dtype of the embeddings, at least float32; unbounded below.
 
     Raises:
         InputError: on unequal shapes, or one pair without explicit negatives.
@@ -81,9 +82,9 @@ def linear_contrastive(za: Array, zb: Array, *, negatives: Array | None = None) 
     if negatives is None:
         negatives = (jnp.sum(zb, axis=0) - zb) / (len(zb) - 1)
     else:
-        negatives = jnp.asarray(negatives, za.dtype)
+        negatives = working(negatives=negatives)[0].astype(za.dtype)
         check_rows("negatives", negatives, za, paired=True)
-    return jnp.sum(za * (negatives - zb)) / len(za)
+    return jnp.sum(za * ((negatives - zb) / len(za)))
 
 
 def linear_non_contrastive(za: Array, zb: Array) -> Array:
@@ -102,7 +103,7 @@ def linear_non_contrastive(za: Array, zb: Array) -> Array:
         zb: (n, dim) embeddings of the second views.
 
     Returns:
-        The loss, a scalar in the dtype of the embeddings; unbounded below.
+        The loss, a scalar in the dtype of the embeddings, at least float32; unbounded below.
 
     Raises:
         InputError: on unequal shapes.
@@ -111,4 +112,4 @@ def linear_non_contrastive(za: Array, zb: Array) -> Array:
         arXiv 2309.02011, the non-contrastive loss of its section on SSL losses.
     """
     za, zb = prepare(za, zb)
-    return -jnp.sum(za * zb) / len(za)
+    return -jnp.sum(za * (zb / len(za)))

@@ -236,17 +236,6 @@ def flatten(x: Array, in_dim: int) -> Array:
     return x.reshape(x.shape[0], in_dim)
 
 
-def as_floating(x: Any) -> Array:
-    """Return x as floating point: integers and booleans, whose products wrap around, converted.
-
-    Example:
-        >>> as_floating(jnp.array([200], jnp.uint8)) ** 2
-        Array([40000.], dtype=float32)
-    """
-    array = jnp.asarray(x)
-    return array if jnp.issubdtype(array.dtype, jnp.inexact) else array.astype(float)
-
-
 def resolve_width(width: Any, max_width: int | None) -> tuple[int, Any]:
     """Return the width of the arrays, and the live width (None where nothing is padded).
 

@@ -17,9 +17,10 @@ import jax
 import jax.numpy as jnp
 
 from jssl._compat import neural_tangents
+from jssl.arithmetic import working
 from jssl.errors import InputError
 from jssl.models.activations import activation as find_activation
-from jssl.models.layers import as_floating, flatten, has_bias
+from jssl.models.layers import flatten, has_bias
 from jssl.models.logistic import DUALS
 from jssl.types import Array
 
@@ -104,12 +105,13 @@ def _kernel(
     layers: Callable[[Any], list[Any]], check: Callable[[Array], Array], output_scale: Any
 ) -> Kernel:
     def kernel(x1: Array, x2: Array) -> tuple[Array, Array]:
+        x1, x2 = working(x1=x1, x2=x2)
         stax = neural_tangents.load().stax
         *_, function = stax.serial(*layers(stax))
         with warnings.catch_warnings():
             # sums of branches must be of independent ones: each ends in a dense layer of its own
             warnings.filterwarnings("ignore", "`FanIn` layers assume independent inputs")
-            inputs = (check(as_floating(x)) for x in (x1, x2))
+            inputs = (check(x) for x in (x1, x2))
             nngp, ntk = function(*inputs, ("nngp", "ntk"))
         if isinstance(output_scale, numbers.Real) and output_scale == 1:
             return nngp, ntk

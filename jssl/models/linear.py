@@ -10,14 +10,8 @@ from typing import Any
 
 import jax.numpy as jnp
 
-from jssl.models.layers import (
-    NO_LIMIT,
-    affine,
-    as_floating,
-    check_at_least_one,
-    dense_stack,
-    flatten,
-)
+from jssl.arithmetic import working
+from jssl.models.layers import NO_LIMIT, affine, check_at_least_one, dense_stack, flatten
 from jssl.types import Array, Model, Params
 
 
@@ -148,4 +142,5 @@ def deep_linear(
 
 
 def _gram(x1: Array, x2: Array, in_dim: int) -> Array:
-    return flatten(as_floating(x1), in_dim) @ flatten(as_floating(x2), in_dim).T
+    x1, x2 = working(x1=x1, x2=x2)
+    return flatten(x1, in_dim) @ flatten(x2, in_dim).T

@@ -253,3 +253,22 @@ def test_bad_input_is_refused_in_one_line(call):
 def test_cross_moment_of_views_that_do_not_match_is_refused():
     with pytest.raises(InputError, match="views must match"):
         P.cross_moment(Pairs(jnp.ones((5, 3)), jnp.ones((4, 3))))
+
+
+@pytest.mark.float32
+@pytest.mark.parametrize("dtype", ["uint8", "int8", "float16", "bfloat16"])
+def test_cross_moment_of_integers_and_half_precision_is_that_of_the_same_numbers(dtype):
+    """Products of bytes wrap around at 256; sums of 3,000 squares of 100 overflow float16."""
+    rng = np.random.default_rng(0)
+    values = [rng.integers(100, 128, (3000, 3)).astype(float) for _ in range(2)]
+    pairs = Pairs(*(jnp.asarray(x, dtype) for x in values))
+    np.testing.assert_allclose(P.cross_moment(pairs), loop_gamma(Pairs(*values)), rtol=1e-5)
+    assert P.cross_moment(pairs).dtype == "float32"
+
+
+@pytest.mark.float32
+def test_expected_moment_of_half_precision_samples_is_averaged_in_float32():
+    x = jnp.full((2000, 2), 100.0, "float16")
+    mean, error = P.expected_cross_moment(KEY, x, noise(0.1), 3)
+    assert mean.dtype == error.dtype == "float32"
+    np.testing.assert_allclose(mean, 1e4, rtol=1e-3)

@@ -96,3 +96,24 @@ def test_narrow_embeddings_and_labels_give_the_accuracy_of_their_values(dtype):
 def test_constant_labels_inside_jit_tell_the_number_of_classes():
     inside = jax.jit(lambda z: ridge_probe(z, LABELS, z, LABELS))(Z)
     assert inside == ridge_probe(Z, LABELS, Z, LABELS)
+
+
+def test_a_probe_of_what_is_not_finite_or_not_determined_is_nan_and_not_the_share_of_class_0():
+    bad = Z.copy()
+    bad[3, 2] = np.nan
+    for probe in (ridge_probe, knn_probe):
+        assert np.isnan(probe(bad, LABELS, Z, LABELS))
+        assert np.isnan(probe(Z, LABELS, bad, LABELS))
+    still = np.hstack([Z, np.zeros((240, 1))])
+    assert np.isnan(ridge_probe(still, LABELS, still, LABELS, ridge=0.0))
+    expected = ridge_probe(Z, LABELS, Z, LABELS, ridge=7e-3)  # the mean eigenvalue is 6/7 of Z's
+    assert ridge_probe(still, LABELS, still, LABELS, ridge=7e-3 * 7 / 6) == expected
+
+
+def test_labels_that_are_no_classes_are_refused():
+    for labels in (LABELS - 1, LABELS.astype(float), LABELS.astype(str)):
+        for probe in (ridge_probe, knn_probe):
+            with pytest.raises(InputError, match="_labels must be"):
+                probe(Z, labels, Z, LABELS)
+    with pytest.raises(InputError, match="below the 3 classes; got 3"):
+        knn_probe(Z, LABELS, Z, LABELS, classes=3)

@@ -11,6 +11,7 @@ from jssl.diagnostics import (
     alpha_req,
     collapse_verdict,
     effective_rank,
+    entropy_rank,
     lidar,
     participation_ratio,
     rankme,
@@ -98,12 +99,106 @@ def test_lidar_agrees_with_loops_over_samples_and_views():
         )
 
 
-def test_lidar_does_not_count_noise_dimensions_where_rankme_does():
+def test_lidar_counts_noise_little_beside_views_that_agree_where_rankme_counts_it_fully():
     signal = RNG.normal(size=(400, 1, 2)) * np.ones((400, 2, 1))
     noise = RNG.normal(size=(400, 2, 6))
     clouds = np.concatenate([signal + 0.01 * RNG.normal(size=signal.shape), noise], axis=-1)
     assert lidar(clouds) < 2.1
     assert rankme(clouds.reshape(-1, 8)) > 7
+
+
+@pytest.mark.parametrize("views", [2, 50])
+def test_lidar_of_pure_noise_is_nearly_the_dimension_however_many_views(views):
+    noise = RNG.normal(size=(1000, views, 16))
+    assert 15.7 < lidar(noise) <= 16
+
+
+def test_lidar_of_signal_and_noise_is_that_of_the_eigenvalues_in_its_docstring():
+    views, ridge = 5, 0.1
+    between, within = np.array([9.0, 3.0, 0.0, 0.0]), np.array([1.0, 2.0, 1.0, 100.0])
+    shape = (20_000, views, 4)
+    clouds = np.sqrt(between) * RNG.normal(size=(shape[0], 1, 4))
+    clouds = clouds + np.sqrt(within) * RNG.normal(size=shape)
+    values = (between + within / views) / (within * (1 - 1 / views) + ridge)
+    assert values[3] == pytest.approx(1 / (views - 1), rel=2e-3)
+    assert lidar(clouds, ridge=ridge) == pytest.approx(np.exp(entropy(values)), rel=0.02)
+
+
+@pytest.mark.float32
+@pytest.mark.parametrize("scale", [1e-12, 0.1, 1e3, 1e12])
+def test_lidar_of_a_constant_is_zero_and_of_identical_views_that_of_their_covariance(scale):
+    constant = np.full((20, 4, 8), scale, np.float32) * np.arange(1.0, 9.0, dtype=np.float32)
+    assert lidar(constant) == 0
+    samples = np.float32(scale) * RNG.normal(size=(50, 1, 3)).astype(np.float32)
+    values = np.linalg.eigvalsh(np.cov(samples[:, 0].T.astype(float) / scale))
+    np.testing.assert_allclose(
+        lidar(samples * np.ones((50, 4, 1), np.float32)), np.exp(entropy(values)), rtol=1e-5
+    )
+
+
+@pytest.mark.float32
+def test_lidar_is_undefined_where_the_ridge_is_below_the_rounding_of_a_singular_within():
+    noise = RNG.normal(size=(100, 4, 2)).astype(np.float32)
+    clouds = np.concatenate([noise, noise[..., :1] + noise[..., 1:]], -1)
+    assert np.isnan(lidar(clouds, ridge=1e-12))
+    assert 1 <= lidar(clouds, ridge=1e-2) <= 3
+
+
+@pytest.mark.float32
+def test_rounding_in_a_gram_matrix_is_no_rank():
+    """Rank 3 by construction; the square roots of 61 eigenvalues of zero would make it 3.4."""
+    factor = np.linalg.qr(RNG.normal(size=(64, 3)))[0].astype(np.float32)
+    values = jnp.linalg.eigvalsh(jnp.matmul(factor, factor.T, precision="highest"))[::-1]
+    values = values.at[3:].set(4e-7 * jnp.where(jnp.arange(61) % 2, 1, -1))
+    assert jnp.exp(jnp.asarray(entropy(np.sqrt(np.abs(values))))) > 3.05
+    assert entropy_rank(values, squares=True) == pytest.approx(3, abs=1e-4)
+    assert jnp.isnan(entropy_rank(jnp.sqrt(values)))
+    assert entropy_rank(values) == pytest.approx(3, abs=1e-3)
+
+
+def test_eigenvalues_have_the_rank_of_their_singular_values():
+    values = np.linalg.svd(Z, compute_uv=False)
+    found = entropy_rank(jnp.asarray(values**2), squares=True)
+    np.testing.assert_allclose(found, rankme(Z), rtol=1e-9)
+    assert np.isfinite(jax.grad(lambda v: entropy_rank(v, squares=True))(jnp.arange(3.0))).all()
+
+
+def test_values_that_are_negative_beyond_rounding_have_no_rank():
+    assert np.isnan(entropy_rank(jnp.array([1.0, -0.1])))
+    assert np.isnan(entropy_rank(jnp.array([1.0, -0.1]), squares=True))
+    assert entropy_rank(jnp.array([1.0, -1e-17])) == 1
+
+
+@pytest.mark.float32
+def test_ranks_hold_at_the_ends_of_float32_and_need_no_memory_beyond_the_rows():
+    wide = RNG.normal(size=(30, 5)).astype(np.float32)
+    for scale in (1e-30, 1e18, 1e37):
+        np.testing.assert_allclose(rankme(np.float32(scale) * wide), rankme(wide), rtol=1e-5)
+        np.testing.assert_allclose(
+            effective_rank(np.float32(scale) * wide), effective_rank(wide), rtol=1e-5
+        )
+    rows = jax.ShapeDtypeStruct((100_000, 4), "float32")
+    held = jax.jit(rankme).lower(rows).compile().memory_analysis().temp_size_in_bytes
+    assert held < 100 * 100_000 * 4 * 4
+
+
+@pytest.mark.float32
+def test_a_weak_dimension_of_many_rows_is_not_taken_for_rounding():
+    """A floor of rows x eps of the norm, 6e-3 here, would drop a share of 1e-3."""
+    z = np.zeros((50_000, 2), np.float32)
+    z[:, 0], z[::2, 1], z[1::2, 1] = np.resize([1, 1, -1, -1], 50_000), 1e-3, -1e-3
+    np.testing.assert_allclose(effective_rank(z), np.exp(entropy([1, 1e-3])), rtol=1e-5)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_the_verdict_on_values_that_are_not_finite_is_undefined(bad):
+    for values, square in (([1.0, bad], 2.0), ([1.0, 0.5], bad), ([bad, bad], bad)):
+        seen = jax.jit(lambda v, s: collapse_verdict(v, s, 9)._replace(possible=0))(
+            jnp.array(values), square
+        )
+        assert KINDS[int(seen.kind)] == "undefined"
+        assert seen.rank == -1
+        assert np.isnan(seen.spread)
 
 
 @pytest.mark.parametrize(

@@ -71,3 +71,20 @@ def test_random_subspaces_overlap_by_chance_d_over_n():
 def test_dtype_is_kept():
     z = jnp.ones((4, 2), jnp.float32)
     assert covariance(z).dtype == cross_correlation(z, z).dtype == jnp.float32
+
+
+def test_one_nan_makes_every_eigenvalue_nan():
+    """LAPACK returns finite eigenvalues of the blocks that the NaN does not touch."""
+    matrix = jnp.eye(4).at[0, 1].set(jnp.nan).at[1, 0].set(jnp.nan)
+    assert np.isnan(spectrum(matrix)).all()
+    whole = spectrum(jnp.stack([matrix, jnp.eye(4)]))
+    assert np.isnan(whole[0]).all()
+    np.testing.assert_array_equal(whole[1], 1)
+
+
+@pytest.mark.float32
+def test_a_large_mean_costs_no_digits_and_equal_rows_have_no_covariance():
+    z = np.random.default_rng(0).integers(0, 64, (1000, 3)) / 64 + 2.0**17
+    found = covariance(jnp.float32(z))
+    np.testing.assert_allclose(found, np.cov(z.T, bias=True), rtol=1e-4, atol=1e-5)
+    assert not covariance(jnp.full((1001, 3), 0.1)).any()

@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from scipy.spatial.distance import pdist
+from scipy.special import logsumexp
 
 from jssl.diagnostics import alignment, cka, knn_probe, subspace_overlap, uniformity
 from jssl.errors import InputError
@@ -31,6 +32,42 @@ def test_uniformity_is_scipys_mean_over_distinct_pairs_in_any_blocks():
         for block in (1, 7, 60, 512):
             found = uniformity(jnp.asarray(3 * Z), sharpness=sharpness, block=block)
             np.testing.assert_allclose(found.value, expected, rtol=1e-10)
+
+
+@pytest.mark.float32
+@pytest.mark.parametrize("sharpness", [0.5, 2.0, 8.0, 20.0, 1000.0])
+def test_uniformity_of_any_sharpness_is_the_log_of_scipys_mean(sharpness):
+    antipodal = uniformity(jnp.array([[1.0, 0.0], [-1.0, 0.0]]), sharpness=sharpness)
+    assert antipodal.value == pytest.approx(-4 * sharpness)
+    assert antipodal.error == 0
+    z = np.random.default_rng(0).normal(size=(200, 64)).astype(np.float32)
+    u = z.astype(float) / np.linalg.norm(z.astype(float), axis=1, keepdims=True)
+    logs = -sharpness * pdist(u, "sqeuclidean")
+    found = uniformity(z, sharpness=sharpness)
+    np.testing.assert_allclose(found.value, logsumexp(logs) - np.log(len(logs)), rtol=1e-5)
+    each = np.zeros((200, 200))
+    each[np.triu_indices(200, 1)] = np.exp(logs - logs.max())
+    means = (each + each.T).sum(1)
+    error = 2 * means.std() / np.sqrt(200) / means.mean()
+    np.testing.assert_allclose(found.error, error, rtol=1e-3)
+
+
+@pytest.mark.float32
+def test_debiased_cka_of_fifty_thousand_rows_is_that_of_float64():
+    """(n - 1)(n - 2) leaves int32 from 46,343 rows on."""
+    a, noise = np.random.default_rng(0).normal(size=(2, 50_000, 2)).astype(np.float32)
+    b = a + 3 * noise
+    x, y = (z.astype(float) - z.mean(0, dtype=float) for z in (a, b))
+    n = len(x)
+
+    def unbiased(p, q):
+        own = (p**2).sum(1), (q**2).sum(1)
+        trace = np.sum((p.T @ q) ** 2) - np.sum(own[0] * own[1])
+        ends = own[0].sum() * own[1].sum() / ((n - 1) * (n - 2))  # centred rows: K' 1 = -own
+        return trace + ends - 2 * np.sum(own[0] * own[1]) / (n - 2)
+
+    expected = unbiased(x, y) / np.sqrt(unbiased(x, x) * unbiased(y, y))
+    np.testing.assert_allclose(cka(a, b, debiased=True), expected, rtol=1e-4)
 
 
 def test_the_error_of_uniformity_is_its_spread_over_samples():
@@ -102,6 +139,44 @@ def test_overlap_of_leading_components_ignores_what_is_small_and_what_is_shifted
     assert subspace_overlap(b, b, leading=3) == pytest.approx(2 / 3)
     with pytest.raises(InputError, match="leading"):
         subspace_overlap(a, b, leading=5)
+
+
+def centred_orthonormal(rows, columns):
+    ones = np.ones((rows, 1))
+    return np.linalg.qr(np.hstack([ones, RNG.normal(size=(rows, columns))]))[0][:, 1:]
+
+
+def quotient(function, z, step=1e-5):
+    found = np.zeros(z.shape)
+    for at in np.ndindex(*z.shape):
+        move = np.zeros(z.shape)
+        move[at] = step
+        found[at] = (function(z + move) - function(z - move)) / (2 * step)
+    return found
+
+
+@pytest.mark.parametrize("values", [[3, 3, 1, 1, 1], [4, 3, 2, 1, 0.5], [2, 2, 0, 0, 0]])
+def test_the_gradient_of_an_overlap_is_that_of_the_spans_where_singular_values_repeat(values):
+    q, r = centred_orthonormal(7, 5), np.linalg.qr(RNG.normal(size=(5, 5)))[0]
+    z, other = q @ np.diag(values).astype(float) @ r, RNG.normal(size=(7, 5))
+    function = jax.jit(lambda z: subspace_overlap(z, jnp.asarray(other), leading=2))
+    gradient = jax.jit(jax.grad(function))(z)
+    assert np.abs(gradient).max() > 1e-2
+    np.testing.assert_allclose(gradient, quotient(function, z), atol=1e-7)
+    batch = jax.vmap(jax.grad(function))(jnp.stack([z, 2 * z]))
+    np.testing.assert_allclose(batch, jnp.stack([gradient, gradient / 2]), atol=1e-9)
+
+
+def test_an_overlap_is_undefined_where_the_span_is():
+    q = centred_orthonormal(7, 3)
+    tied, other = jnp.asarray(q @ np.diag([2.0, 1.0, 1.0])), jnp.asarray(q)
+    function = lambda z: subspace_overlap(z, other, leading=2)  # noqa: E731
+    assert np.isnan(function(tied))
+    assert np.isnan(jax.grad(function)(tied)).any()
+    assert subspace_overlap(tied, other, leading=3) == pytest.approx(1)
+    dependent = np.hstack([Z[:, :2], Z[:, :1] - 3 * Z[:, 1:2]])
+    assert np.isnan(subspace_overlap(dependent, Z[:, :3]))
+    assert subspace_overlap(Z[:, :3], Z[:, :3] * np.array([1e9, 1, 1e-9])) == pytest.approx(1)
 
 
 def test_neighbours_vote_as_in_scikit_learn():

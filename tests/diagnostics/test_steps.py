@@ -1,8 +1,10 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
 from jssl.diagnostics import detect_steps, half_times
+from jssl.errors import InputError
 
 
 def sigmoids(t, middles, rates=4.0, heights=1.0):
@@ -74,3 +76,30 @@ def test_a_known_level_finds_steps_in_a_spectrum_that_grows_on():
     values = sigmoids(t, [5.0, 15.0]) + 0.2 * jnp.maximum(t[:, None] - 15, 0) ** 2
     assert int(detect_steps(t, values).distinct) == 1
     assert int(detect_steps(t, values, 1.0).distinct) == 2
+
+
+def test_a_value_that_is_nan_hides_the_crossing_after_it_and_no_other():
+    t = jnp.linspace(0, 20, 400)
+    values = sigmoids(t, [5.0, 12.0])
+    early, late = values.at[10, 0].set(jnp.nan), values.at[395, 0].set(jnp.nan)
+    np.testing.assert_allclose(half_times(t, early), [np.nan, 12.0], atol=2e-3)
+    np.testing.assert_allclose(half_times(t, late), [5.0, 12.0], atol=2e-3)
+    steps = detect_steps(t, early)
+    assert (int(steps.learned), int(steps.distinct)) == (2, -1)
+    steps = detect_steps(t, values.at[-1, 0].set(jnp.nan))
+    assert (int(steps.learned), int(steps.distinct)) == (-1, -1)
+    assert not steps.separate.any()
+
+
+def test_integer_times_and_values_do_not_wrap_around():
+    t = np.array([-100, 100], np.int8)  # 200 apart, more than int8 holds
+    np.testing.assert_allclose(half_times(t, np.array([[0], [100]], np.int8)), [0.0])
+
+
+def test_times_and_levels_that_do_not_fit_are_refused():
+    values = jnp.ones((5, 2))
+    with pytest.raises(InputError, match="steps need times"):
+        half_times(jnp.arange(3.0), values)
+    with pytest.raises(InputError, match="levels must be"):
+        half_times(jnp.arange(5.0), values, jnp.ones(3))
+    np.testing.assert_array_equal(half_times(jnp.arange(5.0), values, 1.0), [0, 0])

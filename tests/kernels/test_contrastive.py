@@ -415,3 +415,21 @@ def test_one_program_serves_all_gram_matrices_of_a_shape():
         z = jnp.asarray(_views(11, seed=seed))
         contrastive_modes(z @ z.T, 2)
     assert dense.diagonalise._cache_size() == before + 1
+
+
+@pytest.mark.float32
+@pytest.mark.parametrize("dtype", ["int8", "float16", "bfloat16"])
+def test_gram_matrices_of_integers_and_half_precision_are_computed_with_in_float32(dtype):
+    z = np.random.default_rng(0).integers(-3, 4, (8, 3))
+    low, exact = (jnp.asarray(z @ z.T, d) for d in (dtype, "float32"))
+    for method in METHODS:
+        found, expected = (contrastive_modes(g, 1, method=method) for g in (low, exact))
+        np.testing.assert_allclose(found.eigenvalues, expected.eigenvalues, rtol=1e-5)
+        np.testing.assert_allclose(embed(found, low), embed(found, exact), rtol=1e-5)
+    np.testing.assert_allclose(contrastive_kernel(low), contrastive_kernel(exact), atol=1e-5)
+    assert square_root(low).rank == 3
+
+
+def test_a_mode_that_is_nan_is_not_embedded_as_unlearned():
+    modes = contrastive_modes(jnp.eye(4), 1)
+    assert np.isnan(embed(modes._replace(eigenvalues=jnp.array([jnp.nan])), jnp.eye(4))).all()

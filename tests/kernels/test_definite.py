@@ -77,3 +77,11 @@ def test_kernel_of_integers_does_not_wrap_around():
     kernel = np.array([[200, 100], [100, 220]], np.uint8)
     repaired = repair_psd(kernel)
     np.testing.assert_array_equal(repaired.kernel, kernel.astype(float))
+
+
+@pytest.mark.float32
+@pytest.mark.parametrize("dtype", ["int8", "float16", "bfloat16"])
+def test_integers_and_half_precision_are_repaired_in_float32(dtype):
+    repaired = repair_psd(jnp.array([[100, 100], [100, 100]], dtype))
+    assert repaired.kernel.dtype == "float32"
+    np.testing.assert_allclose(repaired.largest, 200, rtol=1e-6)

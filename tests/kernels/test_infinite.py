@@ -1,5 +1,7 @@
 """Gram matrices of infinite-width kernels on data."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -98,3 +100,24 @@ def test_kernels_of_blocks_can_be_differentiated():
     slope = jax.grad(lambda x: jnp.sum(infinite.kernel(model, x) ** 2))(x)
     whole = jax.grad(lambda x: jnp.sum(model.kernel(x, x)[1] ** 2))(x)
     np.testing.assert_allclose(slope, whole, rtol=1e-8)
+
+
+@pytest.mark.float32
+@pytest.mark.parametrize("dtype", ["uint8", "int8", "float16", "bfloat16"])
+@pytest.mark.parametrize("rows", [None, 2])
+def test_kernel_of_integers_and_half_precision_is_that_of_the_same_numbers(dtype, rows):
+    """The products of bytes, up to 3 * 127^2, fit neither in a byte nor in half precision."""
+    x = np.random.default_rng(0).integers(0, 128, (2, 5, 3)).astype(float)
+    f = functools.partial(infinite.kernel, rows=rows)
+    for model in (linear(3, 1), mlp(3, 1, width=4, activation="relu")):
+        low, exact = ([jnp.asarray(z, d) for z in x] for d in (dtype, "float32"))
+        for found, expected in (
+            (f(model, low[0]), f(model, exact[0])),
+            (f(model, *low), f(model, *exact)),
+            (model.kernel(*low)[1], model.kernel(*exact)[1]),
+        ):
+            assert found.dtype == "float32"
+            np.testing.assert_allclose(found, expected, rtol=1e-6)
+    by_hand = x[0] @ x[1].T
+    low = [jnp.asarray(z, dtype) for z in x]
+    np.testing.assert_array_equal(infinite.kernel(linear(3, 1), *low), by_hand)

@@ -100,3 +100,15 @@ def test_embedding_of_integers_is_that_of_the_same_numbers(name, dtype):
         z = model.apply(params, whole)
         assert z.dtype == jax.tree.leaves(params)[0].dtype
         np.testing.assert_allclose(z, model.apply(params, jnp.asarray(x, float)), rtol=1e-12)
+
+
+@pytest.mark.float32
+@pytest.mark.parametrize("name", sorted(MODELS))
+@pytest.mark.parametrize("dtype", ["uint8", "float16"])
+def test_inputs_that_are_integers_or_half_precision_are_taken_as_the_numbers_they_are(name, dtype):
+    model = _model(name)
+    params = model.init(jax.random.key(0))
+    x = jnp.round(jnp.abs(40 * _inputs(name)))
+    found = model.apply(params, x.astype(dtype))
+    assert found.dtype == "float32"
+    np.testing.assert_allclose(found, model.apply(params, x), rtol=1e-5, atol=1e-5)

@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from jssl.arithmetic import working
 from jssl.data.checks import require_count, require_range
 from jssl.data.pairs import check_pairs
 from jssl.errors import InputError
@@ -235,7 +236,7 @@ def check_bound(
 
 
 def _centred(first: Array, second: Array, clean_first: bool) -> tuple[Array, Array, Array]:
-    checked = check_pairs(Pairs(jnp.asarray(first), jnp.asarray(second)))
+    checked = check_pairs(Pairs(*working(first=first, second=second)))
     if checked.first.ndim != 2:
         message = f"views must be (n, d) features; got shape {checked.first.shape}, flatten them"
         raise InputError(message)
