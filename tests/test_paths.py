@@ -11,8 +11,8 @@ from jssl.data.array_files import read_array
 from jssl.data.folder import read_folder
 from jssl.data.formats import read_idx
 from jssl.errors import InputError
+from jssl.papers.report import write_report
 from jssl.paths import expanded
-from jssl.report import write_report
 from jssl.sweeps import command, open_dataset, store
 from jssl.sweeps.study import read_study
 

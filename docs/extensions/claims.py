@@ -65,7 +65,9 @@ class Claims(Directive):
         numbers = "".join(f"<td class=n>{cell}</td>" for cell in cells)
         verdict = "✓ holds" if claim["passed"] else "✗ fails"
         name = html.escape(f"{claim['name']} · {claim['source']}")
-        first = f"<td>{statement}<br><small>{name}</small></td>"
+        details = html.escape(claim.get("details", ""))
+        folded = f"<details><summary>details</summary>{details}</details>" if details else "<br>"
+        first = f"<td>{statement}{folded}<small>{name}</small></td>"
         return f"<tr>{first}{numbers}<td class=n>{verdict}</td></tr>"
 
 

@@ -14,8 +14,9 @@ from jssl.commands.paper_names import paper_names
 from jssl.errors import InputError
 from jssl.papers import Outcome, Scale, Settings
 from jssl.papers.parallel import outcomes, processes
+from jssl.papers.report import write_report
 from jssl.report.files import new_report_folder
-from jssl.report.html import number, write_report
+from jssl.report.html import number
 from jssl.types import Claim
 
 

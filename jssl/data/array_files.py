@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jssl.data.archives import load_arrays, read_headers
-from jssl.diagnostics.streaming import rows
+from jssl.data.chunks import rows
 from jssl.errors import InputError
 
 MOST = 16_384

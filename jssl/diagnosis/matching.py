@@ -13,8 +13,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from jssl.data.chunks import rows
 from jssl.diagnostics import cross_scatter
-from jssl.diagnostics.streaming import rows
 
 SURE = 4.0
 """Standard errors at which rows are said to correspond."""

@@ -5,8 +5,9 @@ from typing import NamedTuple
 import jax.numpy as jnp
 import numpy as np
 
+from jssl.data.chunks import rows
 from jssl.diagnostics import Moments, Verdict, collapse_verdict, moments
-from jssl.diagnostics.streaming import gram_spectrum, rows
+from jssl.diagnostics.streaming import gram_spectrum
 
 CONSTANT = 1e-4
 """A collapse is complete where the variance is at most this share of the mean square."""

@@ -4,10 +4,10 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from jssl.data.chunks import rows
 from jssl.diagnosis.spectra import CONSTANT, Reading, Spectrum
 from jssl.diagnosis.views import Pairs, view_sentence
 from jssl.diagnostics import KINDS, Verdict
-from jssl.diagnostics.streaming import rows
 
 
 def remarks(whole: Spectrum, z: np.ndarray) -> list[str]:

@@ -5,9 +5,9 @@ from typing import NamedTuple
 import jax.numpy as jnp
 import numpy as np
 
+from jssl.data.chunks import rows
 from jssl.diagnosis.spectra import Reading, Spectrum
 from jssl.diagnostics import cross_scatter, lidar_from_covariances, moments
-from jssl.diagnostics.streaming import rows
 
 _LIDAR_RIDGE = 1e-4
 _LIDAR_MOST = 4096

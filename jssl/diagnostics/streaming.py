@@ -12,17 +12,14 @@ A value that is not finite makes its row and column of the scatter NaN.
 NumPy on the host: `np.load(path, mmap_mode="r")` is read once, and only a chunk is held.
 """
 
-from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from jssl.arithmetic import host_float64
 from jssl.data.checks import require_count
+from jssl.data.chunks import CHUNK_BYTES, rows
 from jssl.errors import InputError
-
-CHUNK_BYTES = 2**24
-"""Size of a chunk in float64 by default."""
 
 
 class Moments(NamedTuple):
@@ -49,18 +46,6 @@ class Moments(NamedTuple):
         return self.covariance + np.outer(self.mean, self.mean)
 
 
-def rows(z: Any, chunk: int | None = None) -> Iterator[tuple[int, np.ndarray]]:
-    """Yield the start and each chunk of rows in float64, not to be written into.
-
-    Example:
-        >>> [(at, part.tolist()) for at, part in rows(np.arange(3)[:, None], 2)]
-        [(0, [[0.0], [1.0]]), (2, [[2.0]])]
-    """
-    size = max(1, CHUNK_BYTES // (8 * max(1, z.shape[1]))) if chunk is None else chunk
-    for start in range(0, len(z), size):
-        yield start, host_float64("embeddings", z[start : start + size])
-
-
 def moments(z: Any, *, chunk: int | None = None) -> Moments:
     """Return number, mean and scatter of rows, in one pass.
 
@@ -71,7 +56,7 @@ def moments(z: Any, *, chunk: int | None = None) -> Moments:
 
     Args:
         z: (n, dim) array or memory map of real numbers.
-        chunk: rows at a time; None for as many as `CHUNK_BYTES` hold.
+        chunk: rows at a time; None for as many as `jssl.data.chunks.CHUNK_BYTES` hold.
 
     Raises:
         InputError: for another rank, no rows, or values that are not real numbers.

@@ -1,9 +1,9 @@
-"""The report: claims, figures and settings as one HTML page and as JSON."""
+"""Pages: figures and text as one self-contained HTML file, and the same as JSON."""
 
 from jssl._lazy import attach
 
 __getattr__, __dir__ = attach(
     __name__,
-    modules=("html",),
-    members={"environment": "html", "write_report": "html"},
+    modules=("figure", "files", "html", "markdown", "page"),
+    members={"Figure": "figure", "Page": "page", "environment": "html", "write_page": "page"},
 )

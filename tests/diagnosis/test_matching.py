@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from jssl import diagnostics
+from jssl.data import chunks
 from jssl.diagnosis.homogeneity import same_distribution
 from jssl.diagnosis.matching import debiased_cka, prepare, rows_correspond
-from jssl.diagnostics import streaming
 
 RNG = np.random.default_rng(0)
 
@@ -32,7 +32,7 @@ def reference(a, b):
 
 @pytest.mark.parametrize(("n", "dim"), [(40, 5), (12, 30), (4, 3), (30, 30)])
 def test_cka_in_chunks_is_that_of_u_centred_gram_matrices(n, dim, monkeypatch):
-    monkeypatch.setattr(streaming, "CHUNK_BYTES", 8 * dim * 7)
+    monkeypatch.setattr(chunks, "CHUNK_BYTES", 8 * dim * 7)
     a, noise = RNG.normal(size=(2, n, dim))
     b = a @ RNG.normal(size=(dim, dim)) + noise + 100
     assert debiased_cka(prepare(a), prepare(b)) == pytest.approx(reference(a, b), rel=1e-9)

@@ -9,8 +9,8 @@ from jssl.errors import InputError
 from jssl.figures import new_figure, thin_labels
 from jssl.papers.claims import at_least, at_most, close
 from jssl.papers.outcome import Outcome
+from jssl.papers.report import write_report
 from jssl.report.figure import Figure
-from jssl.report.html import write_report
 
 
 def outcome(measured=1.0):
