@@ -6,6 +6,7 @@ from PIL import Image
 
 import jssl
 from jssl.commands import main as cli
+from jssl.commands import sweep as command
 from jssl.data import images
 from jssl.data.array_files import read_array
 from jssl.data.folder import read_folder
@@ -13,7 +14,7 @@ from jssl.data.formats import read_idx
 from jssl.errors import InputError
 from jssl.papers.report import write_report
 from jssl.paths import expanded
-from jssl.sweeps import command, open_dataset, store
+from jssl.sweeps import open_dataset, store
 from jssl.sweeps.study import read_study
 
 STUDY = """

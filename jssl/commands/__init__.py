@@ -1,1 +1,1 @@
-"""The command line: one file a command, read and started by `main`."""
+"""The command line: one file for each command, started by `main`."""

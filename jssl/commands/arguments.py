@@ -1,4 +1,4 @@
-"""The commands and their options, as the command line reads them."""
+"""The commands of the command line and their options."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,153 +10,157 @@ import tyro
 from jssl.commands.parsing import one_line
 
 Flag = Annotated[bool, tyro.conf.FlagCreatePairsOff]
-"""An option without a value, and without a second option that turns it off."""
+"""An option that takes no value."""
 
 
 @dataclass(frozen=True)
 class Reproduce:
-    """Run papers' claims, print the verdicts, write report.html and report.json.
+    """Run the claims of papers, print the verdicts, and write report.html and report.json.
 
-    Exit status 1 if a claim fails.
+    The exit status is 1 if a claim fails.
     """
 
     papers: Annotated[tuple[str, ...], tyro.conf.Positional] = ()
-    """Which papers, by name or arXiv number; all if none is named."""
+    """Names or arXiv numbers of papers; all papers by default."""
     scale: Literal["quick", "paper", "large"] = "quick"
-    """quick: minutes on two cores; paper: the paper's own sizes; large: larger than in the paper, \
-never run."""
+    """quick takes minutes on two cores; paper uses the sizes of the paper; large is larger than in \
+the paper and has never been run."""
     out: Path = Path("jssl-out")
     """Folder for the report, created if needed."""
     overwrite: Flag = False
     """Replace an earlier report in that folder."""
     seed: int = 0
-    """Root seed of every random draw, 0 or more."""
+    """Root seed of all random draws, 0 or more."""
     jobs: int | None = None
-    """Processes that run studies side by side; one per core on CPU by default, 1 elsewhere."""
+    """Number of processes that run studies in parallel; one per core on CPU by default, 1 elsewhere."""
     list: Flag = False
-    """Print the papers and their arXiv numbers; run nothing."""
+    """Print the papers and their arXiv numbers, and run nothing."""
 
 
 @dataclass(frozen=True)
 class Predict:
-    """Say before training which dimensions an encoder will learn, in which order, and when."""
+    """Predict which dimensions an encoder will learn, in which order, and when."""
 
     pairs: Path | None = None
-    """An .npz of two arrays (n, ...), the two views row by row, or a .npy (2, n, ...)."""
+    """Two views of each sample: an .npz file of two arrays (n, ...), or a .npy file (2, n, ...)."""
     images: str | None = None
-    """A folder or .npz of images, or digits, fashion_mnist, cifar10, stl10; with --views."""
+    """Images from which --views makes pairs: a folder, an .npz file, or the name of a data set \
+(digits, fashion_mnist, cifar10, stl10)."""
     views: str = "crop,noise"
-    """Augmentation of --images, such as crop=0.5,flip,noise=0.1; see jssl.data.views."""
+    """Augmentations of --images, such as crop=0.5,flip,noise=0.1; see jssl.data.views."""
     loss: str = "barlow_twins_linearized"
-    """Such as barlow_twins, simclr, vicreg; jssl.forecast.rules lists them."""
+    """Loss, such as barlow_twins, simclr or vicreg; see jssl.forecast.rules for all of them."""
     dim: int = 16
-    """Embedding dimension."""
+    """Dimension of the embedding."""
     kernel: str = "mlp-relu-3"
-    """linear, mlp-<activation>-<layers> or conv-<activation>-<layers>."""
+    """Kernel of the encoder: linear, mlp-<activation>-<layers> or conv-<activation>-<layers>."""
     learning_rate: float | None = None
-    """Of gradient descent; a tenth of the largest stable one by default."""
+    """Learning rate of gradient descent; a tenth of the largest stable one by default."""
     scale: float | None = None
-    """Multiplies the encoder's initial embedding; small enough for separate steps by default."""
+    """Factor of the encoder's initial embedding; by default, small enough for separate steps."""
     temperature: float = 0.5
     """Temperature, for losses that use one."""
     weight_decay: float = 0.0
-    """Multiplies the squared norm of the parameters; of the kernel linear only."""
+    """Factor of the squared norm of the parameters; for the kernel linear only."""
     placement: str = "augmented-augmented-augmented"
-    """Where simclr's augmentation acts: anchor-positive-negatives."""
+    """Which inputs of simclr are augmented, as anchor-positive-negatives; each is clean or \
+augmented."""
     clean_first: bool | None = None
-    """Whether pairs are (clean, augmented); found out where a placement is given."""
+    """Whether the pairs are (clean, augmented); by default, estimated where --placement is given."""
     count: int = 2000
-    """Pairs at most, drawn at random."""
+    """Largest number of pairs; more are sampled at random."""
     size: int | None = None
-    """Side to which images of a folder are resized; 32 where they differ or are above 64."""
+    """Side in pixels to which images of a folder are resized; by default, 32 if their sizes differ or \
+exceed 64."""
     out: Path = Path("jssl-predict")
     """Folder for the report, created if needed."""
     overwrite: Flag = False
     """Replace an earlier report in that folder."""
     seed: int = 0
-    """Of the draw, the views and the split into halves."""
+    """Seed of the sample of pairs, the views and the split into halves."""
 
 
 @dataclass(frozen=True)
 class Diagnose:
-    """Read embeddings: spectrum, ranks, collapse, views, labels, and the steps over checkpoints.
+    """Report the spectrum, ranks, collapse and other metrics of embeddings.
 
-    Exit status 2 if a checkpoint could not be used; the others are reported all the same.
+    The exit status is 2 if a checkpoint cannot be used; the others are still reported.
     """
 
     embeddings: Annotated[Path, tyro.conf.Positional]
-    """The .npy file, (n, dim); it is read in chunks and may be larger than memory."""
+    """A .npy file of embeddings (n, dim); it is read in chunks and may be larger than memory."""
     labels: Path | None = None
-    """A .npy file of n classes, for the probes."""
+    """A .npy file of n classes, for the accuracies of probes."""
     views: Path | None = None
-    """A .npy file of the embeddings of second views, row by row, for alignment and LiDAR."""
+    """A .npy file of embeddings of second views in the same order, for alignment and LiDAR."""
     over: tuple[Path, ...] = ()
-    """Embeddings at checkpoints, in the order of the numbers in their names."""
+    """Files of embeddings at checkpoints; they are sorted by the numbers in their names."""
     out: Path = Path("jssl-diagnose")
     """Folder for the report, created if needed."""
     overwrite: Flag = False
     """Replace an earlier report in that folder."""
     seed: int = 0
-    """Of the random sample of rows that are compared pair by pair."""
+    """Seed of the random sample of rows whose pairs are compared."""
     exact: Flag = False
-    """Compare all pairs of rows, not those of 10,000."""
+    """Compare the pairs of all rows, not only those of 10,000 rows."""
 
 
 @dataclass(frozen=True)
 class Sweep:
-    """Run a study from a TOML file, or resume it; see jssl.sweeps.study for its keys."""
+    """Run or resume a study that a TOML file describes; see jssl.sweeps.study for its keys."""
 
     study: Annotated[Path, tyro.conf.Positional]
-    """The TOML file."""
+    """The TOML file of the study."""
     plan: Flag = False
-    """Print programs, chunks, memory and predicted time; write nothing."""
+    """Print the programs, chunks, memory and predicted time, and write nothing."""
     shard: str | None = None
-    """i/n, i from 0: compute every n-th chunk, beside n - 1 others on the same store."""
+    """i/n with i from 0: compute every n-th chunk, from chunk i on. Other commands with the same \
+store compute the other n - 1 shards."""
     devices: int | None = None
-    """CPU devices, at most 1024; one per core by default."""
+    """Number of CPU devices, at most 1024; one per core by default."""
     coordinator: str | None = None
-    """host:port of process 0, or auto on TPU pods and Slurm; with the two numbers below."""
+    """host:port of process 0, with --num-processes and --process-id; or auto, on TPU pods and Slurm."""
     num_processes: int | None = None
-    """How many processes run this study together."""
+    """Number of processes that run this study together."""
     process_id: int | None = None
-    """Which of them this is, from 0."""
+    """Index of this process, from 0."""
     coordinator_timeout: int = 300
-    """Seconds to wait until all processes have met; then the command ends with status 1."""
+    """Seconds to wait for the other processes to start; after that, the exit status is 1."""
 
 
 @dataclass(frozen=True)
 class Report:
-    """Draw figures and tables of a sweep: error bars over seeds, width plots with exponents."""
+    """Write figures and tables of a sweep: error bars over seeds, power laws in the width."""
 
     folder: Annotated[Path, tyro.conf.Positional]
-    """The store that a sweep wrote."""
+    """The store of the sweep."""
     out: Path | None = None
-    """Folder for the report; the store's name with -report by default."""
+    """Folder for the report; by default, the name of the store followed by -report."""
     overwrite: Flag = False
     """Replace an earlier report in that folder."""
 
 
 @dataclass(frozen=True)
 class Doctor:
-    """Print devices, versions, precision, usable kernels and data sets, and what to do."""
+    """Print the devices, versions, precision, kernels and data sets of this machine."""
 
 
 Command = Reproduce | Predict | Diagnose | Sweep | Report | Doctor
 
 
 def parse(arguments: Sequence[str] | None = None) -> Command:
-    """Return the command that arguments ask for.
+    """Return the command and options that the arguments state.
 
     Example:
         >>> parse(["report", "runs/study"]).overwrite
         False
 
     Args:
-        arguments: what follows `jssl`; those of this process by default.
+        arguments: the words after `jssl`; those of this process by default.
 
     Raises:
-        SystemExit: with status 2, after one line, for arguments that are not understood; with
-            status 0 after a page of help.
+        SystemExit: with status 2, after one line, for invalid arguments; with status 0 after a
+            page of help.
     """
     with one_line("jssl"):
         command: Command = tyro.extras.subcommand_cli_from_dict(
@@ -170,7 +174,7 @@ def parse(arguments: Sequence[str] | None = None) -> Command:
             },
             prog="jssl",
             description=(
-                "State an SSL problem once; ask theory and simulation the same question. "
+                "Simulate self-supervised learning dynamics and compare them with theory. "
                 "`jssl --version` prints the version."
             ),
             args=list(arguments) if arguments is not None else None,

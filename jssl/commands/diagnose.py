@@ -1,4 +1,4 @@
-"""`jssl diagnose`: read embeddings from files, say what they show, write the page."""
+"""`jssl diagnose`: read embeddings from files, print the summary, write the report."""
 
 import glob
 import sys
@@ -10,7 +10,7 @@ import numpy as np
 from rich.console import Console
 
 from jssl.data.array_files import read_array
-from jssl.diagnosis.checkpoints import by_number
+from jssl.diagnosis.checkpoints import CheckpointHistory, by_number
 from jssl.diagnosis.diagnosis import TOLERANCE, Diagnosis, diagnose
 from jssl.diagnosis.drawing import diagnosis_figures
 from jssl.diagnostics import KINDS
@@ -38,7 +38,7 @@ def run_diagnose(
     """
     folder = new_report_folder(out, overwrite=overwrite)
     z = read_array(embeddings)
-    seen = diagnose(
+    diagnosis = diagnose(
         z,
         None if labels is None else read_array(labels),
         None if views is None else read_array(views),
@@ -47,12 +47,12 @@ def run_diagnose(
         exact=exact,
     )
     given = {"embeddings": str(embeddings), "labels": labels, "views": views, "exact": exact}
-    settings = {k: v for k, v in given.items() if v is not None} | dict(seen.settings)
-    page, data = write_page(page_of(seen, settings), folder)
+    settings = {k: v for k, v in given.items() if v is not None} | dict(diagnosis.settings)
+    page, data = write_page(page_of(diagnosis, settings), folder)
     console = Console(soft_wrap=True)
-    failures = seen.course.failures if seen.course else ()
-    known = [remark for remark in seen.remarks if not remark.endswith(failures)]
-    for sentence in (*seen.words, *known):
+    failures = diagnosis.history.failures if diagnosis.history else ()
+    caveats = [caveat for caveat in diagnosis.caveats if not caveat.endswith(failures)]
+    for sentence in (*diagnosis.summary, *caveats):
         console.print(sentence, markup=False, highlight=False)
     console.print(f"{page} and {data.name}", highlight=False)
     for failure in failures:
@@ -61,7 +61,7 @@ def run_diagnose(
 
 
 def checkpoints(over: Sequence[Path]) -> dict[str, Path]:
-    """Return name -> path in the order of the numbers in the names; patterns are expanded.
+    """Return name -> path in the order of the numbers in the names, after expanding patterns.
 
     Raises:
         InputError: where a pattern matches nothing.
@@ -79,54 +79,62 @@ def checkpoints(over: Sequence[Path]) -> dict[str, Path]:
     return dict(zip(short if unique else names, map(Path, names), strict=True))
 
 
-def page_of(seen: Diagnosis, settings: dict[str, Any]) -> Page:
+def page_of(diagnosis: Diagnosis, settings: dict[str, Any]) -> Page:
     """Return the page of a diagnosis."""
-    table = [
-        {
-            "quantity": r.name,
-            "value": number(r.value) + ("" if np.isnan(r.error) else f" ± {r.error:.2g}"),
-            "range": r.span,
-            "good": r.good,
-            "rows": f"{r.points:,}",
-            "source": r.source,
-        }
-        for r in seen.readings.values()
-    ]
-    tables: dict[str, list[dict[str, Any]]] = {"Readings": table}
+    tables: dict[str, list[dict[str, Any]]] = {"Metrics": _metric_rows(diagnosis)}
+    verdict = diagnosis.verdict
     data: dict[str, Any] = {
         "verdict": {
-            "kind": KINDS[int(seen.verdict.kind)],
-            "rank": seen.verdict.rank,
-            "possible": seen.verdict.possible,
-            "spread": seen.verdict.spread,
+            "kind": KINDS[int(verdict.kind)],
+            "rank": verdict.rank,
+            "possible": verdict.possible,
+            "spread": verdict.spread,
         },
-        "readings": {name: r._asdict() for name, r in seen.readings.items()},
-        "eigenvalues": seen.eigenvalues,
+        "metrics": {name: metric._asdict() for name, metric in diagnosis.metrics.items()},
+        "eigenvalues": diagnosis.eigenvalues,
     }
-    course = seen.course
-    if course is not None:
-        columns = zip(
-            course.names, course.t, course.ranks, course.kinds, course.similarity, strict=True
-        )
-        tables["Checkpoints"] = [
-            {
-                "checkpoint": name,
-                "at": f"{t:g}",
-                "effective rank": number(rank),
-                "collapse": kind,
-                "debiased CKA with the last": number(similar),
-            }
-            for name, t, rank, kind, similar in columns
-        ]
-        data["checkpoints"] = {
-            k: v for k, v in course._asdict().items() if k not in ("words", "remarks")
-        }
+    history = diagnosis.history
+    if history is not None:
+        tables["Checkpoints"] = _checkpoint_rows(history)
+        shown = set(history._fields) - {"summary", "caveats"}
+        data["checkpoints"] = {k: v for k, v in history._asdict().items() if k in shown}
     return Page(
         "jssl diagnose",
-        seen.words,
-        seen.remarks,
-        diagnosis_figures(seen, TOLERANCE),
+        diagnosis.summary,
+        diagnosis.caveats,
+        diagnosis_figures(diagnosis, TOLERANCE),
         tables,
         settings,
         data,
     )
+
+
+def _metric_rows(diagnosis: Diagnosis) -> list[dict[str, Any]]:
+    return [
+        {
+            "metric": m.name,
+            "value": number(m.value) + ("" if np.isnan(m.error) else f" ± {m.error:.2g}"),
+            "possible range": m.range,
+            "good": m.good,
+            "rows": f"{m.rows:,}",
+            "meaning": m.meaning,
+            "source": m.source,
+        }
+        for m in diagnosis.metrics.values()
+    ]
+
+
+def _checkpoint_rows(history: CheckpointHistory) -> list[dict[str, Any]]:
+    columns = zip(
+        history.names, history.t, history.ranks, history.kinds, history.similarity, strict=True
+    )
+    return [
+        {
+            "checkpoint": name,
+            "step or index": f"{t:g}",
+            "effective rank": number(rank),
+            "collapse": kind,
+            "debiased CKA with the last": number(similarity),
+        }
+        for name, t, rank, kind, similarity in columns
+    ]

@@ -1,4 +1,4 @@
-"""`jssl doctor`: what this machine has, and what to do about what it lacks."""
+"""`jssl doctor`: devices, versions, precision, kernels and data sets of this machine."""
 
 import jax
 from rich.console import Console
@@ -25,7 +25,7 @@ def examine() -> int:
     usable, message = neural_tangents.status()
     table.add_row("infinite-width kernels", message if message else str(usable))
     for name, place in images.available().items():
-        missing = "not found: set JSSL_DATA to the folder that holds it"
+        missing = "not found; set JSSL_DATA to the folder that contains it"
         table.add_row(f"data: {name}", str(place) if place else missing)
     Console().print(table)
     return 0

@@ -1,10 +1,10 @@
 """The command line: `jssl reproduce`, `predict`, `diagnose`, `sweep`, `report`, `doctor`.
 
-Exit status: 0 all claims hold, 1 a claim fails, 2 bad input, 130 interrupted, 143 terminated; 1 as
-well for a sweep whose store took no more, whose processes did not meet or were lost, and where the
-system refuses a file or memory; 2 as well for a diagnosis that had to leave out a checkpoint.
-Everything heavy is imported after signals are handled and after the arguments are understood, so
-`jssl --help` answers at once and Ctrl-C prints one line at every moment.
+The exit status is 0 for success, 1 if a claim fails, 2 for invalid input, 130 after Ctrl-C and 143
+after SIGTERM. It is also 1 for a sweep whose store cannot be written or whose processes did not
+start or ended early, and where the system denies a file or memory; and 2 for a diagnosis that left
+out a checkpoint. Large modules are imported after the signal handlers are installed and the
+arguments are parsed, so `jssl --help` is fast and Ctrl-C always prints one line.
 """
 
 from __future__ import annotations
@@ -28,15 +28,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
     interrupts.install()
     try:
         status = _flushed(run(arguments, serve=True))
-    except BrokenPipeError:  # whoever read the output has gone
+    except BrokenPipeError:  # the reader of the output has ended
         status = 1
         _discard_output()
     finally:
         interrupts.finish()
     side_by_side = getattr(sys.modules.get("jssl.papers.parallel"), "started", False)
     if status == interrupts.status() and not side_by_side:
-        # A thread may be in the middle of XLA: end without taking the interpreter apart. Studies
-        # in other processes leave no such thread here, but semaphores to give back.
+        # A thread may be running in XLA: exit without finalising the interpreter. With studies in
+        # other processes there is no such thread, but there are semaphores to release.
         sys.stderr.flush()
         os._exit(status)
     sys.exit(status)
@@ -53,8 +53,8 @@ def run(arguments: Sequence[str] | None = None, *, serve: bool = False) -> int:
         2
 
     Args:
-        arguments: what follows `jssl`; those of this process by default.
-        serve: whether processes may be forked from one that has imported everything.
+        arguments: the words after `jssl`; those of this process by default.
+        serve: whether worker processes may be forked from a process with all imports done.
     """
     import jssl
     from jssl import interrupts
@@ -81,7 +81,7 @@ def run(arguments: Sequence[str] | None = None, *, serve: bool = False) -> int:
     except OSError as error:
         place = f"'{error.filename}': " if error.filename else ""
         reason = (error.strerror or str(error)).lower()
-        print(f"jssl: {place}{reason}; make room or check the permissions", file=sys.stderr)
+        print(f"jssl: {place}{reason}; check free space and permissions", file=sys.stderr)
         return 1
     except MemoryError as error:
         reason = " ".join(str(error).split()).rstrip(".")
@@ -136,10 +136,10 @@ def _reproduce(command: Reproduce, serve: bool) -> int:
 
 
 def _serve(papers: Sequence[str]) -> None:
-    """Import the studies in a process of its own, beside this one's imports; others fork from it.
+    """Start a process that imports the studies, from which worker processes are forked.
 
-    It runs no thread and no JAX backend, which a fork would not survive. On Linux alone: elsewhere
-    system libraries do not bear a fork, or there is none.
+    It runs no thread and no JAX backend, since a fork would break them. It is used on Linux only:
+    on other systems fork is missing or unsafe with system libraries.
     """
     if sys.platform == "linux":
         import multiprocessing
@@ -149,7 +149,7 @@ def _serve(papers: Sequence[str]) -> None:
         modules = ["jssl.papers.parallel", *(f"jssl.papers.{name}" for name in papers)]
         multiprocessing.set_start_method("forkserver", force=True)
         multiprocessing.get_context("forkserver").set_forkserver_preload(modules)
-        # Ctrl-C is for this process alone: others inherit that they do not hear it.
+        # Only this process handles Ctrl-C: the forked processes inherit the blocked signal.
         usual = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         try:
             forkserver.ensure_running()
@@ -184,7 +184,7 @@ def _sweep(command: Sweep | Report) -> int:
 
 
 def _prepare_jax() -> None:
-    """Keep compiled programs between runs, where the user keeps caches; nowhere without a home."""
+    """Keep compiled programs in the user's cache folder; keep none without a home folder."""
     from jssl.errors import InputError
     from jssl.paths import expanded
 
@@ -197,7 +197,7 @@ def _prepare_jax() -> None:
 
 
 def _flushed(status: int) -> int:
-    """Return the exit status, 1 where what was printed cannot be delivered."""
+    """Return the exit status, or 1 if standard output cannot be written."""
     try:
         sys.stdout.flush()
     except BrokenPipeError:
@@ -211,7 +211,7 @@ def _flushed(status: int) -> int:
 
 
 def _discard_output() -> None:
-    """Send what is still to be printed nowhere, so that the end of the process is silent."""
+    """Discard the remaining output, so that the exit of the process prints no error."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, sys.stdout.fileno())
 

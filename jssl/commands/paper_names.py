@@ -57,7 +57,7 @@ def paper_names(asked: Sequence[str], known: Iterable[str]) -> tuple[str, ...]:
 
     Args:
         asked: names or numbers; a number stands for all that is run of that paper.
-        known: the registered names. What is not among them is returned as it is.
+        known: the registered names. Other names are returned unchanged.
     """
     names = {name.lower(): name for name in known}
     found: list[str] = []
@@ -73,7 +73,7 @@ def paper_names(asked: Sequence[str], known: Iterable[str]) -> tuple[str, ...]:
 
 
 def list_papers() -> int:
-    """Print the papers, one a line; return 0."""
+    """Print the papers, one on each line; return 0."""
     width = max(map(len, PAPERS))
     for name, paper in PAPERS.items():
         numbers = ", ".join(f"arXiv {number}" for number in paper.arxiv)

@@ -1,4 +1,4 @@
-"""Arguments that are not understood: one line instead of the parser's box."""
+"""Errors in the arguments, as one line instead of the box that tyro prints."""
 
 import contextlib
 import io
@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 @contextlib.contextmanager
 def one_line(prog: str) -> Iterator[None]:
-    """Say what a command-line parser refuses in one line; its exit status is kept.
+    """Print the error of a command-line parser as one line; its exit status is kept.
 
     Example:
         >>> import contextlib, sys
@@ -20,17 +20,17 @@ def one_line(prog: str) -> Iterator[None]:
         jssl: Unrecognized options: --sead; see jssl --help
 
     Args:
-        prog: the name of the program, said first.
+        prog: name of the program, which begins the line.
     """
-    said = io.StringIO()
+    printed = io.StringIO()
     try:
-        with contextlib.redirect_stderr(said):
+        with contextlib.redirect_stderr(printed):
             yield
     except SystemExit as stop:
         if stop.code != 2:
-            print(said.getvalue(), end="", file=sys.stderr)
+            print(printed.getvalue(), end="", file=sys.stderr)
             raise
-        print(f"{prog}: {_shortened(said.getvalue(), prog)}", file=sys.stderr)
+        print(f"{prog}: {_shortened(printed.getvalue(), prog)}", file=sys.stderr)
         raise
 
 
@@ -39,7 +39,7 @@ _DETAIL = re.compile(r"Got errors:|Argument helptext:")
 
 
 def _shortened(box: str, prog: str) -> str:
-    """Return what a box says: its first paragraphs, what was perhaps meant, where help is."""
+    """Return the text of a box: its first paragraphs, a suggestion, and where help is."""
     sections: list[list[str]] = [[]]
     for raw in box.splitlines():
         line = raw.strip().strip("│|").strip()
@@ -51,7 +51,7 @@ def _shortened(box: str, prog: str) -> str:
         del sections[0]  # a title, where it is not part of the box
     spoken = [section for section in sections if section]
     if not spoken:
-        return f"these arguments are not understood; see {prog} --help"
+        return f"invalid arguments; see {prog} --help"
     first: list[str] = []
     for line in spoken[0]:
         if _DETAIL.match(line):

@@ -1,4 +1,4 @@
-"""`jssl predict`: pairs from files or images, a forecast in words, the page."""
+"""`jssl predict`: read pairs or images from files, print the forecast, write the report."""
 
 import math
 from pathlib import Path
@@ -47,7 +47,7 @@ def run_predict(
         InputError: for files, names or numbers that cannot be used; before anything is written.
     """
     if (pairs is None) == (images is None):
-        message = "give --pairs FILE, or --images FOLDER with --views crop,noise"
+        message = "pass --pairs FILE, or --images FOLDER with --views crop,noise"
         raise InputError(message)
     require_count("count", count, low=4, high=MOST)
     require_count("seed", seed, low=0, high=2**32 - 1)
@@ -58,11 +58,11 @@ def run_predict(
     else:
         assert images is not None
         both = image_views(images, views, count, size, seed, notes)
-    seen = predict(both, seed=seed, **options)
+    forecast = predict(both, seed=seed, **options)
     source = {"pairs": str(pairs)} if pairs else {"images": images, "views": views}
-    page, data = write_page(page_of(seen, source, notes), folder)
+    page, data = write_page(page_of(forecast, source, notes), folder)
     console = Console(soft_wrap=True)
-    for sentence in (*seen.words, *notes, *seen.remarks):
+    for sentence in (*forecast.summary, *notes, *forecast.caveats):
         console.print(sentence, markup=False, highlight=False)
     console.print(f"{page} and {data.name}", highlight=False)
     return 0
@@ -84,7 +84,9 @@ def read_pairs(path: Path) -> Views:
     names = ["first", "second"] if {"first", "second"} <= set(headers) else list(headers)
     if len(names) != 2:
         held = ", ".join(f"{key} {header.shape}" for key, header in headers.items()) or "nothing"
-        message = f"{path} holds {held}; save two arrays, numpy.savez(path, first=..., second=...)"
+        message = (
+            f"{path} contains {held}; save two arrays, numpy.savez(path, first=..., second=...)"
+        )
         raise InputError(message)
     loaded = load_arrays(path, names)
     return loaded[names[0]], loaded[names[1]]
@@ -93,58 +95,60 @@ def read_pairs(path: Path) -> Views:
 def image_views(
     source: str, views: str, count: int, size: int | None, seed: int, notes: list[str]
 ) -> Views:
-    """Return two views of images of a folder or of a named set; say in `notes` what was done.
+    """Return two views of images of a folder or a named set; add to `notes` what was changed.
 
     Raises:
         InputError: for an unknown set or view, or images that cannot be read.
     """
     view = named(views)
     if expanded(source).is_dir():
-        found = read_folder(source, count, size=size, seed=seed)
-        x = found.x
-        notes += found.skipped
-        if found.resized:
-            notes.append(f"images were resized to {x.shape[1]} x {x.shape[2]} pixels")
+        folder = read_folder(source, count, size=size, seed=seed)
+        x = folder.x
+        notes += folder.skipped
+        if folder.resized:
+            notes.append(f"The images were resized to {x.shape[1]} x {x.shape[2]} pixels.")
     else:
         known = source in sets.available() or source.endswith(".npz")
         if not known:
-            message = f"no folder {source}; check the path, or name one of "
+            message = f"no folder {source}; check the path, or pass one of "
             raise InputError(message + ", ".join(sets.available()))
         loaded = sets.load(source)
         taken = min(count, len(loaded.x))
         x = sets.subset(jax.random.key(seed), loaded, taken).x
         if taken < len(loaded.x):
-            notes.append(f"{taken:,} of {len(loaded.x):,} images, drawn at random")
+            notes.append(f"{taken:,} of {len(loaded.x):,} images were drawn at random.")
     with float64():
         made = make_pairs(jax.random.key(seed), jnp.asarray(x, jnp.float64), view)
         return np.asarray(made.first), np.asarray(made.second)
 
 
-def page_of(seen: Forecast, source: dict[str, Any], notes: list[str]) -> Page:
+def page_of(forecast: Forecast, source: dict[str, Any], notes: list[str]) -> Page:
     """Return the page of a forecast."""
-    dim = len(seen.steps)
+    dim = len(forecast.steps)
     rows = [
         {
             "dimension": j + 1,
             "eigenvalue": number(float(value)),
             "on held-out pairs": f"{number(float(held))} ± {error:.1g}",
-            "half learned at step": count_of(float(seen.steps[j]), float(seen.step_errors[j]))
+            "half learned at step": count_of(
+                float(forecast.steps[j]), float(forecast.step_errors[j])
+            )
             if j < dim
-            else "beyond dim",
+            else "not among the first dim",
         }
         for j, (value, held, error) in enumerate(
-            zip(seen.eigenvalues, seen.held_out, seen.errors, strict=True)
+            zip(forecast.eigenvalues, forecast.held_out, forecast.errors, strict=True)
         )
     ]
-    told = ("words", "remarks", "settings")
-    data = {k: v for k, v in seen._asdict().items() if k not in told}
-    settings = source | seen.settings
-    settings |= {"learning rate": f"{seen.learning_rate:.4g}", "scale": f"{seen.scale:.4g}"}
+    apart = ("summary", "caveats", "settings")
+    data = {k: v for k, v in forecast._asdict().items() if k not in apart}
+    settings = source | forecast.settings
+    settings |= {"learning rate": f"{forecast.learning_rate:.4g}", "scale": f"{forecast.scale:.4g}"}
     return Page(
         "jssl predict",
-        seen.words,
-        (*notes, *seen.remarks),
-        forecast_figures(seen),
+        forecast.summary,
+        (*notes, *forecast.caveats),
+        forecast_figures(forecast),
         {"Dimensions, in the order in which they are learned": rows},
         settings,
         data,
@@ -157,7 +161,7 @@ def _thin(both: Views, count: int, seed: int, notes: list[str]) -> Views:
         message = f"the views must match row by row; got {first.shape} and {second.shape}"
         raise InputError(message)
     if not first.ndim:
-        message = f"views must be (n, ...), a row for each sample; got shape {first.shape}"
+        message = f"views must be (n, ...), one row for each sample; got shape {first.shape}"
         raise InputError(message)
     rows = min(len(first), count)
     needed = 2 * rows * math.prod(first.shape[1:]) * 8  # as float64
@@ -165,5 +169,5 @@ def _thin(both: Views, count: int, seed: int, notes: list[str]) -> Views:
     if len(first) <= count:
         return np.asarray(first), np.asarray(second)
     chosen = np.sort(np.random.default_rng(seed).choice(len(first), count, replace=False))
-    notes.append(f"{count:,} of {len(first):,} pairs, drawn at random (--count)")
+    notes.append(f"{count:,} of {len(first):,} pairs were drawn at random (--count).")
     return first[chosen], second[chosen]

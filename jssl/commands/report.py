@@ -1,4 +1,4 @@
-"""`jssl report`: read a store, check it, write its report."""
+"""`jssl report`: read and check the store of a sweep, and write its report."""
 
 from pathlib import Path
 
@@ -16,7 +16,7 @@ def report_folder(folder: Path, out: Path | None = None, *, overwrite: bool = Fa
     """Write the report of a store; return 0.
 
     Args:
-        folder: that a sweep wrote.
+        folder: store of a sweep.
         out: folder of the report; None for the store's name with -report beside it.
         overwrite: whether an earlier report in that folder is replaced.
 
@@ -28,15 +28,15 @@ def report_folder(folder: Path, out: Path | None = None, *, overwrite: bool = Fa
     new_report_folder(target, overwrite=overwrite)
     result = _opened(folder)
     page, data = write_sweep_report(result, target, folder.name)
-    made = int((result.first_bad_step.values != NOT_RUN).sum())
-    runs = f"{made:,} of {result.first_bad_step.size:,} runs"
+    finished = int((result.first_bad_step.values != NOT_RUN).sum())
+    runs = f"{finished:,} of {result.first_bad_step.size:,} runs"
     line = f"{page} and {data.name}, {runs}"
     Console().print(line, highlight=False, markup=False, soft_wrap=True)
     return 0
 
 
 def _opened(folder: Path) -> xr.Dataset:
-    """Return the result of a store, of which everything was read once."""
+    """Return the result of a store, after reading a value of every variable."""
     try:
         result = open_dataset(folder)
         check_whole(folder)
@@ -56,8 +56,8 @@ def _opened(folder: Path) -> xr.Dataset:
     except Exception as error:  # altered metadata may raise anything, in zarr or in xarray
         reason = " ".join(str(error).split()).rstrip(".")[:120] or type(error).__name__
         message = (
-            f"cannot read the store '{folder}' ({reason}): its zarr.json files are not as the "
-            "sweep wrote them; restore them, or run the sweep again into a new store"
+            f"cannot read the store '{folder}' ({reason}): its zarr.json files differ "
+            "from those that the sweep wrote; restore them, or rerun the sweep with a new store"
         )
         raise InputError(message) from error
     return result

@@ -1,4 +1,4 @@
-"""`jssl reproduce`: run experiments with progress, print the table of claims, write the report."""
+"""`jssl reproduce`: run papers' claims with progress, print the verdicts, write the report."""
 
 import time
 from collections.abc import Iterable, Sequence
@@ -44,7 +44,7 @@ def reproduce(
 
     Raises:
         InputError: for an unknown paper, a negative seed, no process or a folder that cannot be
-            written or holds a report already, before anything runs; where a process is lost.
+            written or contains a report, before anything runs; where a process is lost.
     """
     names = list(paper_names(papers, registry.PAPERS)) or list(registry.PAPERS)
     if not 0 <= seed < 2**32:
@@ -67,7 +67,7 @@ def reproduce(
         lost: InputError | None = None
         try:
             page, data = write_report(folder, found, settings)
-        except InputError as error:  # the disk is full, say: what was found is printed all the same
+        except InputError as error:  # for instance a full disk: the claims are still printed
             lost = error
         claims = [claim for outcome in found.values() for claim in outcome.claims]
         console = Console()

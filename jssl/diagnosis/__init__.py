@@ -1,4 +1,4 @@
-"""Diagnosis after training: what a set of embeddings holds, and how it came about."""
+"""Diagnosis after training: spectra, ranks, collapse, views and labels of a set of embeddings."""
 
 from jssl._lazy import attach
 
@@ -18,5 +18,10 @@ __getattr__, __dir__ = attach(
         "summary",
         "views",
     ),
-    members={"Diagnosis": "diagnosis", "Reading": "spectra", "diagnose": "diagnosis"},
+    members={
+        "CheckpointHistory": "checkpoints",
+        "Diagnosis": "diagnosis",
+        "Metric": "spectra",
+        "diagnose": "diagnosis",
+    },
 )

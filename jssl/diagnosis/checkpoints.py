@@ -1,4 +1,4 @@
-"""The same over training: spectra at checkpoints, the steps in them, and how near the end is."""
+"""Spectra of embeddings at checkpoints: learned steps, and the similarity with the last one."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jssl.data.array_files import check_embeddings, read_array, stored_as_void, to_numpy
-from jssl.diagnosis.history import Relation, history_words
+from jssl.diagnosis.history import Relation, history_summary
 from jssl.diagnosis.homogeneity import same_distribution
 from jssl.diagnosis.matching import debiased_cka, prepare, rows_correspond
 from jssl.diagnosis.spectra import spectrum_of, verdict_of
@@ -22,25 +22,25 @@ _SAME = 1e-9
 """Spectra of the same rows that differ by no more than this share of the largest are equal."""
 
 
-class Course(NamedTuple):
-    """What happened over checkpoints.
+class CheckpointHistory(NamedTuple):
+    """Spectra, ranks and similarities of embeddings at checkpoints.
 
     Attributes:
         names: of the checkpoints that could be read.
         t: (checkpoints,) step numbers from their names, or 0, 1, 2 ...
         spectra: (checkpoints, dim) eigenvalues of the covariance, descending.
         ranks: (checkpoints,) effective ranks.
-        kinds: which collapse each has.
+        kinds: kind of collapse of each, one of `jssl.diagnostics.KINDS`.
         similarity: (checkpoints,) debiased linear CKA with the last, in [-1, 1]; 0 on average for
             unrelated embeddings. NaN for other numbers of rows, fewer than four, and a constant.
-        same_rows: whether the checkpoints hold the same samples in the same order, as far as CKA
-            of neighbouring ones shows; None where it shows nothing.
+        same_rows: whether the checkpoints hold the same samples in the same order, as far as the
+            CKA of neighbouring ones shows; None where CKA is undefined.
         changed: whether the distribution of the embeddings changes between them.
-        steps: what the detector finds in the spectra; None for fewer than three checkpoints, or
-            where nothing changed.
-        failures: one line for each that could not be read.
-        words: the reading.
-        remarks: what to know about it.
+        steps: the learned steps that `detect_steps` finds in the spectra; None for fewer than three
+            checkpoints, or where nothing changed.
+        failures: one line for each checkpoint that could not be read.
+        summary: the results as sentences.
+        caveats: limits of the results.
     """
 
     names: tuple[str, ...]
@@ -53,8 +53,8 @@ class Course(NamedTuple):
     changed: bool
     steps: Steps | None
     failures: tuple[str, ...]
-    words: list[str]
-    remarks: list[str]
+    summary: list[str]
+    caveats: list[str]
 
 
 def follow(
@@ -62,27 +62,27 @@ def follow(
     dim: int,
     tolerance: float,
     draws: np.random.Generator,
-) -> Course:
-    """Return the course of training from embeddings at checkpoints; inside `float64()`.
+) -> CheckpointHistory:
+    """Return the history of embeddings over checkpoints; inside `float64()`.
 
     Args:
-        over: arrays, or name -> array or path. A path that cannot be used becomes a failure and the
-            rest is still read; an array that cannot is refused.
+        over: arrays, or name -> array or path. A path that cannot be used is listed in
+            `failures` and the others are still read; an array that cannot be used raises.
         dim: of the embeddings of which these are checkpoints.
         tolerance: as in `diagnose`.
-        draws: of the sample on which sets of rows that do not correspond are compared.
+        draws: generator for the sample on which sets of rows that do not correspond are compared.
 
     Raises:
         InputError: for an array that cannot be used, or where nothing could be read.
     """
-    read, failures, remarks = _read(over, dim)
-    seen = {name: spectrum_of(z) for name, z in read.items()}
-    spectra = np.stack([np.resize(s.eigenvalues, dim) for s in seen.values()])
+    read, failures, caveats = _read(over, dim)
+    by_name = {name: spectrum_of(z) for name, z in read.items()}
+    spectra = np.stack([np.resize(s.eigenvalues, dim) for s in by_name.values()])
     for row, z in zip(spectra, read.values(), strict=True):
         row[len(z) :] = 0
     ranks = np.asarray(entropy_rank(jnp.sqrt(jnp.asarray(spectra))))
     kinds = tuple(
-        KINDS[int(verdict_of(s, len(read[name]), tolerance).kind)] for name, s in seen.items()
+        KINDS[int(verdict_of(s, len(read[name]), tolerance).kind)] for name, s in by_name.items()
     )
     similarity, neighbouring = _similarities(list(read.values()))
     same_rows, changed = _relation(list(read.values()), spectra, neighbouring, draws)
@@ -91,11 +91,11 @@ def follow(
     if changed and len(t) >= 3:
         steps = detect_steps(jnp.asarray(t), jnp.asarray(spectra))
     counts = [len(z) for z in read.values()]
-    words = history_words(t, ranks, kinds, steps, Relation(same_rows, changed, counts))
+    summary = history_summary(t, ranks, kinds, steps, Relation(same_rows, changed, counts))
     if len(t) < 3:
-        remarks.append("steps need three checkpoints or more")
-    remarks += [f"left out: {failure}" for failure in failures]
-    return Course(
+        caveats.append("Detecting steps needs three checkpoints or more.")
+    caveats += [f"A checkpoint was left out: {failure}" for failure in failures]
+    return CheckpointHistory(
         tuple(read),
         t,
         spectra,
@@ -106,15 +106,15 @@ def follow(
         changed,
         steps,
         tuple(failures),
-        words,
-        remarks,
+        summary,
+        caveats,
     )
 
 
 def _read(
     over: Sequence[Any] | Mapping[str, Any], dim: int
 ) -> tuple[dict[str, np.ndarray], list[str], list[str]]:
-    """Return the checkpoints that can be used, a line for each that cannot, and remarks."""
+    """Return the checkpoints that can be used, a line for each that cannot, and caveats."""
     items = over.items() if isinstance(over, Mapping) else enumerate(over)
     read, failures, void = {}, [], []
     for name, value in ((str(name), value) for name, value in items):
@@ -134,7 +134,7 @@ def _read(
         void += stored_as_void({what: given})
         read[name] = z
     if not read:
-        message = f"no checkpoint could be read; {failures[0] if failures else 'give some'}"
+        message = f"no checkpoint could be read; {failures[0] if failures else 'none was given'}"
         raise InputError(message)
     more = f" (and {len(void) - 1:,} more)" if len(void) > 1 else ""
     return read, failures, [f"{void[0]}{more}"] if void else []
@@ -178,9 +178,9 @@ def step_numbers(names: Sequence[str]) -> np.ndarray:
         >>> step_numbers(["first", "second"]).tolist()
         [0.0, 1.0]
     """
-    found = [re.findall(r"\d+", name) for name in names]
-    if all(found):
-        numbers = np.array([float(each[-1]) for each in found])
+    digits = [re.findall(r"\d+", name) for name in names]
+    if all(digits):
+        numbers = np.array([float(each[-1]) for each in digits])
         if (np.diff(numbers) > 0).all():
             return numbers
     return np.arange(len(names), dtype=float)

@@ -1,14 +1,14 @@
-"""Which rows are views or copies of one sample? A probe must not be judged on copies.
+"""Find the rows that are views or copies of one sample, so that no probe is tested on copies.
 
-Two rows are linked when one of two signs is there, and the components of the links are the groups.
+Two rows are linked by one of two criteria. The connected components of the links are the groups.
 
 distance   Of n rows with a class, d_k is the distance to the k-th neighbour. Where rows are spread
            smoothly over a space of dimension D about a point, k grows as d^D (Levina and Bickel
            2004; D is read from the neighbours K/2 to K). A neighbour at less than half of d_K where
            fewer than 1/1000 such pairs would be found by chance among all rows is linked.
-order      Where the nearest neighbour of most rows stands at the distance that m stacked copies of
-           a set have (i, i + n/m, ...), or within the same block of m consecutive rows, those are
-           the groups.
+order      Where the nearest neighbour of most rows is at the distance in the file that m stacked
+           copies of a set have (i, i + n/m, ...), or within the same block of m consecutive rows,
+           those are the groups.
 
 Groups that hold most of a class are the class itself, in a tight cluster, and groups whose labels
 differ are a collapse: neither is a set of copies.
@@ -28,7 +28,7 @@ COPIES = 512
 """The most copies of one sample that are found by their order."""
 
 _CHANCE, _TIGHT = 1e-3, 0.5
-_STACKED, _BLOCKS = 0.2, 0.5  # share of rows beyond chance; sorted data have alike neighbours too
+_STACKED, _BLOCKS = 0.2, 0.5  # share of rows beyond chance; sorted data have similar neighbours too
 _PURE, _OF_CLASS = 0.7, 1 / 3
 
 
@@ -37,13 +37,13 @@ class Copies(NamedTuple):
 
     Attributes:
         groups: (n,) number of each row's group; a row without copies is a group of its own.
-        remark: what was found; None where nothing was.
-        found: whether any group has more than one row.
+        caveat: what the user should know about the groups; None without near-duplicates.
+        any_copies: whether any group has more than one row.
     """
 
     groups: np.ndarray
-    remark: str | None
-    found: bool
+    caveat: str | None
+    any_copies: bool
 
 
 def find_copies(z: np.ndarray, classes: np.ndarray, at: np.ndarray, total: int) -> Copies:
@@ -51,8 +51,8 @@ def find_copies(z: np.ndarray, classes: np.ndarray, at: np.ndarray, total: int) 
 
     Example:
         >>> z = np.random.default_rng(0).normal(size=(50, 8))
-        >>> found = find_copies(np.repeat(z, 2, 0), np.arange(100) // 2 % 3, np.arange(100), 100)
-        >>> int(found.groups.max()) + 1, found.groups[:4].tolist()
+        >>> copies = find_copies(np.repeat(z, 2, 0), np.arange(100) // 2 % 3, np.arange(100), 100)
+        >>> int(copies.groups.max()) + 1, copies.groups[:4].tolist()
         (50, [0, 0, 1, 1])
 
     Args:
@@ -69,30 +69,30 @@ def find_copies(z: np.ndarray, classes: np.ndarray, at: np.ndarray, total: int) 
         (_by_order(classes, at, total, nearest[:, 0]), COPIES),
     ]
     groups, refused = alone, 0
-    for found, most in candidates:
-        if found is None or found.max() + 1 == n:
+    for candidate, most in candidates:
+        if candidate is None or candidate.max() + 1 == n:
             continue
-        if _are_copies(found, classes, most):
-            groups = _join(groups, found)
+        if _are_copies(candidate, classes, most):
+            groups = _join(groups, candidate)
         else:
-            of_found = np.bincount(found)[found]
-            refused = max(refused, int((of_found > 1).sum()))
+            size_of_group = np.bincount(candidate)[candidate]
+            refused = max(refused, int((size_of_group > 1).sum()))
     sizes = np.bincount(groups)
     rows = int(sizes[sizes > 1].sum())
     if rows:
         count = int((sizes > 1).sum())
-        remark = (
-            f"{rows:,} of {n:,} labelled rows have near-duplicates (views or copies of one sample):"
-            f" {count:,} {'group' if count == 1 else 'groups'} of up to {sizes.max():,} rows; each "
-            "group stays on one side of the split of the probes"
+        caveat = (
+            f"{rows:,} of {n:,} labelled rows have near-duplicates, which are views or copies of "
+            f"one sample. They form {count:,} {'group' if count == 1 else 'groups'} of up to "
+            f"{sizes.max():,} rows. The split of the probes keeps each group on one side."
         )
-        return Copies(groups, remark, True)
-    remark = (
-        f"{refused:,} of {n:,} labelled rows nearly coincide with others, but with most of their "
-        "class or with other classes: they were not taken for copies of one sample; if they are, "
-        "give one row for each sample"
+        return Copies(groups, caveat, True)
+    caveat = (
+        f"{refused:,} of {n:,} labelled rows nearly coincide with most rows of their class or with "
+        "rows of other classes. They were not treated as copies of one sample. If they are copies, "
+        "pass one row for each sample."
     )
-    return Copies(groups, remark if refused else None, False)
+    return Copies(groups, caveat if refused else None, False)
 
 
 def _neighbours(z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -120,27 +120,29 @@ def _by_distance(z: np.ndarray, distances: np.ndarray, nearest: np.ndarray) -> n
 def _by_order(
     classes: np.ndarray, at: np.ndarray, total: int, first: np.ndarray
 ) -> np.ndarray | None:
-    """Return groups by position in the file, where nearest neighbours say so."""
+    """Return groups by position in the file, where nearest neighbours support them."""
     best, groups = 0.0, None
     for m in (m for m in range(2, min(COPIES, total // 2) + 1) if total % m == 0):
-        for found, least in ((at % (total // m), _STACKED), (at // m, _BLOCKS)):
-            pairs = np.unique(np.stack([found, classes]), axis=1, return_inverse=True)[1].ravel()
+        for candidate, least in ((at % (total // m), _STACKED), (at // m, _BLOCKS)):
+            pairs = np.unique(np.stack([candidate, classes]), axis=1, return_inverse=True)[
+                1
+            ].ravel()
             others = np.bincount(pairs)[pairs] - 1
-            with_copy = (others > 0) & (np.bincount(found)[found] > 1)
+            with_copy = (others > 0) & (np.bincount(candidate)[candidate] > 1)
             tries = int(with_copy.sum())
             if not tries:
                 continue
             chance = np.mean(others[with_copy] / (np.bincount(classes)[classes][with_copy] - 1))
-            hits = int((found[first] == found)[with_copy].sum())
+            hits = int((candidate[first] == candidate)[with_copy].sum())
             score = (hits / tries - chance) / max(1 - chance, 1e-12)
             sure = binom.sf(hits - 1, tries, chance) < 1e-6
-            if score > max(best, least) and sure and _are_copies(found, classes, COPIES):
-                best, groups = score, np.unique(found, return_inverse=True)[1]
+            if score > max(best, least) and sure and _are_copies(candidate, classes, COPIES):
+                best, groups = score, np.unique(candidate, return_inverse=True)[1]
     return groups
 
 
 def _are_copies(groups: np.ndarray, classes: np.ndarray, most: int) -> bool:
-    """Copies share a class and are few of it; else groups are classes, or points of a collapse."""
+    """Return whether groups are copies: of one class each, and a small part of that class."""
     pairs = np.unique(np.stack([groups, classes]), axis=1, return_inverse=True)[1].ravel()
     size, alike = np.bincount(groups)[groups], np.bincount(pairs)[pairs]
     several = size > 1

@@ -1,7 +1,7 @@
-"""What an encoder has learned, read from its embeddings: ranks, collapse, views, labels, steps.
+"""`jssl.diagnose`: ranks, collapse, views, labels and learned steps, from embeddings.
 
-Spectrum, ranks and alignment are exact over all rows, in one pass of chunks; what compares all
-pairs of rows (uniformity, neighbours) uses a stated random sample and carries its standard error.
+Spectrum, ranks and alignment are exact over all rows, in one pass of chunks. Metrics that compare
+all pairs of rows (uniformity, neighbours) use a random sample and have a standard error.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,12 +12,12 @@ import numpy as np
 
 from jssl.data.array_files import check_embeddings, stored_as_void, to_numpy
 from jssl.data.checks import require_count, require_range
-from jssl.diagnosis.checkpoints import Course, follow
-from jssl.diagnosis.labels import read_labels
-from jssl.diagnosis.probes import probe
-from jssl.diagnosis.spectra import CONSTANT, Reading, Spectrum, spectrum_of, verdict_of
-from jssl.diagnosis.summary import remarks, words
-from jssl.diagnosis.views import compare, view_readings
+from jssl.diagnosis.checkpoints import CheckpointHistory, follow
+from jssl.diagnosis.labels import Labels, read_labels
+from jssl.diagnosis.probes import Probes, probe
+from jssl.diagnosis.spectra import CONSTANT, Metric, Spectrum, spectrum_of, verdict_of
+from jssl.diagnosis.summary import row_caveats, summary_of
+from jssl.diagnosis.views import compare, view_metrics
 from jssl.diagnostics import Verdict, alpha_req, entropy_rank, participation_ratio, uniformity
 from jssl.errors import InputError
 from jssl.precision import float64
@@ -29,25 +29,29 @@ TOLERANCE = 1e-6
 
 
 class Diagnosis(NamedTuple):
-    """What was found, in numbers and in words.
+    """The metrics of embeddings, and a summary of them. `print` shows the summary.
 
     Attributes:
-        verdict: which collapse: `KINDS[int(verdict.kind)]`.
-        readings: name -> Reading, in the order in which they are told.
+        verdict: kind of collapse: `KINDS[int(verdict.kind)]`.
+        metrics: name -> Metric.
         eigenvalues: (min(n, dim),) of the covariance, descending, float64.
-        course: the same over checkpoints; None where none were given.
-        words: the reading, the answer first.
-        remarks: what to know about it.
+        history: spectra and ranks over checkpoints; None without checkpoints.
+        summary: the results as sentences, the verdict first.
+        caveats: limits of the results: what was left out, and why.
         settings: rows, dimensions, sample, seed, thresholds.
     """
 
     verdict: Verdict
-    readings: Mapping[str, Reading]
+    metrics: Mapping[str, Metric]
     eigenvalues: np.ndarray
-    course: Course | None
-    words: tuple[str, ...]
-    remarks: tuple[str, ...]
+    history: CheckpointHistory | None
+    summary: tuple[str, ...]
+    caveats: tuple[str, ...]
     settings: Mapping[str, Any]
+
+    def __str__(self) -> str:
+        """Return the summary, one sentence a line."""
+        return "\n".join(self.summary)
 
 
 def diagnose(
@@ -61,96 +65,94 @@ def diagnose(
     neighbours: int = 20,
     tolerance: float = TOLERANCE,
 ) -> Diagnosis:
-    """Read embeddings: which dimensions are there, whether they collapsed, what they tell apart.
+    """Return ranks, collapse and other metrics of embeddings, with a summary in sentences.
 
     Example:
         >>> from jssl.diagnostics import KINDS
         >>> rng = np.random.default_rng(0)
         >>> z = rng.normal(size=(200, 4)) * np.array([1.0, 1.0, 1.0, 0.0])
-        >>> seen = diagnose(z)
-        >>> KINDS[int(seen.verdict.kind)], int(seen.verdict.rank)
+        >>> diagnosis = diagnose(z)
+        >>> KINDS[int(diagnosis.verdict.kind)], int(diagnosis.verdict.rank)
         ('dimensional', 3)
+        >>> print(diagnosis.summary[0])
+        Dimensional collapse: 3 of 4 dimensions have more than 1e-06 of the largest variance.
 
-    The two probes are fitted on a random half of the labelled rows and judged on the other: a vote
-    of the nearest neighbours, and multinomial logistic regression on standardised columns. Views
-    or copies of one sample among the rows stay on one side of the split, where they are found.
+    The two probes are fitted on a random half of the labelled rows and tested on the other half: a
+    vote of the nearest neighbours, and multinomial logistic regression on standardised columns. If
+    views or copies of one sample are found among the rows, they stay on one side of the split.
 
     Args:
         embeddings: (n, dim) of NumPy, JAX or PyTorch, floating point or integers; a memory map is
             read in chunks. 2-byte void is read as bfloat16, which NumPy stores so.
-        labels: (n,) classes as files hold them, integers or strings, for the two probes; see
-            `jssl.diagnosis.labels.read_labels` for what means "no label".
+        labels: (n,) classes, integers or strings, for the two probes; see
+            `jssl.diagnosis.labels.read_labels` for the values that mean "no label".
         views: (n, dim) embeddings of second views of the same samples in the same order, for
             alignment and LiDAR.
-        over: embeddings of the same samples at checkpoints in the order of training, of one
-            dimension; names are step numbers where given and numeric. For the steps of the
-            spectrum.
+        over: embeddings of the same samples at checkpoints, in the order of training and of equal
+            dimension, for the steps of the spectrum. Where names are given and numeric, they are
+            the step numbers.
         seed: of the random sample and of the split of the probes, 0 or more.
-        exact: compare all pairs of rows, in blocks, instead of a sample's.
+        exact: whether all pairs of rows are compared, in blocks, instead of those of a sample.
         neighbours: k of the nearest-neighbour probe.
-        tolerance: share of the largest variance at which a dimension counts as lost.
+        tolerance: share of the largest variance at or below which a dimension counts as lost.
 
     Returns:
         Diagnosis.
 
     Raises:
         InputError: for arrays of another rank or dtype, rows that are not finite (how many, where),
-            labels or views that do not fit, and a checkpoint that does any of these.
+            labels or views that do not fit, and a checkpoint with any of these faults.
     """
     seed = require_count("seed", seed, low=0, high=2**32 - 1)
     require_count("neighbours", neighbours)
     require_range("tolerance", tolerance, 0, 0.5)
     z = check_embeddings("embeddings", to_numpy("embeddings", embeddings, lazy=True))
     second = None if views is None else _views(z, views)
-    named = None if labels is None else read_labels(labels, len(z))
-    known = stored_as_void({"embeddings": embeddings, "views": views})
+    classes = None if labels is None else read_labels(labels, len(z))
+    caveats = stored_as_void({"embeddings": embeddings, "views": views})
     with float64():
-        whole = spectrum_of(z)
-        verdict = verdict_of(whole, len(z), tolerance)
-        found = _ranks(whole, z)
-        known += remarks(whole, z)
-        pairs = None if second is None else compare(z, second)
-        if second is not None and pairs is not None:
-            seen, notes = view_readings(whole, z, second, pairs)
-            found, known = found + seen, known + notes
+        spectrum = spectrum_of(z)
+        verdict = verdict_of(spectrum, len(z), tolerance)
+        metrics = _ranks(spectrum, z)
+        caveats += row_caveats(spectrum, z)
+        distances = None if second is None else compare(z, second)
+        if second is not None and distances is not None:
+            of_views, notes = view_metrics(spectrum, z, second, distances)
+            metrics, caveats = metrics + of_views, caveats + notes
         draws = np.random.default_rng(seed)
         chosen = _sample(draws, len(z), exact)
-        compared = len(chosen)
-        found += _spread(z, chosen)
-        if named is not None:
-            labelled = np.flatnonzero(named.classes >= 0)
-            if len(labelled) < len(z):
-                chosen = labelled[_sample(draws, len(labelled), exact)]
-            classes = np.unique(named.classes[chosen], return_inverse=True)[1]
-            probes = probe(
-                _rows(z, chosen),
-                classes,
-                chosen,
-                len(z),
-                draws,
-                neighbours=neighbours,
-                tolerance=tolerance,
-            )
-            found += probes.readings
-            known += [*named.remarks, *probes.remarks]
-        course = None if over is None else follow(over, z.shape[1], tolerance, draws)
-    readings = {reading.name: reading for reading in found}
-    settings = {
+        metrics += [_uniformity(z, chosen)]
+        if classes is not None:
+            probes = _probes(z, classes, chosen, draws, exact, neighbours, tolerance)
+            metrics += probes.metrics
+            caveats += [*classes.caveats, *probes.caveats]
+        history = None if over is None else follow(over, z.shape[1], tolerance, draws)
+    named = {metric.name: metric for metric in metrics}
+    summary = summary_of(z, verdict, named, distances, tolerance)
+    if history is not None:
+        summary += history.summary
+        caveats += history.caveats
+    return Diagnosis(
+        verdict,
+        named,
+        spectrum.eigenvalues,
+        history,
+        tuple(summary),
+        tuple(caveats),
+        _settings(z, len(chosen), seed, tolerance),
+    )
+
+
+def _settings(z: np.ndarray, compared: int, seed: int, tolerance: float) -> dict[str, Any]:
+    return {
         "rows": len(z),
         "dimensions": z.shape[1],
         "dtype": str(z.dtype),
         "rows compared pair by pair": compared,
         "seed": seed,
-        "a dimension is lost at a variance of": f"{tolerance:g} x the largest",
-        "collapse is complete at a variance of": f"{CONSTANT:g} x the mean square",
+        "lost dimension": f"variance at most {tolerance:g} of the largest",
+        "complete collapse": f"variance at most {CONSTANT:g} of the mean square",
     }
-    told = words(z, verdict, readings, pairs, tolerance)
-    if course is not None:
-        told += course.words
-        known += course.remarks
-    return Diagnosis(
-        verdict, readings, whole.eigenvalues, course, tuple(told), tuple(known), settings
-    )
 
 
 def _views(z: np.ndarray, views: Any) -> np.ndarray:
@@ -167,49 +169,93 @@ def _sample(draws: np.random.Generator, count: int, exact: bool) -> np.ndarray:
     return np.sort(draws.choice(count, SAMPLE, replace=False))
 
 
-def _ranks(whole: Spectrum, z: np.ndarray) -> list[Reading]:
+def _probes(
+    z: np.ndarray,
+    labels: Labels,
+    chosen: np.ndarray,
+    draws: np.random.Generator,
+    exact: bool,
+    neighbours: int,
+    tolerance: float,
+) -> Probes:
+    """Return the accuracies of the probes on `chosen` rows, or on a sample of labelled rows."""
+    labelled = np.flatnonzero(labels.classes >= 0)
+    if len(labelled) < len(z):
+        chosen = labelled[_sample(draws, len(labelled), exact)]
+    classes = np.unique(labels.classes[chosen], return_inverse=True)[1]
+    options: dict[str, Any] = {"neighbours": neighbours, "tolerance": tolerance}
+    return probe(_rows(z, chosen), classes, chosen, len(z), draws, **options)
+
+
+def _ranks(spectrum: Spectrum, z: np.ndarray) -> list[Metric]:
     n, dim = z.shape
-    values = jnp.asarray(whole.eigenvalues)
+    values = jnp.asarray(spectrum.eigenvalues)
     law = alpha_req(values)
-    high = f"{min(n - 1, dim)} at most; the more, the more dimensions carry variance"
-    top = f"0, or 1 to {min(n - 1, dim)}"
-    return [
-        _exact("effective rank", entropy_rank(jnp.sqrt(values)), top, high, "Roy 2007", n),
-        _exact(
+    most = min(n - 1, dim)
+    described = (
+        (
+            "effective rank",
+            entropy_rank(jnp.sqrt(values)),
+            f"0, or 1 to {most}",
+            "high: many dimensions have variance",
+            "exponential of the entropy of the singular values, centred and scaled to sum 1",
+            "Roy and Vetterli 2007",
+        ),
+        (
             "RankMe",
-            entropy_rank(jnp.sqrt(jnp.asarray(whole.uncentred))),
+            entropy_rank(jnp.sqrt(jnp.asarray(spectrum.uncentred))),
             f"1 to {min(n, dim)}",
             "high, among encoders of one method",
+            "exponential of the entropy of the singular values, not centred, scaled to sum 1",
             "arXiv 2210.02885",
-            n,
         ),
-        _exact("participation ratio", participation_ratio(values), top, "high", "", n),
-        _exact("alpha", law.exponent, "any", "near 1", "alpha-ReQ, NeurIPS 2022", n),
-        _exact("fit of the power law", law.fit, "up to 1", "near 1, or alpha says little", "", n),
-    ]
-
-
-def _spread(z: np.ndarray, chosen: np.ndarray) -> list[Reading]:
-    sample = _rows(z, chosen)
-    if np.can_cast(z.dtype, np.float32):  # unit vectors lose nothing that shows, in half the time
-        sample = sample.astype(np.float32)
-    seen = uniformity(jnp.asarray(sample))
+        (
+            "participation ratio",
+            participation_ratio(values),
+            f"0, or 1 to {most}",
+            "high",
+            "squared sum of the covariance's eigenvalues over the sum of their squares",
+            "",
+        ),
+        (
+            "alpha",
+            law.exponent,
+            "any number",
+            "near 1",
+            "exponent of the power law fitted to the covariance's eigenvalues",
+            "alpha-ReQ, NeurIPS 2022",
+        ),
+        (
+            "fit of the power law",
+            law.fit,
+            "at most 1",
+            "near 1; alpha means little otherwise",
+            "R² of the power law",
+            "",
+        ),
+    )
     return [
-        Reading(
-            "uniformity",
-            float(seen.value),
-            float(seen.error),
-            "about -4 to 0",
-            "low; 0 is complete collapse",
-            "arXiv 2005.10242",
-            len(chosen),
-        )
+        Metric(name, float(value), float("nan"), n, possible, good, meaning, source)
+        for name, value, possible, good, meaning, source in described
     ]
+
+
+def _uniformity(z: np.ndarray, chosen: np.ndarray) -> Metric:
+    sample = _rows(z, chosen)
+    if np.can_cast(z.dtype, np.float32):  # the rounding of unit vectors is negligible here
+        sample = sample.astype(np.float32)
+    measured = uniformity(jnp.asarray(sample))
+    return Metric(
+        name="uniformity",
+        value=float(measured.value),
+        error=float(measured.error),
+        rows=len(chosen),
+        range="about -4 to 0",
+        good="low; 0 is complete collapse",
+        meaning="logarithm of the mean over pairs of rows of exp(-2 squared distance), at length 1",
+        source="arXiv 2005.10242",
+    )
 
 
 def _rows(z: np.ndarray, chosen: np.ndarray) -> np.ndarray:
     return np.asarray(z if len(chosen) == len(z) else z[chosen], np.float64)
-
-
-def _exact(name: str, value: Any, span: str, good: str, source: str, points: int) -> Reading:
-    return Reading(name, float(value), float("nan"), span, good, source, points)

@@ -3,7 +3,7 @@
 import numpy as np
 from matplotlib.ticker import NullFormatter, ScalarFormatter
 
-from jssl.diagnosis.checkpoints import Course
+from jssl.diagnosis.checkpoints import CheckpointHistory
 from jssl.diagnosis.diagnosis import Diagnosis
 from jssl.diagnostics import KINDS
 from jssl.figures import mode_colours, new_figure
@@ -12,14 +12,14 @@ from jssl.report.figure import Figure
 SHOWN = 12
 
 
-def diagnosis_figures(seen: Diagnosis, tolerance: float) -> list[Figure]:
-    """Return the spectrum and, with checkpoints, its course."""
-    figures = [_spectrum(seen, tolerance)]
-    return figures if seen.course is None else [*figures, _course(seen.course)]
+def diagnosis_figures(diagnosis: Diagnosis, tolerance: float) -> list[Figure]:
+    """Return the spectrum and, with checkpoints, its history."""
+    figures = [_spectrum(diagnosis, tolerance)]
+    return figures if diagnosis.history is None else [*figures, _history(diagnosis.history)]
 
 
-def _spectrum(seen: Diagnosis, tolerance: float) -> Figure:
-    values = seen.eigenvalues
+def _spectrum(diagnosis: Diagnosis, tolerance: float) -> Figure:
+    values = diagnosis.eigenvalues
     index = np.arange(1, len(values) + 1)
     figure, (ax, share) = new_figure(2)
     positive = values > 0
@@ -29,7 +29,7 @@ def _spectrum(seen: Diagnosis, tolerance: float) -> Figure:
         lowest = values[positive].min()
         if lowest < 100 * tolerance * top:
             ax.axhline(tolerance * top, color="black", linestyle="--", linewidth=1, label="lost")
-        alpha = seen.readings["alpha"].value
+        alpha = diagnosis.metrics["alpha"].value
         if np.isfinite(alpha) and positive.sum() > 2:
             logs, weights = np.log(index[positive]), 1 / index[positive]
             middle = np.average(np.log(values[positive]) + alpha * logs, weights=weights)
@@ -50,49 +50,50 @@ def _spectrum(seen: Diagnosis, tolerance: float) -> Figure:
         share.plot(index, np.cumsum(values) / values.sum(), color="#0b4f8a")
     ax.set_xlabel("index of the dimension")
     ax.set_ylabel("variance (eigenvalue)")
-    rank = seen.readings["effective rank"].value
+    rank = diagnosis.metrics["effective rank"].value
     share.axvline(rank, color="#d55e00", linestyle="--", linewidth=1.2, label="effective rank")
     share.set_xlabel("dimensions")
     share.set_ylabel("share of the variance")
     share.set_ylim(0, 1.03)
     share.legend(frameon=False, loc="best")
     text = (
-        f"Left: the {len(values)} eigenvalues of the covariance, {int(positive.sum())} of them "
-        f"above rounding error, from {top:.2g} down, with the fitted power law. Right: the share "
-        f"of the variance that the leading dimensions carry; the effective rank is {rank:.4g}. "
-        f"Collapse: {KINDS[int(seen.verdict.kind)]}."
+        f"Left: the {len(values)} eigenvalues of the covariance, of which {int(positive.sum())} "
+        f"are above rounding error, from {top:.2g} downwards, with the fitted power law. Right: "
+        "the share of the variance in the leading dimensions; the effective rank is "
+        f"{rank:.4g}. "
+        f"Collapse: {KINDS[int(diagnosis.verdict.kind)]}."
     )
     return Figure("spectrum", "Spectrum of the embeddings", text, figure)
 
 
-def _course(course: Course) -> Figure:
+def _history(history: CheckpointHistory) -> Figure:
     figure, (ax, rank) = new_figure(2)
-    shown = course.spectra[:, :SHOWN]
+    shown = history.spectra[:, :SHOWN]
     for j, colour in enumerate(mode_colours(shown.shape[1])):
         positive = np.where(shown[:, j] > 0, shown[:, j], np.nan)
-        ax.plot(course.t, positive, ".-", color=colour, linewidth=1.2)
+        ax.plot(history.t, positive, ".-", color=colour, linewidth=1.2)
     if np.nanmax(shown, initial=0) > 0:
         ax.set_yscale("log")
     ax.set_ylabel("variance (eigenvalue)")
-    rank.plot(course.t, course.ranks, ".-", color="#0b4f8a", label="effective rank")
+    rank.plot(history.t, history.ranks, ".-", color="#0b4f8a", label="effective rank")
     rank.set_ylabel("effective rank")
     rank.set_ylim(bottom=0)
     near = rank.twinx()
-    near.plot(course.t, course.similarity, "s--", color="#d55e00", markersize=3, linewidth=1)
+    near.plot(history.t, history.similarity, "s--", color="#d55e00", markersize=3, linewidth=1)
     near.set_ylabel("debiased CKA with the last", color="#d55e00")
-    near.set_ylim(min(0, np.nanmin(course.similarity, initial=0)) - 0.02, 1.05)
+    near.set_ylim(min(0, np.nanmin(history.similarity, initial=0)) - 0.02, 1.05)
     near.spines["top"].set_visible(False)
-    if course.steps is not None:
-        times = np.asarray(course.steps.half_times)
+    if history.steps is not None:
+        times = np.asarray(history.steps.half_times)
         for time in times[np.isfinite(times)]:
             ax.axvline(time, color="0.6", linewidth=0.7, zorder=0)
     for axis in (ax, rank):
         axis.set_xlabel("checkpoint")
-    steps = "" if course.steps is None else f", {int(course.steps.learned)} learned at the end"
+    steps = "" if history.steps is None else f", {int(history.steps.learned)} learned at the end"
     text = (
-        f"Left: the {shown.shape[1]} largest eigenvalues of the covariance at {len(course.t)} "
-        f"checkpoints, dark to light{steps}; grey lines are where each is half there. Right: the "
-        f"effective rank, from {course.ranks[0]:.3g} to {course.ranks[-1]:.3g} (dots), and the "
-        "similarity (debiased CKA) of each checkpoint with the last (squares)."
+        f"Left: the {shown.shape[1]} largest eigenvalues of the covariance at {len(history.t)} "
+        f"checkpoints, from dark to light{steps}. Grey lines show where each is half-learned. "
+        f"Right: the effective rank, from {history.ranks[0]:.3g} to {history.ranks[-1]:.3g} "
+        "(dots), and the similarity (debiased CKA) of each checkpoint with the last (squares)."
     )
-    return Figure("course", "The spectrum over checkpoints", text, figure)
+    return Figure("history", "The spectrum over checkpoints", text, figure)

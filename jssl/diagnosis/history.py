@@ -1,4 +1,4 @@
-"""A series of checkpoints in words."""
+"""The summary of embeddings over checkpoints, as sentences."""
 
 from typing import NamedTuple
 
@@ -8,12 +8,12 @@ from jssl.diagnostics import KINDS, Steps
 
 
 class Relation(NamedTuple):
-    """How checkpoints belong together.
+    """How the rows of checkpoints are related.
 
     Attributes:
         same_rows: whether they hold the same samples in the same order; None where unknown.
         changed: whether their distribution changes.
-        counts: rows of each.
+        counts: number of rows of each.
     """
 
     same_rows: bool | None
@@ -21,32 +21,33 @@ class Relation(NamedTuple):
     counts: list[int]
 
 
-def history_words(
+def history_summary(
     t: np.ndarray,
     ranks: np.ndarray,
     kinds: tuple[str, ...],
     steps: Steps | None,
     relation: Relation,
 ) -> list[str]:
-    """Return what happened between checkpoints as sentences."""
+    """Return the changes between checkpoints as sentences."""
     if len(t) == 1:
-        return [f"One checkpoint was read, of effective rank {ranks[0]:.4g}."]
-    words = [
+        return [f"One checkpoint was read. Its effective rank is {ranks[0]:.4g}."]
+    lines = [
         f"Over {len(t)} checkpoints the effective rank goes from {ranks[0]:.4g} to {ranks[-1]:.4g}"
-        f" (at most {ranks.max():.4g})."
+        f" (largest {ranks.max():.4g})."
     ]
     if relation.same_rows is False:
-        words.append(_other_rows(relation))
+        lines.append(_other_rows(relation))
     elif not relation.changed:
-        words.append("The spectra are equal: nothing was learned between them.")
+        lines.append("The spectra are equal, so nothing was learned between the checkpoints.")
     if steps is not None:
-        words.append(_steps(t, steps))
+        lines.append(_steps(t, steps))
     if relation.changed:
         ranked = [KINDS.index(kind) for kind in kinds]
-        fallen = [i for i in range(1, len(kinds)) if ranked[i] > ranked[i - 1]]
-        if fallen:
-            words.append(f"Collapse sets in ({kinds[fallen[0]]}) at checkpoint {t[fallen[0]]:g}.")
-    return words
+        worse = [i for i in range(1, len(kinds)) if ranked[i] > ranked[i - 1]]
+        if worse:
+            first = worse[0]
+            lines.append(f"Collapse ({kinds[first]}) begins at checkpoint {t[first]:g}.")
+    return lines
 
 
 def _other_rows(relation: Relation) -> str:
@@ -54,31 +55,34 @@ def _other_rows(relation: Relation) -> str:
     why = (
         f"their numbers of rows differ ({low:,} to {high:,})"
         if low < high
-        else "their rows do not correspond (CKA of neighbours is 0 within sampling noise)"
+        else "their rows do not correspond (the CKA of neighbours is 0 within sampling noise)"
     )
     if not relation.changed:
         return (
-            "All have one distribution within sampling noise: nothing was learned between them, "
-            f"and {why}. They look like parts of one set, not like checkpoints of one encoder."
+            "All checkpoints have the same distribution within sampling noise, so nothing was "
+            f"learned between them, and {why}. They are probably parts of one data set and not "
+            "checkpoints of one encoder."
         )
     return (
-        f"They do not hold the same samples in the same order: {why}. What is said of training "
-        "holds only if each is a random sample of one set; parts of a set are no checkpoints."
+        f"The checkpoints do not contain the same samples in the same order: {why}. The results "
+        "below describe training only if each checkpoint is a random sample of one data set."
     )
 
 
 def _steps(t: np.ndarray, steps: Steps) -> str:
     times = np.asarray(steps.half_times)
-    there = int((times <= t[0]).sum())
-    found = times[times > t[0]]
-    told = ", ".join(f"{x:.3g}" for x in found[:8])
-    told += f", ... ({len(found)} in all)" if len(found) > 8 else ""
-    count = int(steps.distinct)
-    apart = "1 separate step" if count == 1 else f"{count} separate steps"
-    learned = int(steps.learned)
+    at_start = int((times <= t[0]).sum())
+    later = times[times > t[0]]
+    listed = ", ".join(f"{x:.3g}" for x in later[:8])
+    listed += f", ... ({len(later)} in all)" if len(later) > 8 else ""
+    count, learned = int(steps.distinct), int(steps.learned)
     what = "1 dimension was" if learned == 1 else f"{learned} dimensions were"
-    sentence = f"{what} learned (above a tenth of the largest at the end), in {apart}; "
-    if not there:
-        return f"{sentence}half there at {told or 'no time'}."
-    before = f"{there} of them had half their last variance at the first checkpoint"
-    return f"{sentence}{before}" + (f", the others reached it at {told}." if told else ".")
+    separate = "1 separate step" if count == 1 else f"{count} separate steps"
+    sentence = (
+        f"{what} learned in {separate} (final variance above a tenth of the largest final variance)"
+    )
+    if not at_start:
+        return f"{sentence}, half-learned at checkpoints {listed}." if listed else f"{sentence}."
+    was = "was" if at_start == 1 else "were"
+    sentence += f"; {at_start} of them {was} half-learned at the first checkpoint"
+    return f"{sentence}, and the others at checkpoints {listed}." if listed else f"{sentence}."

@@ -1,8 +1,8 @@
-"""Do several sets of embeddings have one distribution? A permutation test on their moments.
+"""A permutation test of whether several sets of embeddings have one distribution.
 
 The statistic is the sum over sets of the mean of k(x, y) within the set, times its rows, for the
 kernel k = c + c^2 with c = x.y of pooled, centred rows in units of its own standard deviation: a
-kernel test (Gretton et al. 2012, JMLR 13) that sees means and second moments, hence spectra.
+kernel test (Gretton et al. 2012, JMLR 13) of means and second moments, hence of spectra.
 """
 
 from collections.abc import Sequence
@@ -47,9 +47,9 @@ def same_distribution(sets: Sequence[np.ndarray], draws: np.random.Generator) ->
     gram += gram**2
     owner = np.repeat(np.arange(len(parts)), [len(part) for part in parts])
     member = np.eye(len(parts))[owner] / np.sqrt(np.bincount(owner))
-    seen = np.sum(member * (gram @ member))
+    observed = np.sum(member * (gram @ member))
     above = 1
     for _ in range(PERMUTATIONS):
         mixed = member[draws.permutation(len(member))]
-        above += np.sum(mixed * (gram @ mixed)) >= seen * (1 - 1e-12)
+        above += np.sum(mixed * (gram @ mixed)) >= observed * (1 - 1e-12)
     return float(above / (PERMUTATIONS + 1))

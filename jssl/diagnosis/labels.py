@@ -1,4 +1,4 @@
-"""Labels as people and files hold them, as class numbers; which rows have none is counted."""
+"""Read labels of many forms as class numbers, and count the rows without a label."""
 
 from collections.abc import Iterable
 from typing import Any, NamedTuple
@@ -9,7 +9,7 @@ from jssl.data.array_files import to_numpy
 from jssl.errors import InputError
 
 NO_LABEL = ("-1", "", "nan", "None", "<NA>")
-"""Names that stand for "no label"; -1 and 1 alone are two classes."""
+"""Names that mean "no label". Where -1 and 1 are the only labels, they are two classes."""
 
 
 class Labels(NamedTuple):
@@ -18,23 +18,23 @@ class Labels(NamedTuple):
     Attributes:
         classes: (n,) integers from 0, in the order of `names`; -1 where a row has no label.
         names: of the classes, sorted.
-        remarks: what was left out, and how the labels were understood.
+        caveats: which rows were left out, and how the labels were interpreted.
     """
 
     classes: np.ndarray
     names: tuple[str, ...]
-    remarks: tuple[str, ...]
+    caveats: tuple[str, ...]
 
 
 def read_labels(value: Any, count: int) -> Labels:
-    """Return the classes that labels name.
+    """Return the class of each row.
 
     Example:
         >>> labels = read_labels(["cat", "dog", None, "cat"], 4)
         >>> labels.classes.tolist(), labels.names
         ([0, 1, -1, 0], ('cat', 'dog'))
-        >>> print(*labels.remarks)
-        1 of 4 rows has no label (missing): left out of the probes
+        >>> print(*labels.caveats)
+        1 of 4 rows has no label (missing) and is left out of the probes.
 
     Args:
         value: (n,), (n, 1) or (1, n) of integers, booleans, whole floats, strings, bytes or a
@@ -44,7 +44,7 @@ def read_labels(value: Any, count: int) -> Labels:
         count: n.
 
     Raises:
-        InputError: for another shape, labels that name no class (0.5, a list, a date), or fewer
+        InputError: for another shape, labels that are not a class (0.5, a list, a date), or fewer
             than two classes.
     """
     array, missing = _as_array(value)
@@ -55,7 +55,7 @@ def read_labels(value: Any, count: int) -> Labels:
     hidden = [] if set(texts) == {"-1", "1"} else [texts[t] for t in NO_LABEL if t in texts]
     reasons = [f"'{known[i]}'" if str(known[i]) == "" else str(known[i]) for i in hidden]
     if set(texts) == {"-1", "1"}:
-        notes.append("labels are -1 and 1 alone: they are read as two classes")
+        notes.append("The labels are -1 and 1 only. They were read as two classes.")
     reasons += ["missing"] if missing.any() else []
     numbers = np.full(len(known), -1)
     kept = [i for i in range(len(known)) if i not in hidden]
@@ -64,14 +64,16 @@ def read_labels(value: Any, count: int) -> Labels:
     whole[~missing] = numbers[classes]
     without = int((whole < 0).sum())
     if len(kept) < 2:
-        what = f"one class alone, {known[kept[0]]}" if kept else "no class"
+        what = f"only one class, {known[kept[0]]}" if kept else "no class"
         also = f" ({without:,} rows have no label: {', '.join(reasons)})" if without else ""
-        message = f"labels name {what}{also}; a probe needs two classes or more"
+        message = f"labels contain {what}{also}; a probe needs two classes or more"
         raise InputError(message)
     if without:
-        have, why = "has" if without == 1 else "have", ", ".join(reasons)
+        have, are = ("has", "is") if without == 1 else ("have", "are")
+        why = ", ".join(reasons)
         notes.append(
-            f"{without:,} of {count:,} rows {have} no label ({why}): left out of the probes"
+            f"{without:,} of {count:,} rows {have} no label ({why}) and {are} left out of "
+            "the probes."
         )
     return Labels(whole, tuple(str(known[i]) for i in kept), tuple(notes))
 
@@ -94,9 +96,10 @@ def _one_column(
     if array.ndim == 2 and len(array) == count and array.dtype.kind in "iufb":
         ones = ((array == 1).sum(1) == 1) & ((array != 0).sum(1) == 1)
         if ones.all() and not missing.any():
-            note = f"labels are one-hot, {array.shape[1]} columns: the column of the 1 is the class"
+            columns = array.shape[1]
+            note = f"The labels are one-hot, {columns} columns. The class is the column of the 1."
             return array.argmax(1), np.zeros(count, bool), [note]
-    message = f"labels must be one for each of the {count:,} rows; got shape {array.shape}"
+    message = f"labels must have one entry for each of the {count:,} rows; got shape {array.shape}"
     raise InputError(message)
 
 
@@ -121,7 +124,7 @@ def _whole(values: np.ndarray) -> np.ndarray:
     if len(bad):
         message = (
             f"labels must be integers or strings; row {bad[0]} holds {values[bad[0]]:g}, "
-            "which names no class"
+            "which is not a class"
         )
         raise InputError(message)
     return values.astype(np.int64)
@@ -129,10 +132,10 @@ def _whole(values: np.ndarray) -> np.ndarray:
 
 def _objects(array: np.ndarray, missing: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     missing = missing | np.array([_is_missing(label) for label in array], bool)
-    found = [0 if gone else _plain(i, array[i]) for i, gone in enumerate(missing)]
-    if all(isinstance(label, int) for label in found):
-        return np.array(found), missing
-    return np.array([str(label) for label in found]), missing
+    labels = [0 if gone else _plain(i, array[i]) for i, gone in enumerate(missing)]
+    if all(isinstance(label, int) for label in labels):
+        return np.array(labels), missing
+    return np.array([str(label) for label in labels]), missing
 
 
 def _is_missing(label: Any) -> bool:

@@ -1,4 +1,4 @@
-r"""Do the rows of two arrays belong to the same samples, in the same order?
+r"""Whether the rows of two arrays belong to the same samples, in the same order.
 
 Two arrays of embeddings are compared by linear CKA with the unbiased HSIC (Song et al. 2012), in
 chunks of rows. For centred A, B of n rows, with a_i = |A_i|^2 and b_i = |B_i|^2,
@@ -17,13 +17,13 @@ from jssl.data.chunks import rows
 from jssl.diagnostics import cross_scatter
 
 SURE = 4.0
-"""Standard errors at which rows are said to correspond."""
+"""Number of standard errors above 0 at which rows count as corresponding."""
 
 _COLUMNS = 4096
 
 
 class Prepared(NamedTuple):
-    """What one pass over embeddings gives for CKA with others.
+    """Embeddings with the quantities that their CKA with others needs.
 
     Attributes:
         z: (n, dim).
@@ -40,7 +40,7 @@ class Prepared(NamedTuple):
 
 
 def prepare(z: np.ndarray) -> Prepared:
-    """Return what `debiased_cka` needs of embeddings (n, dim)."""
+    """Return embeddings (n, dim) with the quantities that `debiased_cka` needs."""
     n = len(z)
     mean = sum(part.sum(0) for _, part in rows(z)) / n
     own = np.concatenate([np.square(part - mean).sum(1) for _, part in rows(z)])

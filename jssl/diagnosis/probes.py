@@ -1,4 +1,4 @@
-"""What labels say of embeddings: neighbours and a linear classifier, fitted on half of the rows.
+"""Accuracies of a nearest-neighbour and a linear classifier, fitted on half of the rows.
 
 The linear probe is multinomial logistic regression on standardised columns (scikit-learn, C = 1).
 Regression on one-hot labels, `jssl.diagnostics.ridge_probe`, cannot find a class that lies between
@@ -12,11 +12,11 @@ import jax.numpy as jnp
 import numpy as np
 
 from jssl.diagnosis.copies import find_copies
-from jssl.diagnosis.spectra import Reading
+from jssl.diagnosis.spectra import Metric
 from jssl.diagnostics import knn_probe
 
 LINEAR = "linear probe (logistic regression) accuracy"
-"""Name of the linear probe's reading."""
+"""Name of the metric of the linear probe."""
 
 _ITERATIONS = 1000
 
@@ -25,13 +25,13 @@ class Probes(NamedTuple):
     """Accuracies of the probes.
 
     Attributes:
-        readings: of the nearest-neighbour and the linear probe; empty where they were left out.
-        remarks: what to know about them.
+        metrics: of the nearest-neighbour and the linear probe; empty where they were left out.
+        caveats: limits of the accuracies.
         grouped: whether rows were split by groups of near-duplicates.
     """
 
-    readings: list[Reading]
-    remarks: list[str]
+    metrics: list[Metric]
+    caveats: list[str]
     grouped: bool
 
 
@@ -45,64 +45,101 @@ def probe(
     neighbours: int,
     tolerance: float,
 ) -> Probes:
-    """Return the accuracies of both probes on a random half; inside `float64()`.
+    """Return the accuracies of both probes on a random half of the rows; inside `float64()`.
 
     Args:
         z: (n, dim) rows with a label, float64.
         classes: (n,) integers from 0.
         at: (n,) positions of the rows in the file, for finding copies.
         total: rows of the file.
-        draws: of the split.
+        draws: generator for the split.
         neighbours: k.
         tolerance: share of the largest variance of a column below which another one is not
             scaled up.
     """
     if len(z) < 4:
-        return Probes([], ["the probes were left out: they need four labelled rows or more"], False)
+        return Probes(
+            [], ["The probes were left out: they need four labelled rows or more."], False
+        )
     scaled = standardised(z, tolerance)
     copies = find_copies(scaled, classes, at, total)
-    remarks = [] if copies.remark is None else [copies.remark]
     groups = copies.groups
-    if groups.max() < 1:
-        remarks.append("the probes were left out: all labelled rows are copies of one")
-        return Probes([], remarks, copies.found)
+    caveats = [] if copies.caveat is None else [copies.caveat]
     samples = np.bincount(np.unique(np.stack([groups, classes]), axis=1)[1])
-    lonely = int((samples == 1).sum())
-    if lonely == len(samples):
-        remarks.append("the probes were left out: no class has two samples")
-        return Probes([], remarks, copies.found)
-    fit, judge = split(groups, draws)
-    if lonely:
-        what = "1 class has" if lonely == 1 else f"{lonely:,} classes have"
-        remarks.append(f"{what} a single sample, which no probe can both learn and judge")
-    # Rows of one group are right or wrong together: Kish's effective number of judged rows.
-    sizes = np.bincount(groups[judge])
-    worth = float(len(judge) ** 2 / np.sum(sizes.astype(float) ** 2))
-    k = min(neighbours, len(fit))
-    parts = [jnp.asarray(a[half]) for half in (fit, judge) for a in (z, classes)]
-    near = knn_probe(*parts, neighbours=k, classes=int(classes.max()) + 1)
-    linear, done = logistic_accuracy(scaled[fit], classes[fit], scaled[judge], classes[judge])
-    if not done:
-        remarks.append(f"the logistic regression did not converge in {_ITERATIONS:,} iterations")
-    span = f"0 to 1; the largest class is {np.bincount(classes).max() / len(classes):.3g}"
-    span += ", copies of a sample on one side of the split" if copies.found else ""
-    of_linear = "scikit-learn's LogisticRegression on standardised columns, C = 1"
-    readings = [
-        Reading(name, float(value), binomial_error(float(value), worth), span, "high", source, n)
-        for name, value, source, n in (
-            (f"{k}-nearest-neighbour accuracy", near, "arXiv 1805.01978", len(z)),
-            (LINEAR, linear, of_linear, len(z)),
+    single = int((samples == 1).sum())
+    if groups.max() < 1:
+        caveats.append("The probes were left out: all labelled rows are copies of one sample.")
+        return Probes([], caveats, copies.any_copies)
+    if single == len(samples):
+        caveats.append("The probes were left out: no class has two samples.")
+        return Probes([], caveats, copies.any_copies)
+    if single:
+        what = "1 class has" if single == 1 else f"{single:,} classes have"
+        caveats.append(
+            f"{what} a single sample, which cannot be used for both fitting and testing."
         )
+    fit, test = split(groups, draws)
+    k = min(neighbours, len(fit))
+    halves = [jnp.asarray(a[half]) for half in (fit, test) for a in (z, classes)]
+    nearest = knn_probe(*halves, neighbours=k, classes=int(classes.max()) + 1)
+    linear, done = logistic_accuracy(scaled[fit], classes[fit], scaled[test], classes[test])
+    if not done:
+        caveats.append(f"The logistic regression did not converge in {_ITERATIONS:,} iterations.")
+    largest = float(np.bincount(classes).max() / len(classes))
+    accuracies = float(nearest), float(linear)
+    metrics = _metrics(k, accuracies, groups[test], largest, copies.any_copies, len(z))
+    return Probes(metrics, caveats, copies.any_copies)
+
+
+def _metrics(
+    k: int,
+    accuracies: tuple[float, float],
+    tested: np.ndarray,
+    largest: float,
+    any_copies: bool,
+    rows: int,
+) -> list[Metric]:
+    """Return both accuracies as metrics; `tested` (rows,) is the group of each tested row."""
+    # Rows of one group are right or wrong together: Kish's effective number of tested rows.
+    sizes = np.bincount(tested).astype(float)
+    independent = float(len(tested) ** 2 / np.sum(sizes**2))
+    possible = f"0 to 1; the largest class has a share of {largest:.3g}"
+    possible += "; all copies of a sample are on one side of the split" if any_copies else ""
+    described = (
+        (
+            f"{k}-nearest-neighbour accuracy",
+            f"share of the tested rows whose class has the most votes among the {k} most "
+            "similar fitted rows (cosine)",
+            "arXiv 1805.01978",
+        ),
+        (
+            LINEAR,
+            "share of the tested rows whose class a linear classifier finds, on standardised "
+            "columns with C = 1",
+            "scikit-learn's LogisticRegression",
+        ),
+    )
+    return [
+        Metric(
+            name=name,
+            value=value,
+            error=binomial_error(value, independent),
+            rows=rows,
+            range=possible,
+            good="high",
+            meaning=meaning,
+            source=source,
+        )
+        for (name, meaning, source), value in zip(described, accuracies, strict=True)
     ]
-    return Probes(readings, remarks, copies.found)
 
 
 def split(groups: np.ndarray, draws: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """Return about half of the rows and the rest, both sorted, no group on both sides.
 
     Example:
-        >>> fit, judge = split(np.array([0, 0, 1, 1]), np.random.default_rng(0))
-        >>> sorted([fit.tolist(), judge.tolist()])
+        >>> fit, test = split(np.array([0, 0, 1, 1]), np.random.default_rng(0))
+        >>> sorted([fit.tolist(), test.tolist()])
         [[0, 1], [2, 3]]
     """
     order = draws.permutation(int(groups.max()) + 1)
@@ -136,15 +173,15 @@ def logistic_accuracy(
 
     if len(np.unique(train_classes)) == 1:
         return float(np.mean(test_classes == train_classes[0])), True
-    with warnings.catch_warnings(record=True) as seen:
+    with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         model = LogisticRegression(C=1.0, max_iter=_ITERATIONS).fit(train, train_classes)
-    done = not any(issubclass(each.category, ConvergenceWarning) for each in seen)
+    done = not any(issubclass(each.category, ConvergenceWarning) for each in caught)
     return float(model.score(test, test_classes)), done
 
 
 def binomial_error(share: float, count: float) -> float:
-    """Return the standard error of a share of so many independent rows.
+    """Return the standard error of a share of `count` independent rows.
 
     Example:
         >>> print(f"{binomial_error(1, 5):.2f} {binomial_error(0.5, 10000):.4f}")

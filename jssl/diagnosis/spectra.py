@@ -1,4 +1,4 @@
-"""One pass over embeddings: their spectrum, exactly, and the verdict on it."""
+"""The exact spectrum of embeddings, from one pass over the rows, and the collapse verdict."""
 
 from typing import NamedTuple
 
@@ -13,37 +13,39 @@ CONSTANT = 1e-4
 """A collapse is complete where the variance is at most this share of the mean square."""
 
 
-class Reading(NamedTuple):
-    """One figure with what is needed to judge it.
+class Metric(NamedTuple):
+    """A number that describes embeddings, with what is needed to judge it.
 
     Attributes:
-        name: of the quantity.
+        name: of the metric.
         value: the number.
-        error: its standard error; NaN where it is exact for these rows.
-        span: the range it can have, in words.
-        good: what a good value is, in words.
-        source: the paper.
-        points: rows it was computed on.
+        error: its standard error; NaN where the value is exact for these rows.
+        rows: number of rows from which it was computed.
+        range: the possible range, in words.
+        good: which values are good, in words.
+        meaning: its definition, in words.
+        source: the paper or library that defines it; empty for a standard quantity.
     """
 
     name: str
     value: float
     error: float
-    span: str
+    rows: int
+    range: str
     good: str
-    source: str
-    points: int
+    meaning: str
+    source: str = ""
 
 
 class Spectrum(NamedTuple):
-    """What one pass over the rows gives.
+    """The spectrum of embeddings, from one pass over the rows.
 
     Attributes:
         moments: number, mean and scatter; None for fewer rows than columns.
         eigenvalues: of the covariance, descending, min(n, dim) of them.
         uncentred: of the second moment.
         mean_square: mean |z|^2.
-        constant: number of columns that never change.
+        constant: number of columns with the same value in every row.
     """
 
     moments: Moments | None
@@ -57,30 +59,30 @@ def spectrum_of(z: np.ndarray) -> Spectrum:
     """Return the spectrum of rows of embeddings, exactly, in float64; inside `float64()`."""
     n, dim = z.shape
     if n >= dim:
-        seen = moments(z)
-        size = float(np.trace(seen.second_moment))
+        of_rows = moments(z)
+        size = float(np.trace(of_rows.second_moment))
         values, uncentred = (
-            np.linalg.eigvalsh(m)[::-1] for m in (seen.covariance, seen.second_moment)
+            np.linalg.eigvalsh(m)[::-1] for m in (of_rows.covariance, of_rows.second_moment)
         )
-        still = int((np.diag(seen.scatter) == 0).sum())
+        constant = int((np.diag(of_rows.scatter) == 0).sum())
     else:
-        seen, mean = None, np.asarray(np.mean(z, axis=0, dtype=np.float64))
+        of_rows, mean = None, np.asarray(np.mean(z, axis=0, dtype=np.float64))
         size = float(sum(np.sum(part**2) for _, part in rows(z)) / n)
         values, uncentred = gram_spectrum(z, mean), gram_spectrum(z, np.zeros(dim))
-        still = int((z == z[:1]).all(0).sum())
-    # What rounding leaves of an eigenvalue of zero: that of the matrix, and that of the mean.
+        constant = int((z == z[:1]).all(0).sum())
+    # An eigenvalue of zero comes out as large as the rounding errors of the matrix and of the mean.
     epsilon = np.finfo(float).eps
     floor = max(n, dim) * epsilon * max(values[0], 0) + epsilon**2 * max(n, dim) * size
     kept = np.where(values > floor, values, 0)
     noise = max(n, dim) * epsilon * max(uncentred[0], 0)
-    return Spectrum(seen, kept, np.where(uncentred > noise, uncentred, 0), size, still)
+    return Spectrum(of_rows, kept, np.where(uncentred > noise, uncentred, 0), size, constant)
 
 
-def verdict_of(whole: Spectrum, count: int, tolerance: float) -> Verdict:
-    """Return the verdict on a spectrum of so many rows."""
+def verdict_of(spectrum: Spectrum, count: int, tolerance: float) -> Verdict:
+    """Return the collapse verdict on a spectrum of `count` rows."""
     return collapse_verdict(
-        jnp.asarray(whole.eigenvalues),
-        whole.mean_square,
+        jnp.asarray(spectrum.eigenvalues),
+        spectrum.mean_square,
         count,
         tolerance=tolerance,
         constant=CONSTANT,

@@ -1,73 +1,89 @@
-"""A diagnosis in words."""
+"""The summary of a diagnosis and the caveats of its rows, as sentences."""
 
 from collections.abc import Mapping
 
 import numpy as np
 
 from jssl.data.chunks import rows
-from jssl.diagnosis.spectra import CONSTANT, Reading, Spectrum
-from jssl.diagnosis.views import Pairs, view_sentence
+from jssl.diagnosis.spectra import CONSTANT, Metric, Spectrum
+from jssl.diagnosis.views import ViewDistances, view_sentence
 from jssl.diagnostics import KINDS, Verdict
 
 
-def remarks(whole: Spectrum, z: np.ndarray) -> list[str]:
-    """Return what the rows themselves make it necessary to say."""
+def row_caveats(spectrum: Spectrum, z: np.ndarray) -> list[str]:
+    """Return what limits the metrics of these rows: too few rows, constant columns, zero rows."""
     n, dim = z.shape
-    found = []
+    caveats = []
     if n <= dim:
-        found.append(
-            f"{n:,} rows span at most {n - 1:,} of the {dim:,} dimensions: ranks are bounded by the"
-            " rows, give more of them"
+        caveats.append(
+            f"{n:,} rows span at most {n - 1:,} of the {dim:,} dimensions, which bounds all ranks. "
+            "Pass more rows than dimensions."
         )
-    if whole.constant:
-        columns = "1 column is" if whole.constant == 1 else f"{whole.constant:,} columns are"
-        found.append(f"{columns} constant: dead units")
+    if spectrum.constant:
+        columns = "1 column is" if spectrum.constant == 1 else f"{spectrum.constant:,} columns are"
+        caveats.append(f"{columns} constant (dead units).")
     zero = sum(int((~part.any(1)).sum()) for _, part in rows(z))
     if zero:
-        found.append(f"{zero:,} rows are all zero: they have no direction on the sphere")
-    return found
+        caveats.append(f"{zero:,} rows are all zero. They have no direction on the unit sphere.")
+    return caveats
 
 
-def words(
+def summary_of(
     z: np.ndarray,
     verdict: Verdict,
-    readings: Mapping[str, Reading],
-    pairs: Pairs | None,
+    metrics: Mapping[str, Metric],
+    distances: ViewDistances | None,
     tolerance: float,
 ) -> list[str]:
-    """Return the reading as sentences, the answer first."""
+    """Return the results as sentences, the verdict first."""
     n, dim = z.shape
-    kind, rank = KINDS[int(verdict.kind)], int(verdict.rank)
-    bar = f"{tolerance:g} of the largest variance"
-    answer = {
-        "none": f"No collapse: all {verdict.possible:,} dimensions that {n:,} points can fill carry"
-        f" more than {bar}.",
-        "dimensional": f"Dimensional collapse: {verdict.possible - rank:,} of {verdict.possible:,} "
-        f"dimensions carry no more than {bar}; {rank:,} are left.",
-        "complete": f"Complete collapse: the variance is {float(verdict.spread):.2g} of the mean "
-        f"square, at most {CONSTANT:g}: all points are nearly one.",
-    }[kind]
-    ranks = [readings[name].value for name in ("effective rank", "RankMe", "participation ratio")]
-    told = [
-        answer,
-        f"{n:,} points in {dim:,} dimensions: effective rank {ranks[0]:.4g}, RankMe {ranks[1]:.4g}"
-        f" (not centred), participation ratio {ranks[2]:.4g}.",
+    ranks = [metrics[name].value for name in ("effective rank", "RankMe", "participation ratio")]
+    uniformity = metrics["uniformity"]
+    lines = [
+        _verdict(verdict, n, tolerance),
+        f"{n:,} rows in {dim:,} dimensions: the effective rank is {ranks[0]:.4g}, RankMe (not "
+        f"centred) {ranks[1]:.4g}, the participation ratio {ranks[2]:.4g}.",
     ]
-    law, fit = readings["alpha"].value, readings["fit of the power law"].value
-    if np.isfinite(law) and n > dim:  # else it is the sample's law, not the encoder's
-        about = "near 1, as good encoders have" if 0.7 <= law <= 1.3 else "far from 1"
-        about = "flat, as noise is" if abs(law) < 0.05 else about
-        sure = "" if fit > 0.9 else f", but a power law fits badly (R² {fit:.2f})"
-        told.append(f"The spectrum falls as index^-{law:.2f}, {about}{sure}.")
-    spread = readings["uniformity"]
-    told.append(
-        f"Uniformity {spread.value:.3f} ± {spread.error:.2g} on {spread.points:,} points "
-        "(0 is complete collapse, -4 evenly spread)."
+    if np.isfinite(metrics["alpha"].value) and n > dim:  # else the law is that of the sample
+        lines.append(_power_law(metrics["alpha"].value, metrics["fit of the power law"].value))
+    lines.append(
+        f"Uniformity is {uniformity.value:.3f} ± {uniformity.error:.2g} on {uniformity.rows:,} "
+        "rows (0 for complete collapse, about -4 for evenly spread rows)."
     )
-    if pairs is not None:
-        told.append(view_sentence(pairs, readings.get("LiDAR")))
-    probes = [r for name, r in readings.items() if "accuracy" in name]
+    if distances is not None:
+        lines.append(view_sentence(distances, metrics.get("LiDAR")))
+    probes = [metric for name, metric in metrics.items() if "accuracy" in name]
     if probes:
-        each = ", ".join(f"{r.name} {r.value:.3f} ± {r.error:.2g}" for r in probes)
-        told.append(f"Labels: {each} ({probes[0].span.partition('; ')[2]}).")
-    return told
+        each = ", ".join(f"{m.name} {m.value:.3f} ± {m.error:.2g}" for m in probes)
+        lines.append(f"On held-out labelled rows: {each} ({probes[0].range.partition('; ')[2]}).")
+    return lines
+
+
+def _verdict(verdict: Verdict, n: int, tolerance: float) -> str:
+    kind, rank = KINDS[int(verdict.kind)], int(verdict.rank)
+    threshold = f"{tolerance:g} of the largest variance"
+    if kind == "none":
+        return (
+            f"No collapse: each of the {verdict.possible:,} dimensions that {n:,} rows can span "
+            f"has more than {threshold}."
+        )
+    if kind == "dimensional":
+        return (
+            f"Dimensional collapse: {rank:,} of {verdict.possible:,} dimensions have more than "
+            f"{threshold}."
+        )
+    return (
+        f"Complete collapse: the variance is {float(verdict.spread):.2g} of the mean square, which "
+        f"is at most {CONSTANT:g}. All rows are nearly equal."
+    )
+
+
+def _power_law(exponent: float, fit: float) -> str:
+    if abs(exponent) < 0.05:
+        judged = "it is flat, as for noise"
+    elif 0.7 <= exponent <= 1.3:
+        judged = "the exponent is near 1, as for good encoders"
+    else:
+        judged = "the exponent is far from 1"
+    poor = "" if fit > 0.9 else f", but a power law fits poorly (R² {fit:.2f})"
+    return f"The spectrum decreases as index^-{exponent:.2f}: {judged}{poor}."

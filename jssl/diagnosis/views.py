@@ -1,4 +1,4 @@
-"""What second views of the same samples show: alignment, LiDAR, and whether the rows match."""
+"""Metrics of second views of the same samples: alignment, LiDAR, and whether the rows match."""
 
 from typing import NamedTuple
 
@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jssl.data.chunks import rows
-from jssl.diagnosis.spectra import Reading, Spectrum
+from jssl.diagnosis.spectra import Metric, Spectrum
 from jssl.diagnostics import cross_scatter, lidar_from_covariances, moments
 
 _LIDAR_RIDGE = 1e-4
@@ -15,28 +15,28 @@ _SURE = 4.0
 _EQUAL = 1e-12
 
 
-class Pairs(NamedTuple):
-    """Squared distances of unit rows, of pairs and of all other combinations of rows.
+class ViewDistances(NamedTuple):
+    """Mean squared distances between rows of length 1, of views of the same and of other samples.
 
     Attributes:
-        apart: mean over pairs (i, i).
+        paired: mean over pairs (i, i).
         error: its standard error.
-        shuffled: mean over i != j.
-        matched: whether pairs are closer than others beyond sampling noise.
+        unpaired: mean over i != j.
+        matched: whether pairs are closer than the other combinations beyond sampling noise.
     """
 
-    apart: float
+    paired: float
     error: float
-    shuffled: float
+    unpaired: float
     matched: bool
 
 
-def compare(z: np.ndarray, second: np.ndarray) -> Pairs:
-    """Return how far views of one sample are apart, and those of two samples.
+def compare(z: np.ndarray, second: np.ndarray) -> ViewDistances:
+    """Return the mean distances between views of one sample, and between those of two samples.
 
     Example:
-        >>> seen = compare(np.eye(9), np.eye(9)[::-1])
-        >>> print(round(seen.apart, 2), round(seen.shuffled, 2), seen.matched)
+        >>> distances = compare(np.eye(9), np.eye(9)[::-1])
+        >>> print(round(distances.paired, 2), round(distances.unpaired, 2), distances.matched)
         1.78 1.78 False
 
     Rows count as matched where the mean over pairs is four standard errors below that over all
@@ -44,71 +44,76 @@ def compare(z: np.ndarray, second: np.ndarray) -> Pairs:
     length 1, or is 0.
     """
     n, dim = z.shape
-    apart, lengths, inner = np.zeros(n), 0.0, 0.0
+    paired, lengths, inner = np.zeros(n), 0.0, 0.0
     sums = np.zeros((2, dim))
     for start, part in rows(z):
         end = start + len(part)
         u, v = _unit(part), _unit(np.asarray(second[start:end], np.float64))
-        apart[start:end] = np.square(u - v).sum(1)
+        paired[start:end] = np.square(u - v).sum(1)
         lengths += float(np.sum(u**2) + np.sum(v**2))
         inner += float(np.sum(u * v))
         sums += np.stack([u.sum(0), v.sum(0)])
-    mean, error = float(apart.mean()), float(apart.std() / np.sqrt(max(n - 1, 1)))
-    shuffled = lengths / n - 2 * (float(sums[0] @ sums[1]) - inner) / (n * (n - 1))
+    mean, error = float(paired.mean()), float(paired.std() / np.sqrt(max(n - 1, 1)))
+    unpaired = lengths / n - 2 * (float(sums[0] @ sums[1]) - inner) / (n * (n - 1))
     noise = max(_SURE * error, _EQUAL)
-    return Pairs(mean, error, shuffled, bool(mean < shuffled - noise or mean < _EQUAL))
+    matched = bool(mean < unpaired - noise or mean < _EQUAL)
+    return ViewDistances(mean, error, unpaired, matched)
 
 
-def view_readings(
-    whole: Spectrum, z: np.ndarray, second: np.ndarray, seen: Pairs
-) -> tuple[list[Reading], list[str]]:
-    """Return alignment and LiDAR of matching views, and what to know; inside `float64()`."""
-    n = len(z)
-    span = "0 to 4, about 2 for unrelated views"
-    found = [
-        Reading(
-            "alignment",
-            seen.apart,
-            seen.error,
-            f"{span}; {seen.shuffled:.4g} for views of other rows",
-            "low, unless uniformity is near 0",
-            "arXiv 2005.10242",
-            n,
-        )
-    ]
-    known = []
-    if seen.apart < _EQUAL <= seen.shuffled:
-        known.append(
-            "the views equal the embeddings up to length: give embeddings of other augmentations of"
-            " the samples"
-        )
-    if not seen.matched:
-        return found, [
-            "LiDAR was left out: the rows of the views do not match those of the embeddings"
+def view_metrics(
+    spectrum: Spectrum, z: np.ndarray, second: np.ndarray, distances: ViewDistances
+) -> tuple[list[Metric], list[str]]:
+    """Return alignment, and LiDAR where the rows match, with their caveats; inside `float64()`."""
+    alignment = Metric(
+        name="alignment",
+        value=distances.paired,
+        error=distances.error,
+        rows=len(z),
+        range="0 to 4; about 2 for unrelated views; "
+        f"{distances.unpaired:.4g} for views of other rows",
+        good="low, unless uniformity is near 0",
+        meaning="mean squared distance between the views of a sample, scaled to length 1",
+        source="arXiv 2005.10242",
+    )
+    if not distances.matched:
+        return [alignment], [
+            "LiDAR was left out: the rows of the views do not match those of the embeddings."
         ]
-    if whole.moments is None or z.shape[1] > _LIDAR_MOST:
-        known.append(
-            f"LiDAR was left out: it needs more rows than columns, and at most {_LIDAR_MOST:,}"
+    caveats = []
+    if distances.paired < _EQUAL <= distances.unpaired:
+        caveats.append(
+            "The views equal the embeddings up to their length. Pass embeddings of other "
+            "augmentations of the samples as views."
         )
-        return found, known
-    return [*found, _lidar(whole, z, second)], known
+    if spectrum.moments is None or z.shape[1] > _LIDAR_MOST:
+        caveats.append(
+            "LiDAR was left out: it needs at least as many rows as columns, and at most "
+            f"{_LIDAR_MOST:,} columns."
+        )
+        return [alignment], caveats
+    return [alignment, _lidar(spectrum, z, second)], caveats
 
 
-def view_sentence(seen: Pairs, lidar: Reading | None) -> str:
-    """Return alignment and LiDAR as a sentence, or that rows do not match."""
-    told = f"{seen.apart:.3f} ± {seen.error:.2g} apart (squared, 2 for unrelated"
-    if not seen.matched:
+def view_sentence(distances: ViewDistances, lidar: Metric | None) -> str:
+    """Return alignment and LiDAR as a sentence, or that the rows do not match."""
+    mean = f"{distances.paired:.3f} ± {distances.error:.2g}"
+    if not distances.matched:
         return (
-            "The rows of the views do not match those of the embeddings: row i of both are "
-            f"{told}), rows i and j {seen.shuffled:.3f}. Give both in the same order of samples; "
-            "if they are, the encoder does not tell samples apart beyond its views."
+            "The rows of the views do not match those of the embeddings: the mean squared "
+            f"distance (2 for unrelated views) is {mean} between rows i of both, and "
+            f"{distances.unpaired:.3f} between rows i and j. Pass both in the same order of "
+            "samples. If the order is the same, the encoder does not distinguish samples better "
+            "than it distinguishes views."
         )
-    more = "" if lidar is None else f"; LiDAR {lidar.value:.4g}"
-    return f"Views of one sample are {told}){more}."
+    more = "" if lidar is None else f" LiDAR is {lidar.value:.4g}."
+    return (
+        "The mean squared distance between views of one sample is "
+        f"{mean} (2 for unrelated views).{more}"
+    )
 
 
-def _lidar(whole: Spectrum, z: np.ndarray, second: np.ndarray) -> Reading:
-    of_first, of_second, n = whole.moments, moments(second), len(z)
+def _lidar(spectrum: Spectrum, z: np.ndarray, second: np.ndarray) -> Metric:
+    of_first, of_second, n = spectrum.moments, moments(second), len(z)
     assert of_first is not None
     cross = cross_scatter(z, second, of_first.mean, of_second.mean)
     step, both = of_first.mean - of_second.mean, of_first.scatter + of_second.scatter
@@ -121,9 +126,17 @@ def _lidar(whole: Spectrum, z: np.ndarray, second: np.ndarray) -> Reading:
         value = float(
             lidar_from_covariances(jnp.asarray(between), jnp.asarray(within), ridge=ridge)
         )
-    span = f"0, or 1 to {min(n - 1, z.shape[1])}"
-    good = "high: so many dimensions tell samples apart beyond what views do"
-    return Reading("LiDAR", value, float("nan"), span, good, "arXiv 2312.04000", n)
+    return Metric(
+        name="LiDAR",
+        value=value,
+        error=float("nan"),
+        rows=n,
+        range=f"0, or 1 to {min(n - 1, z.shape[1])}",
+        good="high: many dimensions distinguish samples better than views",
+        meaning="effective rank of the covariance between samples, in units of the covariance "
+        "between views of a sample",
+        source="arXiv 2312.04000",
+    )
 
 
 def _unit(z: np.ndarray) -> np.ndarray:

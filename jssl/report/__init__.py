@@ -1,4 +1,4 @@
-"""Pages: figures and text as one self-contained HTML file, and the same as JSON."""
+"""Reports: figures, tables and text as one self-contained HTML file, and as JSON."""
 
 from jssl._lazy import attach
 

@@ -1,4 +1,4 @@
-"""A figure with the text that a page shows beside it."""
+"""A figure with its title and description."""
 
 from typing import Any, NamedTuple
 
@@ -7,9 +7,9 @@ class Figure(NamedTuple):
     """A figure of a report.
 
     Attributes:
-        name: file-like name, unique in its paper.
+        name: usable as a file name, unique within a paper or a page.
         title: one line.
-        description: what is to be seen, also the alternative text.
+        description: what the figure shows; also its alternative text.
         figure: a matplotlib Figure, or `jssl.report.html.Drawn` of one.
     """
 

@@ -1,4 +1,4 @@
-"""Output folders and files: checked before the work, written whole or not at all."""
+"""Output folders and files: checked before the computation, written completely or not at all."""
 
 import contextlib
 import errno
@@ -16,7 +16,7 @@ REPORT = ("report.html", "report.json")
 
 
 def writable_folder(out: str | os.PathLike[str]) -> Path:
-    """Return the output folder, after a check that it can be made and written; nothing is made.
+    """Return the output folder if it can be created and written; nothing is created yet.
 
     Example:
         >>> writable_folder("/dev/null/sub")
@@ -32,8 +32,9 @@ def writable_folder(out: str | os.PathLike[str]) -> Path:
     """
     folder = expanded(out)
     try:
-        there = next(known for known in (folder, *folder.absolute().parents) if _exists(known))
-        with tempfile.TemporaryFile(dir=there):
+        parents = (folder, *folder.absolute().parents)
+        existing = next(path for path in parents if _exists(path))
+        with tempfile.TemporaryFile(dir=existing):
             pass
     except OSError as error:
         raise _cannot_write(folder, error) from error
@@ -48,12 +49,12 @@ def new_report_folder(out: str | os.PathLike[str], *, overwrite: bool) -> Path:
         overwrite: whether an earlier report in it may be replaced.
 
     Raises:
-        InputError: if it cannot be used, or holds a report that may not be replaced.
+        InputError: if it cannot be used, or contains a report and `overwrite` is false.
     """
     folder = writable_folder(out)
     if not overwrite and any(os.path.lexists(folder / name) for name in REPORT):
         message = (
-            f"'{folder}' holds a report already; give --overwrite to replace it, or another "
+            f"'{folder}' already contains a report; pass --overwrite to replace it, or another "
             "folder with --out"
         )
         raise InputError(message)
@@ -70,7 +71,7 @@ def write_report_files(folder: Path, page: str, data: str) -> tuple[Path, Path]:
         report.html report.json
 
     Args:
-        folder: made if needed.
+        folder: created if needed.
         page: the text of the page.
         data: the text of the JSON.
 
@@ -89,10 +90,10 @@ def write_report_files(folder: Path, page: str, data: str) -> tuple[Path, Path]:
 
 
 def write_together(folder: Path, texts: Mapping[str, str]) -> None:
-    """Write files: all are written beside their places before the first is moved there.
+    """Write files: all are written to temporary files before the first one is moved to its place.
 
     Raises:
-        InputError: if the folder cannot be written, or the disk is full; it is then as it was.
+        InputError: if the folder cannot be written, or the disk is full; the folder is unchanged.
     """
     made: list[Path] = []
     beside: dict[Path, Path] = {}
@@ -121,7 +122,7 @@ def write_together(folder: Path, texts: Mapping[str, str]) -> None:
 
 
 def write_atomically(path: Path, text: str) -> None:
-    """Write a file beside its place, flush it to the disk, and move it there in one step."""
+    """Write a temporary file, flush it to the disk, and move it to its place in one step."""
     path.parent.mkdir(parents=True, exist_ok=True)
     beside: dict[Path, Path] = {}
     try:
@@ -135,7 +136,7 @@ def write_atomically(path: Path, text: str) -> None:
 
 
 def _write_beside(path: Path, text: str, beside: dict[Path, Path]) -> None:
-    """Write a file beside its place and flush it; `beside` knows of it from its first byte on."""
+    """Write and flush a temporary file in the same folder; add it to `beside` before writing."""
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     beside[path] = Path(temporary)
     with os.fdopen(handle, "w", encoding="utf-8") as file:
@@ -148,9 +149,9 @@ def _write_beside(path: Path, text: str, beside: dict[Path, Path]) -> None:
 
 
 def _exists(path: Path) -> bool:
-    """Return whether something is seen there; where it cannot be told, the folder above counts.
+    """Return whether a path exists; false where permissions hide it.
 
-    Writing into that one then fails with the reason.
+    Its parent is then used instead, and writing into that fails with the reason.
     """
     try:
         return path.exists()
@@ -161,5 +162,5 @@ def _exists(path: Path) -> bool:
 def _cannot_write(folder: Path, error: OSError) -> InputError:
     reason = (error.strerror or "not writable").lower()
     full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-    remedy = "make room, or choose another folder" if full else "choose a writable folder"
+    remedy = "free some space, or choose another folder" if full else "choose a writable folder"
     return InputError(f"cannot write into '{folder}' ({reason}); {remedy} with --out")

@@ -1,4 +1,4 @@
-"""The report: one self-contained HTML page and the same claims as JSON."""
+"""Self-contained HTML pages: templates, figures, numbers, and the versions they depend on."""
 
 import base64
 import io
@@ -42,7 +42,7 @@ def environment() -> dict[str, str]:
 
 
 def number(value: float | None) -> str:
-    """Return a number as a reader wants it: four digits, no noise.
+    """Return a number with four significant digits.
 
     Example:
         >>> print(number(0.123456), number(1e-7), number(12.0), number(float("nan")))
@@ -54,7 +54,7 @@ def number(value: float | None) -> str:
 
 
 def render(template: str, **values: Any) -> str:
-    """Return a page made from a template of this folder."""
+    """Return the page that a template of this folder gives with these values."""
     engine = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent),
         autoescape=True,
@@ -69,7 +69,7 @@ def render(template: str, **values: Any) -> str:
 
 
 class Drawn(NamedTuple):
-    """A figure as it is shown.
+    """A figure as a picture.
 
     Attributes:
         png: the picture.
@@ -81,7 +81,7 @@ class Drawn(NamedTuple):
 
 
 def draw(figure: Any) -> Drawn:
-    """Return a matplotlib figure drawn, or as it is where it has been drawn already."""
+    """Return a matplotlib figure as a picture; a picture is returned unchanged."""
     if isinstance(figure, Drawn):
         return figure
     thin_labels(figure)
@@ -91,5 +91,5 @@ def draw(figure: Any) -> Drawn:
 
 
 def address(png: bytes) -> str:
-    """Return a picture as a data address."""
+    """Return a picture as a data URL."""
     return "data:image/png;base64," + base64.b64encode(png).decode("ascii")

@@ -1,4 +1,4 @@
-"""Claims of a report.json as tables in Markdown."""
+"""The claims of a report.json as tables in Markdown."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -9,7 +9,7 @@ SIGNS = {"=": "", "<=": "≤ ", ">=": "≥ "}
 
 
 def claims_table(claims: Iterable[Mapping[str, Any]]) -> list[str]:
-    """Return the lines of a table, a claim a line.
+    """Return the lines of a table with one claim on each line.
 
     Example:
         >>> record = {"statement": "small", "relation": "<=", "predicted": 1.0, "measured": 0.5,

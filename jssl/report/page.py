@@ -1,4 +1,4 @@
-"""A reading of somebody's own data: words first, then figures and tables; HTML and JSON."""
+"""A page of results on the user's data, as HTML and JSON: summary, caveats, figures, tables."""
 
 import json
 import math
@@ -13,21 +13,21 @@ from jssl.report.html import environment, render
 
 
 class Page(NamedTuple):
-    """What a page says.
+    """The content of a page.
 
     Attributes:
         title: of the page.
-        words: sentences, the answer first.
-        remarks: what to know about the answer: assumptions, what was left out.
+        summary: the results as sentences, the most important one first.
+        caveats: limits of the results: assumptions, what was left out.
         figures: with titles and descriptions.
-        tables: title -> rows, all of a table with the same keys.
-        settings: what was asked for.
-        data: what the JSON holds besides words, remarks and settings.
+        tables: title -> rows; all rows of a table have the same keys.
+        settings: the arguments of the command.
+        data: further keys of the JSON, beside summary, caveats and settings.
     """
 
     title: str
-    words: Sequence[str]
-    remarks: Sequence[str] = ()
+    summary: Sequence[str]
+    caveats: Sequence[str] = ()
     figures: Sequence[Figure] = ()
     tables: Mapping[str, Sequence[Mapping[str, Any]]] = {}
     settings: Mapping[str, Any] = {}
@@ -40,12 +40,12 @@ def write_page(page: Page, out: str | os.PathLike[str]) -> tuple[Path, Path]:
     Example:
         >>> import tempfile
         >>> with tempfile.TemporaryDirectory() as folder:
-        ...     paths = write_page(Page("reading", ("All is well.",)), folder)
+        ...     paths = write_page(Page("example", ("No collapse.",)), folder)
         ...     print([path.name for path in paths])
         ['report.html', 'report.json']
 
     Args:
-        page: what it says.
+        page: its content.
         out: the folder, created if needed.
 
     Returns:
@@ -58,8 +58,8 @@ def write_page(page: Page, out: str | os.PathLike[str]) -> tuple[Path, Path]:
     versions = environment()
     text = render("page.html.jinja", page=page, versions=versions)
     record = {
-        "words": list(page.words),
-        "remarks": list(page.remarks),
+        "summary": list(page.summary),
+        "caveats": list(page.caveats),
         "settings": page.settings,
         "environment": versions,
         **page.data,
@@ -69,7 +69,7 @@ def write_page(page: Page, out: str | os.PathLike[str]) -> tuple[Path, Path]:
 
 
 def plain(value: Any) -> Any:
-    """Return a value as JSON holds it; numbers that are not finite become None.
+    """Return a value of JSON types; numbers that are not finite become None.
 
     Example:
         >>> import numpy as np

@@ -14,7 +14,7 @@ from jssl.errors import InputError, shown
 from jssl.sweeps.checks import check_table, check_value
 from jssl.sweeps.schema import LARGEST, MOST_RECORDS, Layout, Name, Options
 
-SHARED = ("seed", "shard", "zip", "static")
+SHARED = ("seed", "parallel", "zip", "static")
 LAYOUT = ("chunk_seconds", "memory", "seed_block", "segment")
 
 
@@ -42,7 +42,7 @@ def check_arguments(
         dims: observable -> names.
         precision: of matrix products.
         points: a list of tables, or None.
-        given: `seed`, `shard`, `zip`, `static` and the keys of the layout, those that are None
+        given: `seed`, `parallel`, `zip`, `static` and the keys of the layout, those that are None
             left out.
 
     Raises:
@@ -141,22 +141,22 @@ def check_store(store: Any) -> None:
         raise InputError(message) from error
 
 
-def check_part(part: Any, store: Any) -> None:
-    """Raise unless a part is (i, n) with 0 <= i < n, and has a store if n is above 1.
+def check_shard(shard: Any, store: Any) -> None:
+    """Raise unless a shard is (i, n) with 0 <= i < n, and has a store if n is above 1.
 
     Example:
-        >>> check_part((0, 2), None)
+        >>> check_shard((0, 2), None)
         Traceback (most recent call last):
         ...
-        jssl.errors.InputError: part=(i, n) needs a shared store: pass store=...
+        jssl.errors.InputError: shard=(i, n) needs a shared store: pass store=...
     """
-    pair = isinstance(part, list | tuple) and len(part) == 2
-    if not pair or any(isinstance(x, bool) or not isinstance(x, int) for x in part):
-        message = f"part must be two whole numbers (i, n); got {shown(part)}"
+    pair = isinstance(shard, list | tuple) and len(shard) == 2
+    if not pair or any(isinstance(x, bool) or not isinstance(x, int) for x in shard):
+        message = f"shard must be two whole numbers (i, n); got {shown(shard)}"
         raise InputError(message)
-    if not 0 <= part[0] < part[1]:
-        message = f"part (i, n) needs 0 <= i < n; got {shown(part)}"
+    if not 0 <= shard[0] < shard[1]:
+        message = f"shard (i, n) needs 0 <= i < n; got {shown(shard)}"
         raise InputError(message)
-    if part[1] > 1 and store is None:
-        message = "part=(i, n) needs a shared store: pass store=..."
+    if shard[1] > 1 and store is None:
+        message = "shard=(i, n) needs a shared store: pass store=..."
         raise InputError(message)

@@ -34,7 +34,7 @@ class Progress(NamedTuple):
 
     Attributes:
         done: runs finished, those of an earlier call included.
-        total: runs of this call's part.
+        total: runs of this call's shard.
         rate: runs a second of this call.
         seconds_left: at that rate.
         memory: peak bytes of this process.
@@ -67,15 +67,15 @@ def execute(
     result: Result,
     *,
     root: int,
-    part: tuple[int, int] = (0, 1),
+    shard: tuple[int, int] = (0, 1),
     progress: Callable[[Progress], None] | None = None,
     wanted: Callable[[Chunk], bool] | None = None,
     checkpoint_seconds: float = 60.0,
 ) -> None:
-    """Compute every chunk of a part that is not finished.
+    """Compute every chunk of a shard that is not finished.
 
     Chunks that another process holds are left to it; when nothing else is left to do, they are
-    waited for, and taken over if that process dies. With `part` (i, n) only every n-th chunk is
+    waited for, and taken over if that process dies. With `shard` (i, n) only every n-th chunk is
     this process's, and nothing is waited for.
 
     Args:
@@ -83,17 +83,17 @@ def execute(
         plan: in which pieces.
         result: where results go.
         root: the root seed.
-        part: (index, count) of this process among those that share the work.
+        shard: (index, count) of this process among those that share the work.
         progress: called after every chunk.
         wanted: asked before a chunk whether it is still needed; all earlier blocks are committed.
         checkpoint_seconds: least time between saved states of a long chunk.
     """
-    axis = prepared.spec.shard
+    axis = prepared.spec.parallel
     meshes = [mesh_of(prepared, x.program) for x in plan.layouts]
     key = jax.random.key(root, impl="threefry2x32")
     increments = np.diff(prepared.steps, prepend=0).astype(np.int32)
     finished = result.finished()
-    mine = [c for i, c in enumerate(chunks(prepared.grid, plan)) if i % part[1] == part[0]]
+    mine = [c for i, c in enumerate(chunks(prepared.grid, plan)) if i % shard[1] == shard[0]]
     waiting = [c for c in mine if c.name not in finished]
     spent = {"compile": 0.0, "compute": 0.0, "write": 0.0}
     tell = _teller(mine, finished, progress, spent)
@@ -157,7 +157,7 @@ def execute(
                 _commit(queue, result, tell, timer, spent)
                 queue = following
             _commit(queue, result, tell, timer, spent)
-        if skipped and part[1] == 1:
+        if skipped and shard[1] == 1:
             time.sleep(0.5)
             finished = result.finished()
             waiting = [c for c in skipped if c.name not in finished]

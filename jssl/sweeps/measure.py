@@ -32,7 +32,7 @@ def measure(prepared: Prepared, plan: Plan, seed: int) -> dict[Program, dict[str
         plan: a plan from predictions.
         seed: the root seed.
     """
-    if prepared.machine.platform != "cpu" or prepared.spec.shard != "seed":
+    if prepared.machine.platform != "cpu" or prepared.spec.parallel != "seed":
         return {}
     steps = max(int(prepared.steps[-1]), 1)
     found = {}

@@ -296,8 +296,8 @@ def _micro(machine: Machine, program: Program, cost: Cost) -> int:
         message = (
             f"one run of {what} needs about {needed / 1e9:.3g} GB and a device has "
             f"{machine.memory / 1e9:.3g} GB, {needed / machine.memory:.2g} times less: take a "
-            "smaller width or batch, fewer record points, more memory, or shard='batch' over more "
-            "devices"
+            "smaller width or batch, fewer record points, more memory, or parallel='batch' over "
+            "more devices"
         )
         raise InputError(message)
     by_memory = int(machine.memory / (_flight(machine, cost, 1) + cost.record))

@@ -43,7 +43,7 @@ class Request(NamedTuple):
     static: Sequence[str] = ()
     dims: Mapping[str, Sequence[str]] = {}
     precision: str = "highest"
-    shard: str = "seed"
+    parallel: str = "seed"
     settings: Mapping[str, Any] = {}
     chunk_seconds: float = CHUNK_SECONDS
     seed_block: int | None = None
@@ -98,7 +98,7 @@ def prepare(request: Request) -> Prepared:
         dtype=jnp.result_type(float),
     )
     make_problem, observe = _hashable(request.make_problem), _hashable(request.observe)
-    spec = Spec(make_problem, observe, request.precision, request.shard)
+    spec = Spec(make_problem, observe, request.precision, request.parallel)
     listed, tokens = identity.of_programs(spec, split(grid))
     settings = {
         "axes": _plain_axes(request.axes, grid),
@@ -152,7 +152,7 @@ def plan_of(
 
 def lane_devices(prepared: Prepared) -> int:
     """Return how many devices runs are split over: one where batches are sharded."""
-    return prepared.machine.devices if prepared.spec.shard == "seed" else 1
+    return prepared.machine.devices if prepared.spec.parallel == "seed" else 1
 
 
 def on_one_device(prepared: Prepared, program: Program) -> bool:
@@ -168,7 +168,7 @@ def on_one_device(prepared: Prepared, program: Program) -> bool:
 def mesh_of(prepared: Prepared, program: Program) -> Mesh:
     """Return the devices that a program runs on."""
     devices = local_devices()[:1] if on_one_device(prepared, program) else None
-    return seed_mesh(devices, axis=prepared.spec.shard)
+    return seed_mesh(devices, axis=prepared.spec.parallel)
 
 
 def one_device_line(prepared: Prepared, plan: Plan) -> str:
@@ -212,7 +212,7 @@ def cost_of(prepared: Prepared, program: Program) -> Cost:
     products, other, each = RATES.get(prepared.machine.platform, RATES["cpu"])
     work = traced.step
     alone = on_one_device(prepared, program)
-    wide = prepared.machine.devices if prepared.spec.shard == "batch" and not alone else 1
+    wide = prepared.machine.devices if prepared.spec.parallel == "batch" and not alone else 1
     launched = work.operations * each / group_size(work.traffic)
     step = (work.products / products + work.other / other + launched) / wide
     known = records.load(rate_name(prepared, program))
@@ -255,7 +255,7 @@ def rate_name(prepared: Prepared, program: Program) -> str:
         program.traced,
         prepared.settings["dtype"],
         spec.precision,
-        spec.shard,
+        spec.parallel,
         prepared.machine.platform,
         prepared.machine.devices,
         os.cpu_count(),

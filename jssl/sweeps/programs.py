@@ -31,13 +31,13 @@ class Spec(NamedTuple):
         make_problem: called with the static and the traced fields.
         observe: `observe(problem)` gives the observables; None for loss and eigenvalues of C.
         precision: of matrix products.
-        shard: "seed" splits runs over the devices, "batch" the batch of every run.
+        parallel: "seed" splits runs over the devices, "batch" the batch of every run.
     """
 
     make_problem: MakeProblem
     observe: MakeObserve | None = None
     precision: str = "highest"
-    shard: str = "seed"
+    parallel: str = "seed"
 
 
 class Calls(NamedTuple):
@@ -128,7 +128,7 @@ def one_run(
         if not isinstance(problem, Problem):
             message = f"make_problem must return a jssl.Problem; got {type(problem).__name__}"
             raise InputError(message)
-        if spec.shard == "batch" and mesh is not None:
+        if spec.parallel == "batch" and mesh is not None:
             problem = shard_batch(problem, mesh)
         see = None if spec.observe is None else spec.observe(problem)
         return problem, simulate_undecomposed(problem, see, precision=spec.precision)
@@ -172,14 +172,14 @@ def calls(
 
     def mapped(function: Callable[..., Any], *arguments: Any) -> Any:
         count = jax.tree.leaves(arguments)[0].shape[0]
-        if spec.shard == "batch":
+        if spec.parallel == "batch":
             return lax.map(lambda xs: function(*xs), arguments)
         if count == micro:
             return jax.vmap(function)(*arguments)
         return lax.map(lambda xs: function(*xs), arguments, batch_size=micro)
 
     def sharded(function: Callable[..., Any], shared: int) -> Any:
-        if spec.shard == "batch":
+        if spec.parallel == "batch":
             return jax.jit(function)
         specs = (lanes, lanes, *(whole for _ in range(shared)))
         return jax.jit(
@@ -204,7 +204,7 @@ def calls(
 def place(tree: Any, spec: Spec, mesh: Mesh) -> Any:
     """Put lanes (leading axes) on the devices of a mesh, or whole on each where batches split."""
     (axis,) = mesh.axis_names
-    partition = PartitionSpec(axis) if spec.shard == "seed" else PartitionSpec()
+    partition = PartitionSpec(axis) if spec.parallel == "seed" else PartitionSpec()
     return jax.device_put(tree, NamedSharding(mesh, partition))
 
 

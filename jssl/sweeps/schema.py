@@ -81,7 +81,7 @@ class Options(Struct, forbid_unknown_fields=True, kw_only=True, frozen=True):
     seed: Annotated[
         int, Meta(ge=0, le=2**32 - 1, description="root seed; the key of every run follows from it")
     ] = 0
-    shard: Annotated[
+    parallel: Annotated[
         Literal["seed", "batch"],
         Meta(description="what is split over the devices: the runs, or the batch of every run"),
     ] = "seed"

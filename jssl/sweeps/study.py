@@ -5,7 +5,7 @@ steps = 2000                      # the last step
 record = 20                       # log-spaced record points after step 0, or a list of steps
 seed = 0                          # root seed
 precision = "float32"             # or "float64" (on the CPU)
-shard = "seed"                    # or "batch": split every batch over the devices
+parallel = "seed"                 # or "batch": split every batch over the devices
 zip = [["width", "learning_rate"]]     # axes that run together
 static = []                       # floats that the problem needs as Python numbers
 
@@ -108,7 +108,7 @@ def read_study(path: str | os.PathLike[str]) -> Study:
         points=data.get("points"),
         zip=data.get("zip", ()),
         static=tuple(data.get("static", ())),
-        shard=data.get("shard", "seed"),
+        parallel=data.get("parallel", "seed"),
         **(layout if until is None else in_blocks(until, layout)),
     )
     return Study(request, str(expanded(data["store"])), precision, until)

@@ -15,7 +15,7 @@ from jssl.errors import InputError, unknown_name
 from jssl.paths import expanded
 from jssl.record_steps import log_spaced_steps
 from jssl.sweeps import store as stores
-from jssl.sweeps.arguments import check_function, check_part, check_store
+from jssl.sweeps.arguments import check_function, check_shard, check_store
 from jssl.sweeps.execute import Progress, execute
 from jssl.sweeps.labels import attributes_of, coordinates_of, variables_of
 from jssl.sweeps.measure import measure
@@ -38,8 +38,8 @@ def sweep(
     static: Sequence[str] = (),
     dims: Mapping[str, Sequence[str]] | None = None,
     precision: str = "highest",
-    shard: str = "seed",
-    part: tuple[int, int] = (0, 1),
+    parallel: str = "seed",
+    shard: tuple[int, int] = (0, 1),
     progress: Callable[[Progress], None] | None = None,
     **layout: Any,
 ) -> xr.Dataset:
@@ -91,9 +91,10 @@ def sweep(
         static: fields that `make_problem` needs as Python numbers although they are floats.
         dims: observable -> names of its own axes, after the step.
         precision: of matrix products.
-        shard: "seed" splits runs over this process's devices; "batch" splits the batch of every
+        parallel: "seed" splits runs over this process's devices; "batch" splits the batch of every
             run, for models too wide for one.
-        part: (i, n): compute every n-th chunk from i on, beside n - 1 others on one store.
+        shard: (i, n): compute every n-th chunk, from chunk i on. The other n - 1 shards are
+            computed by other calls with the same store.
         progress: called with a `Progress` after every chunk.
         **layout: fields of `Request` that shape the plan: `chunk_seconds`, `seed_block`,
             `segment`, `memory` (bytes a device).
@@ -113,7 +114,7 @@ def sweep(
         InputError: for anything that cannot run, before anything is written.
         jssl.sweeps.StoreError: where the store cannot take a result.
     """
-    check_part(part, store)
+    check_shard(shard, store)
     if store is not None:
         check_store(store)
     if progress is not None:
@@ -129,12 +130,12 @@ def sweep(
         static=static,
         dims={} if dims is None else dims,
         precision=precision,
-        shard=shard,
+        parallel=parallel,
         **layout,
     )
     prepared = prepare(request)
     plan, result = open_result(prepared, request, store)
-    execute(prepared, plan, result, root=seed, part=part, progress=progress)
+    execute(prepared, plan, result, root=seed, shard=shard, progress=progress)
     return result.dataset()
 
 

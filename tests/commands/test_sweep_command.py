@@ -6,8 +6,9 @@ import pytest
 
 import jssl
 from jssl.commands import main as cli
+from jssl.commands import sweep as command
 from jssl.errors import InputError
-from jssl.sweeps import command, use_all_cores
+from jssl.sweeps import use_all_cores
 
 STUDY = """
 store = "{store}"

@@ -65,7 +65,7 @@ def paper(tmp_path, monkeypatch):
     def register(studies):
         (tmp_path / "demo_paper.py").write_text(PAPER)
         (tmp_path / "sitecustomize.py").write_text(
-            "from jssl import papers\nexperiments.PAPERS['demo'] = 'demo_paper'\n"
+            "from jssl import papers\npapers.PAPERS['demo'] = 'demo_paper'\n"
         )
         monkeypatch.syspath_prepend(tmp_path)
         monkeypatch.setenv("PYTHONPATH", str(tmp_path))

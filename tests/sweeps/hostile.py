@@ -26,7 +26,7 @@ def valid(store):
         "record": 2,
         "seed": 1,
         "precision": "float32",
-        "shard": "seed",
+        "parallel": "seed",
         "zip": [],
         "static": [],
         "problem": {

@@ -15,9 +15,10 @@ from jax import export
 from sweep_problems import linear_problem, mlp_problem
 
 import jssl
+from jssl.commands import sweep as command
 from jssl.errors import InputError
 from jssl.losses.registry import LOSSES
-from jssl.sweeps import StoreError, command, journal, open_dataset, store, use_all_cores
+from jssl.sweeps import StoreError, journal, open_dataset, store, use_all_cores
 from jssl.sweeps.prepare import prepare
 from jssl.sweeps.programs import Spec, calls, seed_mesh
 from jssl.sweeps.sweep import make_request
@@ -113,7 +114,7 @@ def test_the_processes_of_a_study_wait_for_each_other_and_notice_a_lost_one(tmp_
     layout = {"seed_block": 1, "chunk_seconds": 1e-9}
     request = make_request(linear_problem, axes, [0, 2], **layout)
     prepared = prepare(request)
-    jssl.sweep(linear_problem, axes, record_steps=[0, 2], store=folder, part=(0, 4), **layout)
+    jssl.sweep(linear_problem, axes, record_steps=[0, 2], store=folder, shard=(0, 4), **layout)
     monkeypatch.setattr(command, "LOST_SECONDS", 0.0)
     with pytest.raises(StoreError, match=r"process 1 of 4 was lost .* run the same command again"):
         command._wait_for_others(folder, prepared, (0, 4))
@@ -121,7 +122,7 @@ def test_the_processes_of_a_study_wait_for_each_other_and_notice_a_lost_one(tmp_
     with alive, pytest.raises(StoreError, match="process 2 of 4 was lost"):
         command._wait_for_others(folder, prepared, (0, 4))
     for i in (1, 2, 3):
-        jssl.sweep(linear_problem, axes, record_steps=[0, 2], store=folder, part=(i, 4), **layout)
+        jssl.sweep(linear_problem, axes, record_steps=[0, 2], store=folder, shard=(i, 4), **layout)
     command._wait_for_others(folder, prepared, (0, 4))
 
 

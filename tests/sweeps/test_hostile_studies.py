@@ -16,7 +16,7 @@ from jssl.errors import InputError
 KEYS = [
     (name,)
     for name in (
-        "store", "steps", "record", "seed", "precision", "shard", "zip", "static", "problem",
+        "store", "steps", "record", "seed", "precision", "parallel", "zip", "static", "problem",
         "axes", "points", "layout", "until", "unknown", "", "mode", "日本",
     )
 ] + [

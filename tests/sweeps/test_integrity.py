@@ -13,8 +13,9 @@ from sweep_problems import linear_problem
 
 import jssl
 from jssl.commands import main as cli
+from jssl.commands import sweep as command
 from jssl.errors import InputError
-from jssl.sweeps import command, integrity, open_dataset, store
+from jssl.sweeps import integrity, open_dataset, store
 
 AXES = {"learning_rate": [0.01], "seed": 2}
 STUDY = """

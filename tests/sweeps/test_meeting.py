@@ -7,7 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from jssl.commands import main as cli
-from jssl.sweeps import StoreError, command, meeting
+from jssl.commands import sweep as command
+from jssl.sweeps import StoreError, meeting
 
 
 def free_port():

@@ -59,7 +59,7 @@ def test_every_key_has_a_meaning_and_says_what_it_may_hold(table):
 def test_defaults_of_the_schema_are_those_of_the_program():
     parameters = inspect.signature(sweep).parameters
     shared = fields(StudyFile)
-    for name in ("seed", "shard"):
+    for name in ("seed", "parallel"):
         assert shared[name].default == parameters[name].default
     assert fields(Layout)["chunk_seconds"].default == CHUNK_SECONDS
     for name, default in Target._field_defaults.items():

@@ -163,7 +163,7 @@ def test_a_folder_that_cannot_be_written_is_one_clear_line(tmp_path, monkeypatch
 
 def test_a_store_that_became_read_only_keeps_what_it_has(whole, tmp_path, monkeypatch):
     folder = tmp_path / "store"
-    make(folder, part=(0, 2))
+    make(folder, shard=(0, 2))
 
     real = Path.open
 
@@ -174,7 +174,7 @@ def test_a_store_that_became_read_only_keeps_what_it_has(whole, tmp_path, monkey
 
     monkeypatch.setattr(Path, "open", read_only)
     with pytest.raises(StoreError, match=r"read-only file system.*rerun to resume"):
-        make(folder, part=(1, 2))
+        make(folder, shard=(1, 2))
     monkeypatch.undo()
     make(folder)
     assert content(folder) == content(whole)
@@ -205,7 +205,7 @@ def test_a_full_disk_keeps_what_is_finished_and_says_what_to_do(whole, tmp_path,
 def test_parts_meet_in_one_store(whole, tmp_path):
     folder = tmp_path / "store"
     for i in (2, 0, 1):
-        make(folder, part=(i, 3))
+        make(folder, shard=(i, 3))
     assert content(folder) == content(whole)
 
 
@@ -215,7 +215,7 @@ def test_a_chunk_that_another_process_holds_is_left_to_it_and_taken_over_when_it
     from jssl.sweeps import execute
 
     folder = tmp_path / "store"
-    make(folder, part=(0, 2))
+    make(folder, shard=(0, 2))
     name = "0000-00003-000000"
     held = journal.lock(folder / "jssl" / "claims" / name)
     assert held.__enter__()

@@ -8,8 +8,9 @@ import pytest
 
 import jssl
 from jssl.commands import main as cli
+from jssl.commands import sweep as command
 from jssl.errors import InputError
-from jssl.sweeps import command, open_dataset
+from jssl.sweeps import open_dataset
 from jssl.sweeps.stated import OPTIMISERS, stated_problem
 from jssl.sweeps.study import read_study
 

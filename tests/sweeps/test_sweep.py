@@ -152,7 +152,7 @@ def test_the_lanes_that_fill_up_a_last_chunk_leave_no_trace():
 
 
 def test_a_batch_split_over_devices_gives_the_same_numbers():
-    np.testing.assert_allclose(small(shard="batch").eigenvalues, small().eigenvalues, rtol=1e-12)
+    np.testing.assert_allclose(small(parallel="batch").eigenvalues, small().eigenvalues, rtol=1e-12)
 
 
 @pytest.mark.float32
@@ -197,9 +197,9 @@ def test_a_traced_number_that_python_needs_says_to_name_it_static():
     ("options", "says"),
     [
         ({"seed": -1}, "seed must be a whole number from 0 to"),
-        ({"part": (2, 2), "store": "x"}, "0 <= i < n"),
-        ({"part": (0, 2)}, "needs a shared store"),
-        ({"shard": "sed"}, 'shard must be "batch" or "seed"'),
+        ({"shard": (2, 2), "store": "x"}, "0 <= i < n"),
+        ({"shard": (0, 2)}, "needs a shared store"),
+        ({"parallel": "sed"}, 'parallel must be "batch" or "seed"'),
         ({"chunk_secs": 2}, "did you mean 'chunk_seconds'"),
         ({"memory": 10.0}, "needs about"),
         ({"dims": {"eigenvalues": ("a", "b")}}, "names 2 axes of 'eigenvalues', which has 1"),
