@@ -86,6 +86,6 @@ def test_features_of_pytorch_are_diagnosed_and_predicted_without_a_copy_of_the_g
     features = net(views[0])
     assert features.requires_grad
     assert jssl.diagnose(features).eigenvalues.shape == (2,)
-    assert jssl.predict(views, loss="barlow_twins", dim=2, kernel="linear").worth > 0
+    assert jssl.predict(views, loss="barlow_twins", dim=2, kernel="linear").distinguishable > 0
     loss = losses.get("simclr")(jnp.asarray(features.detach().numpy()), DATA.second[:, :2])
     assert np.isfinite(float(loss))

@@ -23,8 +23,8 @@ class Reproduce:
     papers: Annotated[tuple[str, ...], tyro.conf.Positional] = ()
     """Names or arXiv numbers of papers; all papers by default."""
     scale: Literal["quick", "paper", "large"] = "quick"
-    """quick takes minutes on two cores; paper uses the sizes of the paper; large is larger than in \
-the paper and has never been run."""
+    """quick takes minutes on two cores; paper uses the sizes of the paper; large is larger than \
+in the paper and has never been run."""
     out: Path = Path("jssl-out")
     """Folder for the report, created if needed."""
     overwrite: Flag = False
@@ -32,7 +32,8 @@ the paper and has never been run."""
     seed: int = 0
     """Root seed of all random draws, 0 or more."""
     jobs: int | None = None
-    """Number of processes that run studies in parallel; one per core on CPU by default, 1 elsewhere."""
+    """Number of processes that run studies in parallel; by default, one per core on CPU and 1 \
+elsewhere."""
     list: Flag = False
     """Print the papers and their arXiv numbers, and run nothing."""
 
@@ -66,12 +67,12 @@ class Predict:
     """Which inputs of simclr are augmented, as anchor-positive-negatives; each is clean or \
 augmented."""
     clean_first: bool | None = None
-    """Whether the pairs are (clean, augmented); by default, estimated where --placement is given."""
+    """Whether the pairs are (clean, augmented); by default, estimated if --placement is given."""
     count: int = 2000
     """Largest number of pairs; more are sampled at random."""
     size: int | None = None
-    """Side in pixels to which images of a folder are resized; by default, 32 if their sizes differ or \
-exceed 64."""
+    """Side in pixels to which images of a folder are resized; by default, 32 if their sizes \
+differ or exceed 64."""
     out: Path = Path("jssl-predict")
     """Folder for the report, created if needed."""
     overwrite: Flag = False
@@ -119,7 +120,8 @@ store compute the other n - 1 shards."""
     devices: int | None = None
     """Number of CPU devices, at most 1024; one per core by default."""
     coordinator: str | None = None
-    """host:port of process 0, with --num-processes and --process-id; or auto, on TPU pods and Slurm."""
+    """host:port of process 0, with --num-processes and --process-id; or auto on TPU pods and \
+Slurm."""
     num_processes: int | None = None
     """Number of processes that run this study together."""
     process_id: int | None = None

@@ -12,9 +12,11 @@ __getattr__, __dir__ = attach(
         "lost_dimensions",
         "modes",
         "own_encoder",
+        "result",
         "rules",
+        "starts",
         "steps",
         "summary",
     ),
-    members={"Forecast": "forecast", "predict": "forecast"},
+    members={"Forecast": "result", "predict": "forecast"},
 )

@@ -3,48 +3,48 @@
 import numpy as np
 
 from jssl.figures import mode_colours, new_figure
-from jssl.forecast.forecast import Forecast
+from jssl.forecast.result import Forecast
 from jssl.report.figure import Figure
 
 SHOWN = 16
 _POINTS = 400
 
 
-def forecast_figures(seen: Forecast) -> list[Figure]:
+def forecast_figures(forecast: Forecast) -> list[Figure]:
     """Return the predicted staircase, where anything is learned, and the spectrum."""
-    learned = bool(np.isfinite(seen.steps).any())
-    return [*([_staircase(seen)] if learned else []), _spectrum(seen)]
+    learned = bool(np.isfinite(forecast.steps).any())
+    return [*([_staircase(forecast)] if learned else []), _spectrum(forecast)]
 
 
-def staircase(seen: Forecast, steps: np.ndarray) -> np.ndarray:
-    """Return the share of its end that each dimension has reached, (points, dim).
+def staircase(forecast: Forecast, steps: np.ndarray) -> np.ndarray:
+    """Return each dimension's share of its final eigenvalue over the steps, (points, dim).
 
-    A logistic curve in the step, half at the dimension's own step, of its own rise.
+    A logistic curve in the step, which is 1/2 at the step where the dimension is half-learned.
 
     Args:
-        seen: the forecast.
+        forecast: the forecast.
         steps: (points,) of gradient descent.
     """
-    learned = np.isfinite(seen.steps)
-    share = np.zeros((len(steps), len(seen.steps)))
+    learned = np.isfinite(forecast.steps)
+    share = np.zeros((len(steps), len(forecast.steps)))
     for j in np.flatnonzero(learned):
-        width = max(seen.rises[j], 1e-12) / np.log(81)
-        share[:, j] = 1 / (1 + np.exp(np.clip((seen.steps[j] - steps) / width, -500, 500)))
+        width = max(forecast.rises[j], 1e-12) / np.log(81)
+        share[:, j] = 1 / (1 + np.exp(np.clip((forecast.steps[j] - steps) / width, -500, 500)))
     return share
 
 
-def _staircase(seen: Forecast) -> Figure:
-    finite = np.isfinite(seen.steps)
-    at = seen.steps[finite]
+def _staircase(forecast: Forecast) -> Figure:
+    finite = np.isfinite(forecast.steps)
+    at = forecast.steps[finite]
     first, last = 0.4 * max(float(at.min()), 1e-3), 1.6 * max(float(at.max()), 2e-3)
     steps = np.geomspace(first, last, _POINTS)
-    share = staircase(seen, steps)
+    share = staircase(forecast, steps)
     figure, (ax, count) = new_figure(2)
-    shown = min(len(seen.steps), SHOWN)
+    shown = min(len(forecast.steps), SHOWN)
     for j, colour in enumerate(mode_colours(shown)):
         ax.plot(steps, share[:, j], color=colour, linewidth=1.3)
     count.plot(steps, share.sum(1), color="#0b4f8a", label="learned")
-    error = np.nan_to_num(seen.step_errors[finite])
+    error = np.nan_to_num(forecast.step_errors[finite])
     bars = np.stack([np.minimum(error, at - first), np.minimum(error, last - at)])
     count.errorbar(
         at,
@@ -54,33 +54,34 @@ def _staircase(seen: Forecast) -> Figure:
         color="#d55e00",
         markersize=3,
         linewidth=0.8,
-        label="half learned, 1 error",
+        label="half-learned, 1 standard error",
     )
-    ax.set_ylabel("share of the eigenvalue's end")
+    ax.set_ylabel("share of the final eigenvalue")
     count.set_ylabel("dimensions learned")
     count.legend(framealpha=0.9, edgecolor="none", fontsize=8)
     for axis in (ax, count):
         axis.set_xscale("log")
         axis.set_xlim(first, last)
-        axis.set_xlabel(f"step at learning rate {seen.learning_rate:.3g}")
+        axis.set_xlabel(f"step at learning rate {forecast.learning_rate:.3g}")
     text = (
-        f"Left: predicted eigenvalues of the first {shown} dimensions, each as a share of its end, "
-        f"dark to light in the order of the modes. Right: how many of {len(seen.steps)} dimensions "
-        f"are learned (line), a staircase up to {int(finite.sum())} at step "
-        f"{at.max():,.0f}, and when each is half learned with one standard error (dots)."
+        f"Left: predicted eigenvalues of the first {shown} dimensions, each as a share of its "
+        "final value, from dark to light in the order of the modes. Right: number of learned "
+        f"dimensions of {len(forecast.steps)} (line), a staircase up to {int(finite.sum())} at "
+        f"step {at.max():,.0f}, and the step at which each is half-learned with one standard "
+        "error (dots)."
     )
     return Figure("staircase", "Dimensions are learned one by one", text, figure)
 
 
-def _spectrum(seen: Forecast) -> Figure:
+def _spectrum(forecast: Forecast) -> Figure:
     figure, (ax,) = new_figure(1, width=6.5)
-    index = np.arange(1, len(seen.eigenvalues) + 1)
-    ax.semilogy(index, seen.eigenvalues, ".-", color="#0b4f8a", linewidth=1, label="all pairs")
-    low = seen.held_out - 3.9 * seen.errors
-    known = seen.held_out[seen.held_out > 0].min(initial=float(seen.eigenvalues[-1]))
-    bottom = 0.3 * min(float(known), float(seen.eigenvalues[-1]))
-    centre = np.maximum(seen.held_out, bottom)
-    bars = np.stack([centre - np.maximum(low, bottom), 3.9 * seen.errors])
+    index = np.arange(1, len(forecast.eigenvalues) + 1)
+    ax.semilogy(index, forecast.eigenvalues, ".-", color="#0b4f8a", linewidth=1, label="all pairs")
+    low = forecast.held_out - 3.9 * forecast.errors
+    known = forecast.held_out[forecast.held_out > 0].min(initial=float(forecast.eigenvalues[-1]))
+    bottom = 0.3 * min(float(known), float(forecast.eigenvalues[-1]))
+    centre = np.maximum(forecast.held_out, bottom)
+    bars = np.stack([centre - np.maximum(low, bottom), 3.9 * forecast.errors])
     for chosen, fill, label in (
         (low > 0, "#d55e00", "held-out pairs, 3.9 errors"),
         (low <= 0, "white", "the same, not distinguishable from noise"),
@@ -97,17 +98,15 @@ def _spectrum(seen: Forecast) -> Figure:
                 linewidth=1,
                 label=label,
             )
-    ax.axvline(
-        len(seen.steps) + 0.5, color="0.4", linestyle=":", linewidth=1.2, label="dim asked for"
-    )
+    ax.axvline(len(forecast.steps) + 0.5, color="0.4", linestyle=":", linewidth=1.2, label="dim")
     ax.set_ylim(bottom=bottom)
     ax.set_xlabel("mode of the contrastive kernel")
     ax.set_ylabel("eigenvalue")
     ax.legend(framealpha=0.9, edgecolor="none", fontsize=8)
     text = (
         f"The {len(index)} largest eigenvalues of the contrastive kernel, from "
-        f"{seen.eigenvalues[0]:.2g} down to {seen.eigenvalues[-1]:.2g}, and the same modes read on "
-        "pairs that did not choose them, with 3.9 standard errors; filled where distinguishable "
-        "from sampling noise."
+        f"{forecast.eigenvalues[0]:.2g} down to {forecast.eigenvalues[-1]:.2g}, and eigenvalues on "
+        "held-out pairs, with 3.9 standard errors. Filled squares are distinguishable from "
+        "sampling noise."
     )
-    return Figure("spectrum", "What the views share", text, figure)
+    return Figure("spectrum", "Spectrum of the contrastive kernel", text, figure)

@@ -1,19 +1,36 @@
-"""Encoders by the name of their kernel: linear, mlp-relu-3, conv-relu-2, or anybody's own."""
+"""Encoders by the name of their kernel: linear, mlp-relu-3, conv-relu-2."""
 
 import re
+from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 
 from jssl._compat import neural_tangents
 from jssl.errors import InputError, unknown_name
+from jssl.forecast.own_encoder import OwnEncoder, read_encoder
 from jssl.models import ACTIVATIONS, conv, linear, mlp
-from jssl.types import Array, Model
+from jssl.types import Array, Model, Params
 
 _ROWS = 256
 
 
+class Kernels(NamedTuple):
+    """Kernels of the encoder on all views, (2n, 2n).
+
+    Attributes:
+        gram: tangent kernel, symmetric.
+        nngp: kernel of a random initial embedding; None with an encoder of the user.
+        own: encoder of the user; None without.
+    """
+
+    gram: np.ndarray
+    nngp: np.ndarray | None
+    own: OwnEncoder | None
+
+
 def encoder(name: str, shape: tuple[int, ...]) -> Model:
-    """Return the model that a kernel's name means, for samples of a shape.
+    """Return the model of a kernel's name, for samples of a shape.
 
     Example:
         >>> encoder("linear", (8, 8, 1)).kernel is None
@@ -29,7 +46,7 @@ def encoder(name: str, shape: tuple[int, ...]) -> Model:
         shape: of one sample; conv needs (height, width, channels).
 
     Raises:
-        InputError: for another name, images that are none, or where neural-tangents is missing.
+        InputError: for another name, samples of another shape, or if neural-tangents is missing.
     """
     size = int(np.prod(shape))
     if name == "linear":
@@ -49,7 +66,7 @@ def encoder(name: str, shape: tuple[int, ...]) -> Model:
     try:
         neural_tangents.load()
     except InputError as error:
-        message = f"{error}; or take the kernel 'linear', which needs nothing"
+        message = f"{error}; or use the kernel 'linear', which needs no other package"
         raise InputError(message) from error
     if kind == "mlp":
         return mlp(size, 1, activation=activation, depth=int(layers))
@@ -81,3 +98,22 @@ def grams(model: Model, views: Array) -> tuple[np.ndarray, np.ndarray]:
         for out, part in zip(both, model.kernel(views[at : at + block], views), strict=True):
             out[at : at + block] = part
     return both[0], both[1]
+
+
+def kernels_of(
+    kernel: str,
+    apply: Callable[[Params, Array], Array] | None,
+    params: Params,
+    views: Array,
+    dim: int,
+    decayed: bool,
+) -> Kernels:
+    """Return the kernels of an encoder, named or of the user, on all views (2n, ...)."""
+    own: OwnEncoder | None = None
+    nngp: np.ndarray | None = None
+    if apply is None:
+        nngp, gram = grams(encoder(kernel, views.shape[1:]), views)
+    else:
+        own = read_encoder(apply, params, views, dim, decayed=decayed)
+        gram = own.gram
+    return Kernels((gram + gram.T) / 2, nngp, own)

@@ -1,4 +1,4 @@
-"""Pairs as a user hands them in, checked, and whether their first views are clean."""
+"""Check the pairs of the user, and find whether their first views are clean."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ from jssl.theory.landscape.pairing import first_is_clean
 from jssl.types import Pairs
 
 MOST = 4000
-"""Pairs at most: a Gram matrix of (8000, 8000) float64, 512 MB."""
+"""Largest number of pairs, which gives a Gram matrix (8000, 8000) of float64, 512 MB."""
 
 
 def two_views(pairs: Any) -> tuple[np.ndarray, np.ndarray]:
@@ -47,18 +47,18 @@ def two_views(pairs: Any) -> tuple[np.ndarray, np.ndarray]:
 def clean_views(
     first: np.ndarray, second: np.ndarray, placement: str, clean_first: bool | None
 ) -> bool:
-    """Return whether pairs are (clean, augmented), by what is said or else by what they show.
+    """Return whether pairs are (clean, augmented): `clean_first`, or an estimate if it is None.
 
     Example:
         >>> x = np.random.default_rng(0).normal(size=(2, 400, 2))
         >>> clean_views(x[0], x[0] + x[1], "clean-augmented-clean", None)
         True
 
-    Pairs are taken for those of training, whatever they are, where both views of every sample are
-    augmented: the answer is False there unless it is said.
+    Under the placement in which both views of every sample are augmented, the pairs are used
+    unchanged: the result is then False unless `clean_first` is given.
 
     Raises:
-        InputError: where the pairs do not show it.
+        InputError: where the pairs do not determine it.
     """
     if clean_first is not None:
         return bool(clean_first)

@@ -1,8 +1,8 @@
-"""An encoder of one's own: its tangent kernel and start, and whether the theory covers them.
+"""An encoder of the user: its tangent kernel and start, and whether the theory covers them.
 
-The forecast takes the tangent kernel of all outputs together as k(x, x') times the identity.
-Outputs with kernels of their own, or that share parameters, have another one; a few samples show
-it: deviation = ||Theta - k I|| / ||k||, of spectral norms over samples and outputs. Weight decay
+The forecast assumes that the tangent kernel of all outputs is k(x, x') times the identity. It is
+not for outputs with different kernels or shared parameters. A few samples give the deviation:
+deviation = ||Theta - k I|| / ||k||, of spectral norms over samples and outputs. Weight decay
 needs an encoder that is linear in its parameters; in any other it changes the kernel.
 """
 
@@ -21,14 +21,14 @@ from jssl.types import Array, Params
 Apply = Callable[[Params, Array], Array]
 
 LARGEST_DEVIATION = 0.5
-"""Of the outputs' kernels from one kernel times the identity; a growth rate is off by as much."""
+"""Largest allowed deviation, which is also the largest relative error of a growth rate."""
 
 _SAMPLES = 6
 _MEMORY = 2**28
 
 
 class OwnEncoder(NamedTuple):
-    """What the forecast needs to know of an encoder.
+    """The kernel and the start of an encoder.
 
     Attributes:
         gram: (2n, 2n) tangent kernel per output.
@@ -46,11 +46,11 @@ class OwnEncoder(NamedTuple):
 def read_encoder(
     apply: Apply, params: Params, views: Array, dim: int, *, decayed: bool = False
 ) -> OwnEncoder:
-    """Return the tangent kernel and the start of an encoder, having seen that theory covers it.
+    """Return the tangent kernel and the start of an encoder, if the theory covers it.
 
     Example:
-        >>> seen = read_encoder(lambda p, x: x @ p.T, jnp.ones((2, 3)), jnp.eye(4, 3), 2)
-        >>> seen.gram.shape, round(seen.deviation, 6)
+        >>> encoder = read_encoder(lambda p, x: x @ p.T, jnp.ones((2, 3)), jnp.eye(4, 3), 2)
+        >>> encoder.gram.shape, round(encoder.deviation, 6)
         ((4, 4), 0.0)
 
     Args:
@@ -76,22 +76,26 @@ def read_encoder(
     deviation = kernel_deviation(apply, params, views[chosen], dim)
     if deviation > LARGEST_DEVIATION:
         message = (
-            f"the outputs of this encoder do not have one tangent kernel in common (they are "
-            f"{deviation:.0%} off): outputs of their own parameters each on the same features are "
-            "covered, as in a last dense layer; otherwise take kernel= instead of apply="
+            f"the outputs of this encoder do not share one tangent kernel (deviation "
+            f"{deviation:.0%}); use an encoder whose outputs have separate parameters on the same "
+            "features, as in a last dense layer, or pass kernel= instead of apply="
         )
         raise InputError(message)
     if decayed and not _is_linear(apply, params, views[chosen]):
-        message = (
-            "weight_decay needs an encoder that is linear in its parameters: in others it shrinks "
-            "the tangent kernel; take weight_decay=0, or kernel='linear'"
-        )
-        raise InputError(message)
+        raise not_linear()
     shapes = jax.eval_shape(lambda p: p, params)
     block = min(64, max(1, empirical.block_for(shapes, 2**29)))
     gram = np.asarray(empirical.empirical_ntk(apply, params, views, block=block))
     rounding = float(max(jnp.finfo(x.dtype).eps for x in (embedded, *_floating(params))))
     return OwnEncoder(gram, start, rounding, deviation)
+
+
+def not_linear() -> InputError:
+    """Return the error of weight decay on an encoder that is not linear in its parameters."""
+    return InputError(
+        "weight_decay needs an encoder that is linear in its parameters: in others it shrinks the "
+        "tangent kernel; use kernel='linear', or weight_decay=0"
+    )
 
 
 def kernel_deviation(apply: Apply, params: Params, x: Array, dim: int) -> float:

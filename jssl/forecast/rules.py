@@ -1,4 +1,4 @@
-r"""What the theory knows of each loss near a small start: growth, end and what it leaves out.
+r"""The leading terms of each loss near a small start: growth rates and final values.
 
 A loss is to leading order
 
@@ -7,9 +7,9 @@ A loss is to leading order
 with Ka = W Sa W^T and Kn = W Sn W^T, Sa and Sn the second moments of anchors and negatives. With
 h_j = signal gamma_j - decay, mode j grows as d log s_j^2 / dt = 4 h_j, is never learned where
 h_j <= 0, and ends at s_j^2 = h_j / (2 own n_j^2 + 2 (quartic - own) a_j n_j), a_j and n_j its mean
-squares. For Barlow Twins Sa = Sn = Gamma. Where the place of the augmentation is given, Gamma is
-replaced by B = A0 - f C. Simon et al. 2023, arXiv 2303.15438; Ziyin et al. 2023, arXiv 2210.00638;
-jssl.theory.landscape.dictionary.
+squares. For Barlow Twins Sa = Sn = Gamma. Where the placement of the augmentation is given, Gamma
+is replaced by B = A0 - f C. Simon et al. 2023, arXiv 2303.15438; Ziyin et al. 2023, arXiv
+2210.00638; jssl.theory.landscape.dictionary.
 """
 
 from typing import NamedTuple
@@ -20,7 +20,7 @@ from jssl.theory.landscape.dictionary import SIMCLR
 
 
 class Rule(NamedTuple):
-    """A loss near a small start.
+    """The leading terms of a loss near a small start.
 
     Attributes:
         landscape: its name in `jssl.theory.landscape.LOSSES`.
@@ -33,8 +33,8 @@ class Rule(NamedTuple):
         off_diagonal: weight of the off-diagonal terms of Barlow Twins.
         views_apart: whether anchors are first views, not centred, and negatives second views, and
             not all views together.
-        stands_for: the loss that the forecast holds for, where it is another.
-        remark: where the theory stops.
+        stands_for: the loss that the theory covers, where it differs from this one.
+        caveat: what the theory does not cover.
     """
 
     landscape: str
@@ -47,7 +47,7 @@ class Rule(NamedTuple):
     off_diagonal: float = 1.0
     views_apart: bool = False
     stands_for: str = ""
-    remark: str = ""
+    caveat: str = ""
 
 
 RULES: dict[str, Rule] = {
@@ -60,9 +60,9 @@ RULES: dict[str, Rule] = {
         centred=True,
         off_diagonal=0.0051,
         stands_for="barlow_twins without batch normalisation",
-        remark="Batch normalisation of the embeddings is not in the theory: the order of the "
-        "dimensions is that of the loss without it; times are those of off-diagonal weight "
-        ".0051 and a constant diagonal of the cross-correlation.",
+        caveat="Batch normalisation of the embeddings is not part of the theory. The order of the "
+        "dimensions is that of the loss without it. The times hold for an off-diagonal weight of "
+        "0.0051 and a constant diagonal of the cross-correlation.",
     ),
     "vicreg_squared": Rule("vicreg_squared", 2.0, 1.0),
     "vicreg": Rule(
@@ -71,9 +71,9 @@ RULES: dict[str, Rule] = {
         1.0,
         centred=True,
         stands_for="vicreg_squared on centred views",
-        remark="VICReg's hinge is not smooth: order and times are those of its squared form, "
-        "vicreg_squared. From a small start the hinge itself raises the directions of largest "
-        "variance first, and much faster: neither order nor times carry over to it.",
+        caveat="VICReg's hinge is not smooth. Order and times are those of its squared form, "
+        "vicreg_squared. From a small start, the hinge itself learns the directions of largest "
+        "variance first, and much faster, so neither order nor times apply to it.",
     ),
     "spectral_contrastive": Rule("spectral_contrastive", 2.0, 1.0),
     "info_nce": Rule(
@@ -87,9 +87,9 @@ RULES: dict[str, Rule] = {
         centred=True,
         tempered=True,
         stands_for="info_nce with the score -|z - z'|^2 / 2",
-        remark="The cosine of SimCLR has no scale: order and times are those of the same loss "
-        "with the distance as its score, on Gaussian data with many negatives. Under the cosine "
-        "and a standard start the steps blur and the times are not predicted.",
+        caveat="The cosine of SimCLR has no scale. Order and times are those of the same loss "
+        "with the distance as its score, on Gaussian data with many negatives. With the cosine "
+        "and a standard start the steps overlap and the times are not predicted.",
     ),
 }
 """Loss -> Rule. The times of all but linearised Barlow Twins are leading-order."""
@@ -104,7 +104,7 @@ def rule_of(loss: str, placement: str = SIMCLR) -> tuple[str, Rule]:
         >>> rule_of("byol")
         Traceback (most recent call last):
         ...
-        jssl.errors.InputError: the theory does not cover byol_regression; take one of ...
+        jssl.errors.InputError: the theory does not cover byol_regression; use one of ...
 
     Raises:
         InputError: for an unknown loss, or one that the theory does not cover.
@@ -114,10 +114,10 @@ def rule_of(loss: str, placement: str = SIMCLR) -> tuple[str, Rule]:
         error = unknown_name("loss", loss, (*LOSSES, *ALIASES))
         raise error
     if name not in RULES:
-        message = f"the theory does not cover {name}; take one of {', '.join(sorted(RULES))}"
+        message = f"the theory does not cover {name}; use one of {', '.join(sorted(RULES))}"
         raise InputError(message)
     rule = RULES[name]
     if placement != SIMCLR and not rule.landscape.startswith("info_nce_euclidean"):
-        message = f"a placement belongs to nt_xent; {name} augments both views"
+        message = f"a placement needs the loss nt_xent; {name} augments both views"
         raise InputError(message)
     return name, rule

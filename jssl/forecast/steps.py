@@ -1,21 +1,16 @@
-"""From the modes of the pairs and a start to the steps: what is learned, how large, and when.
+"""Which modes of the pairs are learned, their final amplitudes, and their times.
 
 Mode j grows at 4 h_j, h_j = signal eigenvalue_j - decay (`jssl.forecast.rules`), from s_j(0) to its
-end; Barlow Twins, whose modes compete where the off-diagonal weight is below 1, is
-`jssl.theory.stepwise.mode_times`. A random start has s_j(0)^2 = scale^2 v_j chi^2 with dim - j + 1
-degrees of freedom and v_j the variance of mode j given the modes before it; where eigenvalues are
-close, `effective_modes` corrects it.
+final amplitude. The modes of Barlow Twins compete where the off-diagonal weight is below 1; their
+times are `jssl.theory.stepwise.mode_times`.
 """
 
 from typing import NamedTuple
 
-import jax
 import jax.numpy as jnp
 import numpy as np
-import scipy.linalg
-from scipy.special import digamma, polygamma
 
-from jssl.forecast.modes import largest_value, spread_of
+from jssl.forecast.modes import Modes, largest_value, spread_of
 from jssl.forecast.rules import Rule
 from jssl.theory.landscape.dictionary import SIMCLR
 from jssl.theory.landscape.gaussian import gaussian_amplitudes, gaussian_times
@@ -29,19 +24,16 @@ from jssl.theory.landscape.pairing import (
     signal_pairing,
 )
 from jssl.theory.landscape.stability import crosstalk, learned_curvature
-from jssl.theory.stepwise import decayed_levels, descent_delay, effective_modes, mode_times
+from jssl.theory.stepwise import decayed_levels, descent_delay, mode_times
 
-_DRAWS = 48
-_CLOSE = 24  # modes up to which starts are drawn to correct for close eigenvalues
-_FARTHEST = 30.0  # ends of the exact loss over those of the quartic
-_APART = 2.0  # growth of a mode over the next, in logarithms, that tells them apart
+_FARTHEST = 30.0  # largest ratio of final amplitudes, of the exact loss over the quartic one
 
 
-class Read(NamedTuple):
-    """The pairings that a loss reads from pairs.
+class LossPairings(NamedTuple):
+    """The pairings of views in the leading terms of a loss.
 
     Attributes:
-        signal: whose eigenvalues decide on growth.
+        signal: the pairing whose eigenvalues are the growth rates.
         anchor: second moment of the anchors.
         negative: second moment of the negatives.
         anchor_centred: whether the anchors' mean is subtracted.
@@ -54,15 +46,15 @@ class Read(NamedTuple):
 
 
 class Ends(NamedTuple):
-    """What a mode becomes.
+    """The final state of each mode.
 
     Attributes:
         net: (count,) signal eigenvalue - decay.
         learned: (count,) whether it is learned; at most dim are.
-        scales: (count,) s_j at the end; what it would be without decay where it is not learned.
-        threshold: least eigenvalue that is learned.
-        given_up: pairs (r, j) of a learned mode r that mode j replaces in the end.
-        curvature: the largest along training.
+        scales: (count,) final s_j; for modes that are not learned, its value without weight decay.
+        threshold: smallest eigenvalue that is learned.
+        replaced: pairs (r, j) of a learned mode r that mode j replaces at the minimum.
+        curvature: the largest one during training.
         gaussian: eigenvalues of A_pos, of anchors and of negatives, (3, count), where the times are
             those of the exact loss on Gaussian data (`gaussian_times`); else None.
     """
@@ -71,19 +63,19 @@ class Ends(NamedTuple):
     learned: np.ndarray
     scales: np.ndarray
     threshold: float
-    given_up: tuple[tuple[int, int], ...]
+    replaced: tuple[tuple[int, int], ...]
     curvature: float
     gaussian: np.ndarray | None = None
 
 
 class Steps(NamedTuple):
-    """When each learned mode is half learned.
+    """When each learned mode is half-learned.
 
     Attributes:
         times: (k,) t = learning rate x step.
         steps: (k,) of descent.
         rises: (k,) steps from 10 % to 90 %.
-        blur: (k,) error of `steps` that the theory itself has.
+        blur: (k,) error of `steps` from the theory.
     """
 
     times: np.ndarray
@@ -92,20 +84,20 @@ class Steps(NamedTuple):
     blur: np.ndarray
 
 
-def read_of(rule: Rule, placement: str, clean: bool) -> Read:
+def loss_pairings(rule: Rule, placement: str, clean: bool) -> LossPairings:
     """Return the pairings of a loss.
 
     Example:
         >>> from jssl.forecast.rules import RULES
-        >>> read_of(RULES["spectral_contrastive"], SIMCLR, False).signal
+        >>> loss_pairings(RULES["spectral_contrastive"], SIMCLR, False).signal
         Pairing(first=0.0, cross=1.0, second=0.0)
     """
     if rule.views_apart:
-        return Read(CROSS, FIRST, SECOND, False)
+        return LossPairings(CROSS, FIRST, SECOND, False)
     if rule.landscape != "info_nce_euclidean" or (placement == SIMCLR and not clean):
-        return Read(CROSS, POOLED, POOLED, rule.centred)
+        return LossPairings(CROSS, POOLED, POOLED, rule.centred)
     covariances = covariance_pairings(placement, clean_first=clean)
-    return Read(signal_pairing(placement, clean_first=clean), *covariances, rule.centred)
+    return LossPairings(signal_pairing(placement, clean_first=clean), *covariances, rule.centred)
 
 
 def ends_of(
@@ -113,7 +105,7 @@ def ends_of(
     values: np.ndarray,
     vectors: np.ndarray,
     rule: Rule,
-    read: Read,
+    pairings: LossPairings,
     dim: int,
     weight_decay: float,
 ) -> Ends:
@@ -124,12 +116,12 @@ def ends_of(
         values: (count,) positive eigenvalues of the signal's pairing, descending.
         vectors: (2n, count) coefficients.
         rule: of the loss.
-        read: of the loss.
+        pairings: of the loss.
         dim: number of outputs.
         weight_decay: >= 0.
     """
     net = rule.signal * values - weight_decay
-    opposite = Pairing(*(-x for x in read.signal))
+    opposite = Pairing(*(-x for x in pairings.signal))
     inverted = largest_value(gram, rule.centred, opposite)
     unlearned = 2 * (rule.signal * inverted + weight_decay)
     if rule.own_spread:
@@ -140,8 +132,8 @@ def ends_of(
         curvature = max(4 * max(net[0], 0), unlearned)
         return Ends(net, learned, np.sqrt(size), threshold, (), float(curvature))
     learned = (net > 0) & (np.arange(len(values)) < dim)
-    anchor = spread_of(gram, vectors, read.anchor_centred, read.anchor)
-    negative = spread_of(gram, vectors, rule.centred, read.negative)
+    anchor = spread_of(gram, vectors, pairings.anchor_centred, pairings.anchor)
+    negative = spread_of(gram, vectors, rule.centred, pairings.negative)
     tiny = 1e-12 * max(anchor.max(), negative.max())
     anchor, negative = np.maximum(anchor, tiny), np.maximum(negative, tiny)
     own, cross = rule.own, rule.quartic - rule.own
@@ -150,186 +142,114 @@ def ends_of(
     mixed = np.outer(anchor, negative)
     q = 4 * own * np.outer(negative, negative) + 2 * cross * (mixed + mixed.T)
     lower = (size[:, None] * q < 2 * net) & learned[:, None] & ~learned
-    given_up = tuple((int(r), int(j)) for r, j in np.argwhere(lower))
+    replaced = tuple((int(r), int(j)) for r, j in np.argwhere(lower))
     parts = (net[learned], anchor[learned], negative[learned], own, cross)
     inside = float(learned_curvature(*map(jnp.asarray, parts[:3]), own, cross))
-    outside = _outside(gram, rule, read, parts, weight_decay)
+    outside = _outside(gram, rule, pairings, parts, weight_decay)
     curvature = max(inside, outside, unlearned)
     threshold = weight_decay / rule.signal
-    found = Ends(net, learned, np.sqrt(size), threshold, given_up, curvature)
+    ends = Ends(net, learned, np.sqrt(size), threshold, replaced, curvature)
     if rule.landscape != "info_nce_euclidean":
-        return found
-    return _gaussian(found, values, anchor, negative, 1 / rule.signal, weight_decay)
+        return ends
+    return _gaussian(ends, values, anchor, negative, 1 / rule.signal, weight_decay)
 
 
 def _gaussian(
-    found: Ends,
+    ends: Ends,
     values: np.ndarray,
     anchor: np.ndarray,
     negative: np.ndarray,
     temperature: float,
     weight_decay: float,
 ) -> Ends:
-    """Return the ends of the exact loss on Gaussian data; those of the quartic where far above.
+    """Return the ends of the exact loss on Gaussian data, or of the quartic loss if far larger.
 
-    They are infinite where the views are equal: finitely many negatives stop the growth there.
+    The exact ones are infinite for equal views, where the number of negatives limits the growth.
     """
     positive = np.maximum((anchor + negative) / 2 - values, 0)
     parts = np.stack([positive, anchor, negative])
     given = {"temperature": temperature, "weight_decay": weight_decay}
     exact = np.asarray(gaussian_amplitudes(*map(jnp.asarray, parts), **given))
-    known = found.learned & (exact < (_FARTHEST * found.scales) ** 2)
-    size = np.where(known, np.sqrt(np.where(known, exact, 1)), found.scales)
-    return found._replace(scales=size, gaussian=np.where(known, parts, np.nan))
+    known = ends.learned & (exact < (_FARTHEST * ends.scales) ** 2)
+    size = np.where(known, np.sqrt(np.where(known, exact, 1)), ends.scales)
+    return ends._replace(scales=size, gaussian=np.where(known, parts, np.nan))
 
 
-def _outside(gram: np.ndarray, rule: Rule, read: Read, parts: tuple, weight_decay: float) -> float:
+def _outside(
+    gram: np.ndarray, rule: Rule, pairings: LossPairings, parts: tuple, weight_decay: float
+) -> float:
     """Return the largest curvature of learned outputs along directions that are not learned."""
     if not len(parts[0]):
         return 0.0
     of = crosstalk(*map(jnp.asarray, parts[:3]), *parts[3:])
     anchor, negative = float(of.anchor), float(of.negative)
-    three = zip(read.anchor, read.negative, read.signal, strict=True)
+    three = zip(pairings.anchor, pairings.negative, pairings.signal, strict=True)
     pairing = Pairing(*(anchor * a + negative * n - 2 * rule.signal * b for a, n, b in three))
-    found = largest_value(gram, rule.centred, pairing) + 2 * weight_decay
-    if rule.centred and not read.anchor_centred:
+    curvature = largest_value(gram, rule.centred, pairing) + 2 * weight_decay
+    if rule.centred and not pairings.anchor_centred:
         n = len(gram) // 2
-        found += anchor * float(gram[:n, :n].mean())  # the mean that the anchors keep
-    return found
-
-
-def random_start(
-    values: np.ndarray, vectors: np.ndarray, dim: int, nngp: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return typical s_j(0) of a random start of scale 1, and the spread of log s_j(0)^2.
-
-    exp of the mean logarithm of a chi-square with dim - j + 1 degrees of freedom, times the
-    variance of mode j given the modes before it: the squared diagonal of a Cholesky factor.
-
-    Example:
-        >>> scales, spread = random_start(np.ones(1), np.eye(1), 2, np.eye(1))
-        >>> scales.round(3).tolist(), spread.round(3).tolist()  # chi^2 with 2: log 2 - .577
-        ([1.06], [1.283])
-    """
-    top = vectors[:, : min(dim, len(values))]
-    variance = np.diag(_factor(top, nngp)) ** 2
-    half = (dim - np.arange(top.shape[1])) / 2
-    return np.sqrt(2 * variance * np.exp(digamma(half))), np.sqrt(polygamma(1, half))
-
-
-def _factor(vectors: np.ndarray, nngp: np.ndarray) -> np.ndarray:
-    """Return the upper triangular R with R^T R = vectors^T nngp vectors, which may be singular."""
-    energy, basis = np.linalg.eigh(vectors.T @ nngp @ vectors)
-    root = np.sqrt(np.maximum(energy, 0))[:, None] * basis.T
-    triangle = scipy.linalg.qr(root, mode="r")[0]
-    sign = np.where(np.diag(triangle) < 0, -1.0, 1.0)
-    return sign[:, None] * triangle
-
-
-def drawn_begins(
-    unit: np.ndarray,
-    spread: np.ndarray,
-    scale: float,
-    vectors: np.ndarray,
-    nngp: np.ndarray,
-    dim: int,
-    ends: Ends,
-    draws: np.random.Generator,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return s_j(0) of a random start and the spread of log s_j(0)^2, close modes corrected.
-
-    The correction is the mean, over random starts, of the logarithm of `effective_modes` over the
-    QR alignment; it vanishes where eigenvalues are far apart. Of many modes none are drawn: the
-    spread then grows by 1 for those that the next one is close to.
-    """
-    k = len(unit)
-    growth = np.maximum(ends.net, 0) / 2
-    time = np.maximum(-np.log(scale * unit / ends.scales[:k]), 0) / np.where(growth, growth, 1)[:k]
-    gaps = time * np.abs(np.diff(np.append(growth, 0))[:k])
-    close = (gaps < 2 * _APART) & (growth[:k] > 0)
-    if len(ends.net) == k:
-        close[-1] = False
-    if not close.any():
-        return scale * unit, spread
-    if k > _CLOSE:
-        return scale * unit, np.hypot(spread, 1.0 * (close | np.roll(close, 1)))
-    shape = (_DRAWS, dim, vectors.shape[1])
-    starts = scale * draws.normal(size=shape) @ _factor(vectors, nngp)
-    plain = np.abs(np.diagonal(np.linalg.qr(starts[:, :, :k])[1], axis1=1, axis2=2))
-    seen = np.log(given_begins(starts, ends, k) / np.maximum(plain, 1e-300))
-    width = spread**2 + np.var(2 * (seen + np.log(plain)), 0) - np.var(2 * np.log(plain), 0)
-    return scale * unit * np.exp(seen.mean(0)), np.sqrt(np.maximum(width, spread**2 / 4))
-
-
-def given_begins(projection: np.ndarray, ends: Ends, count: int) -> np.ndarray:
-    """Return s_j(0) (..., count) of starts (..., dim, modes), close eigenvalues included.
-
-    A start of `effective_modes` rises at a time; s_j(0) is that of an independent mode of growth
-    h_j that rises at the same time.
-    """
-    growth = jnp.asarray(np.maximum(ends.net, 0) / 2)
-    positive = growth > 0
-    safe = jnp.where(positive, growth, 1)
-    unit = jnp.asarray(ends.scales) * jnp.sqrt(safe)  # the end is 1 / sqrt(growth) there
-
-    def one(start: jax.Array) -> jax.Array:
-        scales, rate = effective_modes(start / jnp.where(positive, unit, 1), growth)
-        rate = jnp.where(rate > 0, rate, 1)
-        log = jnp.log(jnp.where(scales > 0, scales, 1))
-        time = -(jnp.log(rate) + 2 * log) / (8 * rate)
-        k = len(scales)
-        begins = jnp.exp(-4 * safe[:k] * time) / jnp.sqrt(safe[:k]) * unit[:k]
-        return jnp.where(scales > 0, begins, 0)
-
-    flat = projection.reshape(-1, *projection.shape[-2:])
-    found = np.asarray(jax.jit(jax.vmap(one))(jnp.asarray(flat)))
-    return found[:, :count].reshape(*projection.shape[:-2], -1)
+        curvature += anchor * float(gram[:n, :n].mean())  # the mean of the anchors is not removed
+    return curvature
 
 
 def steps_of(
     rule: Rule,
     values: np.ndarray,
-    begins: np.ndarray,
+    initial: np.ndarray,
     ends: Ends,
     dim: int,
     weight_decay: float,
     rate: float,
 ) -> Steps:
-    """Return when each of the first k modes is half learned; infinite for those never learned."""
-    k = len(begins)
-    starts = begins > 0
+    """Return when each of the first k modes is half-learned; infinite for those never learned."""
+    k = len(initial)
+    starts = initial > 0
     net, learned = ends.net[:k], ends.learned[:k] & starts
     if rule.own_spread:
-        arguments = (jnp.asarray(begins), jnp.asarray(values[:k]), dim, rule.off_diagonal)
+        arguments = (jnp.asarray(initial), jnp.asarray(values[:k]), dim, rule.off_diagonal)
         flow = mode_times(*arguments, weight_decay=weight_decay)
         descent = mode_times(*arguments, weight_decay=weight_decay, learning_rate=rate)
         times, taken, rises, blur = map(np.asarray, (flow.times, *descent))
         return Steps(times, taken / rate, rises / rate, blur / rate)
     growth = np.where(learned, 4 * net, 1)
-    ratio = np.log(ends.scales[:k]) - np.log(np.where(starts, begins, 1))
+    ratio = np.log(ends.scales[:k]) - np.log(np.where(starts, initial, 1))
     size = np.maximum(2 * ratio, np.log(2))
     times = np.where(learned, np.maximum(_half(size), 0) / growth, np.inf)
     delay = np.asarray(descent_delay(jnp.asarray(growth / 8), rate))
     rises = np.where(learned, np.log(81) / growth, np.inf)
     if ends.gaussian is not None:
-        times, rises = _gaussian_times(rule, ends, begins, times, rises, weight_decay)
+        times, rises = _gaussian_times(rule, ends, initial, times, rises, weight_decay)
     return Steps(times, times * delay / rate, rises / rate, np.where(learned, 0.0, np.inf))
+
+
+def step_errors(
+    steps: Steps, spread: np.ndarray, rule: Rule, ends: Ends, modes: Modes
+) -> np.ndarray:
+    """Return (k,) standard errors of the steps: of theory, of the random start, of eigenvalues."""
+    k = len(steps.steps)
+    known = np.isfinite(steps.steps)
+    off = np.hypot(modes.errors[:k], modes.values[:k] - modes.held_out[:k])
+    share = rule.signal * off / np.where(known, ends.net[:k], 1)
+    rises, half, blur = (np.where(known, x, 0) for x in (steps.rises, steps.steps, steps.blur))
+    start = spread * rises / np.log(81)  # the growth a step is log(81) / rise
+    error = np.hypot(np.hypot(blur, start), half * share)
+    return np.where(known, error, np.nan)
 
 
 def _gaussian_times(
     rule: Rule,
     ends: Ends,
-    begins: np.ndarray,
+    initial: np.ndarray,
     times: np.ndarray,
     rises: np.ndarray,
     weight_decay: float,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return times and rises of the exact loss where they are known, else as given."""
     assert ends.gaussian is not None
-    parts = ends.gaussian[:, : len(begins)]
+    parts = ends.gaussian[:, : len(initial)]
     known = np.isfinite(times) & np.isfinite(parts[0])
     parts = jnp.asarray(np.where(known, parts, 1))
-    squares = jnp.asarray(np.where(known, begins, 1) ** 2)
+    squares = jnp.asarray(np.where(known, initial, 1) ** 2)
     given = {"temperature": 1 / rule.signal, "weight_decay": weight_decay}
     low, half, high = (gaussian_times(squares, share, *parts, **given) for share in (0.1, 0.5, 0.9))
     return np.where(known, half, times), np.where(known, high - low, rises)

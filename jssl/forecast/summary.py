@@ -1,19 +1,19 @@
-"""A forecast in words, with what is uncertain about it."""
+"""The summary of a forecast and its caveats, as sentences."""
 
 import numpy as np
 
-from jssl.forecast.forecast import Forecast
 from jssl.forecast.lost_dimensions import WIDEST
 from jssl.forecast.own_encoder import OwnEncoder
+from jssl.forecast.result import Forecast
 from jssl.forecast.rules import Rule
 from jssl.forecast.steps import Ends
 
 _SHOWN = 8
-_NOTICED = 0.05
+_NOTICED = 0.05  # deviation of the outputs' kernels from which it is a caveat
 
 
 def count_of(value: float, error: float = 0.0) -> str:
-    """Return a number of steps as a reader wants it.
+    """Return a number of steps, rounded to three digits, with its error.
 
     Example:
         >>> print(count_of(1234.5, 80.0), count_of(float("inf")), count_of(12.34))
@@ -34,168 +34,168 @@ def count_of(value: float, error: float = 0.0) -> str:
     return f"{rounded(value)} ± {round(error / size) * size:,.0f}"
 
 
-def words(seen: Forecast, rule: Rule) -> list[str]:
-    """Return the reading as sentences, the answer first."""
-    dim = seen.settings["dim"]
-    reached = int(np.isfinite(seen.steps).sum())
-    number = f"{reached} of {dim}" if reached < dim else f"All {dim}"
+def summary_of(forecast: Forecast, rule: Rule) -> list[str]:
+    """Return the results as sentences, the number of learned dimensions first."""
+    dim = forecast.settings["dim"]
+    learned = int(np.isfinite(forecast.steps).sum())
+    number = f"{learned} of {dim}" if learned < dim else f"All {dim}"
     under = f" under {rule.stands_for}" if rule.stands_for else ""
-    told = [f"{number} dimensions will be learned{under}{_when(seen, reached)}."]
+    lines = [f"{number} dimensions will be learned{under}{_order(forecast, learned)}."]
     shown = [
         count_of(float(step), float(error))
-        for step, error in list(zip(seen.steps, seen.step_errors, strict=True))[:_SHOWN]
+        for step, error in list(zip(forecast.steps, forecast.step_errors, strict=True))[:_SHOWN]
     ]
     more = f", ... ({dim} in all)" if dim > _SHOWN else ""
-    if reached:
-        told.append(f"Steps at which each dimension is half learned: {'; '.join(shown)}{more}.")
-    return [*told, _of_noise(seen), *_of_losses(seen)]
+    if learned:
+        lines.append(f"Steps at which each dimension is half-learned: {'; '.join(shown)}{more}.")
+    return [*lines, _noise(forecast), *_augmentation(forecast)]
 
 
-def _when(seen: Forecast, reached: int) -> str:
-    if not reached:
-        return ": weight decay or a start of zero holds all of them back"
-    finite = np.isfinite(seen.steps)
-    steps, errors = seen.steps[finite], seen.step_errors[finite]
+def _order(forecast: Forecast, learned: int) -> str:
+    if not learned:
+        return ", because the weight decay is too large or the start is zero"
+    finite = np.isfinite(forecast.steps)
+    steps, errors = forecast.steps[finite], forecast.step_errors[finite]
     order = np.argsort(steps)
     apart = bool((np.diff(steps[order]) > np.hypot(errors[order][1:], errors[order][:-1])).all())
     how = "one after the other" if apart else "in an order that the error bars do not resolve"
-    last = count_of(float(steps.max()))
-    return f", {how}, the last after about {last} steps at learning rate {seen.learning_rate:.3g}"
+    last, rate = count_of(float(steps.max())), forecast.learning_rate
+    return f", {how}, the last after about {last} steps at learning rate {rate:.3g}"
 
 
-def _of_noise(seen: Forecast) -> str:
-    modes = len(seen.eigenvalues)
-    noise = "sampling noise on held-out pairs (3.9 standard errors)"
-    what = "sampling noise" if not seen.settings["weight decay"] else "noise and weight decay"
-    if seen.all_worth:
+def _noise(forecast: Forecast) -> str:
+    modes, count = len(forecast.eigenvalues), forecast.distinguishable
+    decay = " and weight decay" if forecast.settings["weight decay"] else ""
+    what = f"distinguishable from sampling noise{decay} on held-out pairs (3.9 standard errors)"
+    if forecast.all_distinguishable:
+        return f"All {modes} computed modes are {what}: the views share {modes} or more dimensions."
+    if count == 0:
         return (
-            f"All {modes} modes looked at are above {what} on held-out pairs: {modes} dimensions "
-            "or more carry something that the views share."
+            f"No mode is {what}: there are too few pairs, or too much weight decay, to say how "
+            "many dimensions the views share."
         )
-    if seen.worth == 0:
-        return (
-            f"No mode is distinguishable from {noise}: there are too few pairs, or too much weight "
-            "decay, to say how many dimensions carry something that the views share."
-        )
+    first = "first mode is" if count == 1 else f"first {count} modes are"
     return (
-        f"{seen.worth} of the {modes} modes looked at, the first in a row, are above {what} on "
-        "held-out pairs by 3.9 standard errors; the next is not, so further dimensions may learn "
-        "noise of this sample."
+        f"The {first} {what}, of {modes} computed modes. The next mode is not, so further "
+        "dimensions may learn noise of this sample."
     )
 
 
-def _of_losses(seen: Forecast) -> list[str]:
-    lost = seen.lost
-    by = "augmentation and weight decay" if seen.settings["weight decay"] else "augmentation"
-    told = [
-        f"The views carry {lost.carried:,} directions (a linear encoder's view): {lost.surviving:,}"
-        f" survive {by}, {lost.lost:,} are lost, {lost.undecided:,} are within sampling error."
+def _augmentation(forecast: Forecast) -> list[str]:
+    lost = forecast.lost
+    decay = " and weight decay" if forecast.settings["weight decay"] else ""
+    lines = [
+        f"For a linear encoder, the views have {lost.carried:,} directions: {lost.surviving:,} "
+        f"survive augmentation{decay}, {lost.lost:,} are lost, and {lost.undecided:,} are within "
+        "the sampling error."
     ]
     if np.isfinite(lost.factor) and lost.factor > 0:
-        told.append(
-            f"The first of the {lost.rank} dimensions kept would be lost at {lost.factor:.2g} "
-            "times this augmentation's variance."
+        lines.append(
+            f"The first of the {lost.rank} remaining dimensions would be lost at "
+            f"{lost.factor:.2g} times the variance of this augmentation."
         )
     gone = lost.factors[(lost.factors < 1) & (lost.factors > 0)]
     if len(gone):
         at = ", ".join(f"{x:.2g}" for x in gone[:_SHOWN])
-        told.append(f"Dimensions lost to it already would be kept below {at} times its variance.")
-    return told
+        lines.append(f"The lost dimensions would be kept below {at} times this variance.")
+    return lines
 
 
-def remarks(
-    seen: Forecast, rule: Rule, explanation: str, ends: Ends, own: OwnEncoder | None
+def caveats_of(
+    forecast: Forecast, rule: Rule, explanation: str, ends: Ends, own: OwnEncoder | None
 ) -> list[str]:
-    """Return what is uncertain, the weightiest first."""
-    told = []
-    if seen.learning_rate >= seen.stable_rate:
-        told.append(
-            f"The learning rate is above the largest stable one, {seen.stable_rate:.3g}: training "
-            "slides along the flat directions or diverges, and the steps are not predicted."
+    """Return what is uncertain, the most important first."""
+    lines = []
+    if forecast.learning_rate >= forecast.stable_rate:
+        lines.append(
+            f"The learning rate is above the largest stable one, {forecast.stable_rate:.3g}: "
+            "training diverges or drifts along flat directions, and the steps are not predicted."
         )
-    if seen.relative_start > 0.3:
-        told.append(
-            f"The start is {seen.relative_start:.2g} of the end: too large for separate steps; "
-            "times at or near 0 mean that a dimension is there from the start."
+    if forecast.relative_start > 0.3:
+        lines.append(
+            f"The start is {forecast.relative_start:.2g} of the final amplitude, which is too "
+            "large for separate steps. A time at or near 0 means that the dimension is learned "
+            "from the start."
         )
-    if rule.remark:
-        told.append(rule.remark)
+    if rule.caveat:
+        lines.append(rule.caveat)
     sentence = explanation[0].upper() + explanation[1:]
-    told.append(f"{sentence} (start at {seen.relative_start:.1g} of the end).")
-    off = np.abs(seen.eigenvalues - seen.held_out) > 3.9 * seen.errors
+    lines.append(f"{sentence} (start at {forecast.relative_start:.1g} of the final amplitude).")
+    off = np.abs(forecast.eigenvalues - forecast.held_out) > 3.9 * forecast.errors
     if off.any():
         first = int(np.argmax(off))
-        told.append(
-            f"From mode {first + 1} on the in-sample eigenvalues are optimistic: the eigenvalue is "
-            f"{seen.eigenvalues[first]:.2g} on all pairs and {seen.held_out[first]:.2g} ± "
-            f"{seen.errors[first]:.1g} on held-out ones; with fresh views, or more samples, these "
-            "steps come later."
+        lines.append(
+            f"From mode {first + 1} on, the in-sample eigenvalues are optimistic: the eigenvalue "
+            f"is {forecast.eigenvalues[first]:.2g} on all pairs and {forecast.held_out[first]:.2g} "
+            f"± {forecast.errors[first]:.1g} on held-out pairs. With fresh views or more samples, "
+            "these steps come later."
         )
-    return [*told, *_never(seen, ends), *_encoder(seen, own), *_landscape(seen)]
+    return [*lines, *_never_learned(forecast, ends), *_encoder(forecast, own), *_limits(forecast)]
 
 
-def _never(seen: Forecast, ends: Ends) -> list[str]:
-    dim, modes = seen.settings["dim"], len(seen.eigenvalues)
-    told = []
+def _never_learned(forecast: Forecast, ends: Ends) -> list[str]:
+    dim, modes = forecast.settings["dim"], len(forecast.eigenvalues)
+    lines = []
     if modes < dim:
-        told.append(
-            f"Only {modes} modes of the pairs are positive (above 1e-5 of the largest); the other "
-            "outputs learn nothing of them, and count as never learned."
+        lines.append(
+            f"Only {modes} modes of the pairs are positive (above 1e-5 of the largest). The other "
+            "outputs learn nothing from the pairs and count as never learned."
         )
     held = int((~ends.learned[: min(dim, modes)]).sum())
     if held:
-        decay = seen.settings["weight decay"]
-        told.append(
+        decay = forecast.settings["weight decay"]
+        lines.append(
             f"Weight decay {decay:g} is too large for {held} of the first {min(dim, modes)} modes, "
             f"which are never learned: an eigenvalue must exceed {ends.threshold:.2g}."
         )
-    started = ends.learned[: len(seen.steps)] & ~np.isfinite(seen.steps[:modes])
-    if started.any():
-        told.append(
-            f"The start of this encoder holds nothing of {int(started.sum())} of the modes beyond "
-            "rounding, as where outputs are copies of each other: they are never learned."
+    absent = ends.learned[: len(forecast.steps)] & ~np.isfinite(forecast.steps[:modes])
+    if absent.any():
+        lines.append(
+            f"The initial embedding has no component beyond rounding along {int(absent.sum())} of "
+            "the modes, as where outputs are copies of each other. They are never learned."
         )
-    if ends.given_up:
-        r, j = ends.given_up[0]
-        told.append(
-            f"Dimension {r + 1} will be given up again, long after it is learned: the minimum of "
-            f"the loss has mode {j + 1} in its place, which the views share more exactly."
+    if ends.replaced:
+        r, j = ends.replaced[0]
+        lines.append(
+            f"Dimension {r + 1} is learned but later replaced by mode {j + 1}, which has its place "
+            "at the minimum of the loss because the views agree on it more exactly."
         )
-    return told
+    return lines
 
 
-def _encoder(seen: Forecast, own: OwnEncoder | None) -> list[str]:
-    if own is None and seen.settings["kernel"] == "linear":
-        return ["A linear encoder z = W x under plain gradient descent."]
+def _encoder(forecast: Forecast, own: OwnEncoder | None) -> list[str]:
+    if own is None and forecast.settings["kernel"] == "linear":
+        return ["The forecast is for a linear encoder z = W x under plain gradient descent."]
     if own is None:
         return [
-            "This is the encoder at infinite width, in NTK parametrisation and under plain gradient"
-            " descent: finite nets differ by about width^-1/2, and momentum, Adam, batch norm in "
-            "the encoder or another parametrisation have other times (the order is more robust)."
+            "The forecast is for the encoder at infinite width, in NTK parametrisation and under "
+            "plain gradient descent. Networks of finite width differ by about width^-1/2. "
+            "Momentum, Adam, batch norm in the encoder or another parametrisation change the "
+            "times; the order is more robust."
         ]
-    told = [
-        "The tangent kernel at the start is taken to stay: features that are learned later "
-        "change it, the less the wider the encoder."
+    lines = [
+        "The tangent kernel is assumed to stay as it is at the start. Features that are learned "
+        "later change it, less so for wider encoders."
     ]
     if own.deviation > _NOTICED:
-        told.append(
+        lines.append(
             f"The outputs' tangent kernels differ from their mean by up to {own.deviation:.0%} of "
-            "it: times may be off by as much."
+            "it, and the times may be off by as much."
         )
-    return told
+    return lines
 
 
-def _landscape(seen: Forecast) -> list[str]:
-    told = []
-    if seen.lost.reduced:
-        span = min(WIDEST, 2 * seen.settings["pairs"])
-        told.append(
-            f"The augmentation's losses were read in the span of {span} views, not in all "
-            f"{seen.lost.reduced:,} input dimensions."
+def _limits(forecast: Forecast) -> list[str]:
+    lines = []
+    if forecast.lost.reduced:
+        span = min(WIDEST, 2 * forecast.settings["pairs"])
+        lines.append(
+            f"The directions lost to the augmentation were computed in the span of {span} views, "
+            f"not in all {forecast.lost.reduced:,} input dimensions."
         )
-    if seen.lost.trust != "exact":
-        told.append(
-            f"Ranks and thresholds of the augmentation are {seen.lost.trust}; on mixtures they "
-            "were 9 % and 15 % off."
+    if forecast.lost.trust != "exact":
+        lines.append(
+            f"Ranks and thresholds of the augmentation are {forecast.lost.trust}. On mixtures, "
+            "their errors were 9 % and 15 %."
         )
-    return told
+    return lines

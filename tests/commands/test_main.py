@@ -177,7 +177,7 @@ def test_a_paper_of_ones_own_is_found_in_any_case(paper, tmp_path):
             1,
             "'some/file': permission denied",
         ),
-        (OSError(28, "No space left on device"), 1, "no space left on device; make room"),
+        (OSError(28, "No space left on device"), 1, "no space left on device; check free space"),
         (MemoryError("Unable to allocate 9 TiB"), 1, "not enough memory; Unable to allocate 9 TiB"),
     ],
 )

@@ -46,7 +46,7 @@ def refuse(box: str, status: int) -> None:
             PLAIN,
             "tool: Unrecognized options: --sead; perhaps you meant --seed INT; see tool --help\n",
         ),
-        ("", "tool: these arguments are not understood; see tool --help\n"),
+        ("", "tool: invalid arguments; see tool --help\n"),
     ],
 )
 def test_a_box_becomes_a_line(box, line, capsys):

@@ -41,21 +41,23 @@ def test_a_shard_says_what_the_store_still_lacks(study, tmp_path, capsys):
     assert cli.run(["sweep", study, "--shard", "1/3"]) == 0
     said = capsys.readouterr().out
     line = (
-        "store: shard 1/3 finished, 2 of 5 chunks are there; lacking: 2 (4 runs) of shard 0/3, "
+        "store: shard 1/3 finished, 2 of 5 chunks are stored; missing: 2 (4 runs) of shard 0/3, "
         f"1 (2 runs) of shard 2/3; run `jssl sweep {study} --shard i/3` unless it is running"
     )
     assert line in said
     assert cli.run(["sweep", study, "--shard", "2/3"]) == 0
-    assert "lacking: 2 (4 runs) of shard 0/3; run `jssl sweep" in (
+    assert "missing: 2 (4 runs) of shard 0/3; run `jssl sweep" in (
         capsys.readouterr().out.replace(study, "study.toml")
     )
     assert cli.run(["sweep", study, "--shard", "0/3"]) == 0
-    assert f"5 of 5 chunks are there; see `jssl report {tmp_path}/store`" in capsys.readouterr().out
+    assert (
+        f"5 of 5 chunks are stored; see `jssl report {tmp_path}/store`" in capsys.readouterr().out
+    )
 
 
 def test_a_shard_among_very_many_says_so_at_once(study, capsys):
     assert cli.run(["sweep", study, "--shard", "999999999/1000000000"]) == 0
-    assert "0 of 5 chunks are there" in capsys.readouterr().out
+    assert "0 of 5 chunks are stored" in capsys.readouterr().out
 
 
 def test_more_devices_than_cores_are_said_in_a_line(study, monkeypatch, capsys):

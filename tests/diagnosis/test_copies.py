@@ -32,7 +32,7 @@ def test_views_in_order_are_one_group_each(stacked, count, noise):
     z, classes, samples = views(count, noise, stacked)
     seen = found(z, classes)
     assert same_groups(seen.groups, samples)
-    assert f"60 groups of up to {count} rows" in seen.remark
+    assert f"60 groups of up to {count} rows" in seen.caveat
 
 
 def test_near_duplicates_in_any_order_are_grouped():
@@ -45,7 +45,7 @@ def test_a_few_copies_among_many_rows_are_grouped():
     z, classes = np.concatenate([BASE, BASE[:3]]), np.concatenate([CLASSES, CLASSES[:3]])
     seen = found(z, classes, RNG.permutation(63))
     assert seen.groups.max() + 1 == 60
-    assert "6 of 63" in seen.remark
+    assert "6 of 63" in seen.caveat
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -54,15 +54,15 @@ def test_independent_rows_are_no_copies(dim, seed):
     draws = np.random.default_rng(seed)
     for z in (draws.normal(size=(600, dim)), draws.standard_t(2, size=(600, dim))):
         seen = found(z, draws.integers(0, 3, 600))
-        assert not seen.found
-        assert seen.remark is None
+        assert not seen.any_copies
+        assert seen.caveat is None
 
 
 @pytest.mark.parametrize("order", [np.repeat, np.tile])
 def test_sorted_and_cyclic_classes_are_no_copies(order):
     classes = np.sort(np.arange(500) % 10) if order is np.repeat else np.arange(500) % 10
     z = 2 * RNG.normal(size=(10, 64))[classes] + RNG.normal(size=(500, 64))
-    assert not found(z, classes).found
+    assert not found(z, classes).any_copies
 
 
 def test_tight_classes_and_points_of_a_collapse_are_not_taken_for_copies():
@@ -75,5 +75,5 @@ def test_tight_classes_and_points_of_a_collapse_are_not_taken_for_copies():
         (0 * tight, classes % 3),
     ):
         seen = found(z, labels)
-        assert not seen.found
-        assert "not taken for copies" in seen.remark
+        assert not seen.any_copies
+        assert "not taken for copies" in seen.caveat

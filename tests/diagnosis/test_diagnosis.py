@@ -27,7 +27,7 @@ def folder(tmp_path, monkeypatch):
     return tmp_path
 
 
-def test_readings_are_those_of_the_functions_at_once():
+def test_metrics_are_those_of_the_functions_at_once():
     views = Z + 0.3 * RNG.normal(size=Z.shape)
     seen = jssl.diagnose(Z, LABELS, views)
     eigenvalues = np.linalg.eigvalsh(np.cov(Z.T, bias=True))[::-1]
@@ -44,22 +44,22 @@ def test_readings_are_those_of_the_functions_at_once():
         "LiDAR": diagnostics.lidar(clouds, ridge=1e-4 * float(size)),
     }
     for name, value in expected.items():
-        assert seen.readings[name].value == pytest.approx(float(value), rel=1e-9), name
+        assert seen.metrics[name].value == pytest.approx(float(value), rel=1e-9), name
     np.testing.assert_allclose(seen.eigenvalues, eigenvalues, rtol=1e-10)
-    assert seen.readings["linear probe (logistic regression) accuracy"].value > 0.9
-    assert seen.readings["20-nearest-neighbour accuracy"].value > 0.85
+    assert seen.metrics["linear probe (logistic regression) accuracy"].value > 0.9
+    assert seen.metrics["20-nearest-neighbour accuracy"].value > 0.85
 
 
 def test_figures_of_a_sample_hold_the_exact_ones_within_their_errors(monkeypatch):
     monkeypatch.setattr(diagnosis, "SAMPLE", 100)
     sampled, exact = jssl.diagnose(Z), jssl.diagnose(Z, exact=True)
-    one, all_ = sampled.readings["uniformity"], exact.readings["uniformity"]
-    assert (one.points, all_.points) == (100, 400)
+    one, all_ = sampled.metrics["uniformity"], exact.metrics["uniformity"]
+    assert (one.rows, all_.rows) == (100, 400)
     assert 0 < abs(one.value - all_.value) < 3.9 * one.error
-    assert sampled.readings["RankMe"].value == exact.readings["RankMe"].value
-    again = jssl.diagnose(Z, seed=1).readings["uniformity"].value
+    assert sampled.metrics["RankMe"].value == exact.metrics["RankMe"].value
+    again = jssl.diagnose(Z, seed=1).metrics["uniformity"].value
     assert again != one.value
-    assert jssl.diagnose(Z).readings["uniformity"].value == one.value
+    assert jssl.diagnose(Z).metrics["uniformity"].value == one.value
 
 
 @pytest.mark.parametrize("rows", [400, 4])
@@ -69,7 +69,7 @@ def test_collapse_is_named_with_its_threshold(rows):
         seen = jssl.diagnose(z[:rows])
         kinds.append(diagnostics.KINDS[int(seen.verdict.kind)])
         threshold = "0.0001" if kinds[-1] == "complete" else "1e-06"
-        assert threshold in seen.words[0]
+        assert threshold in seen.summary[0]
     assert kinds == ["none", "dimensional", "complete", "complete"]
 
 
@@ -77,19 +77,19 @@ def test_fewer_rows_than_columns_are_told_and_have_the_same_ranks_as_by_svd():
     wide = RNG.normal(size=(10, 30))
     seen = jssl.diagnose(wide, views=wide + 0.1)
     rank = float(diagnostics.effective_rank(jnp.asarray(wide)))
-    assert seen.readings["effective rank"].value == pytest.approx(rank, rel=1e-9)
-    assert any("10 rows span at most 9" in remark for remark in seen.remarks)
-    assert any("LiDAR was left out" in remark for remark in seen.remarks)
+    assert seen.metrics["effective rank"].value == pytest.approx(rank, rel=1e-9)
+    assert any("10 rows span at most 9" in caveat for caveat in seen.caveats)
+    assert any("LiDAR was left out" in caveat for caveat in seen.caveats)
     assert int(seen.verdict.kind) == 0
 
 
 def test_constant_columns_and_zero_rows_are_told_and_not_refused():
     z = Z.copy()
     z[:, 2] = 7
-    assert any("1 column is constant" in remark for remark in jssl.diagnose(z).remarks)
+    assert any("1 column is constant" in caveat for caveat in jssl.diagnose(z).caveats)
     z = Z.copy()
     z[:3] = 0
-    assert any("3 rows are all zero" in remark for remark in jssl.diagnose(z).remarks)
+    assert any("3 rows are all zero" in caveat for caveat in jssl.diagnose(z).caveats)
 
 
 def staircase(steps=12):
@@ -102,14 +102,14 @@ def staircase(steps=12):
 
 def test_steps_over_checkpoints_are_found_at_their_times():
     times, checkpoints = staircase()
-    course = jssl.diagnose(checkpoints[-1], over=checkpoints).course
-    assert int(course.steps.learned) == int(course.steps.distinct) == 3
-    np.testing.assert_allclose(course.steps.half_times, [2, 5, 8], atol=0.6)
-    assert course.similarity[-1] == pytest.approx(1)
+    history = jssl.diagnose(checkpoints[-1], over=checkpoints).history
+    assert int(history.steps.learned) == int(history.steps.distinct) == 3
+    np.testing.assert_allclose(history.steps.half_times, [2, 5, 8], atol=0.6)
+    assert history.similarity[-1] == pytest.approx(1)
     expected = diagnostics.cka(checkpoints[3], checkpoints[-1], debiased=True)
-    assert course.similarity[3] == pytest.approx(float(expected), rel=1e-6)
-    assert course.ranks[0] < 3.01
-    np.testing.assert_array_equal(course.t, np.arange(len(times)))
+    assert history.similarity[3] == pytest.approx(float(expected), rel=1e-6)
+    assert history.ranks[0] < 3.01
+    np.testing.assert_array_equal(history.t, np.arange(len(times)))
 
 
 NARROW = [np.int8, np.uint8, np.int32, np.float16, jnp.bfloat16, jnp.float8_e4m3fn, ">f4", ">f8"]
@@ -121,18 +121,18 @@ def test_any_dtype_gives_the_numbers_of_its_values_in_double_precision(dtype):
     exact = z.astype(np.float64)
     given = jssl.diagnose(z, LABELS, z[:, ::-1], [z[:200], z[200:]])
     wide = jssl.diagnose(exact, LABELS, exact[:, ::-1], [exact[:200], exact[200:]])
-    for name, reading in wide.readings.items():
-        assert given.readings[name].value == pytest.approx(reading.value, rel=1e-5), name
-    np.testing.assert_array_equal(given.course.spectra, wide.course.spectra)
-    assert given.words == wide.words
-    assert jssl.diagnose(jnp.asarray(Z)).words == jssl.diagnose(Z).words
+    for name, metric in wide.metrics.items():
+        assert given.metrics[name].value == pytest.approx(metric.value, rel=1e-5), name
+    np.testing.assert_array_equal(given.history.spectra, wide.history.spectra)
+    assert given.summary == wide.summary
+    assert jssl.diagnose(jnp.asarray(Z)).summary == jssl.diagnose(Z).summary
 
 
 def test_bfloat16_that_numpy_stored_as_void_is_read_and_said(folder, capsys):
     stored = np.asarray(jnp.asarray(Z, jnp.bfloat16))
     np.save("b.npy", stored)
     np.savez("c1.npz", z=stored)
-    expected = jssl.diagnose(stored.astype(np.float64)).words
+    expected = jssl.diagnose(stored.astype(np.float64)).summary
     arguments = ["b.npy", "--views", "b.npy", "--over", "c1.npz", "b.npy"]
     assert cli.run(["diagnose", *arguments, "--out", "out"]) == 0
     out = capsys.readouterr().out
@@ -140,8 +140,8 @@ def test_bfloat16_that_numpy_stored_as_void_is_read_and_said(folder, capsys):
     for name in ("embeddings", "views", "checkpoint b.npy"):
         assert f"{name} came as 2-byte void (V2)" in out
     seen = jssl.diagnose(np.load("b.npy"))
-    assert list(seen.words) == list(expected)
-    assert "read as bfloat16" in seen.remarks[0]
+    assert list(seen.summary) == list(expected)
+    assert "read as bfloat16" in seen.caveats[0]
 
 
 def test_float8_that_numpy_stored_as_void_is_refused_with_what_to_do(folder, capsys):
@@ -151,14 +151,14 @@ def test_float8_that_numpy_stored_as_void_is_refused_with_what_to_do(folder, cap
     error = capsys.readouterr().err
     assert "x.astype('float32')" in error
     followed = np.load("f.npy").view(jnp.float8_e4m3fn)
-    assert jssl.diagnose(followed).words == jssl.diagnose(given.astype(np.float64)).words
+    assert jssl.diagnose(followed).summary == jssl.diagnose(given.astype(np.float64)).summary
 
 
 def test_pytorch_features_are_read():
     torch = pytest.importorskip("torch")
     tensor = torch.tensor(Z, requires_grad=True)
-    assert jssl.diagnose(tensor).words == jssl.diagnose(Z).words
-    assert jssl.diagnose(tensor.bfloat16()).readings["RankMe"].value > 2
+    assert jssl.diagnose(tensor).summary == jssl.diagnose(Z).summary
+    assert jssl.diagnose(tensor.bfloat16()).metrics["RankMe"].value > 2
 
 
 def test_parts_of_one_set_are_not_told_as_training():
@@ -166,37 +166,39 @@ def test_parts_of_one_set_are_not_told_as_training():
     z = draws.normal(size=(500, 16))
     for parts in (np.split(z, 10), np.split(z, [40, 100, 300]), np.split(draws.permutation(z), 2)):
         seen = jssl.diagnose(z, over={f"img_emb_{i}": part for i, part in enumerate(parts)})
-        assert "nothing was learned between them" in seen.words[-1]
-        assert "parts of one set" in seen.words[-1]
-        assert seen.course.steps is None
-        assert seen.course.same_rows is False
-        assert not seen.course.changed
+        assert "nothing was learned between them" in seen.summary[-1]
+        assert "parts of one data set" in seen.summary[-1]
+        assert seen.history.steps is None
+        assert seen.history.same_rows is False
+        assert not seen.history.changed
 
 
 def test_checkpoints_of_unrelated_embeddings_have_no_similarity():
     for n in (200, 100):
         a, b = np.random.default_rng(0).normal(size=(2, n, 150))
-        course = jssl.diagnose(b, over={"z-1": a, "z-2": b}).course
-        np.testing.assert_allclose(course.similarity, [0, 1], atol=4 * np.sqrt(2) / n)
+        history = jssl.diagnose(b, over={"z-1": a, "z-2": b}).history
+        np.testing.assert_allclose(history.similarity, [0, 1], atol=4 * np.sqrt(2) / n)
 
 
 def test_checkpoints_in_shuffled_order_keep_their_steps_and_are_said_to_be_shuffled():
     _, checkpoints = staircase()
     draws = np.random.default_rng(0)
-    course = jssl.diagnose(checkpoints[-1], over=[draws.permutation(z) for z in checkpoints]).course
-    assert any("not hold the same samples in the same order" in each for each in course.words)
-    np.testing.assert_allclose(course.steps.half_times, [2, 5, 8], atol=0.6)
-    assert course.changed
-    assert course.same_rows is False
+    history = jssl.diagnose(
+        checkpoints[-1], over=[draws.permutation(z) for z in checkpoints]
+    ).history
+    assert any("not contain the same samples in the same order" in each for each in history.summary)
+    np.testing.assert_allclose(history.steps.half_times, [2, 5, 8], atol=0.6)
+    assert history.changed
+    assert history.same_rows is False
 
 
 def test_what_was_there_at_the_first_checkpoint_is_not_told_as_learned_between():
     same = jssl.diagnose(Z, over=[Z, Z, Z])
-    assert "The spectra are equal: nothing was learned between them." in same.words
-    assert same.course.same_rows
+    assert "The spectra are equal, so nothing was learned between the checkpoints." in same.summary
+    assert same.history.same_rows
     grown = jssl.diagnose(Z, over=[Z * np.array([1, g, 0, 0, 0, 0]) for g in (0.1, 0.5, 1.0)])
-    assert "1 of them had half their last variance at the first checkpoint" in grown.words[-1]
-    assert "One checkpoint was read" in jssl.diagnose(Z, over=[Z]).words[-1]
+    assert "1 of them was half-learned at the first checkpoint" in grown.summary[-1]
+    assert "One checkpoint was read" in jssl.diagnose(Z, over=[Z]).summary[-1]
 
 
 @pytest.mark.parametrize(
@@ -213,9 +215,9 @@ def test_what_was_there_at_the_first_checkpoint_is_not_told_as_learned_between()
         ({"over": [np.ma.array(Z, mask=Z > 4)]}, "checkpoint 0 has .* masked values"),
         ({"embeddings": np.array([["a", "b"], ["c", "d"]])}, "floating point"),
         ({"embeddings": Z.astype(complex)}, "floating point"),
-        ({"labels": LABELS[1:]}, "one for each of the 400 rows"),
+        ({"labels": LABELS[1:]}, "one entry for each of the 400 rows"),
         ({"labels": LABELS + 0.5}, "integers or strings"),
-        ({"labels": 0 * LABELS}, "one class alone"),
+        ({"labels": 0 * LABELS}, "only one class"),
         ({"views": Z[1:]}, "row by row"),
         ({"over": [Z, Z[:, 1:]]}, "checkpoint 1 has 5 dimensions, the embeddings 6"),
         ({"seed": -1}, "seed"),
@@ -236,7 +238,7 @@ def test_rows_that_are_not_finite_are_counted_and_placed():
         jssl.diagnose(z)
 
 
-def test_the_command_prints_words_and_writes_page_and_json(folder, capsys):
+def test_the_command_prints_the_summary_and_writes_page_and_json(folder, capsys):
     np.save("views.npy", Z + 0.1)
     np.save("labels.npy", LABELS)
     for i, z in enumerate(staircase(4)[1]):
@@ -249,11 +251,11 @@ def test_the_command_prints_words_and_writes_page_and_json(folder, capsys):
     record = json.loads((folder / "out" / "report.json").read_text())
     assert record["verdict"]["kind"] == "none"
     assert record["checkpoints"]["t"] == [8, 9, 10, 11]
-    assert record["readings"]["RankMe"]["error"] is None
+    assert record["metrics"]["RankMe"]["error"] is None
     page = (folder / "out" / "report.html").read_text()
     assert not re.search(r"(src|href)=\"(?!data:)", page)
     assert page.count("<img") == page.count(' alt="') == 2
-    assert record["words"][1] in page
+    assert record["summary"][1] in page
 
 
 def test_a_bad_checkpoint_is_named_and_the_rest_is_processed(folder, capsys):
@@ -284,7 +286,7 @@ def test_a_bad_checkpoint_is_named_and_the_rest_is_processed(folder, capsys):
         (["cut.npy"], "cannot read cut.npy"),
         (["objects.npy"], "cannot read objects.npy"),
         (["two.npz"], "two.npz holds a (400, 6), b (400,)"),
-        (["z.npy", "--labels", "z.npy"], "labels must be one for each"),
+        (["z.npy", "--labels", "z.npy"], "labels must have one entry for each"),
         (["z.npy", "--over", "absent*.npy"], "no file matches"),
         (["z.npy", "--over", "text.npy"], "no checkpoint could be read"),
         (["z.npy", "--out", "/dev/null/x"], "choose a writable folder"),

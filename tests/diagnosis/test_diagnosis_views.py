@@ -19,8 +19,8 @@ def test_distances_are_those_of_all_pairs_written_out():
     seen = compare(Z, VIEWS)
     apart = np.square(directions(Z)[:, None] - directions(VIEWS)[None]).sum(-1)
     others = ~np.eye(200, dtype=bool)
-    assert seen.apart == pytest.approx(np.diag(apart).mean(), rel=1e-12)
-    assert seen.shuffled == pytest.approx(apart[others].mean(), rel=1e-10)
+    assert seen.paired == pytest.approx(np.diag(apart).mean(), rel=1e-12)
+    assert seen.unpaired == pytest.approx(apart[others].mean(), rel=1e-10)
     assert seen.error == pytest.approx(np.diag(apart).std(ddof=1) / np.sqrt(200), rel=1e-10)
     assert seen.matched
 
@@ -32,9 +32,9 @@ def test_distances_are_those_of_all_pairs_written_out():
 )
 def test_views_of_other_rows_are_said_not_to_match(views):
     seen = jssl.diagnose(Z, views=views)
-    assert "do not match" in seen.words[-1]
-    assert "LiDAR" not in seen.readings
-    assert any("LiDAR was left out" in remark for remark in seen.remarks)
+    assert "do not match" in seen.summary[-1]
+    assert "LiDAR" not in seen.metrics
+    assert any("LiDAR was left out" in caveat for caveat in seen.caveats)
 
 
 def test_matching_views_of_any_strength_match():
@@ -42,11 +42,11 @@ def test_matching_views_of_any_strength_match():
         assert compare(Z, Z + noise * RNG.normal(size=Z.shape)).matched
     few = RNG.normal(size=(4, 16))
     assert compare(few, few + 0.1).matched
-    assert "LiDAR" in jssl.diagnose(Z, views=VIEWS).words[-1]
+    assert "LiDAR" in jssl.diagnose(Z, views=VIEWS).summary[-1]
 
 
 def test_views_that_equal_the_embeddings_are_said_to():
     for views in (Z, 3 * Z):
-        assert any("equal the embeddings" in each for each in jssl.diagnose(Z, views=views).remarks)
+        assert any("equal the embeddings" in each for each in jssl.diagnose(Z, views=views).caveats)
     ones = np.ones((20, 3))
-    assert not any("equal" in each for each in jssl.diagnose(ones, views=ones).remarks)
+    assert not any("equal" in each for each in jssl.diagnose(ones, views=ones).caveats)

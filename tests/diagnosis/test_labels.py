@@ -44,14 +44,14 @@ MISSING = pd.Series(pd.Categorical(["ant", "bee", None, "bee", "ant", None]))
 def test_any_container_and_dtype_names_the_same_classes(labels):
     read = read_labels(labels, 6)
     np.testing.assert_array_equal(read.classes, CLASSES)
-    assert not read.remarks
+    assert not read.caveats
 
 
 def test_one_hot_labels_are_read_and_said():
     for dtype in (float, bool, np.uint8):
         read = read_labels(np.eye(3, dtype=dtype)[CLASSES], 6)
         np.testing.assert_array_equal(read.classes, CLASSES)
-        assert "one-hot, 3 columns" in read.remarks[0]
+        assert "one-hot, 3 columns" in read.caveats[0]
 
 
 @pytest.mark.parametrize(
@@ -77,20 +77,20 @@ def test_rows_without_a_label_are_counted_and_left_out(labels, why):
     read = read_labels(labels, 6)
     np.testing.assert_array_equal(read.classes, WITHOUT)
     if not isinstance(labels, pd.Series):  # tables differ in what they write for a missing value
-        assert f"({why})" in read.remarks[0]
-    assert read.remarks[0].startswith("2 of 6 rows have no label")
+        assert f"({why})" in read.caveats[0]
+    assert read.caveats[0].startswith("2 of 6 rows have no label")
 
 
 def test_minus_one_and_one_alone_are_two_classes():
     read = read_labels([-1, 1, 1, -1], 4)
     assert read.classes.tolist() == [0, 1, 1, 0]
-    assert "two classes" in read.remarks[0]
+    assert "two classes" in read.caveats[0]
 
 
 @pytest.mark.parametrize(
     ("labels", "says"),
     [
-        (CLASSES[1:], r"one for each of the 6 rows; got shape \(5,\)"),
+        (CLASSES[1:], r"one entry for each of the 6 rows; got shape \(5,\)"),
         (np.ones((6, 3)), r"got shape \(6, 3\)"),
         (np.zeros((6, 3)), r"got shape \(6, 3\)"),
         (CLASSES + 0.5, "row 0 holds 0.5"),
@@ -100,8 +100,8 @@ def test_minus_one_and_one_alone_are_two_classes():
         (np.array([{}] * 6), "row 0 holds a dict"),
         (CLASSES + 0j, "integers or strings; got complex128"),
         (np.datetime64("2020-01-01") + CLASSES, "integers or strings; got datetime64"),
-        (0 * CLASSES, "one class alone, 0; a probe needs two"),
-        (np.minimum(WITHOUT, 0), r"one class alone, 0 \(2 rows have no label: -1\)"),
+        (0 * CLASSES, "only one class, 0; a probe needs two"),
+        (np.minimum(WITHOUT, 0), r"only one class, 0 \(2 rows have no label: -1\)"),
         (0 * CLASSES - 1, r"no class \(6 rows have no label: -1\)"),
         ("cat", r"got shape \(3,\)"),
         (3, r"got shape \(\)"),

@@ -16,11 +16,11 @@ def test_classes_in_a_row_are_found_as_by_the_ideal_classifier():
     labels, z = RNG.integers(0, 5, 4000), RNG.normal(size=(4000, 16))
     z[:, 0] += 4 * labels
     seen = jssl.diagnose(z, labels)
-    reading = seen.readings[LINEAR]
-    assert reading.value == pytest.approx(ideal, abs=4 * reading.error)
-    assert reading.error == pytest.approx(np.sqrt(ideal * (1 - ideal) / 2000), rel=0.2)
-    assert "logistic regression" in seen.words[-1]
-    assert "LogisticRegression" in reading.source
+    metric = seen.metrics[LINEAR]
+    assert metric.value == pytest.approx(ideal, abs=4 * metric.error)
+    assert metric.error == pytest.approx(np.sqrt(ideal * (1 - ideal) / 2000), rel=0.2)
+    assert "logistic regression" in seen.summary[-1]
+    assert "LogisticRegression" in metric.source
 
 
 def test_random_labels_of_stacked_views_are_at_chance():
@@ -28,21 +28,21 @@ def test_random_labels_of_stacked_views_are_at_chance():
     stacked = np.concatenate([base + 0.05 * RNG.normal(size=base.shape) for _ in range(8)])
     seen = jssl.diagnose(stacked, np.tile(labels, 8))
     chance = np.sum((np.bincount(labels) / 300) ** 2)
-    for reading in (seen.readings[LINEAR], seen.readings["20-nearest-neighbour accuracy"]):
-        assert abs(reading.value - chance) < 4 * reading.error
+    for metric in (seen.metrics[LINEAR], seen.metrics["20-nearest-neighbour accuracy"]):
+        assert abs(metric.value - chance) < 4 * metric.error
         # 150 samples are judged, not 1,200 rows
-        assert reading.error == pytest.approx(np.sqrt(chance * (1 - chance) / 150), rel=0.3)
-    assert "copies of a sample on one side of the split" in seen.words[-1]
-    assert any("300 groups of up to 8 rows" in remark for remark in seen.remarks)
+        assert metric.error == pytest.approx(np.sqrt(chance * (1 - chance) / 150), rel=0.3)
+    assert "copies of a sample are on one side of the split" in seen.summary[-1]
+    assert any("300 groups of up to 8 rows" in caveat for caveat in seen.caveats)
 
 
 def test_the_error_of_five_judged_rows_that_are_all_right_is_about_a_fifth():
     labels = np.arange(10) % 2
     z = RNG.normal(size=(10, 2))
     z[:, 0] += 20 * labels
-    reading = jssl.diagnose(z, labels, neighbours=1).readings[LINEAR]
-    assert reading.value == 1
-    assert 0.1 < reading.error < 0.25
+    metric = jssl.diagnose(z, labels, neighbours=1).metrics[LINEAR]
+    assert metric.value == 1
+    assert 0.1 < metric.error < 0.25
 
 
 @pytest.mark.parametrize("count", [5, 20, 100])
@@ -80,9 +80,9 @@ def test_unlabelled_rows_do_not_change_the_probes_and_are_counted():
     alone = jssl.diagnose(z, labels)
     more = jssl.diagnose(np.concatenate([z, 1 + z]), np.concatenate([labels, labels * 0 - 1]))
     for name in (LINEAR, "20-nearest-neighbour accuracy"):
-        assert more.readings[name].value == pytest.approx(alone.readings[name].value, abs=0.1)
-        assert more.readings[name].points == 300
-    assert any("300 of 600 rows have no label (-1)" in remark for remark in more.remarks)
+        assert more.metrics[name].value == pytest.approx(alone.metrics[name].value, abs=0.1)
+        assert more.metrics[name].rows == 300
+    assert any("300 of 600 rows have no label (-1)" in caveat for caveat in more.caveats)
 
 
 def test_probes_that_cannot_be_judged_are_left_out_with_the_reason():
@@ -92,7 +92,7 @@ def test_probes_that_cannot_be_judged_are_left_out_with_the_reason():
         (np.where(np.arange(40) < 3, np.arange(40) % 2, -1), "four labelled rows"),
     ):
         seen = jssl.diagnose(z, labels)
-        assert LINEAR not in seen.readings
-        assert any(says in remark for remark in seen.remarks)
+        assert LINEAR not in seen.metrics
+        assert any(says in caveat for caveat in seen.caveats)
     lonely = jssl.diagnose(z, np.where(np.arange(40) < 3, np.arange(40), 3))
-    assert any("3 classes have a single sample" in remark for remark in lonely.remarks)
+    assert any("3 classes have a single sample" in caveat for caveat in lonely.caveats)

@@ -14,9 +14,9 @@ from jssl._compat import neural_tangents
 from jssl.commands import main as cli
 from jssl.data import toy
 from jssl.errors import InputError
-from jssl.forecast import forecast
 from jssl.forecast.lost_dimensions import lost_dimensions
 from jssl.forecast.rules import rule_of
+from jssl.forecast.starts import random_start
 from jssl.forecast.summary import count_of
 from jssl.types import Pairs
 
@@ -91,17 +91,17 @@ def test_steps_of_a_random_start_are_those_of_many_seeds():
         w = w - 4 * seen.learning_rate * (c - np.eye(dim)) @ w @ gamma
     error = times.std(0, ddof=1) / np.sqrt(seeds)
     assert (abs(times.mean(0) - seen.steps) < 3.9 * error + 1).all()
-    _, spread = forecast._start(seen.eigenvalues, np.eye(3), dim, np.eye(3), None)
+    _, spread = random_start(seen.eigenvalues, np.eye(3), dim, np.eye(3))
     predicted = spread / (8 * seen.eigenvalues[:2] * seen.learning_rate)
     np.testing.assert_allclose(times.std(0), predicted, rtol=3.9 * 1.3 / np.sqrt(2 * seeds))
 
 
-def test_worth_is_the_number_of_modes_that_are_shared():
+def test_distinguishable_is_the_number_of_modes_that_are_shared():
     draws = np.random.default_rng(0)
     sample = draws.normal(size=(200, 3)) * np.array([1.4, 1.0, 0.0])
     views = [sample + 0.2 * draws.normal(size=sample.shape) for _ in range(2)]
     seen = jssl.predict(views, loss="barlow_twins_linearized", dim=3, kernel="linear")
-    assert (seen.worth, seen.all_worth) == (2, False)
+    assert (seen.distinguishable, seen.all_distinguishable) == (2, False)
 
 
 @pytest.mark.parametrize(
@@ -141,7 +141,7 @@ def test_barlow_twins_of_small_off_diagonal_weight_is_slower_after_the_first_ste
     real = jssl.predict(pairs, loss="barlow_twins", dim=3, kernel="linear", scale=1e-4)
     assert real.steps[0] == pytest.approx(one.steps[0], rel=0.02)
     assert real.steps[1] > 10 * one.steps[1]
-    assert "Batch normalisation" in " ".join(real.remarks)
+    assert "Batch normalisation" in " ".join(real.caveats)
 
 
 def test_what_theory_cannot_promise_is_said():
@@ -151,13 +151,13 @@ def test_what_theory_cannot_promise_is_said():
     assert stable.stable_rate == pytest.approx(1 / (4 * VARIANCE[0] * SHARED[0]))
     assert stable.learning_rate == pytest.approx(stable.stable_rate / 10)
     fast = jssl.predict(pairs, **given, learning_rate=1.01 * stable.stable_rate)
-    assert any("above the largest stable one" in remark for remark in fast.remarks)
+    assert any("above the largest stable one" in caveat for caveat in fast.caveats)
     large = jssl.predict(pairs, **given, scale=1.0)
-    assert any("too large for separate steps" in remark for remark in large.remarks)
+    assert any("too large for separate steps" in caveat for caveat in large.caveats)
     few = jssl.predict(pairs, **given | {"dim": 5})
-    assert (np.isfinite(few.steps).sum(), few.words[0][:6]) == (3, "3 of 5")
+    assert (np.isfinite(few.steps).sum(), few.summary[0][:6]) == (3, "3 of 5")
     cosine = jssl.predict(pairs, **given | {"loss": "simclr"})
-    assert any("cosine" in remark for remark in cosine.remarks)
+    assert any("cosine" in caveat for caveat in cosine.caveats)
 
 
 def test_every_rule_is_the_dictionary_of_the_landscape():
@@ -192,7 +192,7 @@ def test_infinite_kernels_are_those_of_the_models(kernel):
     [
         ({"loss": "barlow_twin"}, "did you mean 'barlow_twins'"),
         ({"loss": "byol"}, "does not cover byol_regression"),
-        ({"loss": "vicreg", "placement": "clean-augmented-clean"}, "belongs to nt_xent"),
+        ({"loss": "vicreg", "placement": "clean-augmented-clean"}, "needs the loss nt_xent"),
         ({"kernel": "mlp"[:2]}, "unknown kernel 'ml'; write linear"),
         ({"kernel": "conv-relu-1"}, r"conv needs images|not installed"),
         ({"dim": 0}, "dim must be"),
@@ -220,7 +220,7 @@ def test_without_neural_tangents_it_says_what_to_do(monkeypatch):
         raise InputError(message)
 
     monkeypatch.setattr(neural_tangents, "load", missing)
-    with pytest.raises(InputError, match=r"pip install --no-deps .* or take the kernel 'linear'"):
+    with pytest.raises(InputError, match=r"pip install --no-deps .* or use the kernel 'linear'"):
         jssl.predict(commuting_pairs(), loss="barlow_twins", dim=2)
 
 

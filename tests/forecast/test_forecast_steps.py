@@ -10,7 +10,7 @@ import jssl
 from jssl import losses
 from jssl.commands import main as cli
 from jssl.errors import InputError
-from jssl.forecast.steps import _factor, random_start
+from jssl.forecast.starts import _factor, random_start
 from jssl.theory import landscape
 
 
@@ -73,10 +73,10 @@ def test_weight_decay_delays_modes_and_holds_back_those_that_it_outweighs():
     error = 3.9 * steps.std(0) / seeds**0.5
     assert (np.abs(steps.mean(0) - seen.steps[:2]) < error + 1).all()
     assert np.isinf(seen.steps[2])
-    assert seen.words[0].startswith("2 of 3 dimensions")
-    assert "never" in seen.words[1]
-    assert any("an eigenvalue must exceed 0.25" in remark for remark in seen.remarks)
-    assert (seen.lost.rank, seen.worth) == (2, 2)
+    assert seen.summary[0].startswith("2 of 3 dimensions")
+    assert "never" in seen.summary[1]
+    assert any("an eigenvalue must exceed 0.25" in caveat for caveat in seen.caveats)
+    assert (seen.lost.rank, seen.distinguishable) == (2, 2)
 
 
 def test_fewer_modes_than_outputs_under_barlow_twins():
@@ -195,7 +195,7 @@ def test_the_place_of_the_augmentation_decides_on_the_steps(clean):
     assert seen.lost.rank == 1
     np.testing.assert_allclose(seen.eigenvalues, [0.95], rtol=1e-6)
     np.testing.assert_allclose(seen.lost.factors, [20, 2 / 3], rtol=1e-6)
-    assert any("kept below 0.67 times" in sentence for sentence in seen.words)
+    assert any("kept below 0.67 times" in sentence for sentence in seen.summary)
     assert seen.settings["first views"] == ("clean" if clean else "augmented")
     said = jssl.predict(pairs, loss="simclr", clean_first=clean, **given, **own)
     np.testing.assert_array_equal(said.steps, seen.steps)
@@ -258,9 +258,9 @@ def test_starts_of_any_size_are_borne(loss, scale):
 def test_a_mode_that_the_minimum_replaces_is_named():
     pairs = commuting_pairs([1.0, 0.5], [3.0, 0.51])
     seen = jssl.predict(pairs, loss="spectral_contrastive", dim=1, kernel="linear")
-    assert any("Dimension 1 will be given up again" in remark for remark in seen.remarks)
+    assert any("Dimension 1 is learned but later replaced" in caveat for caveat in seen.caveats)
     both = jssl.predict(pairs, loss="spectral_contrastive", dim=2, kernel="linear")
-    assert not any("given up" in remark for remark in both.remarks)
+    assert not any("later replaced" in caveat for caveat in both.caveats)
 
 
 def test_where_nothing_is_learned_the_words_and_the_page_say_so(tmp_path, monkeypatch, capsys):
@@ -280,4 +280,4 @@ def test_a_forecast_for_another_loss_names_that_loss():
     pairs = identical_pairs([1.0, 0.5])
     for loss, name in (("vicreg", "under vicreg_squared"), ("barlow_twins", "without batch norm")):
         seen = jssl.predict(pairs, loss=loss, dim=2, kernel="linear")
-        assert name in seen.words[0]
+        assert name in seen.summary[0]

@@ -61,7 +61,7 @@ def test_pieces_of_many_outputs_give_the_same_deviation(monkeypatch):
     np.testing.assert_allclose(pieces, whole, rtol=1e-5)
 
 
-def test_a_wide_network_is_covered_with_a_remark_on_its_outputs():
+def test_a_wide_network_is_covered_with_a_caveat_on_its_outputs():
     deviations = []
     for width in (64, 1024):
         model = mlp(3, 2, width=width, depth=1, parametrisation="ntk")
@@ -70,9 +70,9 @@ def test_a_wide_network_is_covered_with_a_remark_on_its_outputs():
     assert deviations[1] < deviations[0] < LARGEST_DEVIATION
     model = mlp(3, 2, width=64, depth=1, parametrisation="ntk")
     seen = predict(model.apply, model.init(jax.random.key(0)), scale=1e-4)
-    assert any("tangent kernels differ from their mean" in remark for remark in seen.remarks)
+    assert any("tangent kernels differ from their mean" in caveat for caveat in seen.caveats)
     exact = predict(lambda p, x: x @ p.T, 1e-3 * jnp.eye(2, 3))
-    assert not any("tangent kernels differ" in remark for remark in exact.remarks)
+    assert not any("tangent kernels differ" in caveat for caveat in exact.caveats)
 
 
 def test_weight_decay_needs_an_encoder_that_is_linear_in_its_parameters():
@@ -87,5 +87,5 @@ def test_a_dimension_that_the_start_does_not_hold_is_never_learned():
     weight = 1e-3 * jnp.array([[1.0, 2.0, 0.5], [2.0, 4.0, 1.0]], jnp.float32)
     seen = predict(lambda p, x: x @ p.T, weight)
     assert np.isfinite(seen.steps).tolist() == [True, False]
-    assert seen.words[0].startswith("1 of 2")
-    assert any("copies of each other" in remark for remark in seen.remarks)
+    assert seen.summary[0].startswith("1 of 2")
+    assert any("copies of each other" in caveat for caveat in seen.caveats)

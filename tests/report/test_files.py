@@ -24,7 +24,9 @@ def test_a_full_disk_leaves_what_was_there(tmp_path, monkeypatch, call):
     write_report_files(there, "old page", "old data")
     monkeypatch.setattr(call, full)
     for folder in (there, new):
-        with pytest.raises(InputError, match=r"no space left on device\); make room, or choose"):
+        with pytest.raises(
+            InputError, match=r"no space left on device\); free some space, or choose"
+        ):
             write_report_files(folder, "page", "data")
     assert {p.name: p.read_text() for p in there.iterdir()} == {
         "report.html": "old page",
@@ -53,8 +55,8 @@ def test_a_full_disk_is_one_line_for_every_command(
     assert cli.run([command, *arguments, "--out", "out"]) == 2
     seen = capsys.readouterr()
     assert seen.err.splitlines()[-1] == (
-        "jssl: cannot write into 'out' (no space left on device); make room, or choose another "
-        "folder with --out"
+        "jssl: cannot write into 'out' (no space left on device); free some space, or choose "
+        "another folder with --out"
     )
     assert "Traceback" not in seen.err
     assert not (tmp_path / "out").exists()
@@ -111,7 +113,7 @@ def test_an_earlier_report_is_replaced_only_where_that_is_asked(tmp_path, monkey
     assert cli.run(["diagnose", "z.npy", "--out", "out"]) == 0
     (tmp_path / "out" / "report.html").write_text("mine")
     assert cli.run(["diagnose", "z.npy", "--out", "out"]) == 2
-    line = "'out' holds a report already; give --overwrite to replace it, or another folder"
+    line = "'out' already contains a report; pass --overwrite to replace it, or another folder"
     assert line in capsys.readouterr().err
     assert (tmp_path / "out" / "report.html").read_text() == "mine"
     assert cli.run(["diagnose", "z.npy", "--out", "out", "--overwrite"]) == 0

@@ -116,7 +116,9 @@ def test_the_processes_of_a_study_wait_for_each_other_and_notice_a_lost_one(tmp_
     prepared = prepare(request)
     jssl.sweep(linear_problem, axes, record_steps=[0, 2], store=folder, shard=(0, 4), **layout)
     monkeypatch.setattr(command, "LOST_SECONDS", 0.0)
-    with pytest.raises(StoreError, match=r"process 1 of 4 was lost .* run the same command again"):
+    with pytest.raises(
+        StoreError, match=r"process 1 of 4 ended before .* rerun the same command to resume"
+    ):
         command._wait_for_others(folder, prepared, (0, 4))
     alive = journal.lock(command._lock(folder, 1, 4))  # so that the next one is missed
     with alive, pytest.raises(StoreError, match="process 2 of 4 was lost"):

@@ -77,7 +77,7 @@ def test_a_study_runs_goes_on_and_is_reported(written, tmp_path, capsys):
 def test_a_study_may_add_seeds_until_an_interval_is_tight(written, tmp_path, capsys):
     until = '[until]\nobservable = "loss"\nhalf_width = 1e9\nleast = 2\n[axes]'
     assert cli.run(["sweep", str(written(**{"[axes]": until}))]) == 0
-    assert "time went into" in capsys.readouterr().out
+    assert "time spent" in capsys.readouterr().out
     ran = open_dataset(tmp_path / "store").first_bad_step.values == -1
     assert set(ran.reshape(-1, ran.shape[-1]).sum(-1)) == {2}  # of 3: tight after the least
 
