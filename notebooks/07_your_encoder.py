@@ -111,7 +111,7 @@ figure
 
 # %%
 forecast = jssl.predict((first, second), loss="simclr", dim=16, kernel="mlp-erf-2")
-print("\n".join((*forecast.words, *forecast.remarks)))
+print("\n".join((*forecast.summary, *forecast.caveats)))
 
 # %% [markdown]
 # ## 3. Yours: a trained encoder
@@ -189,7 +189,7 @@ figure
 seen = jssl.diagnose(
     z, labels=labels, views=other, over={str(k): e for k, e in checkpoints.items()}
 )
-print("\n".join((*seen.words, *seen.remarks)))
+print("\n".join((*seen.summary, *seen.caveats)))
 
 # %% [markdown]
 # ## 5. Over checkpoints: when did each dimension come?

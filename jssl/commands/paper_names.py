@@ -60,7 +60,7 @@ def paper_names(asked: Sequence[str], known: Iterable[str]) -> tuple[str, ...]:
         known: the registered names. Other names are returned unchanged.
     """
     names = {name.lower(): name for name in known}
-    found: list[str] = []
+    chosen: list[str] = []
     for text in asked:
         number = re.fullmatch(
             r"(?:https?://)?(?:arxiv(?:\.org/(?:abs|pdf)/|:|\s+)\s*)?(\d{4}\.\d{4,5})(?:v\d+)?",
@@ -68,8 +68,8 @@ def paper_names(asked: Sequence[str], known: Iterable[str]) -> tuple[str, ...]:
         )
         meant = [n for n, paper in PAPERS.items() if number and number[1] in paper.arxiv]
         meant = [name for name in meant if name in names.values()]
-        found += meant or [text if text in names.values() else names.get(text.lower(), text)]
-    return tuple(dict.fromkeys(found))
+        chosen += meant or [text if text in names.values() else names.get(text.lower(), text)]
+    return tuple(dict.fromkeys(chosen))
 
 
 def list_papers() -> int:

@@ -49,20 +49,20 @@ def _shortened(box: str, prog: str) -> str:
             sections[-1].append(line)
     if any(sections[1:]):
         del sections[0]  # a title, where it is not part of the box
-    spoken = [section for section in sections if section]
-    if not spoken:
+    paragraphs = [section for section in sections if section]
+    if not paragraphs:
         return f"invalid arguments; see {prog} --help"
     first: list[str] = []
-    for line in spoken[0]:
+    for line in paragraphs[0]:
         if _DETAIL.match(line):
             break
         first.append(line)
     parts = [" ".join(first).rstrip(".")]
-    for section in spoken[1:]:
+    for section in paragraphs[1:]:
         if section[0].startswith("Available subcommands"):
             parts.append(section[0][0].lower() + section[0][1:])
         elif section[0].startswith("Perhaps you meant") and len(section) > 1:
             parts.append(f"perhaps you meant {section[1]}")
-    found = re.search(rf"({re.escape(prog)}[\w ]* --help)", " ".join(spoken[-1]))
-    parts.append(f"see {found[1] if found else f'{prog} --help'}")
+    help_line = re.search(rf"({re.escape(prog)}[\w ]* --help)", " ".join(paragraphs[-1]))
+    parts.append(f"see {help_line[1] if help_line else f'{prog} --help'}")
     return "; ".join(parts)

@@ -55,7 +55,7 @@ def reproduce(
     folder = new_report_folder(out, overwrite=overwrite)
     started = time.perf_counter()
     with interrupts.unwinding():
-        found = _with_progress(names, asked, side_by_side)
+        results = _with_progress(names, asked, side_by_side)
         seconds = round(time.perf_counter() - started, 1)
         settings = {
             "command": f"jssl reproduce {' '.join(names)} --scale {scale} --seed {seed}",
@@ -66,13 +66,13 @@ def reproduce(
         }
         lost: InputError | None = None
         try:
-            page, data = write_report(folder, found, settings)
+            page, data = write_report(folder, results, settings)
         except InputError as error:  # for instance a full disk: the claims are still printed
             lost = error
-        claims = [claim for outcome in found.values() for claim in outcome.claims]
+        claims = [claim for outcome in results.values() for claim in outcome.claims]
         console = Console()
         console.print(claims_table(claims))
-        for name, outcome in found.items():
+        for name, outcome in results.items():
             for remark in outcome.remarks:
                 console.print(f"{name}: {remark}", markup=False, highlight=False)
         held = sum(claim.passed for claim in claims)

@@ -148,9 +148,9 @@ def _stored_or_new(prepared: Prepared, study: Study) -> tuple[Plan, int]:
         return plan, len(stores.finished_names(study.store))
     plan = plan_of(prepared, study.request)
     check_sizes(prepared.grid, plan, study.store, all_runs=study.until is None)
-    found = variables_of(prepared, plan, study.request)
+    variables = variables_of(prepared, plan, study.request)
     if study.until is not None:
-        check_observable(study.until, found)
+        check_observable(study.until, variables)
     return plan, 0
 
 

@@ -1,4 +1,4 @@
-"""The report of a sweep: curves and final values with every seed, errors over seeds, width laws."""
+"""The report of a sweep: curves, final values, and power laws in the width, with errors."""
 
 import json
 import math
@@ -31,7 +31,7 @@ def write_sweep_report(
     """Write `report.html` (self-contained) and `report.json` of a sweep's result.
 
     Args:
-        result: what `jssl.sweep` returned.
+        result: Dataset that `jssl.sweep` returned.
         out: folder, created if needed.
         name: title of the page.
 
@@ -56,9 +56,9 @@ def write_sweep_report(
         fits = [{key: row.get(key, "") for key in sorted(keys, key=_LAST.__eq__)} for row in fits]
     rows = final_values(result, observed)
     summary = (
-        f"{int((bad != NOT_RUN).sum()):,} of {bad.size:,} runs, {int((bad >= 0).sum()):,} of them "
-        f"diverged; {int(result.step[-1]):,} steps. Means and standard errors are over the seeds "
-        "that stayed finite; none are drawn where none did."
+        f"{int((bad != NOT_RUN).sum()):,} of {bad.size:,} runs are finished, each of "
+        f"{int(result.step[-1]):,} steps; {int((bad >= 0).sum()):,} of them diverged. Means and "
+        "standard errors are over the seeds that stayed finite."
     )
     page = render(
         "sweep.html.jinja",
@@ -73,7 +73,7 @@ def write_sweep_report(
 
 
 def curves(result: xr.Dataset, variable: str) -> Figure:
-    """Draw an observable against the step: every seed faint, the mean with its error strong."""
+    """Draw an observable against the step: single seeds as faint lines, the mean with its error."""
     values, where = _reduced(result, variable)
     line, panel = _two(values)
     positions = range(min(values.sizes[panel], PANELS)) if panel else [0]
@@ -99,21 +99,21 @@ def curves(result: xr.Dataset, variable: str) -> Figure:
         widen_for(figure, handles[1])
         figure.legend(*handles, loc="outside right center", frameon=False, fontsize=8)
     text = (
-        f"{variable} against the step{where}: lines are means over seeds with their standard "
-        f"errors as bars, faint lines up to {SEEDS_SHOWN} single seeds"
-        f"{f', a line for each {line}' if line else ''}"
-        f"{f', a panel for each {panel}' if panel else ''}."
+        f"{variable} against the step{where}. Lines are means over seeds with standard errors as "
+        f"bars; faint lines are up to {SEEDS_SHOWN} single seeds."
+        f"{f' There is a line for each {line}.' if line else ''}"
+        f"{f' There is a panel for each {panel}.' if panel else ''}"
     )
-    return Figure(f"curve-{variable}", f"{variable} while training", text, figure)
+    return Figure(f"curve-{variable}", f"{variable} during training", text, figure)
 
 
 def width_law(result: xr.Dataset, variable: str) -> tuple[Figure, list[dict[str, Any]]]:
-    """Draw final values against the width, log-log where all are positive, with exponents."""
+    """Draw final values against the width, with power laws; log-log where all are positive."""
     values, where = _reduced(result, variable)
     values = values.isel(step=-1)
     line, panel = _two(values, keep=("width",))
     positions = range(min(values.sizes[panel], PANELS)) if panel else [0]
-    figure, axes = new_figure(len(positions), width=6)  # the legend stands beside the panel
+    figure, axes = new_figure(len(positions), width=6)  # the legend is beside the panel
     rows = []
     for ax, position in zip(axes, positions, strict=True):
         shown = values.isel({panel: position}) if panel else values
@@ -142,14 +142,14 @@ def width_law(result: xr.Dataset, variable: str) -> tuple[Figure, list[dict[str,
         widen_for(figure, ax.get_legend_handles_labels()[1], size=7)
         ax.legend(frameon=False, fontsize=7, loc="center left", bbox_to_anchor=(1.01, 0.5))
     text = (
-        f"Final {variable} against the width{where}: dots are seeds, bars means with standard "
-        "errors, dashed lines power laws with their exponents and 95 % intervals."
+        f"Final {variable} against the width{where}. Dots are seeds, and bars are means with "
+        "standard errors. Dashed lines are power laws; their exponents have 95 % intervals."
     )
     return Figure(f"width-{variable}", f"{variable} and width", text, figure), rows
 
 
 def final_values(result: xr.Dataset, observed: list[str]) -> list[dict[str, Any]]:
-    """Return a row a point: runs, diverged runs, final means with errors."""
+    """Return one row for each point: runs, diverged runs, final means with errors."""
     points = [d for d in result.first_bad_step.dims if d != "seed"]
     columns = {}
     for variable in observed:
@@ -183,11 +183,11 @@ def _axes(result: xr.Dataset) -> Iterator[tuple[str, Any]]:
     points = {d for d in result.first_bad_step.dims if d != "seed"}
     for name, coordinate in result.coords.items():
         if set(coordinate.dims) <= points:
-            yield str(name), _Everywhere(coordinate)
+            yield str(name), _AnyDimension(coordinate)
 
 
-class _Everywhere:
-    """A coordinate that ignores dimensions it does not have."""
+class _AnyDimension:
+    """A coordinate whose `isel` ignores dimensions that it does not have."""
 
     def __init__(self, coordinate: xr.DataArray) -> None:
         self.coordinate = coordinate
@@ -197,7 +197,7 @@ class _Everywhere:
 
 
 def _reduced(result: xr.Dataset, variable: str) -> tuple[xr.DataArray, str]:
-    """Return an observable with at most two dimensions to draw besides seed, step and width."""
+    """Return an observable with at most two dimensions besides seed, step and width."""
     values = result[variable]
     free = [d for d in values.dims if d not in ("seed", "step", "width") and values.sizes[d] > 1]
     ones = {d: 0 for d in values.dims if d not in ("seed", "step", "width") and d not in free}
@@ -216,15 +216,15 @@ def _two(values: xr.DataArray, keep: tuple[str, ...] = ()) -> tuple[str | None, 
 
 
 def _shared(one: xr.DataArray, other: xr.DataArray) -> dict[Any, int]:
-    """Return where `one` lies in the dimensions that it no longer has."""
-    found = {}
+    """Return the position of `one` in the dimensions of `other` that were selected in it."""
+    positions = {}
     for d in other.dims:
         if d in one.dims or d == "seed":
             continue
-        found[d] = 0
+        positions[d] = 0
         if d in one.coords and d in other.coords:
-            found[d] = int(np.flatnonzero(other[d].values == one[d].values)[0])
-    return found
+            positions[d] = int(np.flatnonzero(other[d].values == one[d].values)[0])
+    return positions
 
 
 def _label(values: xr.DataArray, dimension: str | None) -> str:
