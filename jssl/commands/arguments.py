@@ -101,7 +101,7 @@ class Diagnose:
     overwrite: Flag = False
     """Replace an earlier report in that folder."""
     seed: int = 0
-    """Seed of the random sample of rows whose pairs are compared."""
+    """Seed of the sample of rows whose pairs are compared, and of the split for the probes."""
     exact: Flag = False
     """Compare the pairs of all rows, not only those of 10,000 rows."""
 

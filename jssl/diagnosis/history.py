@@ -73,7 +73,8 @@ def _steps(t: np.ndarray, steps: Steps) -> str:
     times = np.asarray(steps.half_times)
     at_start = int((times <= t[0]).sum())
     later = times[times > t[0]]
-    listed = ", ".join(f"{x:.3g}" for x in later[:8])
+    listed = "checkpoint " if len(later) == 1 else "checkpoints "
+    listed += ", ".join(f"{x:.3g}" for x in later[:8])
     listed += f", ... ({len(later)} in all)" if len(later) > 8 else ""
     count, learned = int(steps.distinct), int(steps.learned)
     what = "1 dimension was" if learned == 1 else f"{learned} dimensions were"
@@ -82,7 +83,7 @@ def _steps(t: np.ndarray, steps: Steps) -> str:
         f"{what} learned in {separate} (final variance above a tenth of the largest final variance)"
     )
     if not at_start:
-        return f"{sentence}, half-learned at checkpoints {listed}." if listed else f"{sentence}."
-    was = "was" if at_start == 1 else "were"
+        return f"{sentence}, half-learned at {listed}." if len(later) else f"{sentence}."
+    was, others = "was" if at_start == 1 else "were", "other" if len(later) == 1 else "others"
     sentence += f"; {at_start} of them {was} half-learned at the first checkpoint"
-    return f"{sentence}, and the others at checkpoints {listed}." if listed else f"{sentence}."
+    return f"{sentence}, and the {others} at {listed}." if len(later) else f"{sentence}."

@@ -86,4 +86,4 @@ def _power_law(exponent: float, fit: float) -> str:
     else:
         judged = "the exponent is far from 1"
     poor = "" if fit > 0.9 else f", but a power law fits poorly (R² {fit:.2f})"
-    return f"The spectrum decreases as index^-{exponent:.2f}: {judged}{poor}."
+    return f"The spectrum decreases as index^{-exponent:.2f}: {judged}{poor}."

@@ -40,7 +40,7 @@ def summary_of(forecast: Forecast, rule: Rule) -> list[str]:
     learned = int(np.isfinite(forecast.steps).sum())
     number = f"{learned} of {dim}" if learned < dim else f"All {dim}"
     under = f" under {rule.stands_for}" if rule.stands_for else ""
-    lines = [f"{number} dimensions will be learned{under}{_order(forecast, learned)}."]
+    lines = [f"{number} dimensions will be learned{under}{_order(forecast, learned)}"]
     shown = [
         count_of(float(step), float(error))
         for step, error in list(zip(forecast.steps, forecast.step_errors, strict=True))[:_SHOWN]
@@ -53,14 +53,16 @@ def summary_of(forecast: Forecast, rule: Rule) -> list[str]:
 
 def _order(forecast: Forecast, learned: int) -> str:
     if not learned:
-        return ", because the weight decay is too large or the start is zero"
+        return ", because the weight decay is too large or the start is zero."
     finite = np.isfinite(forecast.steps)
     steps, errors = forecast.steps[finite], forecast.step_errors[finite]
     order = np.argsort(steps)
     apart = bool((np.diff(steps[order]) > np.hypot(errors[order][1:], errors[order][:-1])).all())
     how = "one after the other" if apart else "in an order that the error bars do not resolve"
     last, rate = count_of(float(steps.max())), forecast.learning_rate
-    return f", {how}, the last after about {last} steps at learning rate {rate:.3g}"
+    return (
+        f", {how}. The last is half-learned after about {last} steps at learning rate {rate:.3g}."
+    )
 
 
 def _noise(forecast: Forecast) -> str:
@@ -85,9 +87,9 @@ def _augmentation(forecast: Forecast) -> list[str]:
     lost = forecast.lost
     decay = " and weight decay" if forecast.settings["weight decay"] else ""
     lines = [
-        f"For a linear encoder, the views have {lost.carried:,} directions: {lost.surviving:,} "
-        f"survive augmentation{decay}, {lost.lost:,} are lost, and {lost.undecided:,} are within "
-        "the sampling error."
+        f"For a linear encoder, {lost.surviving:,} of the {lost.carried:,} directions of the views "
+        f"survive augmentation{decay}. The number of lost ones is {lost.lost:,}, and that of "
+        f"undecided ones, within the sampling error, {lost.undecided:,}."
     ]
     if np.isfinite(lost.factor) and lost.factor > 0:
         lines.append(
@@ -145,8 +147,8 @@ def _never_learned(forecast: Forecast, ends: Ends) -> list[str]:
     if held:
         decay = forecast.settings["weight decay"]
         lines.append(
-            f"Weight decay {decay:g} is too large for {held} of the first {min(dim, modes)} modes, "
-            f"which are never learned: an eigenvalue must exceed {ends.threshold:.2g}."
+            f"Weight decay {decay:g} is too large for {held} of the first {min(dim, modes)} modes: "
+            f"an eigenvalue must exceed {ends.threshold:.2g} to be learned."
         )
     absent = ends.learned[: len(forecast.steps)] & ~np.isfinite(forecast.steps[:modes])
     if absent.any():

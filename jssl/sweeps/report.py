@@ -56,9 +56,10 @@ def write_sweep_report(
         fits = [{key: row.get(key, "") for key in sorted(keys, key=_LAST.__eq__)} for row in fits]
     rows = final_values(result, observed)
     summary = (
-        f"{int((bad != NOT_RUN).sum()):,} of {bad.size:,} runs are finished, each of "
-        f"{int(result.step[-1]):,} steps; {int((bad >= 0).sum()):,} of them diverged. Means and "
-        "standard errors are over the seeds that stayed finite."
+        f"{int((bad != NOT_RUN).sum()):,} of {bad.size:,} runs are finished, "
+        f"{int((bad >= 0).sum()):,} of them diverged. Each has {int(result.step[-1]):,} steps. "
+        "Means and standard errors are over the seeds that stayed finite; where no seed did, none "
+        "are drawn."
     )
     page = render(
         "sweep.html.jinja",

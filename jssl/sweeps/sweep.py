@@ -65,8 +65,8 @@ def sweep(
     Seed i of every point starts from fold_in(key(seed), i), so that neither another point nor
     another seed changes a run's numbers, but for the order of sums: another plan (runs mapped
     together, a width padded to another) moves them by rounding, 1e-8 to 2e-7 in float32. Work is
-    done in chunks by a plan that is stored with the result; interrupted at any moment, the same
-    call goes on after the last finished chunk and ends with the same bits. A store is resumed only
+    done in chunks by a plan that is stored with the result. After an interruption, the same call
+    resumes after the last finished chunk and ends with the same bits. A store is resumed only
     where the problem computes the same as when it was written: `make_problem` is traced, and its
     operations and constants are compared, not its text. So `make_problem` must return the same
     problem each time it is called. Precision follows the caller: inside `jssl.precision.float64()`
@@ -80,7 +80,8 @@ def sweep(
             numbers with a float among them is traced.
         record_steps: (points,) steps at which observables are kept, increasing from 0 or more;
             None for some 20, log-spaced up to 1,000.
-        store: folder of the result, made or gone on with; None keeps the result in memory.
+        store: folder of the result, created, or resumed if it is there; None keeps the result in
+            memory.
         observe: `observe(problem) -> (params, pairs) -> dict` of arrays and of
             `jssl.EigenvaluesOf(matrix)`, which is stored as eigenvalues, computed on the host in
             double precision; None for the loss and the eigenvalues of C

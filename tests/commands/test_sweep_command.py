@@ -65,7 +65,9 @@ def test_more_devices_than_cores_are_said_in_a_line(study, monkeypatch, capsys):
     assert cli.run(["sweep", study, "--plan", "--devices", "2"]) == 0
     assert capsys.readouterr().err == ""
     assert cli.run(["sweep", study, "--plan", "--devices", "3"]) == 0
-    assert capsys.readouterr().err == "jssl: 3 devices share 2 cores; one per core is fastest\n"
+    assert (
+        capsys.readouterr().err == "jssl: 3 devices share 2 cores; one device per core is fastest\n"
+    )
 
 
 @pytest.mark.parametrize("devices", [0, 1025, 100_000, 10**12])

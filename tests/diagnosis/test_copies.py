@@ -65,7 +65,7 @@ def test_sorted_and_cyclic_classes_are_no_copies(order):
     assert not found(z, classes).any_copies
 
 
-def test_tight_classes_and_points_of_a_collapse_are_not_taken_for_copies():
+def test_tight_classes_and_points_of_a_collapse_are_not_treated_as_copies():
     classes = np.repeat(np.arange(100), 5)
     tight = 5 * RNG.normal(size=(100, 64))[classes] + 0.1 * RNG.normal(size=(500, 64))
     points = RNG.normal(size=(6, 64))[RNG.integers(0, 6, 500)]
@@ -76,4 +76,4 @@ def test_tight_classes_and_points_of_a_collapse_are_not_taken_for_copies():
     ):
         seen = found(z, labels)
         assert not seen.any_copies
-        assert "not taken for copies" in seen.caveat
+        assert "not treated as copies" in seen.caveat

@@ -161,7 +161,22 @@ def test_pytorch_features_are_read():
     assert jssl.diagnose(tensor.bfloat16()).metrics["RankMe"].value > 2
 
 
-def test_parts_of_one_set_are_not_told_as_training():
+def test_printing_a_diagnosis_shows_its_summary():
+    diagnosis = jssl.diagnose(Z)
+    assert str(diagnosis).splitlines() == list(diagnosis.summary)
+
+
+def test_every_metric_states_its_range_and_meaning():
+    metrics = jssl.diagnose(Z, LABELS, Z + 0.1).metrics
+    assert len(metrics) == 10
+    for name, metric in metrics.items():
+        assert (metric.name, metric.rows) == (name, 400)
+        assert metric.range
+        assert metric.good
+        assert metric.meaning
+
+
+def test_parts_of_one_set_are_not_reported_as_training():
     draws = np.random.default_rng(0)
     z = draws.normal(size=(500, 16))
     for parts in (np.split(z, 10), np.split(z, [40, 100, 300]), np.split(draws.permutation(z), 2)):
@@ -192,7 +207,7 @@ def test_checkpoints_in_shuffled_order_keep_their_steps_and_are_said_to_be_shuff
     assert history.same_rows is False
 
 
-def test_what_was_there_at_the_first_checkpoint_is_not_told_as_learned_between():
+def test_what_was_there_at_the_first_checkpoint_is_not_reported_as_learned_between():
     same = jssl.diagnose(Z, over=[Z, Z, Z])
     assert "The spectra are equal, so nothing was learned between the checkpoints." in same.summary
     assert same.history.same_rows

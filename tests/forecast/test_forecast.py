@@ -102,6 +102,7 @@ def test_distinguishable_is_the_number_of_modes_that_are_shared():
     views = [sample + 0.2 * draws.normal(size=sample.shape) for _ in range(2)]
     seen = jssl.predict(views, loss="barlow_twins_linearized", dim=3, kernel="linear")
     assert (seen.distinguishable, seen.all_distinguishable) == (2, False)
+    assert str(seen).splitlines() == list(seen.summary)
 
 
 @pytest.mark.parametrize(
@@ -144,7 +145,7 @@ def test_barlow_twins_of_small_off_diagonal_weight_is_slower_after_the_first_ste
     assert "Batch normalisation" in " ".join(real.caveats)
 
 
-def test_what_theory_cannot_promise_is_said():
+def test_what_the_theory_does_not_cover_is_a_caveat():
     pairs = commuting_pairs()
     given = {"loss": "barlow_twins_linearized", "dim": 2, "kernel": "linear"}
     stable = jssl.predict(pairs, **given)
@@ -266,7 +267,7 @@ def test_the_command_reads_pairs(folder, capsys):
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        ([], "give --pairs FILE, or --images FOLDER"),
+        ([], "pass --pairs FILE, or --images FOLDER"),
         (["--pairs", "absent.npz"], "no file absent.npz"),
         (["--pairs", "three.npz"], "save two arrays"),
         (["--pairs", "flat.npy"], "must be (2, n, ...)"),
@@ -290,7 +291,7 @@ def test_bad_files_are_one_line_and_status_2(folder, capsys, arguments, says):
     assert error.count("\n") == 1
 
 
-def test_numbers_of_steps_are_told_with_their_errors():
+def test_numbers_of_steps_are_shown_with_their_errors():
     assert count_of(1234.5, 80) == "1,230 ± 80"
     assert count_of(np.inf) == "never"
     assert count_of(5.0, np.nan) == "5 ± unknown"

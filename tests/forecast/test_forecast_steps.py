@@ -263,14 +263,14 @@ def test_a_mode_that_the_minimum_replaces_is_named():
     assert not any("later replaced" in caveat for caveat in both.caveats)
 
 
-def test_where_nothing_is_learned_the_words_and_the_page_say_so(tmp_path, monkeypatch, capsys):
+def test_where_nothing_is_learned_the_summary_and_the_page_say_so(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     first, second = identical_pairs([1.0, 0.5])
     np.savez("views.npz", first=first, second=second)
     given = ["predict", "--pairs", "views.npz", "--loss", "barlow_twins_linearized", "--dim", "2"]
     assert cli.run([*given, "--kernel", "linear", "--weight-decay", "3"]) == 0
     out = capsys.readouterr().out
-    assert "0 of 2 dimensions will be learned: weight decay" in out
+    assert "0 of 2 dimensions will be learned, because the weight decay" in out
     assert "half learned" not in out
     assert cli.run([*given, "--weight-decay", "3"]) == 2
     assert "take kernel='linear'" in capsys.readouterr().err

@@ -31,7 +31,7 @@ def predict(apply, params, **options):
 @pytest.mark.parametrize("apply", [own, tied])
 def test_outputs_without_a_common_kernel_are_refused(apply):
     params = {"a": jnp.float32(1e-3), "b": jnp.float32(2e-3)}
-    with pytest.raises(InputError, match="do not have one tangent kernel in common") as error:
+    with pytest.raises(InputError, match="do not share one tangent kernel") as error:
         predict(apply, params)
     assert "\n" not in str(error.value)
 

@@ -121,7 +121,7 @@ def test_the_processes_of_a_study_wait_for_each_other_and_notice_a_lost_one(tmp_
     ):
         command._wait_for_others(folder, prepared, (0, 4))
     alive = journal.lock(command._lock(folder, 1, 4))  # so that the next one is missed
-    with alive, pytest.raises(StoreError, match="process 2 of 4 was lost"):
+    with alive, pytest.raises(StoreError, match="process 2 of 4 ended"):
         command._wait_for_others(folder, prepared, (0, 4))
     for i in (1, 2, 3):
         jssl.sweep(linear_problem, axes, record_steps=[0, 2], store=folder, shard=(i, 4), **layout)

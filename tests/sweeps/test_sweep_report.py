@@ -39,7 +39,7 @@ def test_the_report_is_one_page_with_figures_tables_and_json(result, tmp_path):
     text = page.read_text()
     assert text.count("<img") == 4
     assert text.count("alt=") == 4
-    assert "160 of 160 runs, 1 of them diverged" in text
+    assert "160 of 160 runs are finished, 1 of them diverged" in text
     record = json.loads(data.read_text())
     assert len(record["final"]) == 8
     assert record["final"][0]["diverged"] == 1
@@ -92,7 +92,7 @@ def test_a_sweep_in_which_every_run_diverged_says_so_and_draws_no_width_law(resu
     )
     page, data = write_sweep_report(lost, tmp_path, "demo")
     text = page.read_text()
-    assert "160 of 160 runs, 160 of them diverged" in text
+    assert "160 of 160 runs are finished, 160 of them diverged" in text
     assert text.count("<img") == 2
     assert "not finite" not in text
     assert {row["loss_value"] for row in json.loads(data.read_text())["final"]} == {"–"}
