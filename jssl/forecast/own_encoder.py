@@ -23,7 +23,7 @@ Apply = Callable[[Params, Array], Array]
 LARGEST_DEVIATION = 0.5
 """Of the outputs' kernels from one kernel times the identity; a growth rate is off by as much."""
 
-_SAMPLES = 6
+_SAMPLES = 32
 _MEMORY = 2**28
 
 

@@ -7,6 +7,7 @@ import pytest
 
 import jssl
 from jssl.errors import InputError
+from jssl.forecast import own_encoder
 from jssl.forecast.own_encoder import LARGEST_DEVIATION, kernel_deviation
 from jssl.models import mlp
 
@@ -36,6 +37,16 @@ def test_outputs_without_a_common_kernel_are_refused(apply):
     assert "\n" not in str(error.value)
 
 
+def test_outputs_of_their_own_features_are_seen_on_the_sampled_rows_of_any_draw():
+    """Few sampled rows may make two features look alike; the true deviation is 1 here."""
+    params = {"a": jnp.ones(()), "b": jnp.ones(())}
+    rows = np.unique(np.linspace(0, 119, own_encoder._SAMPLES).astype(int))
+    for seed in range(20):
+        z = np.linalg.qr(np.random.default_rng(seed).normal(size=(60, 2)))[0]
+        x = jnp.asarray(np.concatenate([z, z])[rows])
+        assert kernel_deviation(own, params, x, 2) > LARGEST_DEVIATION
+
+
 def test_the_deviation_is_that_of_the_full_kernel():
     """Against the spectral norm of Theta - k I of gradients written out by hand."""
     x = Z[:5]
@@ -50,8 +61,6 @@ def test_the_deviation_is_that_of_the_full_kernel():
 
 
 def test_pieces_of_many_outputs_give_the_same_deviation(monkeypatch):
-    from jssl.forecast import own_encoder
-
     model = mlp(3, 7, width=16, depth=1)
     params = model.init(jax.random.key(0))
     whole = kernel_deviation(model.apply, params, jnp.asarray(Z[:4]), 7)
