@@ -14,7 +14,7 @@ from jssl.losses import decayed_alignment, decayed_cross_entropy
 from jssl.models import one_layer
 from jssl.optim import gradient_descent
 from jssl.papers import Settings
-from jssl.papers.learnability import comparison, judge, noise, simulate, variants
+from jssl.papers.learnability import comparison, noise, simulate, statistical, variants
 from jssl.papers.learnability.normals import normals, threefry
 from jssl.papers.learnability.reduced import cholesky, orthonormal_rows, reduced_gradient
 from jssl.papers.learnability.seeds import Design, Numbers, draw
@@ -264,16 +264,16 @@ def test_stochastic_verdicts_hold_at_their_level_and_can_fail():
     rng = np.random.default_rng(0)
     held = [
         (
-            judge.same_mean("m", "", rng.normal(size=50), rng.normal(size=20)).passed,
-            judge.same_share("s", "", 0.3, rng.random(100) < 0.3).passed,
-            judge.same_distribution("d", "", rng.normal(size=99), rng.normal(size=60)).passed,
+            statistical.same_mean("m", "", rng.normal(size=50), rng.normal(size=20)).passed,
+            statistical.same_share("s", "", 0.3, rng.random(100) < 0.3).passed,
+            statistical.same_distribution("d", "", rng.normal(size=99), rng.normal(size=60)).passed,
         )
         for _ in range(300)
     ]
     assert np.all(held)
-    assert not judge.same_mean("m", "", 0.0, rng.normal(2, 1, 20)).passed
-    assert not judge.same_share("s", "", 0.3, rng.random(100) < 0.7).passed
-    assert not judge.same_distribution(
+    assert not statistical.same_mean("m", "", 0.0, rng.normal(2, 1, 20)).passed
+    assert not statistical.same_share("s", "", 0.3, rng.random(100) < 0.7).passed
+    assert not statistical.same_distribution(
         "d", "", rng.normal(size=500), 9 + rng.normal(size=60)
     ).passed
 

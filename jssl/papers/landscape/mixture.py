@@ -59,7 +59,7 @@ MIXTURES = {
 """Name of a mixture in the names of claims -> the mixture."""
 
 
-class Losses(NamedTuple):
+class LostModes(NamedTuple):
     """Where the modes of a mixture are lost.
 
     Attributes:
@@ -128,7 +128,7 @@ def thresholds(settings: Settings) -> Part:
         second, first = (
             _crossing(g, f[:, 1 - i]) for i, (g, f) in enumerate(zip(grids, squares, strict=True))
         )
-        lost = Losses(
+        lost = LostModes(
             grids[0], squares[0][:, 1], predicted, first / predicted[0], second / predicted[1]
         )
         claims += _claims(name, mixture, lost)
@@ -136,7 +136,7 @@ def thresholds(settings: Settings) -> Part:
     return Part([*claims, _bound(draws)], [_figure(curves)])
 
 
-def _claims(name: str, mixture: Mixture, lost: Losses) -> list[Claim]:
+def _claims(name: str, mixture: Mixture, lost: LostModes) -> list[Claim]:
     means, shares, correlation = mixture
     coupling = float(shares @ (means[:, 0] ** 2 * means[:, 1] ** 2))
     coupling -= float((shares @ means[:, 0] ** 2) * (shares @ means[:, 1] ** 2))
@@ -231,7 +231,7 @@ def _bound(draws: np.random.Generator) -> Claim:
     )
 
 
-def _figure(curves: dict[str, Losses]) -> Figure:
+def _figure(curves: dict[str, LostModes]) -> Figure:
     figure, axes = new_figure(2, width=4.2)
     for ax, (name, lost) in zip(axes, curves.items(), strict=True):
         strengths = lost.grid / lost.predicted[1]

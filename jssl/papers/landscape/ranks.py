@@ -83,10 +83,10 @@ def staircases(settings: Settings) -> Part:
     return Part([*claims, *_near_threshold(), _no_negatives(draws)], [picture])
 
 
-def _away(grid: np.ndarray, kinks: np.ndarray) -> np.ndarray:
+def _away(grid: np.ndarray, thresholds: np.ndarray) -> np.ndarray:
     """Return the grid with points within 3 % of a threshold moved to 3 % above it."""
-    for kink in kinks[np.isfinite(kinks) & (kinks > 0)]:
-        grid = np.where(np.abs(grid / kink - 1) < 0.03, 1.03 * kink, grid)
+    for threshold in thresholds[np.isfinite(thresholds) & (thresholds > 0)]:
+        grid = np.where(np.abs(grid / threshold - 1) < 0.03, 1.03 * threshold, grid)
     return grid
 
 

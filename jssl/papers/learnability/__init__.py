@@ -2,7 +2,7 @@
 
 from jssl.papers.learnability import comparison, laws, noise, phases, variants
 from jssl.papers.learnability.base import STEPS
-from jssl.papers.learnability.judge import sizes
+from jssl.papers.learnability.statistical import sizes
 from jssl.papers.outcome import Experiment, Settings
 
 

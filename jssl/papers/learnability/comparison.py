@@ -16,7 +16,9 @@ from jssl.papers.learnability.base import (
     base_supervised,
     opposite,
 )
-from jssl.papers.learnability.judge import (
+from jssl.papers.learnability.seeds import Design
+from jssl.papers.learnability.simulate import self_supervised, supervised
+from jssl.papers.learnability.statistical import (
     SOURCE,
     quantile,
     same_distribution,
@@ -24,8 +26,6 @@ from jssl.papers.learnability.judge import (
     same_share,
     sizes,
 )
-from jssl.papers.learnability.seeds import Design
-from jssl.papers.learnability.simulate import self_supervised, supervised
 from jssl.papers.learnability.supervised import supervised_claims
 from jssl.papers.outcome import Part, Settings
 from jssl.theory.learnability import noisy_minimum, row_objective

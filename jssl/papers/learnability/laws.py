@@ -10,14 +10,14 @@ from scipy.special import comb
 from jssl.papers.claims import at_least, at_most, close
 from jssl.papers.learnability import figures
 from jssl.papers.learnability.base import BASE, base_certificate
-from jssl.papers.learnability.judge import (
+from jssl.papers.learnability.seeds import Design, Numbers, draw
+from jssl.papers.learnability.simulate import self_supervised
+from jssl.papers.learnability.statistical import (
     SOURCE,
     quantile,
     same_share,
     sizes,
 )
-from jssl.papers.learnability.seeds import Design, Numbers, draw
-from jssl.papers.learnability.simulate import self_supervised
 from jssl.papers.outcome import Part, Settings
 from jssl.theory.learnability import (
     StationaryPoints,

@@ -8,9 +8,9 @@ import numpy as np
 from jssl.papers.claims import at_most, close
 from jssl.papers.learnability import figures
 from jssl.papers.learnability.base import BASE, base_certificate
-from jssl.papers.learnability.judge import SOURCE, same_mean, sizes
 from jssl.papers.learnability.seeds import Design, Numbers
 from jssl.papers.learnability.simulate import self_supervised
+from jssl.papers.learnability.statistical import SOURCE, same_mean, sizes
 from jssl.papers.outcome import Part, Settings
 from jssl.theory.learnability import minimum, noise_shift, noisy_minimum
 from jssl.types import Claim

@@ -5,9 +5,9 @@ import numpy as np
 from jssl.papers.claims import at_least
 from jssl.papers.learnability import figures
 from jssl.papers.learnability.base import opposite
-from jssl.papers.learnability.judge import quantile
 from jssl.papers.learnability.seeds import Design, Numbers
 from jssl.papers.learnability.simulate import self_supervised
+from jssl.papers.learnability.statistical import quantile
 from jssl.papers.outcome import Part, Settings
 from jssl.theory.learnability import safe_rate, stationary_points
 

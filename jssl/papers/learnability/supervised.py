@@ -13,9 +13,9 @@ from jssl.papers.learnability.base import (
     base_supervised,
     opposite,
 )
-from jssl.papers.learnability.judge import SOURCE, quantile, same_mean, sizes
 from jssl.papers.learnability.seeds import Design, Numbers
 from jssl.papers.learnability.simulate import supervised
+from jssl.papers.learnability.statistical import SOURCE, quantile, same_mean, sizes
 from jssl.papers.outcome import Settings
 from jssl.types import Array, Claim
 

@@ -6,10 +6,10 @@ import numpy as np
 from jssl.papers.claims import at_least, at_most
 from jssl.papers.learnability import figures
 from jssl.papers.learnability.base import BASE, alignments
-from jssl.papers.learnability.judge import same_mean, sizes
 from jssl.papers.learnability.laws import settling_steps
 from jssl.papers.learnability.seeds import Design, Numbers
 from jssl.papers.learnability.simulate import self_supervised
+from jssl.papers.learnability.statistical import same_mean, sizes
 from jssl.papers.outcome import Part, Settings
 from jssl.theory.learnability import projections, safe_rate, stationary_points
 
