@@ -16,14 +16,44 @@
 # and why it sometimes fails: two neurons falling into the same minimum (figure 3). Yang et al. 2023,
 # *Understanding representation learnability of nonlinear self-supervised learning*, arXiv 2401.03214.
 
-# %%
-# On Colab: keep its JAX, install the rest without TensorFlow.
+# %% tags=["hide-input"]
+# Installs jssl where it is missing, from the wheel or the clone that lies beside this notebook.
+import importlib.metadata
 import importlib.util
+import pathlib
+import subprocess
+import sys
 
-if importlib.util.find_spec("jssl") is None:
-    # %pip install -q jssl
-    # %pip install -q --no-deps neural-tangents==0.6.5 frozendict
-    pass
+
+def installed():
+    try:  # a clone in a folder named jssl can be imported as jssl, but has no jssl.losses
+        return importlib.util.find_spec("jssl.losses") is not None
+    except ModuleNotFoundError:
+        return False
+
+
+if not installed():
+    here = pathlib.Path.cwd()
+    clones = [p for p in (here / "jssl", here, here.parent) if (p / "jssl" / "losses").is_dir()]
+    sources = [*sorted(here.glob("jssl-*.whl"), reverse=True), *clones]
+    if not sources:
+        message = f"put a wheel jssl-*.whl or a clone of jssl into {here}"
+        raise FileNotFoundError(message)
+    try:
+        version = importlib.metadata.version("jax")
+        known = (0, 10) <= tuple(map(int, version.split(".")[:2])) < (0, 13)
+        replaced = (
+            "is outside the tested range 0.10 to 0.12: pip replaces it; for a GPU or TPU install"
+        )
+        replaced += " jax[cuda12] or jax[tpu] of that range yourself, then restart the runtime"
+        print(f"JAX {version} {'is kept' if known else replaced}.")
+    except importlib.metadata.PackageNotFoundError:
+        print("JAX is installed with jssl.")
+    pip = [sys.executable, "-m", "pip", "install", "-q"]
+    subprocess.run([*pip, str(sources[0])], check=True)
+    subprocess.run([*pip, "--no-deps", "neural-tangents==0.6.5", "frozendict"], check=True)
+    sys.modules.pop("jssl", None)
+    importlib.invalidate_caches()
 
 # %%
 # %matplotlib inline
