@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from jssl import losses, papers
+from jssl import diagnose, diagnostics, losses, papers
 from jssl.commands.reproduce import reproduce
 
 ROOT = Path(__file__).parents[2]
@@ -129,3 +129,43 @@ def test_every_page_is_in_the_table_of_contents():
     pages = [path.relative_to(ROOT / "docs").with_suffix("") for path in PAGES[1:]]
     listed = set(index.splitlines())
     assert {str(page) for page in pages} - {"index"} <= listed
+
+
+def test_the_first_example_of_getting_started_draws_its_picture(tmp_path, monkeypatch):
+    page = (ROOT / "docs" / "getting-started.md").read_text(encoding="utf-8")
+    code = re.search(r"```python\n(.*?)```", page, re.DOTALL)[1]
+    monkeypatch.chdir(tmp_path)
+    exec(code, {})
+    assert (tmp_path / "first.png").stat().st_size > 10_000
+
+
+def test_the_first_picture_comes_within_one_screen():
+    page = (ROOT / "docs" / "getting-started.md").read_text(encoding="utf-8")
+    assert page.partition("![")[0].count("\n") <= 30
+
+
+def test_every_loss_command_and_diagnostic_is_on_the_pages_that_list_them():
+    choosing = (ROOT / "docs" / "choosing.md").read_text(encoding="utf-8")
+    metrics = (ROOT / "docs" / "metrics.md").read_text(encoding="utf-8")
+    assert not [name for name in losses.LOSSES if f"`{name}`" not in choosing]
+    commands = ("reproduce", "predict", "diagnose", "sweep", "report", "doctor")
+    assert not [name for name in commands if f"`jssl {name}" not in choosing]
+    functions = [name for name in diagnostics.__all__ if name.islower()]
+    assert not [name for name in functions if f"`{name}" not in metrics]
+
+
+def test_every_metric_that_diagnose_gives_has_a_section():
+    page = (ROOT / "docs" / "metrics.md").read_text(encoding="utf-8").lower()
+    draws = np.random.default_rng(0)
+    z, noise = draws.normal(size=(2, 80, 3))
+    diagnosis = diagnose(z, labels=(z[:, 0] > 0).astype(int), views=z + 0.1 * noise)
+    names = [re.sub(r"^\d+-| \(.*?\)", "", name).lower() for name in diagnosis.readings]
+    assert len(names) >= 9
+    assert not [name for name in names if name not in page]
+
+
+def test_the_questions_are_at_least_fifteen():
+    page = (ROOT / "docs" / "faq.md").read_text(encoding="utf-8")
+    questions = re.findall(r"^### (.*)", page, re.MULTILINE)
+    assert len(questions) >= 15
+    assert all(question.endswith("?") for question in questions)
