@@ -139,9 +139,9 @@ figure
 #
 # $$P(t) = E\,(E^\top E)^{-1}E^\top, \qquad E = e^{-2Ct}W_0,$$
 #
-# a formula that neither width nor basis enters. As written it turns singular; `grassmann.projector`
-# uses a form that stays accurate at any time. `jssl.optim.grassmann_sgd` descends: its distance from
-# the flow halves with the learning rate.
+# a formula that depends neither on the width nor on the basis. Evaluated as written it becomes
+# singular at late times; `grassmann.projector` uses a form that stays accurate. The distance of
+# `jssl.optim.grassmann_sgd` from the flow is proportional to the learning rate.
 
 
 # %%
@@ -179,9 +179,9 @@ right.legend(frameon=False)
 figure
 
 # %% [markdown]
-# ## 3. One gap decides
+# ## 3. The rate is set by one gap
 # The optimum is the bottom eigenspace of $C$, and the largest principal angle to it decays as
-# $e^{-2(l_{z+1}-l_z)t}$. Thousands of starts cost one `vmap`; the theory is exact for each.
+# $e^{-2(l_{z+1}-l_z)t}$. Thousands of starts run in one `vmap`; the theory is exact for each.
 
 # %%
 starts = 20 if tiny else 300
@@ -210,7 +210,7 @@ figure
 # %% [markdown]
 # ## 4. On images
 # Digits under shifts and noise; negatives are views of other digits. Both encoders are trained on the
-# same loss with the same learning rate, the naive one with its norm divided out when it is judged.
+# same loss with the same learning rate, and the naive one is divided by its norm before it is evaluated.
 
 # %%
 outputs, count = 10, 80 if tiny else 600
@@ -243,6 +243,6 @@ ax.legend(frameon=False)
 figure
 
 # %% [markdown]
-# **Go on.** `jssl.optim.stiefel_adam` and its siblings put any leaf of any parameter tree on a
+# **Where next.** `jssl.optim.stiefel_adam` and its siblings put any leaf of any parameter tree on a
 # manifold inside an ordinary optax chain. `jssl reproduce grassmann` runs the claims of the paper,
 # the deep and the wide networks among them.

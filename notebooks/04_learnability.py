@@ -10,7 +10,7 @@
 # %% [markdown]
 # # What a nonlinear self-supervised model learns, and a supervised one does not
 #
-# **What you will see.** Data with a feature that the label names and a *hidden* one that it does not.
+# **What you will see.** The data have a feature that determines the label and a *hidden* one that does not.
 # You will see the objective of one neuron with its two minima and the basins of descent (figure 1),
 # many seeds in which self-supervision learns both features while supervision learns one (figure 2),
 # and why it sometimes fails: two neurons falling into the same minimum (figure 3). Yang et al. 2023,
@@ -111,8 +111,8 @@ ax.grid(visible=False)
 figure
 
 # %% [markdown]
-# Both minima hold *both* features, with $v$ positive. So each neuron finds the hidden feature, and
-# two neurons in opposite basins span both directions.
+# Both minima contain *both* features, with $v$ positive. Each neuron therefore learns the hidden
+# feature, and two neurons in opposite basins span both directions.
 #
 # ## 2. Many seeds
 # The published experiment: $d = 10$, $\tau = 7$, $n = 100$ samples, fresh view noise at every step, two
@@ -205,7 +205,7 @@ figure
 
 # %% [markdown]
 # Crosses are the population minima from theory. Self-supervised neurons end at
-# $(\pm3.82, 1.52)$, supervised ones at $(\pm2.63, 0)$: the label never asks for the hidden feature.
+# $(\pm3.82, 1.52)$, supervised ones at $(\pm2.63, 0)$: the label does not depend on the hidden feature.
 # They scatter since $n = 100$: `learnability.sampling_law` gives the spread, and
 # `learnability.certificate` says whether the inverse function theorem covers it (at this $n$ it does
 # not).
@@ -224,8 +224,8 @@ print("covered by the certificate:", inside.sampling_inside, "- needs n >=", ins
 
 # %% [markdown]
 # ## 3. When it fails
-# From random signs all $m$ neurons fall on one side with probability $2^{1-m}$; then they hold one
-# direction between them and the features are not told apart. (Here without fresh view noise, which
+# From random signs all $m$ neurons fall on one side with probability $2^{1-m}$; then they have one
+# direction in common and the features are not separated. (Here without fresh view noise, which
 # does not decide sides.)
 
 # %%
@@ -261,5 +261,5 @@ figure
 # little more likely for all neurons of a run. With equally filled cells (2,000 seeds) the shares are
 # those of theory.
 #
-# **Go on.** `jssl reproduce learnability` runs hundreds of seeds, other activations and phase
+# **Where next.** `jssl reproduce learnability` runs hundreds of seeds, other activations and phase
 # diagrams, and says where the paper's certificate is too small.

@@ -13,7 +13,7 @@
 # **What you will see.** An infinitely wide network is a kernel, and its self-supervised training is
 # solved by the contrastive kernel. You will predict when a network learns each dimension before it
 # is trained (figure 1), watch trained networks approach the prediction as $1/\sqrt{\text{width}}$
-# (figure 2), and watch the tangent kernel of the trained network freeze (figure 3). After Simon et al.
+# (figure 2), and see the tangent kernel of the trained network become constant (figure 3). After Simon et al.
 # 2023, arXiv 2303.15438, section 5, and Fleissner, Anil, Ghoshdastidar 2024, arXiv 2411.11176.
 
 # %% tags=["hide-input"]
@@ -87,7 +87,7 @@ BLUE, ORANGE = "#0072b2", "#d55e00"
 #
 # $$K_\Gamma = \frac{1}{2n}\,\tilde K^{1/2} J \tilde K^{1/2}$$
 #
-# takes the place of $\Gamma$ in notebook 01: its eigenvalues say how many dimensions are learned, in
+# takes the place of $\Gamma$ in notebook 01: its eigenvalues determine how many dimensions are learned, in
 # which order, and when. The data are digits projected to 16 dimensions.
 
 # %%
@@ -107,7 +107,7 @@ print("largest eigenvalues of the contrastive kernel:", np.asarray(modes.eigenva
 
 # %% [markdown]
 # ## 2. Train finite networks
-# `centred` gives the small start that kernel theory speaks of, without touching the tangent kernel.
+# `centred` gives the small start that kernel theory assumes, without changing the tangent kernel.
 # Starts are nested: the 64-neuron network is the first 64 neurons of the wide one.
 
 # %%
@@ -167,7 +167,7 @@ axes[-1].legend(frameon=False, fontsize=8, loc="lower right")
 figure
 
 # %% [markdown]
-# What is left at the widest is the closed form's own error: a finite step delays the first dimension
+# The difference that remains at the largest width is the error of the closed form: a finite step delays the first dimension
 # by $2\eta\gamma_1$, 4 %, and a start of 0.01 is small but not vanishing (notebook 01).
 #
 # ## 3. How fast is the limit approached?
@@ -223,6 +223,6 @@ for ax, values, slope, name, colour in zip(
 figure
 
 # %% [markdown]
-# **Go on.** Any pair of kernels works: `jssl.models` gives convolutional nets with theirs,
-# `jssl.kernels.empirical_ntk` the tangent kernel of your own `apply`. Notebook 06 runs such a study
-# as a sweep that survives a crash.
+# **Where next.** Other kernels work too: `jssl.models` has convolutional nets with their kernels, and
+# `jssl.kernels.empirical_ntk` gives the tangent kernel of your own `apply`. Notebook 06 runs such a
+# study as a sweep that can be resumed after a crash.
