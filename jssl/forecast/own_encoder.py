@@ -125,7 +125,8 @@ def kernel_deviation(apply: Apply, params: Params, x: Array, dim: int) -> float:
     mean = np.einsum("ikjk->ij", theta) / dim
     off = theta - mean[:, None, :, None] * units[:, None]
     rows = len(x) * dim
-    return float(np.linalg.norm(off.reshape(rows, rows), 2) / max(np.linalg.norm(mean, 2), 1e-300))
+    largest = float(np.linalg.norm(mean, 2))
+    return float(np.linalg.norm(off.reshape(rows, rows), 2)) / largest if largest else 0.0
 
 
 def _blocks(apply: Apply, params: Params, x: Array, first: Array, second: Array) -> Array:
@@ -141,7 +142,10 @@ def _blocks(apply: Apply, params: Params, x: Array, first: Array, second: Array)
 
     pairs = zip(gradients(first), gradients(second), strict=True)
     flat = [(g.reshape(*g.shape[:2], -1), h.reshape(*h.shape[:2], -1)) for g, h in pairs]
-    return sum(jnp.einsum("iap,jbp->iajb", g, h, precision="highest") for g, h in flat)
+    total = jnp.zeros((len(x), len(first), len(x), len(second)))
+    for g, h in flat:
+        total = total + jnp.einsum("iap,jbp->iajb", g, h, precision="highest")
+    return total
 
 
 def _is_linear(apply: Apply, params: Params, x: Array) -> bool:

@@ -2,11 +2,20 @@
 
 import numpy as np
 
+<<<<<<< HEAD:jssl/forecast/summary.py
 from jssl.forecast.forecast import Forecast
 from jssl.forecast.lost_dimensions import WIDEST
 from jssl.forecast.own_encoder import OwnEncoder
 from jssl.forecast.rules import Rule
 from jssl.forecast.steps import Ends
+=======
+from jssl.practice.forecast import Forecast
+from jssl.practice.forecast_steps import Ends
+from jssl.practice.loss_of_dimensions import WIDEST
+from jssl.practice.own_encoder import OwnEncoder
+from jssl.practice.rules import Rule
+from jssl.theory.landscape.dictionary import SIMCLR
+>>>>>>> 6a972f1 (Forecast starts in a file of their own; guide says what decay, placement and own encoders mean; images know that both views are augmented):jssl/practice/forecast_words.py
 
 _SHOWN = 8
 _NOTICED = 0.05
@@ -137,7 +146,13 @@ def remarks(
 def _never(seen: Forecast, ends: Ends) -> list[str]:
     dim, modes = seen.settings["dim"], len(seen.eigenvalues)
     told = []
-    if modes < dim:
+    placement = seen.settings["placement"]
+    if modes < dim and placement != SIMCLR:
+        told.append(
+            f"Only {modes} modes grow under {placement}: along the others the augmentation "
+            "outweighs what the views share, and they are never learned."
+        )
+    elif modes < dim:
         told.append(
             f"Only {modes} modes of the pairs are positive (above 1e-5 of the largest); the other "
             "outputs learn nothing of them, and count as never learned."
