@@ -20,7 +20,6 @@ import numpy as np
 
 from jssl.data.checks import require_count, require_range
 from jssl.errors import InputError
-<<<<<<< HEAD:jssl/forecast/forecast.py
 from jssl.forecast.encoders import encoder, grams
 from jssl.forecast.given_pairs import MOST as MOST
 from jssl.forecast.given_pairs import clean_views, two_views
@@ -28,13 +27,9 @@ from jssl.forecast.lost_dimensions import Lost, lost_dimensions
 from jssl.forecast.modes import held_out, modes_of
 from jssl.forecast.own_encoder import OwnEncoder, read_encoder
 from jssl.forecast.rules import Rule, rule_of
+from jssl.forecast.starts import drawn_begins, own_begins
+from jssl.forecast.starts import start_of as _start
 from jssl.forecast.steps import (
-=======
-from jssl.practice.encoders import encoder, grams
-from jssl.practice.forecast_starts import drawn_begins, own_begins
-from jssl.practice.forecast_starts import start_of as _start
-from jssl.practice.forecast_steps import (
->>>>>>> 6a972f1 (Forecast starts in a file of their own; guide says what decay, placement and own encoders mean; images know that both views are augmented):jssl/practice/forecast.py
     Ends,
     Steps,
     ends_of,

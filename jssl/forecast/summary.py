@@ -2,20 +2,12 @@
 
 import numpy as np
 
-<<<<<<< HEAD:jssl/forecast/summary.py
 from jssl.forecast.forecast import Forecast
 from jssl.forecast.lost_dimensions import WIDEST
 from jssl.forecast.own_encoder import OwnEncoder
 from jssl.forecast.rules import Rule
 from jssl.forecast.steps import Ends
-=======
-from jssl.practice.forecast import Forecast
-from jssl.practice.forecast_steps import Ends
-from jssl.practice.loss_of_dimensions import WIDEST
-from jssl.practice.own_encoder import OwnEncoder
-from jssl.practice.rules import Rule
 from jssl.theory.landscape.dictionary import SIMCLR
->>>>>>> 6a972f1 (Forecast starts in a file of their own; guide says what decay, placement and own encoders mean; images know that both views are augmented):jssl/practice/forecast_words.py
 
 _SHOWN = 8
 _NOTICED = 0.05
@@ -149,7 +141,7 @@ def _never(seen: Forecast, ends: Ends) -> list[str]:
     placement = seen.settings["placement"]
     if modes < dim and placement != SIMCLR:
         told.append(
-            f"Only {modes} modes grow under {placement}: along the others the augmentation "
+            f"Modes that grow under {placement}: {modes}. Along all others the augmentation "
             "outweighs what the views share, and they are never learned."
         )
     elif modes < dim:
@@ -192,10 +184,10 @@ def _encoder(seen: Forecast, own: OwnEncoder | None) -> list[str]:
         "The tangent kernel at the start is taken to stay: features that are learned later "
         "change it, the less the wider the encoder."
     ]
-    if own.deviation > _NOTICED:
+    if own.deviation.whole > _NOTICED:
         told.append(
-            f"The outputs' tangent kernels differ from their mean by up to {own.deviation:.0%} of "
-            "it: times may be off by as much."
+            "The outputs' tangent kernels differ from one common kernel, in some combination by "
+            f"{own.deviation.whole:.0%} of it: the fastest modes may grow that much faster."
         )
     return told
 

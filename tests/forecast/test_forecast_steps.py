@@ -10,11 +10,7 @@ import jssl
 from jssl import losses
 from jssl.commands import main as cli
 from jssl.errors import InputError
-<<<<<<< HEAD:tests/forecast/test_forecast_steps.py
-from jssl.forecast.steps import _factor, random_start
-=======
-from jssl.practice.forecast_starts import _factor, random_start
->>>>>>> 6a972f1 (Forecast starts in a file of their own; guide says what decay, placement and own encoders mean; images know that both views are augmented):tests/practice/test_forecast_steps.py
+from jssl.forecast.starts import _factor, random_start
 from jssl.theory import landscape
 
 
@@ -199,7 +195,7 @@ def test_the_place_of_the_augmentation_decides_on_the_steps(clean):
     assert seen.lost.rank == 1
     np.testing.assert_allclose(seen.eigenvalues, [0.95], rtol=1e-6)
     np.testing.assert_allclose(seen.lost.factors, [20, 2 / 3], rtol=1e-6)
-    assert any("Only 1 modes grow" in remark for remark in seen.remarks)
+    assert any("grow under clean-augmented-clean: 1" in remark for remark in seen.remarks)
     assert any("kept below 0.67 times" in sentence for sentence in seen.words)
     assert seen.settings["first views"] == ("clean" if clean else "augmented")
     said = jssl.predict(pairs, loss="simclr", clean_first=clean, **given, **own)

@@ -11,8 +11,8 @@ import numpy as np
 import scipy.linalg
 from scipy.special import digamma, polygamma
 
-from jssl.practice.forecast_steps import Ends
-from jssl.practice.own_encoder import OwnEncoder
+from jssl.forecast.own_encoder import OwnEncoder
+from jssl.forecast.steps import Ends
 from jssl.theory.stepwise import effective_modes
 
 _DRAWS = 48
