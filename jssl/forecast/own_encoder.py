@@ -24,7 +24,7 @@ LARGEST_BLOCK = 0.5
 """Deviation of one pair of outputs from which an encoder is refused; 1 for two equal outputs."""
 
 _SAMPLES = 32
-_MEMORY = 2**28
+_MEMORY = 2**30
 
 
 class Deviation(NamedTuple):
@@ -132,10 +132,11 @@ def kernel_deviation(apply: Apply, params: Params, x: Array, dim: int) -> Deviat
     units = np.eye(dim)
     blocks = jax.jit(partial(_blocks, apply))
     theta = np.zeros((len(x), dim, len(x), dim))
-    for a in starts:
-        for b in starts:
+    for i, a in enumerate(starts):
+        for b in starts[i:]:
             block = blocks(params, x, units[a : a + group], units[b : b + group])
             theta[:, a : a + group, :, b : b + group] = block
+            theta[:, b : b + group, :, a : a + group] = np.transpose(block, (2, 3, 0, 1))
     mean = np.einsum("ikjk->ij", theta) / dim
     off = theta - mean[:, None, :, None] * units[:, None]
     rows = len(x) * dim
