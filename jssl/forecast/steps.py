@@ -2,10 +2,10 @@
 
 Mode j grows at 4 h_j, h_j = signal eigenvalue_j - decay (`jssl.forecast.rules`), from s_j(0) to its
 final amplitude. The modes of Barlow Twins compete where the off-diagonal weight is below 1; their
-times are `jssl.theory.stepwise.mode_times`.
+times are `jssl.theory.stepwise.mode_times`. Initial amplitudes are in `jssl.forecast.starts`.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
@@ -25,6 +25,7 @@ from jssl.theory.landscape.pairing import (
 )
 from jssl.theory.landscape.stability import crosstalk, learned_curvature
 from jssl.theory.stepwise import decayed_levels, descent_delay, mode_times
+from jssl.types import Array
 
 _FARTHEST = 30.0  # largest ratio of final amplitudes, of the exact loss over the quartic one
 
@@ -143,8 +144,9 @@ def ends_of(
     q = 4 * own * np.outer(negative, negative) + 2 * cross * (mixed + mixed.T)
     lower = (size[:, None] * q < 2 * net) & learned[:, None] & ~learned
     replaced = tuple((int(r), int(j)) for r, j in np.argwhere(lower))
-    parts = (net[learned], anchor[learned], negative[learned], own, cross)
-    inside = float(learned_curvature(*map(jnp.asarray, parts[:3]), own, cross))
+    first, second, third = (jnp.asarray(x[learned]) for x in (net, anchor, negative))
+    parts = (first, second, third, own, cross)
+    inside = float(learned_curvature(*parts))
     outside = _outside(gram, rule, pairings, parts, weight_decay)
     curvature = max(inside, outside, unlearned)
     threshold = weight_decay / rule.signal
@@ -168,7 +170,7 @@ def _gaussian(
     """
     positive = np.maximum((anchor + negative) / 2 - values, 0)
     parts = np.stack([positive, anchor, negative])
-    given = {"temperature": temperature, "weight_decay": weight_decay}
+    given: dict[str, Any] = {"temperature": temperature, "weight_decay": weight_decay}
     exact = np.asarray(gaussian_amplitudes(*map(jnp.asarray, parts), **given))
     known = ends.learned & (exact < (_FARTHEST * ends.scales) ** 2)
     size = np.where(known, np.sqrt(np.where(known, exact, 1)), ends.scales)
@@ -176,12 +178,16 @@ def _gaussian(
 
 
 def _outside(
-    gram: np.ndarray, rule: Rule, pairings: LossPairings, parts: tuple, weight_decay: float
+    gram: np.ndarray,
+    rule: Rule,
+    pairings: LossPairings,
+    parts: tuple[Array, Array, Array, float, float],
+    weight_decay: float,
 ) -> float:
     """Return the largest curvature of learned outputs along directions that are not learned."""
     if not len(parts[0]):
         return 0.0
-    of = crosstalk(*map(jnp.asarray, parts[:3]), *parts[3:])
+    of = crosstalk(*parts)
     anchor, negative = float(of.anchor), float(of.negative)
     three = zip(pairings.anchor, pairings.negative, pairings.signal, strict=True)
     pairing = Pairing(*(anchor * a + negative * n - 2 * rule.signal * b for a, n, b in three))
@@ -248,10 +254,10 @@ def _gaussian_times(
     assert ends.gaussian is not None
     parts = ends.gaussian[:, : len(initial)]
     known = np.isfinite(times) & np.isfinite(parts[0])
-    parts = jnp.asarray(np.where(known, parts, 1))
+    each = jnp.asarray(np.where(known, parts, 1))
     squares = jnp.asarray(np.where(known, initial, 1) ** 2)
-    given = {"temperature": 1 / rule.signal, "weight_decay": weight_decay}
-    low, half, high = (gaussian_times(squares, share, *parts, **given) for share in (0.1, 0.5, 0.9))
+    given: dict[str, Any] = {"temperature": 1 / rule.signal, "weight_decay": weight_decay}
+    low, half, high = (gaussian_times(squares, share, *each, **given) for share in (0.1, 0.5, 0.9))
     return np.where(known, half, times), np.where(known, high - low, rises)
 
 

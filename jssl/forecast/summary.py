@@ -7,6 +7,7 @@ from jssl.forecast.own_encoder import OwnEncoder
 from jssl.forecast.result import Forecast
 from jssl.forecast.rules import Rule
 from jssl.forecast.steps import Ends
+from jssl.theory.landscape.dictionary import SIMCLR
 
 _SHOWN = 8
 _NOTICED = 0.05  # deviation of the outputs' kernels from which it is a caveat
@@ -138,7 +139,13 @@ def caveats_of(
 def _never_learned(forecast: Forecast, ends: Ends) -> list[str]:
     dim, modes = forecast.settings["dim"], len(forecast.eigenvalues)
     lines = []
-    if modes < dim:
+    placement = forecast.settings["placement"]
+    if modes < dim and placement != SIMCLR:
+        lines.append(
+            f"Modes that grow under {placement}: {modes}. Along all others, the augmentation "
+            "outweighs what the views share, and they are never learned."
+        )
+    elif modes < dim:
         lines.append(
             f"Only {modes} modes of the pairs are positive (above 1e-5 of the largest). The other "
             "outputs learn nothing from the pairs and count as never learned."
@@ -179,10 +186,11 @@ def _encoder(forecast: Forecast, own: OwnEncoder | None) -> list[str]:
         "The tangent kernel is assumed to stay as it is at the start. Features that are learned "
         "later change it, less so for wider encoders."
     ]
-    if own.deviation > _NOTICED:
+    if own.deviation.whole > _NOTICED:
         lines.append(
-            f"The outputs' tangent kernels differ from their mean by up to {own.deviation:.0%} of "
-            "it, and the times may be off by as much."
+            "The outputs' tangent kernels differ from one common kernel, in some combination of "
+            f"outputs by {own.deviation.whole:.0%} of it. The fastest modes may grow that much "
+            "faster."
         )
     return lines
 
