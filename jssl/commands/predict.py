@@ -114,6 +114,8 @@ def image_views(
         if not known:
             message = f"no folder {source}; check the path, or pass one of "
             raise InputError(message + ", ".join(sets.available()))
+        if size is not None:
+            notes.append(f"--size was not used: it resizes the images of a folder, not {source}.")
         loaded = sets.load(source)
         taken = min(count, len(loaded.x))
         x = sets.subset(jax.random.key(seed), loaded, taken).x
@@ -159,11 +161,14 @@ def page_of(forecast: Forecast, source: dict[str, Any], notes: list[str]) -> Pag
 
 def _thin(both: Views, count: int, seed: int, notes: list[str]) -> Views:
     first, second = both
+    if not first.ndim or not second.ndim:
+        message = (
+            f"views must be (n, ...), one row for each sample; got shapes {first.shape} and "
+            f"{second.shape}"
+        )
+        raise InputError(message)
     if len(first) != len(second):
         message = f"the views must match row by row; got {first.shape} and {second.shape}"
-        raise InputError(message)
-    if not first.ndim:
-        message = f"views must be (n, ...), one row for each sample; got shape {first.shape}"
         raise InputError(message)
     rows = min(len(first), count)
     needed = 2 * rows * math.prod(first.shape[1:]) * 8  # as float64

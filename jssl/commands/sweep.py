@@ -171,6 +171,9 @@ def _check_place(
     if not 1 <= timeout <= 10**6:
         message = f"--coordinator-timeout must be from 1 to 1,000,000 seconds; got {timeout}"
         raise InputError(message)
+    if coordinator is None and (processes is not None or process is not None):
+        message = "--num-processes and --process-id need --coordinator host:port; add it"
+        raise InputError(message)
     if coordinator in (None, "auto"):
         return
     _, colon, port = str(coordinator).rpartition(":")

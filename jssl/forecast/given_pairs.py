@@ -5,7 +5,7 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
-from jssl.data.array_files import to_numpy
+from jssl.data.array_files import LARGEST, to_numpy
 from jssl.data.pairs import check_pairs
 from jssl.errors import InputError
 from jssl.theory.landscape.dictionary import SIMCLR
@@ -24,7 +24,8 @@ def two_views(pairs: Any) -> tuple[np.ndarray, np.ndarray]:
         dtype('float64')
 
     Raises:
-        InputError: for anything but two finite floating arrays of one shape, or too many pairs.
+        InputError: for anything but two finite floating arrays of one shape, too many pairs, rows
+            that are all equal, or values whose powers do not fit in float64.
     """
     try:
         first, second = pairs[:2]
@@ -41,6 +42,16 @@ def two_views(pairs: Any) -> tuple[np.ndarray, np.ndarray]:
         raise InputError(message)
     first, second = (v.astype(np.float64) for v in views)
     check_pairs(Pairs(first, second))  # type: ignore[arg-type]
+    largest = max(float(np.abs(v).max(initial=0)) for v in (first, second))
+    if largest and not 1 / LARGEST <= largest <= LARGEST:
+        message = (
+            f"the largest value of the pairs is {largest:.2g}: its powers do not fit in float64; "
+            "divide by it first"
+        )
+        raise InputError(message)
+    if largest and all((v == first[:1]).all() for v in (first, second)):
+        message = "all views are equal: the pairs must hold different samples"
+        raise InputError(message)
     return first, second
 
 

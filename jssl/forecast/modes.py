@@ -19,6 +19,7 @@ from jssl.theory.landscape.pairing import CROSS, Pairing
 from jssl.types import Array
 
 _TOLERANCE = 1e-5  # of the largest eigenvalue; eigenvalues are then right to about its square
+_ROUNDING = 64 * float(np.finfo(float).eps)  # of the Gram matrix's norm / n: rounding error
 _SMALL = 800  # number of rows up to which a dense decomposition is faster
 
 
@@ -80,16 +81,17 @@ def modes_of(
     gram: np.ndarray, count: int, centred: bool, pairing: Pairing = CROSS
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return up to `count` positive eigenvalues and coefficients that have converged."""
+    floor = _ROUNDING * float(np.linalg.norm(gram)) / len(gram)
     if len(gram) <= _SMALL:
         values, vectors = _dense(gram, centred, pairing)
-        kept = min(count, int((values > _TOLERANCE * max(values[0], 0)).sum()))
+        kept = min(count, int((values > max(_TOLERANCE * values[0], floor)).sum()))
         return values[:kept], vectors[:, :kept]
     start = jax.random.normal(jax.random.key(0), (len(gram), min(max(count, 4), len(gram))))
     ritz = _largest(jnp.asarray(gram), start, count, centred, pairing)
     values = np.asarray(ritz.eigenvalues)
     size = np.max(np.abs(values[np.isfinite(values)]), initial=0)
     near = np.asarray(ritz.residual) <= np.maximum(_TOLERANCE * size, 0.03 * values)
-    good = np.isfinite(values) & (values > _TOLERANCE * size) & near
+    good = np.isfinite(values) & (values > max(_TOLERANCE * size, floor)) & near
     kept = len(good) if good.all() else int(np.argmin(good))
     return values[:kept], np.asarray(ritz.vectors)[:, :kept]
 

@@ -32,6 +32,9 @@ from jssl.sweeps.devices import cores
 MEMORY = {"quick": 4e9, "paper": 6e9, "large": 26e9}
 """Upper estimate of the memory of one process, in bytes; 4e9 were measured at `paper` (deep)."""
 
+MOST_JOBS = 1024
+"""Upper bound of --jobs."""
+
 started = False
 """Whether this process has started worker processes."""
 
@@ -49,10 +52,10 @@ def processes(jobs: int | None, papers: Sequence[str], settings: Settings) -> in
         settings: scale and seed.
 
     Raises:
-        InputError: if jobs is below 1.
+        InputError: if jobs is below 1 or above `MOST_JOBS`.
     """
-    if jobs is not None and jobs < 1:
-        message = f"--jobs must be 1 or more; got {jobs}"
+    if jobs is not None and not 1 <= jobs <= MOST_JOBS:
+        message = f"--jobs must be from 1 to {MOST_JOBS:,}; got {jobs:,}"
         raise InputError(message)
     studies = sum(len(experiment(name, settings).studies) for name in papers)
     if jobs is None:

@@ -9,7 +9,7 @@ from jssl.errors import InputError, shown
 
 
 def failure(
-    error: Exception, static: Iterable[tuple[str, Any]], traced: Iterable[str]
+    error: BaseException, static: Iterable[tuple[str, Any]], traced: Iterable[str]
 ) -> InputError:
     """Return the error to raise for what the functions of a problem raised.
 

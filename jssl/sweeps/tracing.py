@@ -104,7 +104,7 @@ def make_jaxpr(
         raise InputError(message) from error
     except InputError:
         raise
-    except Exception as error:  # whatever the user's functions raise
+    except (Exception, SystemExit) as error:  # whatever the user's functions raise
         raise failure(error, static, traced) from error
 
 

@@ -72,7 +72,8 @@ def test_an_interrupted_run_leaves_the_earlier_report(paper, tmp_path, capsys):
     [
         (["reproduce", "stepwize"], "did you mean 'stepwise'"),
         (["reproduce", "--seed", "-1"], "--seed must be between"),
-        (["reproduce", "--jobs", "0"], "--jobs must be 1 or more"),
+        (["reproduce", "--jobs", "0"], "--jobs must be from 1 to 1,024"),
+        (["reproduce", "--jobs", "1000000000"], "--jobs must be from 1 to 1,024"),
         (["reproduce", "--out", "/dev/null/sub"], "choose a writable folder"),
     ],
 )

@@ -296,3 +296,30 @@ def test_numbers_of_steps_are_shown_with_their_errors():
     assert count_of(np.inf) == "never"
     assert count_of(5.0, np.nan) == "5 ± unknown"
     assert rule_of("simclr")[0] == "nt_xent"
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (lambda z: (z, -z), "no eigenvalue is positive"),
+        (lambda z: (1e200 * z, 1e200 * z), "do not fit in float64; divide by it first"),
+        (lambda z: (1e-200 * z, 1e-200 * z), "do not fit in float64; divide by it first"),
+        (lambda z: (0 * z + 1, 0 * z + 1), "all views are equal"),
+    ],
+)
+@pytest.mark.parametrize("dim", [2, 16])
+def test_pairs_without_a_mode_are_refused_for_the_right_reason(change, says, dim):
+    """Opposite views have eigenvalues of rounding error only, some of them positive."""
+    z = np.random.default_rng(0).normal(size=(50, 4))
+    with pytest.raises(InputError, match=says):
+        jssl.predict(change(z), loss="barlow_twins_linearized", dim=dim, kernel="linear")
+
+
+def test_the_command_refuses_scalars_and_says_that_a_size_was_not_used(tmp_path, capsys):
+    np.savez(tmp_path / "scalars.npz", a=np.float64(1), b=np.float64(1))
+    out = ["--out", str(tmp_path / "out"), "--kernel", "linear", "--dim", "2"]
+    assert cli.run(["predict", "--pairs", str(tmp_path / "scalars.npz"), *out]) == 2
+    assert capsys.readouterr().err.count("\n") == 1
+    images = ["--images", "digits", "--count", "60", "--views", "noise=0.1", "--size", "9"]
+    assert cli.run(["predict", *images, *out]) == 0
+    assert "--size was not used" in capsys.readouterr().out

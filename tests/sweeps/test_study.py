@@ -236,6 +236,8 @@ def test_the_report_of_a_damaged_store_is_refused(written, tmp_path, capsys):
         (["--shard", "2/2"], "--shard must be i/n"),
         (["--shard", "one"], "--shard must be i/n"),
         (["--coordinator", "localhost:1"], "needs --num-processes"),
+        (["--num-processes", "2"], "need --coordinator"),
+        (["--process-id", "1"], "need --coordinator"),
         (["--coordinator", "localhost:1", "--shard", "0/2"], "not both"),
     ],
 )
