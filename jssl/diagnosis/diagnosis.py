@@ -7,20 +7,19 @@ pairs of rows (uniformity, neighbours) uses a stated random sample and carries i
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-import jax.numpy as jnp
 import numpy as np
 
 from jssl.data.array_files import check_embeddings, stored_as_void, to_numpy
 from jssl.data.checks import require_count, require_range
 from jssl.diagnosis.checkpoints import Course, follow
 from jssl.diagnosis.labels import read_labels
-from jssl.diagnosis.probes import probe
 from jssl.diagnosis.spectra import CONSTANT, Reading, Spectrum, spectrum_of, verdict_of
 from jssl.diagnosis.summary import remarks, words
-from jssl.diagnosis.views import compare, view_readings
-from jssl.diagnostics import Verdict, alpha_req, entropy_rank, participation_ratio, uniformity
+from jssl.diagnosis.views import compare, unit, view_readings
 from jssl.errors import InputError
-from jssl.precision import float64
+from jssl.formulas.ranks import entropy_rank, participation_ratio, power_law
+from jssl.formulas.sphere import host_uniformity
+from jssl.formulas.verdict import Verdict
 
 SAMPLE = 10_000
 """Rows of the random sample on which pairs of rows are compared."""
@@ -104,36 +103,37 @@ def diagnose(
     second = None if views is None else _views(z, views)
     named = None if labels is None else read_labels(labels, len(z))
     known = stored_as_void({"embeddings": embeddings, "views": views})
-    with float64():
-        whole = spectrum_of(z)
-        verdict = verdict_of(whole, len(z), tolerance)
-        found = _ranks(whole, z)
-        known += remarks(whole, z)
-        pairs = None if second is None else compare(z, second)
-        if second is not None and pairs is not None:
-            seen, notes = view_readings(whole, z, second, pairs)
-            found, known = found + seen, known + notes
-        draws = np.random.default_rng(seed)
-        chosen = _sample(draws, len(z), exact)
-        compared = len(chosen)
-        found += _spread(z, chosen)
-        if named is not None:
-            labelled = np.flatnonzero(named.classes >= 0)
-            if len(labelled) < len(z):
-                chosen = labelled[_sample(draws, len(labelled), exact)]
-            classes = np.unique(named.classes[chosen], return_inverse=True)[1]
-            probes = probe(
-                _rows(z, chosen),
-                classes,
-                chosen,
-                len(z),
-                draws,
-                neighbours=neighbours,
-                tolerance=tolerance,
-            )
-            found += probes.readings
-            known += [*named.remarks, *probes.remarks]
-        course = None if over is None else follow(over, z.shape[1], tolerance, draws)
+    whole = spectrum_of(z)
+    verdict = verdict_of(whole, len(z), tolerance)
+    found = _ranks(whole, z)
+    known += remarks(whole, z)
+    pairs = None if second is None else compare(z, second)
+    if second is not None and pairs is not None:
+        seen, notes = view_readings(whole, z, second, pairs)
+        found, known = found + seen, known + notes
+    draws = np.random.default_rng(seed)
+    chosen = _sample(draws, len(z), exact)
+    compared = len(chosen)
+    found += _spread(z, chosen)
+    if named is not None:
+        from jssl.diagnosis.probes import probe  # imports SciPy and scikit-learn
+
+        labelled = np.flatnonzero(named.classes >= 0)
+        if len(labelled) < len(z):
+            chosen = labelled[_sample(draws, len(labelled), exact)]
+        classes = np.unique(named.classes[chosen], return_inverse=True)[1]
+        probes = probe(
+            _rows(z, chosen),
+            classes,
+            chosen,
+            len(z),
+            draws,
+            neighbours=neighbours,
+            tolerance=tolerance,
+        )
+        found += probes.readings
+        known += [*named.remarks, *probes.remarks]
+    course = None if over is None else follow(over, z.shape[1], tolerance, draws)
     readings = {reading.name: reading for reading in found}
     settings = {
         "rows": len(z),
@@ -169,31 +169,34 @@ def _sample(draws: np.random.Generator, count: int, exact: bool) -> np.ndarray:
 
 def _ranks(whole: Spectrum, z: np.ndarray) -> list[Reading]:
     n, dim = z.shape
-    values = jnp.asarray(whole.eigenvalues)
-    law = alpha_req(values)
+    values = whole.eigenvalues
+    law = power_law(values, 1, len(values), np)
+    rank = entropy_rank(np.sqrt(values), False, np)
     high = f"{min(n - 1, dim)} at most; the more, the more dimensions carry variance"
     top = f"0, or 1 to {min(n - 1, dim)}"
     return [
-        _exact("effective rank", entropy_rank(jnp.sqrt(values)), top, high, "Roy 2007", n),
+        _exact(
+            "effective rank", entropy_rank(np.sqrt(values), False, np), top, high, "Roy 2007", n
+        ),
         _exact(
             "RankMe",
-            entropy_rank(jnp.sqrt(jnp.asarray(whole.uncentred))),
+            entropy_rank(np.sqrt(whole.uncentred), False, np),
             f"1 to {min(n, dim)}",
             "high, among encoders of one method",
             "arXiv 2210.02885",
             n,
         ),
-        _exact("participation ratio", participation_ratio(values), top, "high", "", n),
+        _exact("participation ratio", participation_ratio(values, np), top, "high", "", n),
         _exact("alpha", law.exponent, "any", "near 1", "alpha-ReQ, NeurIPS 2022", n),
         _exact("fit of the power law", law.fit, "up to 1", "near 1, or alpha says little", "", n),
     ]
 
 
 def _spread(z: np.ndarray, chosen: np.ndarray) -> list[Reading]:
-    sample = _rows(z, chosen)
+    sample = unit(_rows(z, chosen))
     if np.can_cast(z.dtype, np.float32):  # unit vectors lose nothing that shows, in half the time
         sample = sample.astype(np.float32)
-    seen = uniformity(jnp.asarray(sample))
+    seen = host_uniformity(sample)
     return [
         Reading(
             "uniformity",

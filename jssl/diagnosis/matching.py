@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from jssl.data.chunks import rows
-from jssl.diagnostics import cross_scatter
+from jssl.formulas.moments import cross_scatter
 
 SURE = 4.0
 """Standard errors at which rows are said to correspond."""

@@ -7,7 +7,7 @@ import numpy as np
 from jssl.data.chunks import rows
 from jssl.diagnosis.spectra import CONSTANT, Reading, Spectrum
 from jssl.diagnosis.views import Pairs, view_sentence
-from jssl.diagnostics import KINDS, Verdict
+from jssl.formulas.verdict import KINDS, Verdict
 
 
 def remarks(whole: Spectrum, z: np.ndarray) -> list[str]:

@@ -2,12 +2,12 @@
 
 from typing import NamedTuple
 
-import jax.numpy as jnp
 import numpy as np
 
 from jssl.data.chunks import rows
 from jssl.diagnosis.spectra import Reading, Spectrum
-from jssl.diagnostics import cross_scatter, lidar_from_covariances, moments
+from jssl.formulas.lidar import lidar
+from jssl.formulas.moments import cross_scatter, moments
 
 _LIDAR_RIDGE = 1e-4
 _LIDAR_MOST = 4096
@@ -48,7 +48,7 @@ def compare(z: np.ndarray, second: np.ndarray) -> Pairs:
     sums = np.zeros((2, dim))
     for start, part in rows(z):
         end = start + len(part)
-        u, v = _unit(part), _unit(np.asarray(second[start:end], np.float64))
+        u, v = unit(part), unit(np.asarray(second[start:end], np.float64))
         apart[start:end] = np.square(u - v).sum(1)
         lengths += float(np.sum(u**2) + np.sum(v**2))
         inner += float(np.sum(u * v))
@@ -62,7 +62,7 @@ def compare(z: np.ndarray, second: np.ndarray) -> Pairs:
 def view_readings(
     whole: Spectrum, z: np.ndarray, second: np.ndarray, seen: Pairs
 ) -> tuple[list[Reading], list[str]]:
-    """Return alignment and LiDAR of matching views, and what to know; inside `float64()`."""
+    """Return alignment and LiDAR of matching views, and what to know."""
     n = len(z)
     span = "0 to 4, about 2 for unrelated views"
     found = [
@@ -117,15 +117,24 @@ def _lidar(whole: Spectrum, z: np.ndarray, second: np.ndarray) -> Reading:
     size = np.trace(between + within) / z.shape[1]
     value = 0.0
     if size > 0:
-        ridge = _LIDAR_RIDGE * size
-        value = float(
-            lidar_from_covariances(jnp.asarray(between), jnp.asarray(within), ridge=ridge)
-        )
+        value = float(lidar(between, within, _LIDAR_RIDGE * size, _solve_lower, np))
     span = f"0, or 1 to {min(n - 1, z.shape[1])}"
     good = "high: so many dimensions tell samples apart beyond what views do"
     return Reading("LiDAR", value, float("nan"), span, good, "arXiv 2312.04000", n)
 
 
-def _unit(z: np.ndarray) -> np.ndarray:
+def _solve_lower(factor: np.ndarray, b: np.ndarray) -> np.ndarray:
+    from scipy.linalg import solve_triangular  # imported late: it takes a third of a second
+
+    return solve_triangular(factor, b, lower=True)
+
+
+def unit(z: np.ndarray) -> np.ndarray:
+    """Return rows of length one; a row of zeros stays zero.
+
+    Example:
+        >>> unit(np.array([[3.0, 4.0], [0.0, 0.0]])).tolist()
+        [[0.6, 0.8], [0.0, 0.0]]
+    """
     norm = np.linalg.norm(z, axis=1, keepdims=True)
     return z / np.where(norm > 0, norm, 1)

@@ -1,10 +1,12 @@
 """The report: one self-contained HTML page and the same claims as JSON."""
 
 import base64
+import importlib.metadata
 import io
 import math
 import os
 import platform
+import sys
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,25 +22,33 @@ def environment() -> dict[str, str]:
         >>> print("jax" in environment())
         True
     """
-    import jax
-    import jaxlib
-    import numpy as np
-    import optax
-
     import jssl
 
-    devices = jax.devices()
     return {
         "jssl": jssl.__version__,
-        "jax": jax.__version__,
-        "jaxlib": jaxlib.__version__,
-        "optax": optax.__version__,
-        "numpy": np.__version__,
+        **{name: _version(name) for name in ("jax", "jaxlib", "optax", "numpy")},
         "python": platform.python_version(),
         "system": f"{platform.system()} {platform.machine()}",
-        "devices": f"{len(devices)} x {devices[0].device_kind} ({devices[0].platform})",
+        "devices": _devices(),
         "cores": str(os.cpu_count()),
     }
+
+
+def _version(package: str) -> str:
+    """Return the version of a package; one that is not imported yet stays so."""
+    if package in sys.modules:
+        return str(sys.modules[package].__version__)
+    return importlib.metadata.version(package)
+
+
+def _devices() -> str:
+    """Return the devices of JAX; a command that has not imported JAX used none of them."""
+    if "jax" not in sys.modules:
+        return "none: computed with NumPy on the CPU"
+    import jax
+
+    devices = jax.devices()
+    return f"{len(devices)} x {devices[0].device_kind} ({devices[0].platform})"
 
 
 def number(value: float | None) -> str:
