@@ -175,9 +175,7 @@ def _ranks(whole: Spectrum, z: np.ndarray) -> list[Reading]:
     high = f"{min(n - 1, dim)} at most; the more, the more dimensions carry variance"
     top = f"0, or 1 to {min(n - 1, dim)}"
     return [
-        _exact(
-            "effective rank", entropy_rank(np.sqrt(values), False, np), top, high, "Roy 2007", n
-        ),
+        _exact("effective rank", rank, top, high, "Roy 2007", n),
         _exact(
             "RankMe",
             entropy_rank(np.sqrt(whole.uncentred), False, np),
