@@ -7,7 +7,6 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from rich.console import Console
 
 from jssl.data import images as sets
 from jssl.data.archives import load_arrays, read_headers
@@ -19,6 +18,7 @@ from jssl.data.views import named
 from jssl.errors import InputError
 from jssl.forecast.drawing import forecast_figures
 from jssl.forecast.forecast import MOST, Forecast, predict
+from jssl.forecast.single_use import compile_cheaply
 from jssl.forecast.summary import count_of
 from jssl.memory import require_memory
 from jssl.paths import expanded
@@ -61,10 +61,9 @@ def run_predict(
     seen = predict(both, seed=seed, **options)
     source = {"pairs": str(pairs)} if pairs else {"images": images, "views": views}
     page, data = write_page(page_of(seen, source, notes), folder)
-    console = Console(soft_wrap=True)
     for sentence in (*seen.words, *notes, *seen.remarks):
-        console.print(sentence, markup=False, highlight=False)
-    console.print(f"{page} and {data.name}", highlight=False)
+        print(sentence)
+    print(f"{page} and {data.name}")
     return 0
 
 
@@ -116,7 +115,8 @@ def image_views(
         if taken < len(loaded.x):
             notes.append(f"{taken:,} of {len(loaded.x):,} images, drawn at random")
     with float64():
-        made = make_pairs(jax.random.key(seed), jnp.asarray(x, jnp.float64), view)
+        draw = compile_cheaply(lambda key, x: make_pairs(key, x, view))
+        made = draw(jax.random.key(seed), jnp.asarray(x, jnp.float64))
         return np.asarray(made.first), np.asarray(made.second)
 
 

@@ -27,6 +27,7 @@ from jssl.forecast.lost_dimensions import Lost, lost_dimensions
 from jssl.forecast.modes import held_out, modes_of
 from jssl.forecast.own_encoder import OwnEncoder, read_encoder
 from jssl.forecast.rules import Rule, rule_of
+from jssl.forecast.single_use import compile_cheaply
 from jssl.forecast.steps import (
     Ends,
     Steps,
@@ -228,9 +229,7 @@ def predict(
         rate = _SHARE * stable if learning_rate is None else float(learning_rate)
         seen = steps_of(rule, values, begins, ends, dim, weight_decay, rate)
         relative = float(begins[0] / ends.scales[0])
-        estimate = error_estimate(
-            float(np.clip(relative, 1e-300, 1)), jnp.asarray(np.maximum(ends.net, 0)), dim
-        )
+        estimate = _error_estimate(np.clip(relative, 1e-300, 1), np.maximum(ends.net, 0), dim=dim)
     sure = held - Z * errors > ends.threshold
     settings = {
         "loss": name,
@@ -269,6 +268,9 @@ def predict(
 
     told = remarks(found, rule, explain(estimate), ends, own)
     return found._replace(words=tuple(words(found, rule)), remarks=tuple(told))
+
+
+_error_estimate = compile_cheaply(error_estimate, static_argnames="dim")
 
 
 def _of_outputs(of_modes: np.ndarray, dim: int, missing: float) -> np.ndarray:

@@ -7,16 +7,17 @@ degrees of freedom and v_j the variance of mode j given the modes before it; whe
 close, `effective_modes` corrects it.
 """
 
+from functools import partial
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-import scipy.linalg
 from scipy.special import digamma, polygamma
 
 from jssl.forecast.modes import largest_value, spread_of
 from jssl.forecast.rules import Rule
+from jssl.forecast.single_use import compile_cheaply
 from jssl.theory.landscape.dictionary import SIMCLR
 from jssl.theory.landscape.gaussian import gaussian_amplitudes, gaussian_times
 from jssl.theory.landscape.pairing import (
@@ -29,7 +30,14 @@ from jssl.theory.landscape.pairing import (
     signal_pairing,
 )
 from jssl.theory.landscape.stability import crosstalk, learned_curvature
-from jssl.theory.stepwise import decayed_levels, descent_delay, effective_modes, mode_times
+from jssl.theory.stepwise import (
+    Levels,
+    ModeTimes,
+    decayed_levels,
+    descent_delay,
+    effective_modes,
+    mode_times,
+)
 
 _DRAWS = 48
 _CLOSE = 24  # modes up to which starts are drawn to correct for close eigenvalues
@@ -133,7 +141,7 @@ def ends_of(
     inverted = largest_value(gram, rule.centred, opposite)
     unlearned = 2 * (rule.signal * inverted + weight_decay)
     if rule.own_spread:
-        level = decayed_levels(jnp.asarray(values), dim, rule.off_diagonal, weight_decay)
+        level = levels_once(values, rule.off_diagonal, weight_decay, dim=dim)
         learned = np.asarray(level.learned)
         size = np.where(learned, np.asarray(level.eigenvalues), 1) / values
         threshold = weight_decay / (rule.signal * float(level.push))
@@ -221,7 +229,7 @@ def _factor(vectors: np.ndarray, nngp: np.ndarray) -> np.ndarray:
     """Return the upper triangular R with R^T R = vectors^T nngp vectors, which may be singular."""
     energy, basis = np.linalg.eigh(vectors.T @ nngp @ vectors)
     root = np.sqrt(np.maximum(energy, 0))[:, None] * basis.T
-    triangle = scipy.linalg.qr(root, mode="r")[0]
+    triangle = np.linalg.qr(root, mode="r")
     sign = np.where(np.diag(triangle) < 0, -1.0, 1.0)
     return sign[:, None] * triangle
 
@@ -267,23 +275,27 @@ def given_begins(projection: np.ndarray, ends: Ends, count: int) -> np.ndarray:
     A start of `effective_modes` rises at a time; s_j(0) is that of an independent mode of growth
     h_j that rises at the same time.
     """
-    growth = jnp.asarray(np.maximum(ends.net, 0) / 2)
+    flat = projection.reshape(-1, *projection.shape[-2:])
+    found = np.asarray(_given_begins(flat, np.maximum(ends.net, 0) / 2, ends.scales))
+    return found[:, :count].reshape(*projection.shape[:-2], -1)
+
+
+@compile_cheaply
+def _given_begins(starts: jax.Array, growth: jax.Array, scales: jax.Array) -> jax.Array:
     positive = growth > 0
     safe = jnp.where(positive, growth, 1)
-    unit = jnp.asarray(ends.scales) * jnp.sqrt(safe)  # the end is 1 / sqrt(growth) there
+    unit = scales * jnp.sqrt(safe)  # the end is 1 / sqrt(growth) there
 
     def one(start: jax.Array) -> jax.Array:
-        scales, rate = effective_modes(start / jnp.where(positive, unit, 1), growth)
+        begin, rate = effective_modes(start / jnp.where(positive, unit, 1), growth)
         rate = jnp.where(rate > 0, rate, 1)
-        log = jnp.log(jnp.where(scales > 0, scales, 1))
+        log = jnp.log(jnp.where(begin > 0, begin, 1))
         time = -(jnp.log(rate) + 2 * log) / (8 * rate)
-        k = len(scales)
+        k = len(begin)
         begins = jnp.exp(-4 * safe[:k] * time) / jnp.sqrt(safe[:k]) * unit[:k]
-        return jnp.where(scales > 0, begins, 0)
+        return jnp.where(begin > 0, begins, 0)
 
-    flat = projection.reshape(-1, *projection.shape[-2:])
-    found = np.asarray(jax.jit(jax.vmap(one))(jnp.asarray(flat)))
-    return found[:, :count].reshape(*projection.shape[:-2], -1)
+    return jax.vmap(one)(starts)
 
 
 def steps_of(
@@ -300,10 +312,9 @@ def steps_of(
     starts = begins > 0
     net, learned = ends.net[:k], ends.learned[:k] & starts
     if rule.own_spread:
-        arguments = (jnp.asarray(begins), jnp.asarray(values[:k]), dim, rule.off_diagonal)
-        flow = mode_times(*arguments, weight_decay=weight_decay)
-        descent = mode_times(*arguments, weight_decay=weight_decay, learning_rate=rate)
-        times, taken, rises, blur = map(np.asarray, (flow.times, *descent))
+        given = (begins, values[:k], rule.off_diagonal, weight_decay, np.array([0.0, rate]))
+        seen = map(np.asarray, _flow_and_descent(*given, dim=dim))
+        (times, taken), (_, rises), (_, blur) = seen
         return Steps(times, taken / rate, rises / rate, blur / rate)
     growth = np.where(learned, 4 * net, 1)
     ratio = np.log(ends.scales[:k]) - np.log(np.where(starts, begins, 1))
@@ -314,6 +325,33 @@ def steps_of(
     if ends.gaussian is not None:
         times, rises = _gaussian_times(rule, ends, begins, times, rises, weight_decay)
     return Steps(times, times * delay / rate, rises / rate, np.where(learned, 0.0, np.inf))
+
+
+@partial(compile_cheaply, static_argnames="dim")
+def levels_once(
+    values: jax.Array, off_diagonal: jax.Array, weight_decay: jax.Array, *, dim: int
+) -> Levels:
+    """Return `decayed_levels`, compiled for one call."""
+    return decayed_levels(values, dim, off_diagonal, weight_decay)
+
+
+@partial(compile_cheaply, static_argnames="dim")
+def _flow_and_descent(
+    begins: jax.Array,
+    values: jax.Array,
+    off_diagonal: jax.Array,
+    weight_decay: jax.Array,
+    rates: jax.Array,
+    *,
+    dim: int,
+) -> ModeTimes:
+    """Return `mode_times` (rates, k) of several learning rates; 0 is the flow."""
+
+    def one(rate: jax.Array) -> ModeTimes:
+        options = {"weight_decay": weight_decay, "learning_rate": rate}
+        return mode_times(begins, values, dim, off_diagonal, **options)
+
+    return jax.vmap(one)(rates)
 
 
 def _gaussian_times(
