@@ -18,7 +18,6 @@ from jssl.data.views import named
 from jssl.errors import InputError
 from jssl.forecast.drawing import forecast_figures
 from jssl.forecast.forecast import MOST, Forecast, predict
-from jssl.forecast.single_use import compile_cheaply
 from jssl.forecast.summary import count_of
 from jssl.memory import require_memory
 from jssl.paths import expanded
@@ -26,6 +25,7 @@ from jssl.precision import float64
 from jssl.report.files import new_report_folder
 from jssl.report.html import number
 from jssl.report.page import Page, write_page
+from jssl.single_use import compile_cheaply
 
 Views = tuple[np.ndarray, np.ndarray]
 

@@ -27,7 +27,6 @@ from jssl.forecast.lost_dimensions import Lost, lost_dimensions
 from jssl.forecast.modes import held_out, modes_of
 from jssl.forecast.own_encoder import OwnEncoder, read_encoder
 from jssl.forecast.rules import Rule, rule_of
-from jssl.forecast.single_use import compile_cheaply
 from jssl.forecast.steps import (
     Ends,
     Steps,
@@ -39,6 +38,7 @@ from jssl.forecast.steps import (
     steps_of,
 )
 from jssl.precision import float64
+from jssl.single_use import compile_cheaply
 from jssl.theory.landscape.dictionary import SIMCLR
 from jssl.theory.stepwise import error_estimate, explain
 from jssl.types import Array, Params

@@ -17,7 +17,7 @@ from scipy.special import digamma, polygamma
 
 from jssl.forecast.modes import largest_value, spread_of
 from jssl.forecast.rules import Rule
-from jssl.forecast.single_use import compile_cheaply
+from jssl.single_use import compile_cheaply
 from jssl.theory.landscape.dictionary import SIMCLR
 from jssl.theory.landscape.gaussian import gaussian_amplitudes, gaussian_times
 from jssl.theory.landscape.pairing import (

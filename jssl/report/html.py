@@ -10,10 +10,6 @@ import sys
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import jinja2
-
-from jssl.figures import thin_labels
-
 
 def environment() -> dict[str, str]:
     """Return the versions and devices that a result depends on.
@@ -65,6 +61,8 @@ def number(value: float | None) -> str:
 
 def render(template: str, **values: Any) -> str:
     """Return a page made from a template of this folder."""
+    import jinja2  # here, as matplotlib in `draw`: who asks for versions alone needs neither
+
     engine = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent),
         autoescape=True,
@@ -94,6 +92,8 @@ def draw(figure: Any) -> Drawn:
     """Return a matplotlib figure drawn, or as it is where it has been drawn already."""
     if isinstance(figure, Drawn):
         return figure
+    from jssl.figures import thin_labels
+
     thin_labels(figure)
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=140)
