@@ -1,4 +1,4 @@
-"""Keep the claims table of README.md, and the report that it and the site are made from.
+"""Make the table of papers in README.md, and keep the report that it and the site are made from.
 
 Renew both:  jssl reproduce --out jssl-out; python docs/claims.py jssl-out/report.json
 Check them:  python docs/claims.py --check
@@ -8,35 +8,43 @@ import json
 import sys
 from pathlib import Path
 
-from jssl.report.markdown import claims_table
-
 ROOT = Path(__file__).parents[1]
 REPORT = ROOT / "docs" / "reports" / "quick.json"
-BEGIN, END = "<!-- claims: made by docs/claims.py -->", "<!-- end of claims -->"
+BEGIN, END = "<!-- papers: made by docs/claims.py -->", "<!-- end of papers -->"
 KEPT = ("settings", "papers", "passed", "claims")
 VARYING = ("seconds", "processes")
+PUBLICATIONS = {
+    "stepwise": "Simon et al. 2023, *On the stepwise nature of self-supervised learning*, "
+    "[arXiv 2303.15438](https://arxiv.org/abs/2303.15438)",
+    "grassmann": "Esser et al. 2023, *Representation learning dynamics of self-supervised "
+    "models*, [arXiv 2309.02011](https://arxiv.org/abs/2309.02011)",
+    "learnability": "Yang et al. 2024, *Understanding representation learnability of nonlinear "
+    "self-supervised learning*, [arXiv 2401.03214](https://arxiv.org/abs/2401.03214)",
+    "landscape": "Ziyin et al. 2023, *What shapes the loss landscape of self-supervised "
+    "learning?*, [arXiv 2210.00638](https://arxiv.org/abs/2210.00638)",
+    "width": "Fleissner et al. 2024, *Infinite width limits of self supervised neural "
+    "networks*, [arXiv 2411.11176](https://arxiv.org/abs/2411.11176)",
+    "deep": "Simon et al. 2023, as above: convolutional networks and ResNets",
+}
 
 
 def table(report: dict) -> str:
-    """Return the claims in Markdown: a line a paper, the claims folded under it."""
-    settings = report["settings"]
-    held = sum(claim["passed"] for claim in report["claims"])
-    out = [
-        f"`{settings['command']}`: **{held} of {len(report['claims'])} claims hold.**",
-        "",
-    ]
+    """Return a table in Markdown with a row for each paper and the number of claims that hold."""
+    lines = ["| name | paper | claims that hold |", "|---|---|---|"]
     for paper in report["papers"]:
         claims = [claim for claim in report["claims"] if claim["name"].startswith(f"{paper}/")]
-        passed = sum(claim["passed"] for claim in claims)
-        out += [
-            f"<details><summary><b>{paper}</b>: {passed} of {len(claims)} hold</summary>",
-            "",
-            *claims_table(claims),
-            "",
-            "</details>",
-            "",
-        ]
-    return "\n".join(out).rstrip()
+        held = sum(claim["passed"] for claim in claims)
+        link = f"[`{paper}`](docs/papers/{paper}.md)"
+        lines.append(f"| {link} | {PUBLICATIONS[paper]} | {held} of {len(claims)} |")
+    held = sum(claim["passed"] for claim in report["claims"])
+    settings = report["settings"]
+    note = (
+        f"**{held} of {len(report['claims'])} claims hold** at scale {settings['scale']}, seed "
+        f"{settings['seed']}. Each page lists its claims with the predicted value, the measured "
+        "value and the tolerance. Tolerances follow from theory; a page says where one was changed "
+        "after a result was seen."
+    )
+    return "\n".join([*lines, "", note])
 
 
 def renewed(readme: str, report: dict) -> str:

@@ -11,19 +11,49 @@
 # # Stepwise learning: one dimension at a time
 #
 # **What you will see.** A linear encoder trained from a small start learns its embedding dimensions
-# one after the other. You will lay a closed form over 16 seeds of gradient descent (figure 1), see
-# how small a start has to be before the theory may be trusted (figure 2), and what changes under
-# the off-diagonal weight that Barlow Twins really uses (figure 3). Simon et al. 2023, *On the
+# one after the other. You will compare a closed form with 16 seeds of gradient descent (figure 1), see
+# how small a start has to be for the theory to hold (figure 2), and what changes with
+# the off-diagonal weight of the Barlow Twins paper (figure 3). Simon et al. 2023, *On the
 # stepwise nature of self-supervised learning*, arXiv 2303.15438.
 
-# %%
-# On Colab: keep its JAX, install the rest without TensorFlow.
+# %% tags=["hide-input"]
+# Installs jssl where it is missing, from the wheel or the clone that lies beside this notebook.
+import importlib.metadata
 import importlib.util
+import pathlib
+import subprocess
+import sys
 
-if importlib.util.find_spec("jssl") is None:
-    # %pip install -q jssl
-    # %pip install -q --no-deps neural-tangents==0.6.5 frozendict
-    pass
+
+def installed():
+    try:  # a clone in a folder named jssl can be imported as jssl, but has no jssl.losses
+        return importlib.util.find_spec("jssl.losses") is not None
+    except ModuleNotFoundError:
+        return False
+
+
+if not installed():
+    here = pathlib.Path.cwd()
+    clones = [p for p in (here / "jssl", here, here.parent) if (p / "jssl" / "losses").is_dir()]
+    sources = [*sorted(here.glob("jssl-*.whl"), reverse=True), *clones]
+    if not sources:
+        message = f"put a wheel jssl-*.whl or a clone of jssl into {here}"
+        raise FileNotFoundError(message)
+    try:
+        version = importlib.metadata.version("jax")
+        known = (0, 10) <= tuple(map(int, version.split(".")[:2])) < (0, 13)
+        replaced = (
+            "is outside the tested range 0.10 to 0.12: pip replaces it; for a GPU or TPU install"
+        )
+        replaced += " jax[cuda12] or jax[tpu] of that range yourself, then restart the runtime"
+        print(f"JAX {version} {'is kept' if known else replaced}.")
+    except importlib.metadata.PackageNotFoundError:
+        print("JAX is installed with jssl.")
+    pip = [sys.executable, "-m", "pip", "install", "-q"]
+    subprocess.run([*pip, str(sources[0])], check=True)
+    subprocess.run([*pip, "--no-deps", "neural-tangents==0.6.5", "frozendict"], check=True)
+    sys.modules.pop("jssl", None)
+    importlib.invalidate_caches()
 
 # %%
 # %matplotlib inline
@@ -48,7 +78,7 @@ seeds = 3 if tiny else 16
 
 # %% [markdown]
 # ## 1. The closed form
-# For $z = Wx$ and the loss $L = \|C - I\|_F^2$ all that counts of the data is
+# For $z = Wx$ and the loss $L = \|C - I\|_F^2$ training depends on the data only through
 # $\Gamma = \frac{1}{2n}\sum_i (x_i x_i'^\top + x_i' x_i^\top)$, since $C = W\Gamma W^\top$. From a
 # small start the flow $\dot W = -4\,(W\Gamma W^\top - I)\,W\Gamma$ decouples into modes of $\Gamma$:
 #
@@ -111,11 +141,11 @@ print(
 )
 
 # %% [markdown]
-# The small delay is no failure: gradient descent takes finite steps, and mode $j$ comes later by the
+# The small delay is expected: gradient descent takes finite steps, and mode $j$ is learned later by the
 # factor $1 + 2\eta\gamma_j$.
 #
 # ## 2. How small is a small start?
-# The *steps* survive a large start; *which subspace* is learned does not. The share of the final
+# With a larger start the *steps* remain, but another *subspace* is learned. The share of the final
 # weight outside the top modes goes as
 #
 # $$\text{leakage} \sim \alpha^{\,1 - \gamma_{d+1}/\gamma_d}.$$
@@ -199,6 +229,6 @@ right.legend(frameon=False)
 figure
 
 # %% [markdown]
-# **Go on.** Kernels turn all of this into a statement about wide networks: replace $\Gamma$ by the
+# **Where next.** For wide networks replace $\Gamma$ by the
 # contrastive kernel (`jssl.kernels.contrastive_modes`); notebook 05 shows it. `jssl reproduce
 # stepwise` runs the claims of the paper.

@@ -17,14 +17,44 @@
 # encoder keeps its dimensions and the naive one loses them (figure 4). Esser et al. 2023,
 # *Representation learning dynamics of self-supervised models*, arXiv 2309.02011.
 
-# %%
-# On Colab: keep its JAX, install the rest without TensorFlow.
+# %% tags=["hide-input"]
+# Installs jssl where it is missing, from the wheel or the clone that lies beside this notebook.
+import importlib.metadata
 import importlib.util
+import pathlib
+import subprocess
+import sys
 
-if importlib.util.find_spec("jssl") is None:
-    # %pip install -q jssl
-    # %pip install -q --no-deps neural-tangents==0.6.5 frozendict
-    pass
+
+def installed():
+    try:  # a clone in a folder named jssl can be imported as jssl, but has no jssl.losses
+        return importlib.util.find_spec("jssl.losses") is not None
+    except ModuleNotFoundError:
+        return False
+
+
+if not installed():
+    here = pathlib.Path.cwd()
+    clones = [p for p in (here / "jssl", here, here.parent) if (p / "jssl" / "losses").is_dir()]
+    sources = [*sorted(here.glob("jssl-*.whl"), reverse=True), *clones]
+    if not sources:
+        message = f"put a wheel jssl-*.whl or a clone of jssl into {here}"
+        raise FileNotFoundError(message)
+    try:
+        version = importlib.metadata.version("jax")
+        known = (0, 10) <= tuple(map(int, version.split(".")[:2])) < (0, 13)
+        replaced = (
+            "is outside the tested range 0.10 to 0.12: pip replaces it; for a GPU or TPU install"
+        )
+        replaced += " jax[cuda12] or jax[tpu] of that range yourself, then restart the runtime"
+        print(f"JAX {version} {'is kept' if known else replaced}.")
+    except importlib.metadata.PackageNotFoundError:
+        print("JAX is installed with jssl.")
+    pip = [sys.executable, "-m", "pip", "install", "-q"]
+    subprocess.run([*pip, str(sources[0])], check=True)
+    subprocess.run([*pip, "--no-deps", "neural-tangents==0.6.5", "frozendict"], check=True)
+    sys.modules.pop("jssl", None)
+    importlib.invalidate_caches()
 
 # %%
 # %matplotlib inline
@@ -109,9 +139,9 @@ figure
 #
 # $$P(t) = E\,(E^\top E)^{-1}E^\top, \qquad E = e^{-2Ct}W_0,$$
 #
-# a formula that neither width nor basis enters. As written it turns singular; `grassmann.projector`
-# uses a form that stays accurate at any time. `jssl.optim.grassmann_sgd` descends: its distance from
-# the flow halves with the learning rate.
+# a formula that depends neither on the width nor on the basis. Evaluated as written it becomes
+# singular at late times; `grassmann.projector` uses a form that stays accurate. The distance of
+# `jssl.optim.grassmann_sgd` from the flow is proportional to the learning rate.
 
 
 # %%
@@ -149,9 +179,9 @@ right.legend(frameon=False)
 figure
 
 # %% [markdown]
-# ## 3. One gap decides
+# ## 3. The rate is set by one gap
 # The optimum is the bottom eigenspace of $C$, and the largest principal angle to it decays as
-# $e^{-2(l_{z+1}-l_z)t}$. Thousands of starts cost one `vmap`; the theory is exact for each.
+# $e^{-2(l_{z+1}-l_z)t}$. Thousands of starts run in one `vmap`; the theory is exact for each.
 
 # %%
 starts = 20 if tiny else 300
@@ -180,7 +210,7 @@ figure
 # %% [markdown]
 # ## 4. On images
 # Digits under shifts and noise; negatives are views of other digits. Both encoders are trained on the
-# same loss with the same learning rate, the naive one with its norm divided out when it is judged.
+# same loss with the same learning rate, and the naive one is divided by its norm before it is evaluated.
 
 # %%
 outputs, count = 10, 80 if tiny else 600
@@ -213,6 +243,6 @@ ax.legend(frameon=False)
 figure
 
 # %% [markdown]
-# **Go on.** `jssl.optim.stiefel_adam` and its siblings put any leaf of any parameter tree on a
+# **Where next.** `jssl.optim.stiefel_adam` and its siblings put any leaf of any parameter tree on a
 # manifold inside an ordinary optax chain. `jssl reproduce grassmann` runs the claims of the paper,
 # the deep and the wide networks among them.

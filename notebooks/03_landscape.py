@@ -10,21 +10,51 @@
 # %% [markdown]
 # # The loss landscape: which dimensions survive, which collapse
 #
-# **What you will see.** A self-supervised loss is, for small weights, a quartic whose quadratic part
-# decides everything: an embedding dimension lives while its eigenvalue of one matrix $B$ is
+# **What you will see.** A self-supervised loss is, for small weights, a quartic polynomial. An
+# embedding dimension is learned if its eigenvalue of one matrix $B$, that of the quadratic part, is
 # positive. You will watch four minima become two and then one (figure 1), compare thresholds with
 # the exact InfoNCE loss under different placements of the augmentation (figure 2), see the modes rise
-# in time (figure 3), and repair a collapse by normalisation until a bias breaks it again (figure 4).
+# in time (figure 3), and prevent a collapse by normalisation, which a bias undoes (figure 4).
 # Ziyin et al. 2023, *What shapes the loss landscape of self-supervised learning?*, arXiv 2210.00638.
 
-# %%
-# On Colab: keep its JAX, install the rest without TensorFlow.
+# %% tags=["hide-input"]
+# Installs jssl where it is missing, from the wheel or the clone that lies beside this notebook.
+import importlib.metadata
 import importlib.util
+import pathlib
+import subprocess
+import sys
 
-if importlib.util.find_spec("jssl") is None:
-    # %pip install -q jssl
-    # %pip install -q --no-deps neural-tangents==0.6.5 frozendict
-    pass
+
+def installed():
+    try:  # a clone in a folder named jssl can be imported as jssl, but has no jssl.losses
+        return importlib.util.find_spec("jssl.losses") is not None
+    except ModuleNotFoundError:
+        return False
+
+
+if not installed():
+    here = pathlib.Path.cwd()
+    clones = [p for p in (here / "jssl", here, here.parent) if (p / "jssl" / "losses").is_dir()]
+    sources = [*sorted(here.glob("jssl-*.whl"), reverse=True), *clones]
+    if not sources:
+        message = f"put a wheel jssl-*.whl or a clone of jssl into {here}"
+        raise FileNotFoundError(message)
+    try:
+        version = importlib.metadata.version("jax")
+        known = (0, 10) <= tuple(map(int, version.split(".")[:2])) < (0, 13)
+        replaced = (
+            "is outside the tested range 0.10 to 0.12: pip replaces it; for a GPU or TPU install"
+        )
+        replaced += " jax[cuda12] or jax[tpu] of that range yourself, then restart the runtime"
+        print(f"JAX {version} {'is kept' if known else replaced}.")
+    except importlib.metadata.PackageNotFoundError:
+        print("JAX is installed with jssl.")
+    pip = [sys.executable, "-m", "pip", "install", "-q"]
+    subprocess.run([*pip, str(sources[0])], check=True)
+    subprocess.run([*pip, "--no-deps", "neural-tangents==0.6.5", "frozendict"], check=True)
+    sys.modules.pop("jssl", None)
+    importlib.invalidate_caches()
 
 # %%
 # %matplotlib inline
@@ -48,14 +78,14 @@ CLEAN = "clean-augmented-clean"
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7")
 
 # %% [markdown]
-# ## 1. One matrix decides
+# ## 1. The matrix B
 # Data of covariance $A_0$, additive augmentation of covariance $C$, encoder $z = Wx$. To fourth order
 #
 # $$L(W) = -\mathrm{Tr}[W (B - \gamma I) W^\top] + c_4\,\mathrm{Tr}[(W\Sigma W^\top)^2],$$
 #
 # with weight decay $\gamma$. For InfoNCE with a clean anchor, an augmented positive and clean
 # negatives $B = A_0 - C/2$: a mode survives while $c_i < 2a_i$. With two weights,
-# $W = \mathrm{diag}(w_1, w_2)$, the whole landscape fits in a picture.
+# $W = \mathrm{diag}(w_1, w_2)$, the landscape can be drawn.
 
 # %%
 data = np.array([1.0, 0.4])
@@ -89,7 +119,7 @@ figure
 # ## 2. Where the augmentation is placed
 # The threshold depends on *which* views are augmented. SimCLR augments all of them, $B = A_0$, and
 # then no augmentation, however strong, removes a dimension: weights shrink, the rank stays. We
-# minimise the **exact** InfoNCE loss of Gaussian data with infinitely many negatives and lay it over
+# minimise the **exact** InfoNCE loss of Gaussian data with infinitely many negatives and compare it with
 # the theory.
 
 # %%
@@ -138,7 +168,7 @@ figure
 # %% [markdown]
 # Dots: minima of the exact loss. Dashed: theory. Dotted: the thresholds $c = 2a_i$.
 #
-# ## 3. When
+# ## 3. When each mode is learned
 # From a small start the flow learns the modes one by one, in the order of $B_i - \gamma$:
 #
 # $$w_i^2(t) = \frac{w_*^2}{1 + (w_*^2/w_i^2(0) - 1)\,e^{-4(B_i - \gamma)t}}.$$
@@ -197,8 +227,8 @@ figure
 #
 # $$q_i = \frac{(s_i + 2\kappa - 2\kappa T)_+}{2(c_4 + 2\kappa)},$$
 #
-# and complete collapse is impossible once $2\kappa > -s_{\max}$. With a bias $z = Wx + b$ the bias pays
-# for the norm: the lift is gone, and an output is spent. We minimise the loss itself from many starts.
+# and complete collapse is impossible once $2\kappa > -s_{\max}$. With a bias $z = Wx + b$ the bias
+# supplies the norm: the modes are no longer raised, and one output is constant. We minimise the loss itself from many starts.
 
 # %%
 strength, c4 = np.array([-0.1, -0.3, -0.6]), 0.5
@@ -242,9 +272,9 @@ axes[0].set_ylabel("variance of each mode")
 figure
 
 # %% [markdown]
-# All three strengths are negative: without normalisation nothing survives. Normalisation revives the
-# modes one after the other; a bias takes all of it back.
+# All three strengths are negative: without normalisation nothing survives. With normalisation the
+# modes survive one after the other; with a bias they do not.
 #
-# **Go on.** `jssl.diagnostics.collapse(first, second)` reads $A_0$ and $C$ off your own pairs and says
-# how many dimensions survive; `landscape.collapsing_augmentation` designs an augmentation that
+# **Where next.** `jssl.diagnostics.collapse(first, second)` estimates $A_0$ and $C$ from your own pairs
+# and how many dimensions survive; `landscape.collapsing_augmentation` designs an augmentation that
 # removes nuisance directions and nothing else. `jssl reproduce landscape` runs the paper's claims.

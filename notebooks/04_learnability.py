@@ -10,20 +10,50 @@
 # %% [markdown]
 # # What a nonlinear self-supervised model learns, and a supervised one does not
 #
-# **What you will see.** Data with a feature that the label names and a *hidden* one that it does not.
+# **What you will see.** The data have a feature that determines the label and a *hidden* one that does not.
 # You will see the objective of one neuron with its two minima and the basins of descent (figure 1),
 # many seeds in which self-supervision learns both features while supervision learns one (figure 2),
 # and why it sometimes fails: two neurons falling into the same minimum (figure 3). Yang et al. 2023,
 # *Understanding representation learnability of nonlinear self-supervised learning*, arXiv 2401.03214.
 
-# %%
-# On Colab: keep its JAX, install the rest without TensorFlow.
+# %% tags=["hide-input"]
+# Installs jssl where it is missing, from the wheel or the clone that lies beside this notebook.
+import importlib.metadata
 import importlib.util
+import pathlib
+import subprocess
+import sys
 
-if importlib.util.find_spec("jssl") is None:
-    # %pip install -q jssl
-    # %pip install -q --no-deps neural-tangents==0.6.5 frozendict
-    pass
+
+def installed():
+    try:  # a clone in a folder named jssl can be imported as jssl, but has no jssl.losses
+        return importlib.util.find_spec("jssl.losses") is not None
+    except ModuleNotFoundError:
+        return False
+
+
+if not installed():
+    here = pathlib.Path.cwd()
+    clones = [p for p in (here / "jssl", here, here.parent) if (p / "jssl" / "losses").is_dir()]
+    sources = [*sorted(here.glob("jssl-*.whl"), reverse=True), *clones]
+    if not sources:
+        message = f"put a wheel jssl-*.whl or a clone of jssl into {here}"
+        raise FileNotFoundError(message)
+    try:
+        version = importlib.metadata.version("jax")
+        known = (0, 10) <= tuple(map(int, version.split(".")[:2])) < (0, 13)
+        replaced = (
+            "is outside the tested range 0.10 to 0.12: pip replaces it; for a GPU or TPU install"
+        )
+        replaced += " jax[cuda12] or jax[tpu] of that range yourself, then restart the runtime"
+        print(f"JAX {version} {'is kept' if known else replaced}.")
+    except importlib.metadata.PackageNotFoundError:
+        print("JAX is installed with jssl.")
+    pip = [sys.executable, "-m", "pip", "install", "-q"]
+    subprocess.run([*pip, str(sources[0])], check=True)
+    subprocess.run([*pip, "--no-deps", "neural-tangents==0.6.5", "frozendict"], check=True)
+    sys.modules.pop("jssl", None)
+    importlib.invalidate_caches()
 
 # %%
 # %matplotlib inline
@@ -81,8 +111,8 @@ ax.grid(visible=False)
 figure
 
 # %% [markdown]
-# Both minima hold *both* features, with $v$ positive. So each neuron finds the hidden feature, and
-# two neurons in opposite basins span both directions.
+# Both minima contain *both* features, with $v$ positive. Each neuron therefore learns the hidden
+# feature, and two neurons in opposite basins span both directions.
 #
 # ## 2. Many seeds
 # The published experiment: $d = 10$, $\tau = 7$, $n = 100$ samples, fresh view noise at every step, two
@@ -175,7 +205,7 @@ figure
 
 # %% [markdown]
 # Crosses are the population minima from theory. Self-supervised neurons end at
-# $(\pm3.82, 1.52)$, supervised ones at $(\pm2.63, 0)$: the label never asks for the hidden feature.
+# $(\pm3.82, 1.52)$, supervised ones at $(\pm2.63, 0)$: the label does not depend on the hidden feature.
 # They scatter since $n = 100$: `learnability.sampling_law` gives the spread, and
 # `learnability.certificate` says whether the inverse function theorem covers it (at this $n$ it does
 # not).
@@ -194,8 +224,8 @@ print("covered by the certificate:", inside.sampling_inside, "- needs n >=", ins
 
 # %% [markdown]
 # ## 3. When it fails
-# From random signs all $m$ neurons fall on one side with probability $2^{1-m}$; then they hold one
-# direction between them and the features are not told apart. (Here without fresh view noise, which
+# From random signs all $m$ neurons fall on one side with probability $2^{1-m}$; then they have one
+# direction in common and the features are not separated. (Here without fresh view noise, which
 # does not decide sides.)
 
 # %%
@@ -231,5 +261,5 @@ figure
 # little more likely for all neurons of a run. With equally filled cells (2,000 seeds) the shares are
 # those of theory.
 #
-# **Go on.** `jssl reproduce learnability` runs hundreds of seeds, other activations and phase
+# **Where next.** `jssl reproduce learnability` runs hundreds of seeds, other activations and phase
 # diagrams, and says where the paper's certificate is too small.

@@ -13,17 +13,47 @@
 # **What you will see.** An infinitely wide network is a kernel, and its self-supervised training is
 # solved by the contrastive kernel. You will predict when a network learns each dimension before it
 # is trained (figure 1), watch trained networks approach the prediction as $1/\sqrt{\text{width}}$
-# (figure 2), and watch the tangent kernel of the trained network freeze (figure 3). After Simon et al.
+# (figure 2), and see the tangent kernel of the trained network become constant (figure 3). After Simon et al.
 # 2023, arXiv 2303.15438, section 5, and Fleissner, Anil, Ghoshdastidar 2024, arXiv 2411.11176.
 
-# %%
-# On Colab: keep its JAX, install the rest without TensorFlow.
+# %% tags=["hide-input"]
+# Installs jssl where it is missing, from the wheel or the clone that lies beside this notebook.
+import importlib.metadata
 import importlib.util
+import pathlib
+import subprocess
+import sys
 
-if importlib.util.find_spec("jssl") is None:
-    # %pip install -q jssl
-    # %pip install -q --no-deps neural-tangents==0.6.5 frozendict
-    pass
+
+def installed():
+    try:  # a clone in a folder named jssl can be imported as jssl, but has no jssl.losses
+        return importlib.util.find_spec("jssl.losses") is not None
+    except ModuleNotFoundError:
+        return False
+
+
+if not installed():
+    here = pathlib.Path.cwd()
+    clones = [p for p in (here / "jssl", here, here.parent) if (p / "jssl" / "losses").is_dir()]
+    sources = [*sorted(here.glob("jssl-*.whl"), reverse=True), *clones]
+    if not sources:
+        message = f"put a wheel jssl-*.whl or a clone of jssl into {here}"
+        raise FileNotFoundError(message)
+    try:
+        version = importlib.metadata.version("jax")
+        known = (0, 10) <= tuple(map(int, version.split(".")[:2])) < (0, 13)
+        replaced = (
+            "is outside the tested range 0.10 to 0.12: pip replaces it; for a GPU or TPU install"
+        )
+        replaced += " jax[cuda12] or jax[tpu] of that range yourself, then restart the runtime"
+        print(f"JAX {version} {'is kept' if known else replaced}.")
+    except importlib.metadata.PackageNotFoundError:
+        print("JAX is installed with jssl.")
+    pip = [sys.executable, "-m", "pip", "install", "-q"]
+    subprocess.run([*pip, str(sources[0])], check=True)
+    subprocess.run([*pip, "--no-deps", "neural-tangents==0.6.5", "frozendict"], check=True)
+    sys.modules.pop("jssl", None)
+    importlib.invalidate_caches()
 
 # %%
 # %matplotlib inline
@@ -57,7 +87,7 @@ BLUE, ORANGE = "#0072b2", "#d55e00"
 #
 # $$K_\Gamma = \frac{1}{2n}\,\tilde K^{1/2} J \tilde K^{1/2}$$
 #
-# takes the place of $\Gamma$ in notebook 01: its eigenvalues say how many dimensions are learned, in
+# takes the place of $\Gamma$ in notebook 01: its eigenvalues determine how many dimensions are learned, in
 # which order, and when. The data are digits projected to 16 dimensions.
 
 # %%
@@ -77,7 +107,7 @@ print("largest eigenvalues of the contrastive kernel:", np.asarray(modes.eigenva
 
 # %% [markdown]
 # ## 2. Train finite networks
-# `centred` gives the small start that kernel theory speaks of, without touching the tangent kernel.
+# `centred` gives the small start that kernel theory assumes, without changing the tangent kernel.
 # Starts are nested: the 64-neuron network is the first 64 neurons of the wide one.
 
 # %%
@@ -137,7 +167,7 @@ axes[-1].legend(frameon=False, fontsize=8, loc="lower right")
 figure
 
 # %% [markdown]
-# What is left at the widest is the closed form's own error: a finite step delays the first dimension
+# The difference that remains at the largest width is the error of the closed form: a finite step delays the first dimension
 # by $2\eta\gamma_1$, 4 %, and a start of 0.01 is small but not vanishing (notebook 01).
 #
 # ## 3. How fast is the limit approached?
@@ -193,6 +223,6 @@ for ax, values, slope, name, colour in zip(
 figure
 
 # %% [markdown]
-# **Go on.** Any pair of kernels works: `jssl.models` gives convolutional nets with theirs,
-# `jssl.kernels.empirical_ntk` the tangent kernel of your own `apply`. Notebook 06 runs such a study
-# as a sweep that survives a crash.
+# **Where next.** Other kernels work too: `jssl.models` has convolutional nets with their kernels, and
+# `jssl.kernels.empirical_ntk` gives the tangent kernel of your own `apply`. Notebook 06 runs such a
+# study as a sweep that can be resumed after a crash.

@@ -11,19 +11,49 @@
 # # Sweeps: thousands of runs as one labelled array
 #
 # **What you will see.** Seeds × widths × learning rates as one call, on whatever devices Colab gave
-# you (CPU, GPU or TPU; Runtime → Change runtime type). You will interrupt the sweep on purpose, go
-# on, and get the same bits; then read the result as an xarray dataset, draw learning curves with
+# you (CPU, GPU or TPU; Runtime → Change runtime type). You will interrupt the sweep on purpose, resume
+# it, and get the same bits; then open the result as an xarray dataset, draw learning curves with
 # every seed (figure 1), the order in which dimensions are learned (figure 2), and write the report
 # that `jssl report` writes.
 
-# %%
-# On Colab: keep its JAX, install the rest without TensorFlow.
+# %% tags=["hide-input"]
+# Installs jssl where it is missing, from the wheel or the clone that lies beside this notebook.
+import importlib.metadata
 import importlib.util
+import pathlib
+import subprocess
+import sys
 
-if importlib.util.find_spec("jssl") is None:
-    # %pip install -q jssl
-    # %pip install -q --no-deps neural-tangents==0.6.5 frozendict
-    pass
+
+def installed():
+    try:  # a clone in a folder named jssl can be imported as jssl, but has no jssl.losses
+        return importlib.util.find_spec("jssl.losses") is not None
+    except ModuleNotFoundError:
+        return False
+
+
+if not installed():
+    here = pathlib.Path.cwd()
+    clones = [p for p in (here / "jssl", here, here.parent) if (p / "jssl" / "losses").is_dir()]
+    sources = [*sorted(here.glob("jssl-*.whl"), reverse=True), *clones]
+    if not sources:
+        message = f"put a wheel jssl-*.whl or a clone of jssl into {here}"
+        raise FileNotFoundError(message)
+    try:
+        version = importlib.metadata.version("jax")
+        known = (0, 10) <= tuple(map(int, version.split(".")[:2])) < (0, 13)
+        replaced = (
+            "is outside the tested range 0.10 to 0.12: pip replaces it; for a GPU or TPU install"
+        )
+        replaced += " jax[cuda12] or jax[tpu] of that range yourself, then restart the runtime"
+        print(f"JAX {version} {'is kept' if known else replaced}.")
+    except importlib.metadata.PackageNotFoundError:
+        print("JAX is installed with jssl.")
+    pip = [sys.executable, "-m", "pip", "install", "-q"]
+    subprocess.run([*pip, str(sources[0])], check=True)
+    subprocess.run([*pip, "--no-deps", "neural-tangents==0.6.5", "frozendict"], check=True)
+    sys.modules.pop("jssl", None)
+    importlib.invalidate_caches()
 
 # %%
 # %matplotlib inline
@@ -48,10 +78,10 @@ for device in jax.devices():
     print(device.platform, device.device_kind)
 
 # %% [markdown]
-# ## 1. A problem with open numbers
+# ## 1. A problem with free parameters
 # `make_problem` is called inside the trace. Floats (the learning rate) become numbers of one program;
 # names and whole numbers become programs of their own, except `width` with a `max_width`, which
-# may be padding where that is exact and pays.
+# may be padding where that is exact and faster.
 
 # %%
 x = images.subset(jax.random.key(0), images.digits(), 64).x
@@ -82,7 +112,7 @@ how = {
 }
 
 # %% [markdown]
-# ## 2. Interrupt it, go on
+# ## 2. Interrupt it, resume it
 # With `store` the result is a zarr folder, committed chunk by chunk with checksums. We stop after the
 # first chunk, as a lost Colab runtime would; put the store on your Drive there.
 
@@ -120,7 +150,7 @@ print("bit for bit the same:", same, "- largest difference", apart)
 # %% [markdown]
 # ## 3. Read it
 # Dimensions have names, so there are no shapes to remember. A run that diverged is marked by
-# `first_bad_step` and costs its neighbours nothing.
+# `first_bad_step` and does not slow the other runs.
 
 # %%
 print("diverged runs:", int((result.first_bad_step >= 0).sum()))
@@ -156,6 +186,6 @@ page, numbers = jssl.sweeps.write_sweep_report(result, folder, "widths of an MLP
 print(page.name, f"{page.stat().st_size / 1e3:.0f} kB;", numbers.name)
 
 # %% [markdown]
-# **Go on.** The same from a file, on a cluster: `jssl sweep study.toml --plan` prints programs,
+# **Where next.** The same from a file, on a cluster: `jssl sweep study.toml --plan` prints programs,
 # chunks, memory and time; `--shard 0/8` computes an eighth of it; `jssl report FOLDER` draws.
 # `jssl.sweeps.sweep_until` adds seeds until an interval is tight.

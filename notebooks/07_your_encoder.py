@@ -10,19 +10,49 @@
 # %% [markdown]
 # # Your own encoder: predict before training, diagnose after
 #
-# **What you will see.** Arrays are enough: no model of jssl's is needed. From pairs of views alone you
-# will read how many dimensions a loss can learn and in which order (figure 1); from the embeddings
+# **What you will see.** All you need are arrays; the encoder can come from any library. From pairs of
+# views you will compute how many dimensions a loss can learn and in which order (figure 1); from the embeddings
 # of a trained encoder, how many it uses and how good they are (figure 2); from checkpoints, when
-# each dimension came (figure 3). Replace the three arrays marked *yours* by your own.
+# each dimension was learned (figure 3). Replace the three arrays marked *yours* by your own.
 
-# %%
-# On Colab: keep its JAX, install the rest without TensorFlow.
+# %% tags=["hide-input"]
+# Installs jssl where it is missing, from the wheel or the clone that lies beside this notebook.
+import importlib.metadata
 import importlib.util
+import pathlib
+import subprocess
+import sys
 
-if importlib.util.find_spec("jssl") is None:
-    # %pip install -q jssl
-    # %pip install -q --no-deps neural-tangents==0.6.5 frozendict
-    pass
+
+def installed():
+    try:  # a clone in a folder named jssl can be imported as jssl, but has no jssl.losses
+        return importlib.util.find_spec("jssl.losses") is not None
+    except ModuleNotFoundError:
+        return False
+
+
+if not installed():
+    here = pathlib.Path.cwd()
+    clones = [p for p in (here / "jssl", here, here.parent) if (p / "jssl" / "losses").is_dir()]
+    sources = [*sorted(here.glob("jssl-*.whl"), reverse=True), *clones]
+    if not sources:
+        message = f"put a wheel jssl-*.whl or a clone of jssl into {here}"
+        raise FileNotFoundError(message)
+    try:
+        version = importlib.metadata.version("jax")
+        known = (0, 10) <= tuple(map(int, version.split(".")[:2])) < (0, 13)
+        replaced = (
+            "is outside the tested range 0.10 to 0.12: pip replaces it; for a GPU or TPU install"
+        )
+        replaced += " jax[cuda12] or jax[tpu] of that range yourself, then restart the runtime"
+        print(f"JAX {version} {'is kept' if known else replaced}.")
+    except importlib.metadata.PackageNotFoundError:
+        print("JAX is installed with jssl.")
+    pip = [sys.executable, "-m", "pip", "install", "-q"]
+    subprocess.run([*pip, str(sources[0])], check=True)
+    subprocess.run([*pip, "--no-deps", "neural-tangents==0.6.5", "frozendict"], check=True)
+    sys.modules.pop("jssl", None)
+    importlib.invalidate_caches()
 
 # %%
 # %matplotlib inline
@@ -71,9 +101,9 @@ labels = sample.labels  # yours: (n,) integers, or None
 
 # %% [markdown]
 # ## 2. Before training: what can be learned?
-# The contrastive kernel of the data answers without training: $\gamma_1 > \gamma_2 > \dots$ say in which
-# order dimensions come, $\tau_j \approx -\log(\gamma_j s^2)/(8\gamma_j)$ when (`stepwise`, notebook 01), and
-# a negative $\gamma$ is a direction in which the views disagree: it is never learned. A network's own
+# The contrastive kernel of the data answers this without training: $\gamma_1 > \gamma_2 > \dots$ give the
+# order of the dimensions, $\tau_j \approx -\log(\gamma_j s^2)/(8\gamma_j)$ their times (notebook 01), and a
+# negative $\gamma$ is a direction in which the views disagree: it is never learned. A network's own
 # kernel takes the place of the linear one.
 
 # %%
@@ -106,8 +136,8 @@ right.set_title("when a linear encoder learns each")
 figure
 
 # %% [markdown]
-# `jssl.predict` asks the same of a loss of your choice, tells what the pairs support from chance on
-# held-out pairs, and says what is uncertain:
+# `jssl.predict` does the same for a loss of your choice, tests on held-out pairs which dimensions are
+# distinguishable from sampling noise, and says what is uncertain:
 
 # %%
 forecast = jssl.predict((first, second), loss="simclr", dim=16, kernel="mlp-erf-2")
@@ -145,9 +175,9 @@ z, other = checkpoints[at], np.asarray(model.apply(params, y))  # yours: (n, dim
 
 # %% [markdown]
 # ## 4. After training: what has been learned?
-# The spectrum of the embeddings says how many dimensions they use: the effective rank is
-# $\exp(-\sum_i p_i \log p_i)$ with $p_i$ the share of singular value $i$. A linear probe says what they
-# are good for; the overlap with the leading modes of the kernel, how near they are to theory.
+# The spectrum of the embeddings shows how many dimensions they use: the effective rank is
+# $\exp(-\sum_i p_i \log p_i)$ with $p_i$ the share of singular value $i$. A linear probe shows how well
+# they separate the classes; the overlap with the leading modes of the kernel, how near they are to theory.
 
 # %%
 half = count // 2
@@ -182,7 +212,7 @@ ax.legend(frameon=False)
 figure
 
 # %% [markdown]
-# `jssl.diagnose` gathers all of it, and more, in one reading; `jssl diagnose embeddings.npy` writes
+# `jssl.diagnose` computes all of this and more in one call; `jssl diagnose embeddings.npy` writes
 # it as a page:
 
 # %%
@@ -192,7 +222,7 @@ seen = jssl.diagnose(
 print("\n".join((*seen.words, *seen.remarks)))
 
 # %% [markdown]
-# ## 5. Over checkpoints: when did each dimension come?
+# ## 5. Over checkpoints: when was each dimension learned?
 
 # %%
 with float64():
@@ -208,6 +238,6 @@ ax.set_title("dark: the largest variance, light: the smallest")
 figure
 
 # %% [markdown]
-# Cosine losses have no scale, so from a standard start and under Adam all dimensions are there at
-# once: no steps (Simon et al. 2023, figure 3). From a small start under Barlow Twins they are sharp:
+# Cosine losses have no scale, so from a standard start and under Adam all dimensions are learned at
+# once, without steps (Simon et al. 2023, figure 3). From a small start under Barlow Twins they are sharp:
 # compare notebook 00.

@@ -58,6 +58,8 @@ def run_predict(
     else:
         assert images is not None
         both = image_views(images, views, count, size, seed, notes)
+        if options.get("clean_first") is None:
+            options["clean_first"] = False  # both views were augmented here
     seen = predict(both, seed=seed, **options)
     source = {"pairs": str(pairs)} if pairs else {"images": images, "views": views}
     page, data = write_page(page_of(seen, source, notes), folder)

@@ -13,6 +13,7 @@ __getattr__, __dir__ = attach(
         "modes",
         "own_encoder",
         "rules",
+        "starts",
         "steps",
         "summary",
     ),

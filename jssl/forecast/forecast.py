@@ -27,13 +27,12 @@ from jssl.forecast.lost_dimensions import Lost, lost_dimensions
 from jssl.forecast.modes import held_out, modes_of
 from jssl.forecast.own_encoder import OwnEncoder, read_encoder
 from jssl.forecast.rules import Rule, rule_of
+from jssl.forecast.starts import drawn_begins, own_begins
+from jssl.forecast.starts import start_of as _start
 from jssl.forecast.steps import (
     Ends,
     Steps,
-    drawn_begins,
     ends_of,
-    given_begins,
-    random_start,
     read_of,
     steps_of,
 )
@@ -54,7 +53,6 @@ _FIRST = {
     (True, False): "clean",
 }
 _START = 1e-3
-_EXACT = 64  # modes up to which the close ones of a given start are followed
 
 
 class Forecast(NamedTuple):
@@ -215,7 +213,7 @@ def predict(
             given = (unit, spread, scale, vectors, nngp, dim, ends, draws)
             begins, spread = drawn_begins(*given)
         else:
-            begins = _own_begins(own, vectors, scale, ends, unit)
+            begins = own_begins(own, vectors, scale, ends, unit)
         lost = lost_dimensions(
             first,
             second,
@@ -300,37 +298,6 @@ def _tempered(rule: Rule, temperature: float) -> Rule:
     return rule._replace(
         signal=rule.signal / temperature, quartic=rule.quartic / square, own=rule.own / square
     )
-
-
-def _start(
-    values: np.ndarray,
-    vectors: np.ndarray,
-    dim: int,
-    nngp: np.ndarray | None,
-    start: np.ndarray | None,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return s_j(0) of the encoder's own start, and the spread of log s_j(0)^2 over starts.
-
-    Of an encoder that is given, the diagonal of R of its own start; else the typical one.
-    """
-    if start is None:
-        assert nngp is not None
-        return random_start(values, vectors, dim, nngp)
-    top = vectors[:, : min(dim, len(values))]
-    diagonal = np.abs(np.diag(np.linalg.qr(start.T @ top)[1]))
-    return diagonal, np.zeros(len(diagonal))
-
-
-def _own_begins(
-    own: OwnEncoder, vectors: np.ndarray, scale: float, ends: Ends, unit: np.ndarray
-) -> np.ndarray:
-    """Return s_j(0) of a given start; 0 where rounding is all that there is."""
-    projection = own.start.T @ vectors
-    k = len(unit)
-    noise = 16 * len(projection) * own.rounding * np.linalg.norm(projection[:, :k], axis=0)
-    many = k > _EXACT
-    begins = scale * unit if many else given_begins(scale * projection, ends, k)
-    return np.where(unit > noise, begins, 0)
 
 
 def in_a_row(sure: np.ndarray) -> int:

@@ -2,8 +2,8 @@
 
 The forecast takes the tangent kernel of all outputs together as k(x, x') times the identity.
 Outputs with kernels of their own, or that share parameters, have another one; a few samples show
-it: deviation = ||Theta - k I|| / ||k||, of spectral norms over samples and outputs. Weight decay
-needs an encoder that is linear in its parameters; in any other it changes the kernel.
+it. Weight decay needs an encoder that is linear in its parameters; in any other it changes the
+kernel.
 """
 
 from collections.abc import Callable
@@ -20,11 +20,25 @@ from jssl.types import Array, Params
 
 Apply = Callable[[Params, Array], Array]
 
-LARGEST_DEVIATION = 0.5
-"""Of the outputs' kernels from one kernel times the identity; a growth rate is off by as much."""
+LARGEST_BLOCK = 0.5
+"""Deviation of one pair of outputs from which an encoder is refused; 1 for two equal outputs."""
 
-_SAMPLES = 6
-_MEMORY = 2**28
+_SAMPLES = 32
+_MEMORY = 2**30
+
+
+class Deviation(NamedTuple):
+    """How far the kernels of all outputs are from one kernel k times the identity.
+
+    Attributes:
+        block: largest ||Theta_ab - delta_ab k|| / ||k|| of two outputs a, b, Frobenius norms over
+            samples.
+        whole: ||Theta - k I|| / ||k||, spectral norms over samples and outputs: no growth rate is
+            off by more, relative to the largest.
+    """
+
+    block: float
+    whole: float
 
 
 class OwnEncoder(NamedTuple):
@@ -34,13 +48,13 @@ class OwnEncoder(NamedTuple):
         gram: (2n, 2n) tangent kernel per output.
         start: (2n, dim) embeddings at the start.
         rounding: relative rounding error of `start`.
-        deviation: of the outputs' kernels from `gram` times the identity, relative.
+        deviation: of the outputs' kernels from `gram` times the identity.
     """
 
     gram: np.ndarray
     start: np.ndarray
     rounding: float
-    deviation: float
+    deviation: Deviation
 
 
 def read_encoder(
@@ -50,7 +64,7 @@ def read_encoder(
 
     Example:
         >>> seen = read_encoder(lambda p, x: x @ p.T, jnp.ones((2, 3)), jnp.eye(4, 3), 2)
-        >>> seen.gram.shape, round(seen.deviation, 6)
+        >>> seen.gram.shape, round(seen.deviation.whole, 6)
         ((4, 4), 0.0)
 
     Args:
@@ -74,11 +88,11 @@ def read_encoder(
         raise InputError(message)
     chosen = np.unique(np.linspace(0, len(views) - 1, _SAMPLES).astype(int))
     deviation = kernel_deviation(apply, params, views[chosen], dim)
-    if deviation > LARGEST_DEVIATION:
+    if deviation.block > LARGEST_BLOCK:
         message = (
-            f"the outputs of this encoder do not have one tangent kernel in common (they are "
-            f"{deviation:.0%} off): outputs of their own parameters each on the same features are "
-            "covered, as in a last dense layer; otherwise take kernel= instead of apply="
+            "the outputs of this encoder do not have one tangent kernel in common (two of them are "
+            f"off by {deviation.block:.0%} of it): end the encoder in a dense layer, where every "
+            "output has weights of its own, or take kernel= instead of apply="
         )
         raise InputError(message)
     if decayed and not _is_linear(apply, params, views[chosen]):
@@ -94,17 +108,17 @@ def read_encoder(
     return OwnEncoder(gram, start, rounding, deviation)
 
 
-def kernel_deviation(apply: Apply, params: Params, x: Array, dim: int) -> float:
+def kernel_deviation(apply: Apply, params: Params, x: Array, dim: int) -> Deviation:
     """Return how far the kernels of all outputs are from one kernel times the identity.
 
     Example:
         >>> tied = lambda p, x: jnp.repeat(x @ p, 2, 1)
-        >>> round(kernel_deviation(tied, jnp.ones((3, 1)), jnp.eye(3), 2), 3)
-        1.0
+        >>> found = kernel_deviation(tied, jnp.ones((3, 1)), jnp.eye(3), 2)
+        >>> round(found.block, 3), round(found.whole, 3)
+        (1.0, 1.0)
 
-    ||Theta - k I||_2 / ||k||_2 with k the mean over outputs: no growth rate is off by more,
-    relative to the largest. 0 for a last dense layer on frozen features; it falls as
-    sqrt(dim / width) for a network of random weights.
+    k is the mean over outputs. Both are 0 for a last dense layer on frozen features. For a network
+    of random weights `block` falls as width^-1/2 and `whole` as (dim / width)^1/2.
 
     Args:
         apply: `apply(params, x) -> z` (n, dim).
@@ -118,14 +132,19 @@ def kernel_deviation(apply: Apply, params: Params, x: Array, dim: int) -> float:
     units = np.eye(dim)
     blocks = jax.jit(partial(_blocks, apply))
     theta = np.zeros((len(x), dim, len(x), dim))
-    for a in starts:
-        for b in starts:
+    for i, a in enumerate(starts):
+        for b in starts[i:]:
             block = blocks(params, x, units[a : a + group], units[b : b + group])
             theta[:, a : a + group, :, b : b + group] = block
+            theta[:, b : b + group, :, a : a + group] = np.transpose(block, (2, 3, 0, 1))
     mean = np.einsum("ikjk->ij", theta) / dim
     off = theta - mean[:, None, :, None] * units[:, None]
     rows = len(x) * dim
-    return float(np.linalg.norm(off.reshape(rows, rows), 2) / max(np.linalg.norm(mean, 2), 1e-300))
+    if not mean.any():
+        return Deviation(0.0, 0.0)
+    block = np.sqrt((off**2).sum((0, 2)).max()) / np.linalg.norm(mean)
+    whole = np.linalg.norm(off.reshape(rows, rows), 2) / np.linalg.norm(mean, 2)
+    return Deviation(float(block), float(whole))
 
 
 def _blocks(apply: Apply, params: Params, x: Array, first: Array, second: Array) -> Array:
@@ -141,7 +160,10 @@ def _blocks(apply: Apply, params: Params, x: Array, first: Array, second: Array)
 
     pairs = zip(gradients(first), gradients(second), strict=True)
     flat = [(g.reshape(*g.shape[:2], -1), h.reshape(*h.shape[:2], -1)) for g, h in pairs]
-    return sum(jnp.einsum("iap,jbp->iajb", g, h, precision="highest") for g, h in flat)
+    total = jnp.zeros((len(x), len(first), len(x), len(second)))
+    for g, h in flat:
+        total = total + jnp.einsum("iap,jbp->iajb", g, h, precision="highest")
+    return total
 
 
 def _is_linear(apply: Apply, params: Params, x: Array) -> bool:

@@ -7,6 +7,7 @@ from jssl.forecast.lost_dimensions import WIDEST
 from jssl.forecast.own_encoder import OwnEncoder
 from jssl.forecast.rules import Rule
 from jssl.forecast.steps import Ends
+from jssl.theory.landscape.dictionary import SIMCLR
 
 _SHOWN = 8
 _NOTICED = 0.05
@@ -137,7 +138,13 @@ def remarks(
 def _never(seen: Forecast, ends: Ends) -> list[str]:
     dim, modes = seen.settings["dim"], len(seen.eigenvalues)
     told = []
-    if modes < dim:
+    placement = seen.settings["placement"]
+    if modes < dim and placement != SIMCLR:
+        told.append(
+            f"Modes that grow under {placement}: {modes}. Along all others the augmentation "
+            "outweighs what the views share, and they are never learned."
+        )
+    elif modes < dim:
         told.append(
             f"Only {modes} modes of the pairs are positive (above 1e-5 of the largest); the other "
             "outputs learn nothing of them, and count as never learned."
@@ -177,10 +184,10 @@ def _encoder(seen: Forecast, own: OwnEncoder | None) -> list[str]:
         "The tangent kernel at the start is taken to stay: features that are learned later "
         "change it, the less the wider the encoder."
     ]
-    if own.deviation > _NOTICED:
+    if own.deviation.whole > _NOTICED:
         told.append(
-            f"The outputs' tangent kernels differ from their mean by up to {own.deviation:.0%} of "
-            "it: times may be off by as much."
+            "The outputs' tangent kernels differ from one common kernel, in some combination by "
+            f"{own.deviation.whole:.0%} of it: the fastest modes may grow that much faster."
         )
     return told
 

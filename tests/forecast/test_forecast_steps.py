@@ -10,7 +10,7 @@ import jssl
 from jssl import losses
 from jssl.commands import main as cli
 from jssl.errors import InputError
-from jssl.forecast.steps import _factor, random_start
+from jssl.forecast.starts import _factor, random_start
 from jssl.theory import landscape
 
 
@@ -195,6 +195,7 @@ def test_the_place_of_the_augmentation_decides_on_the_steps(clean):
     assert seen.lost.rank == 1
     np.testing.assert_allclose(seen.eigenvalues, [0.95], rtol=1e-6)
     np.testing.assert_allclose(seen.lost.factors, [20, 2 / 3], rtol=1e-6)
+    assert any("grow under clean-augmented-clean: 1" in remark for remark in seen.remarks)
     assert any("kept below 0.67 times" in sentence for sentence in seen.words)
     assert seen.settings["first views"] == ("clean" if clean else "augmented")
     said = jssl.predict(pairs, loss="simclr", clean_first=clean, **given, **own)
@@ -274,6 +275,22 @@ def test_where_nothing_is_learned_the_words_and_the_page_say_so(tmp_path, monkey
     assert "half learned" not in out
     assert cli.run([*given, "--weight-decay", "3"]) == 2
     assert "take kernel='linear'" in capsys.readouterr().err
+
+
+def test_both_views_of_images_are_augmented_and_pairs_may_be_said_to_be_clean(
+    tmp_path, monkeypatch, capsys
+):
+    monkeypatch.chdir(tmp_path)
+    x, e = np.random.default_rng(0).normal(size=(2, 60, 2))
+    np.savez("views.npz", first=x, second=x + 0.2 * e)
+    images = np.random.default_rng(1).uniform(size=(60, 4, 4, 1)).astype(np.float32)
+    np.savez("images.npz", x=images)
+    given = ["--loss", "simclr", "--dim", "2", "--kernel", "linear"]
+    given += ["--placement", "clean-augmented-clean"]
+    assert cli.run(["predict", "--pairs", "views.npz", *given, "--clean-first", "True"]) == 0
+    assert cli.run(["predict", "--pairs", "views.npz", *given]) == 2
+    assert "say clean_first=True or False" in capsys.readouterr().err
+    assert cli.run(["predict", "--images", "images.npz", "--views", "noise=0.1", *given]) == 0
 
 
 def test_a_forecast_for_another_loss_names_that_loss():

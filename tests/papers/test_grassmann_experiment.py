@@ -1,4 +1,4 @@
-"""Pieces of the experiment that need no full run; `jssl reproduce grassmann` judges the rest."""
+"""Parts of the experiment without a full run; `jssl reproduce grassmann` tests the rest."""
 
 import numpy as np
 import pytest
@@ -19,7 +19,7 @@ def test_order_of_links_and_literal_forms_are_as_claimed():
 
 
 @pytest.mark.slow
-def test_collapse_claims_see_a_rate_that_is_half_of_it(monkeypatch):
+def test_collapse_claims_fail_for_half_the_rate(monkeypatch):
     """The paper writes the flow for half the gradient: taken literally, the claim fails."""
     true = grassmann.objective_matrix
     monkeypatch.setattr(naive.grassmann, "objective_matrix", lambda data: true(data) / 2)
@@ -30,7 +30,7 @@ def test_collapse_claims_see_a_rate_that_is_half_of_it(monkeypatch):
 
 
 @pytest.mark.slow
-def test_depth_claims_see_swapped_metrics(monkeypatch):
+def test_depth_claims_fail_for_swapped_metrics(monkeypatch):
     true = grassmann.depth_multiplier
     swapped = {"euclidean": "canonical", "canonical": "euclidean"}
     monkeypatch.setattr(deep.grassmann, "depth_multiplier", lambda d, m: true(d, swapped[m]))

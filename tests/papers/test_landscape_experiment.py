@@ -1,4 +1,4 @@
-"""Pieces of the experiment that need no full run; `jssl reproduce landscape` judges the rest."""
+"""Parts of the experiment without a full run; `jssl reproduce landscape` tests the rest."""
 
 import jax
 import jax.numpy as jnp
@@ -10,7 +10,7 @@ from jssl.papers.landscape import classes, common, flow, mixture, normalisation,
 from jssl.theory import landscape
 
 
-def test_the_sampled_loss_is_info_nce_and_knows_both_anchors():
+def test_the_sampled_loss_is_info_nce_with_separate_anchors():
     rng = np.random.default_rng(0)
     anchor, positive, paired, negatives = rng.standard_normal((4, 6, 3))
     weight = rng.standard_normal((2, 3))
@@ -39,7 +39,7 @@ def test_the_penalty_on_three_nodes_is_the_gaussian_mean():
 
 
 def test_the_mixture_loss_is_a_mean_over_samples():
-    means, shares = mixture.MIXTURES["squares that agree"]
+    means, shares, _ = mixture.MIXTURES["squares-that-agree"]
     np.testing.assert_allclose(shares @ means, 0, atol=1e-15)
     np.testing.assert_allclose(shares @ (means[:, 0] * means[:, 1]), 0, atol=1e-15)
     rng = np.random.default_rng(2)
@@ -76,13 +76,14 @@ def test_flow_and_weight_decay_claims_hold():
 
 
 def test_amplitude_claims_fail_for_a_wrong_sigma(monkeypatch):
-    """Ranks do not see it, amplitudes do."""
+    """Ranks do not depend on Sigma, squared weights do."""
     assert all(claim.passed for claim in ranks._near_threshold())
     right = landscape.from_loss
 
     def wrong(*arguments, **options):
-        seen = right(*arguments, **options)
-        return seen._replace(minima=seen.minima._replace(gram=seen.minima.gram / 1.5))
+        theory = right(*arguments, **options)
+        minima = theory.minima._replace(gram=theory.minima.gram / 1.5)
+        return theory._replace(minima=minima)
 
     monkeypatch.setattr(ranks.landscape, "from_loss", wrong, raising=False)
     assert not any(claim.passed for claim in ranks._near_threshold())

@@ -14,7 +14,7 @@ from jssl.losses import decayed_alignment, decayed_cross_entropy
 from jssl.models import one_layer
 from jssl.optim import gradient_descent
 from jssl.papers import Settings
-from jssl.papers.learnability import judge, known, laws, simulate, variants
+from jssl.papers.learnability import comparison, noise, simulate, statistical, variants
 from jssl.papers.learnability.normals import normals, threefry
 from jssl.papers.learnability.reduced import cholesky, orthonormal_rows, reduced_gradient
 from jssl.papers.learnability.seeds import Design, Numbers, draw
@@ -264,16 +264,16 @@ def test_stochastic_verdicts_hold_at_their_level_and_can_fail():
     rng = np.random.default_rng(0)
     held = [
         (
-            judge.same_mean("m", "", rng.normal(size=50), rng.normal(size=20)).passed,
-            judge.same_share("s", "", 0.3, rng.random(100) < 0.3).passed,
-            judge.same_distribution("d", "", rng.normal(size=99), rng.normal(size=60)).passed,
+            statistical.same_mean("m", "", rng.normal(size=50), rng.normal(size=20)).passed,
+            statistical.same_share("s", "", 0.3, rng.random(100) < 0.3).passed,
+            statistical.same_distribution("d", "", rng.normal(size=99), rng.normal(size=60)).passed,
         )
         for _ in range(300)
     ]
     assert np.all(held)
-    assert not judge.same_mean("m", "", 0.0, rng.normal(2, 1, 20)).passed
-    assert not judge.same_share("s", "", 0.3, rng.random(100) < 0.7).passed
-    assert not judge.same_distribution(
+    assert not statistical.same_mean("m", "", 0.0, rng.normal(2, 1, 20)).passed
+    assert not statistical.same_share("s", "", 0.3, rng.random(100) < 0.7).passed
+    assert not statistical.same_distribution(
         "d", "", rng.normal(size=500), 9 + rng.normal(size=60)
     ).passed
 
@@ -287,8 +287,8 @@ def test_swapping_the_losses_makes_claims_fail(monkeypatch):
     def swapped(keys, points, *setting, replica=0):
         return simulate.supervised(keys, points, *setting)
 
-    monkeypatch.setattr(known, "self_supervised", swapped)
-    assert "self-supervised-against-supervised" in failing(known.comparison(Settings()))
+    monkeypatch.setattr(comparison, "self_supervised", swapped)
+    assert "self-supervised-against-supervised" in failing(comparison.comparison(Settings()))
 
 
 @pytest.mark.slow
@@ -297,11 +297,11 @@ def test_dropping_the_view_noise_makes_claims_fail(monkeypatch):
         still = (numbers or (Numbers(),))[0]._replace(view_noise=0.0)
         return simulate.self_supervised(keys, points, design, still, replica=replica)
 
-    monkeypatch.setattr(known, "self_supervised", quiet)
-    monkeypatch.setattr(laws, "self_supervised", quiet)
-    assert failing(known.comparison(Settings())) == {"view-noise"}
+    monkeypatch.setattr(comparison, "self_supervised", quiet)
+    monkeypatch.setattr(noise, "self_supervised", quiet)
+    assert failing(comparison.comparison(Settings())) == {"view-noise"}
     with np.errstate(all="ignore"):  # the logarithm of a shift that is exactly 0
-        assert failing(laws.noise(Settings())) >= {"view-shift-0.1", "mirrored-views"}
+        assert failing(noise.noise(Settings())) >= {"view-shift-0.1", "mirrored-views"}
 
 
 @pytest.mark.slow

@@ -10,14 +10,13 @@ import numpy as np
 import pytest
 
 from jssl.papers import PAPERS, Settings
-from jssl.papers.claims import at_least, at_most, close
 from jssl.papers.deep import agreement, staircases
 from jssl.papers.stepwise import kernel, networks
 from jssl.papers.width import drift, features, limits
 
 MOST_WORDS = 25
-CLAIMS = {function.__name__ for function in (close, at_most, at_least)}
-CHECKED_PAPERS = ("stepwise", "width", "deep")
+CLAIMS = {"close", "at_most", "at_least", "same_mean", "same_share", "same_distribution"}
+CHECKED_PAPERS = tuple(PAPERS)
 
 DEPENDENT_OPENINGS = ("the same", "and", "those", "these", "that", "this", "it", "its", "there")
 """A sentence that opens so refers to another claim."""

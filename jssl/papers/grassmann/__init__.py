@@ -2,34 +2,37 @@
 
 import functools
 
-from jssl.papers.grassmann import deep, exact, images, literal, naive, wide
+from jssl.papers.grassmann import deep, exact, images, literal, naive, networks, wide
 from jssl.papers.outcome import Experiment, Settings
-from jssl.papers.sets import image_sets
+from jssl.papers.sets import LABELS, image_sets
 
 
 def plan(settings: Settings) -> Experiment:
     """Return the studies of the paper at a scale."""
-    sets, missing = image_sets(settings.scale)
+    sets, remarks = image_sets(settings.scale)
     return Experiment(
         {
-            "naive descent": naive.linear_collapse,
-            "naive networks": naive.network_collapse,
-            "exact flow": exact.descent,
+            "linear encoders without a constraint": naive.linear_collapse,
+            "networks without a constraint": networks.network_collapse,
+            "gradient descent and the exact flow": exact.descent,
             "spectral gap": exact.gap_sweep,
-            "literal and safe forms": literal.literal_forms,
-            "depth": deep.depths,
-            "width of constrained layers": deep.widths,
-            "order of links": deep.order_of_links,
+            "closed forms in floating point": literal.literal_forms,
+            "deep linear networks": deep.depths,
+            "rectangular hidden layers": deep.widths,
+            "rescaled updates": deep.order_of_links,
         }
         | {
-            f"images, {name}": functools.partial(images.constrained_against_naive, name)
+            f"linear encoders on {LABELS[name]}": functools.partial(
+                images.constrained_against_naive, name
+            )
             for name in sets
         }
-        | {"kernel drift": wide.kernel_drift},
-        {"image sets": ", ".join(sets), "precision": "float64"},
+        | {"tangent kernel of wide networks": wide.kernel_drift},
+        {"image sets": ", ".join(LABELS[name] for name in sets), "precision": "float64"},
         (
-            *missing,
-            "With relu the loss of a net whose last layer alone is constrained is unbounded below: "
-            "narrow ones diverge, so the widths of its study start at 1024.",
+            *remarks,
+            "With relu and orthonormal weights in the last layer only, the loss is unbounded below "
+            "and training of narrow networks diverges. The study of wide networks therefore starts "
+            "at width 1024.",
         ),
     )

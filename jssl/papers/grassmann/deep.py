@@ -1,4 +1,9 @@
-"""Depth multiplies the time, width enters only where layers are constrained one by one."""
+"""Deep linear networks with orthonormal layers: depth multiplies the speed of learning.
+
+The width has an effect only where rectangular layers are constrained one by one.
+"""
+
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -12,117 +17,158 @@ from jssl.papers.claims import at_least, close
 from jssl.papers.outcome import Part, Settings
 from jssl.report.figure import Figure
 from jssl.theory import grassmann
-from jssl.types import Array
+from jssl.types import Array, Claim
 
-SOURCE = "Esser et al. 2023, section 4"
+SOURCE = "Esser et al. 2023, arXiv 2309.02011, section 4"
+JSSL = "Requirement of jssl.optim; not in the paper"
 FEATURES, DIM = 8, 2
 VALUES = (-1.2, -1.0, -0.7, -0.4, -0.1, 0.2, 0.5, 0.8)
+TIMES = np.linspace(0.0, 12.0, 2401)
+RATE, LEVEL = 2e-3, 0.1
+METRICS = {"euclidean": "Euclidean", "canonical": "canonical"}
+
+
+class Descent(NamedTuple):
+    """Approach of a deep linear network to the optimum.
+
+    Attributes:
+        metric: of the Stiefel manifold of each layer.
+        depth: number of layers.
+        sine: (steps,) sine of the largest angle to the optimum.
+        flow: (times,) the sine under the exact flow of one layer.
+    """
+
+    metric: str
+    depth: int
+    sine: np.ndarray
+    flow: np.ndarray
 
 
 def depths(settings: Settings) -> Part:
-    """Judge how much faster a deep linear net with orthogonal square layers moves.
-
-    The time until sin of the largest angle to the optimum is .1, of one layer over that of L. A
-    step of L layers is L times longer, so the multiplier is known up to lr L (l_max - l_min).
-    """
-    rate, level = 2e-3, 0.1
+    """Test how much faster a deep linear network with square orthogonal layers learns."""
     values = jnp.asarray(VALUES)
     key = jax.random.fold_in(jax.random.key(settings.seed), 41)
-    claims, lines = [], []
-    for metric in ("euclidean", "canonical"):
+    descents = []
+    for metric in METRICS:
         for depth in (1, 2, 3):
-            sine, start = _descend_product(key, values, depth, metric, rate)
+            sine, start = _descend_product(key, values, depth, metric)
             flow = jnp.sin(grassmann.optimum_angles(jnp.diag(values), start, TIMES)[:, -1])
-            exact = _crossing(TIMES, np.asarray(flow), level)
-            seen = _crossing(np.arange(len(sine)) * rate, sine, level)
-            predicted = grassmann.depth_multiplier(depth, metric)
-            lines.append((metric, depth, np.arange(len(sine)) * rate * predicted, sine, flow))
-            claims.append(
-                close(
-                    f"grassmann/depth-{depth}-{metric}",
-                    f"depth {depth}, square hidden layers, {metric} metric: how much sooner "
-                    f"sin of the largest angle is {level:g} than the flow of one layer says",
-                    SOURCE,
-                    predicted,
-                    exact / seen,
-                    predicted * rate * predicted * float(values[-1] - values[0]),
-                )
-            )
+            descents.append(Descent(metric, depth, sine, np.asarray(flow)))
     figure, axes = new_figure(2)
-    for metric, depth, t, sine, flow in lines:
+    for metric, depth, sine, exact in descents:
+        t = np.arange(len(sine)) * RATE * grassmann.depth_multiplier(depth, metric)
         ax = axes[int(metric == "canonical")]
-        (line,) = ax.semilogy(t, sine, linewidth=2.5, alpha=0.6, label=f"depth {depth}")
-        ax.semilogy(TIMES, flow, "--", color=line.get_color(), linewidth=1)
-        ax.set(xlim=(0, TIMES[-1]), ylim=(1e-3, 1.5), title=f"{metric} metric")
-        ax.set_xlabel("multiplier × effective time")
-        ax.set_ylabel("sin of the largest angle")
+        (line,) = ax.semilogy(t, sine, linewidth=2.5, alpha=0.6, label=_layers(depth))
+        ax.semilogy(TIMES, exact, "--", color=line.get_color(), linewidth=1)
+        ax.set(xlim=(0, TIMES[-1]), ylim=(1e-3, 1.5), title=f"{METRICS[metric]} metric")
+        ax.set_xlabel("predicted speed × effective time")
+        ax.set_ylabel("sine of the largest angle")
         ax.legend(frameon=False)
     text = (
-        "Largest angle to the optimum of deep linear nets with orthogonal layers (solid), against "
-        "time times the predicted multiplier, on the exact flow of one layer (dashed)."
+        "Sine of the largest angle to the optimum for deep linear networks with orthogonal layers "
+        "(solid), against time multiplied by the predicted speed. Dashed lines are the exact flow "
+        "of one layer."
     )
-    return Part(claims, [Figure("depth", "Depth multiplies the time", text, figure)])
+    picture = Figure("depth", "Depth multiplies the speed of learning", text, figure)
+    return Part([_depth_claim(descent) for descent in descents], [picture])
+
+
+def _depth_claim(descent: Descent) -> Claim:
+    metric, depth, sine, flow = descent
+    predicted = grassmann.depth_multiplier(depth, metric)
+    exact = _crossing(TIMES, flow, LEVEL)
+    measured = _crossing(np.arange(len(sine)) * RATE, sine, LEVEL)
+    return close(
+        f"grassmann/depth-{depth}-{metric}",
+        f"With the {METRICS[metric]} metric, a linear network of {_layers(depth)} learns at "
+        + (f"{predicted:g} times " if depth > 1 else "")
+        + "the speed of the exact flow of one layer.",
+        SOURCE,
+        predicted,
+        exact / measured,
+        predicted * RATE * predicted * (VALUES[-1] - VALUES[0]),
+        details="The hidden layers are square and all layers have orthonormal columns. The "
+        "measured value is the time at which the sine of the largest angle to the optimum falls "
+        f"below {LEVEL:g} under the exact flow of one layer, divided by that time for the network. "
+        "The tolerance is the error of a finite step.",
+    )
+
+
+def _layers(depth: int) -> str:
+    return {1: "one layer", 2: "two layers", 3: "three layers"}[depth]
+
+
+WIDTHS = (FEATURES, 4 * FEATURES)
+WIDTH_RATE, WIDTH_STEPS = 5e-3, 600
 
 
 def widths(settings: Settings) -> Part:
-    """Judge that rectangular hidden layers, constrained one by one, bring the width back in."""
-    rate, steps, seeds = 5e-3, 600, 128
-    values = jnp.asarray(VALUES)
+    """Test that the dynamics depend on the width of hidden layers constrained one by one."""
+    seeds = 128
     keys = jax.random.split(jax.random.fold_in(jax.random.key(settings.seed), 42), seeds)
-    found = {}
-    for factor in (1, 4):
-        hidden = factor * FEATURES
-        wide = Stiefel(row_axis=-1, col_axis=-2)  # (features, hidden), orthonormal rows
-        link = stiefel_sgd(rate, manifold=(wide, Stiefel()))
-
-        def descend(key: Array, hidden: int = hidden, wide: Stiefel = wide, link=link) -> Array:  # type: ignore[no-untyped-def]
-            first, last = jax.random.split(key)
-            layers = (
-                wide.random(first, (FEATURES, hidden), jnp.float64),
-                Stiefel().random(last, (hidden, DIM), jnp.float64),
-            )
-
-            def step(carry, _: None):  # type: ignore[no-untyped-def]
-                layers, state = carry
-                loss, gradients = jax.value_and_grad(_loss)(layers, values)
-                updates, state = link.update(gradients, state, layers)
-                return (optax.apply_updates(layers, updates), state), loss
-
-            return jax.lax.scan(step, (layers, link.init(layers)), None, length=steps)[1]
-
-        found[factor] = np.asarray(jax.jit(jax.vmap(descend))(keys))
-    at = steps // 6
-    best = abs(float(values[:DIM].sum()))
-    apart = abs(found[4][:, at].mean() - found[1][:, at].mean()) / best
-    error = np.hypot(*(found[k][:, at].std(ddof=1) / seeds**0.5 for k in (1, 4))) / best
-    claims = [
-        at_least(
-            "grassmann/rectangular-layers-see-the-width",
-            f"hidden layers of width {FEATURES} and {4 * FEATURES}, constrained one by one: loss "
-            f"at t = {at * rate:g}, how far apart, in units of the optimum; above the error of a "
-            "step, lr x (l_max - l_min), and 3.9 standard errors",
-            SOURCE,
-            rate * float(values[-1] - values[0]) + 3.9 * float(error),
-            apart,
-        )
-    ]
+    loss = {hidden: _two_layer_losses(keys, hidden) for hidden in WIDTHS}
+    best = abs(float(jnp.asarray(VALUES)[:DIM].sum()))
     figure, (ax,) = new_figure(1)
-    t = np.arange(steps) * rate
-    for factor, losses in found.items():
-        ax.plot(t, losses.mean(0), label=f"hidden width {factor * FEATURES}")
+    t = np.arange(WIDTH_STEPS) * WIDTH_RATE
+    for hidden, values in loss.items():
+        ax.plot(t, values.mean(0), label=f"hidden width {hidden}")
     ax.axhline(-best, color="k", linestyle="--", linewidth=1, label="optimum")
     ax.set(xlabel="effective time t = learning rate × step", ylabel="loss")
     ax.legend(frameon=False)
     text = (
-        f"Mean loss of {seeds} two-layer linear nets whose layers are kept orthonormal one by one: "
-        "the width of the hidden layer changes the course."
+        f"Mean loss of {seeds} two-layer linear networks whose layers are constrained to be "
+        "orthonormal one by one. The training curve depends on the width of the hidden layer."
     )
-    title = "Rectangular layers constrained one by one see the width"
-    return Part(claims, [Figure("rectangular", title, text, figure)])
+    title = "The width matters if rectangular layers are constrained one by one"
+    return Part([_width_claim(loss, best)], [Figure("rectangular", title, text, figure)])
+
+
+def _two_layer_losses(keys: Array, hidden: int) -> np.ndarray:
+    """Return the loss (seeds, steps) of networks with one hidden layer of this width."""
+    values = jnp.asarray(VALUES)
+    wide = Stiefel(row_axis=-1, col_axis=-2)  # (features, hidden), orthonormal rows
+    link = stiefel_sgd(WIDTH_RATE, manifold=(wide, Stiefel()))
+
+    def descend(key: Array) -> Array:
+        first, last = jax.random.split(key)
+        layers = (
+            wide.random(first, (FEATURES, hidden), jnp.float64),
+            Stiefel().random(last, (hidden, DIM), jnp.float64),
+        )
+
+        def step(carry, _: None):  # type: ignore[no-untyped-def]
+            layers, state = carry
+            loss, gradients = jax.value_and_grad(_loss)(layers, values)
+            updates, state = link.update(gradients, state, layers)
+            return (optax.apply_updates(layers, updates), state), loss
+
+        return jax.lax.scan(step, (layers, link.init(layers)), None, length=WIDTH_STEPS)[1]
+
+    return np.asarray(jax.jit(jax.vmap(descend))(keys))
+
+
+def _width_claim(loss: dict[int, np.ndarray], best: float) -> Claim:
+    at = WIDTH_STEPS // 6
+    narrow, wide = (loss[hidden][:, at] for hidden in WIDTHS)
+    seeds = len(narrow)
+    difference = abs(wide.mean() - narrow.mean()) / best
+    error = np.hypot(*(losses.std(ddof=1) / seeds**0.5 for losses in (narrow, wide))) / best
+    return at_least(
+        "grassmann/rectangular-layers-see-the-width",
+        "If rectangular hidden layers are constrained one by one, the training dynamics depend on "
+        "their width.",
+        SOURCE,
+        WIDTH_RATE * (VALUES[-1] - VALUES[0]) + 3.9 * float(error),
+        difference,
+        details=f"Two-layer linear networks of hidden width {WIDTHS[0]} and {WIDTHS[1]} are "
+        f"trained from {seeds} starts each. The measured value is the difference of their mean "
+        f"losses at time {at * WIDTH_RATE:g}, divided by the optimal loss. The bound is the error "
+        "of a finite step plus 3.9 standard errors.",
+    )
 
 
 def order_of_links(settings: Settings) -> Part:
-    """Judge that what rescales after `retract` leaves the manifold, and what stands before not."""
+    """Test that rescaling after `retract` leaves the manifold and rescaling before it does not."""
     key = jax.random.fold_in(jax.random.key(settings.seed), 43)
     start = Stiefel().random(key, (FEATURES, DIM), jnp.float64)
     values = jnp.asarray(VALUES)[:, None]
@@ -142,38 +188,41 @@ def order_of_links(settings: Settings) -> Part:
     claims = [
         at_least(
             "grassmann/link-after-retract-leaves",
-            "optax.scale(.5) after the last link, 100 steps: largest ||X^T X - I||; halfway along "
-            "the chord of a step of .1 it is .1^2 / 4",
-            "design of jssl",
+            "If updates are rescaled after the retraction, the weights leave the manifold of "
+            "orthonormal matrices.",
+            JSSL,
             2.5e-3,
             error(after),
+            details="Updates are halved by optax.scale for 100 steps. The measured value is the "
+            "largest norm of W^T W - I. The bound is 0.1^2 / 4, its value halfway along the chord "
+            "of a step of length 0.1.",
         ),
         close(
             "grassmann/link-before-retract-stays",
-            "the same link before it: ||X^T X - I|| is rounding",
-            "design of jssl",
+            "If updates are rescaled before the retraction, the weights stay orthonormal up to "
+            "rounding.",
+            JSSL,
             0.0,
             error(before),
             1e-14,
+            details="Updates are halved by optax.scale for 100 steps. The measured value is the "
+            "largest norm of W^T W - I.",
         ),
     ]
     return Part(claims, [])
 
 
-TIMES = np.linspace(0.0, 12.0, 2401)
-
-
 def _descend_product(
-    key: Array, values: Array, depth: int, metric: str, rate: float
+    key: Array, values: Array, depth: int, metric: str
 ) -> tuple[np.ndarray, Array]:
-    """Return sin of the largest angle of span(W_1 ... W_L) step by step, and the start."""
+    """Return the sine of the largest angle of span(W_1 ... W_L) at each step, and the start."""
     spec = Stiefel(metric=metric)
     draws = jax.random.split(key, 4)
     layers = tuple(
         spec.random(draws[layer], (FEATURES, DIM if layer == depth - 1 else FEATURES), values.dtype)
         for layer in range(depth)
     )
-    link = stiefel_sgd(rate, manifold=spec)
+    link = stiefel_sgd(RATE, manifold=spec)
 
     def step(carry, _: None):  # type: ignore[no-untyped-def]
         layers, state = carry
@@ -182,7 +231,7 @@ def _descend_product(
         updates, state = link.update(gradients, state, layers)
         return (optax.apply_updates(layers, updates), state), sine
 
-    steps = round(TIMES[-1] / rate)
+    steps = round(TIMES[-1] / RATE)
     run = jax.jit(lambda x: jax.lax.scan(step, (x, link.init(x)), None, length=steps)[1])
     return np.asarray(run(layers)), _product(layers)
 
@@ -200,5 +249,6 @@ def _loss(layers: tuple[Array, ...], values: Array) -> Array:
 
 
 def _crossing(t: np.ndarray, curve: np.ndarray, level: float) -> float:
+    """Return the time at which the curve falls below the level, by linear interpolation."""
     at = int((curve < level).argmax())
     return float(np.interp(level, curve[[at, at - 1]], t[[at, at - 1]]))

@@ -1,7 +1,7 @@
-"""With orthonormal weights the flow is exact: descent against it, its rate, its literal forms."""
+"""With orthonormal weights, gradient descent follows a flow that has a closed form."""
 
 import math
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -20,15 +20,15 @@ from jssl.papers.outcome import Part, Settings
 from jssl.report.figure import Figure
 from jssl.simulation import run
 from jssl.theory import grassmann
-from jssl.types import Array, Pairs, Params, Problem, start_key
+from jssl.types import Array, Claim, Pairs, Params, Problem, start_key
 
-SOURCE = "Esser et al. 2023, section 4"
+SOURCE = "Esser et al. 2023, arXiv 2309.02011, section 4"
 ROWS = Grassmann(row_axis=-1, col_axis=-2)
-"""A linear weight is (out, in): its rows are orthonormal."""
+"""A linear weight is (out, in) and has orthonormal rows."""
 
 
 def constrained_problem(data: Pairs, dim: int, learning_rate: float | Array) -> Problem:
-    """State the linear (non-)contrastive loss with orthonormal outputs on fixed pairs."""
+    """Return the problem of the linear (non-)contrastive loss with orthonormal weight rows."""
     name = "linear_non_contrastive" if data.negative is None else "linear_contrastive"
     features = data.first.shape[1]
     return Problem(
@@ -39,15 +39,17 @@ def constrained_problem(data: Pairs, dim: int, learning_rate: float | Array) -> 
     )
 
 
-def descent(settings: Settings) -> Part:
-    """Judge retracted descent against the exact flow, for both objectives.
+DIM = 3
+RATES = (0.2, 0.1, 0.05, 0.025)
+STEPS = np.arange(801)
 
-    Its step makes an error of order lr a unit of time, so the largest distance of the projectors
-    halves with lr. Near the optimum the slowest tangent of an angle shrinks by 1 - 2 lr gap a step
-    up to the square of the angle.
+
+def descent(settings: Settings) -> Part:
+    """Test gradient descent with a retraction against the exact flow, for both objectives.
+
+    A finite step causes an error of order lr in a unit of time, so the largest distance of the
+    projectors is proportional to lr.
     """
-    rates = (0.2, 0.1, 0.05, 0.025)
-    dim, steps = 3, np.arange(801)
     key = jax.random.fold_in(jax.random.key(settings.seed), 31)
     claims, curves = [], {}
     for kind in ("contrastive", "non-contrastive"):
@@ -55,147 +57,209 @@ def descent(settings: Settings) -> Part:
         if kind == "contrastive":
             other = noisy_pairs(jax.random.fold_in(key, 2), 60, SPECTRUM, 0.4)
             data = data._replace(negative=other.first)
-        # the largest eigenvalue in units in which a rate of .2 is a fifth of the stability limit
+        # Scale the data so that a rate of 0.2 is a fifth of the stability limit.
         size = grassmann.stable_learning_rate(grassmann.objective_matrix(data))
         data = jax.tree.map(lambda x, size=size: x * jnp.sqrt(size), data)
-        objective = grassmann.objective_matrix(data)
-
-        def observe(params: Params, _: Pairs) -> dict[str, Array]:
-            return {"projector": params["weight"].T @ params["weight"]}
-
-        def distances(rate: Array, data: Pairs = data, objective: Array = objective) -> Array:
-            problem = constrained_problem(data, dim, rate)
-            seen = run(problem, steps, observe)(key)
-            start = problem.model.init(start_key(key))["weight"].T
-            exact = grassmann.projector(objective, start, steps * rate)
-            return jnp.linalg.norm(seen.observables["projector"] - exact, axis=(1, 2))
-
-        apart = np.asarray(jax.jit(jax.vmap(distances))(jnp.array(rates)))
-        largest = apart.max(axis=1)
-        curves[kind] = [(steps * r, a) for r, a in zip(rates, apart, strict=True)]
-        exponent = float(np.polyfit(np.log(rates), np.log(largest), 1)[0])
-        claims.append(
-            close(
-                f"grassmann/descent-{kind}",
-                f"{kind}: largest distance of retracted descent from the exact projector, exponent "
-                "in the learning rate .2 ... .025; second-order terms bend it by less than .1",
-                SOURCE,
-                1.0,
-                exponent,
-                0.1,
-            )
-        )
-        problem = constrained_problem(data, dim, rates[-1])
-        simulated = jax.jit(run(problem, steps))(key)
-        both = compare(grassmann.predict(problem, simulated.t, key), simulated)
-        # a loss of the slope of the projector: |dL| <= ||C||_F |dP|
-        bound = float(jnp.linalg.norm(objective)) * largest[-1]
-        claims.append(
-            at_most(
-                f"grassmann/loss-{kind}",
-                f"{kind}: predicted and simulated loss, largest difference at learning rate "
-                f"{rates[-1]:g}; the distance of the projectors times ||C||",
-                SOURCE,
-                bound,
-                both.largest["loss"],
-            )
-        )
+        distances = _distances(data, key)
+        curves[kind] = distances
+        claims += _descent_claims(kind, data, key, distances.max(axis=1))
     figure, axes = new_figure(2)
-    for ax, (kind, lines) in zip(axes, curves.items(), strict=True):
-        for rate, (t, distance) in zip(rates, lines, strict=True):
-            ax.semilogy(t[1:], np.maximum(distance[1:], 1e-16), label=f"learning rate {rate:g}")
+    for ax, (kind, distances) in zip(axes, curves.items(), strict=True):
+        for rate, distance in zip(RATES, distances, strict=True):
+            visible = np.maximum(distance[1:], 1e-16)
+            ax.semilogy(STEPS[1:] * rate, visible, label=f"learning rate {rate:g}")
         ax.set(title=kind, xlabel="effective time t = learning rate × step", ylim=(1e-8, 1))
         ax.set_ylabel("distance from the exact projector")
         ax.legend(frameon=False)
     text = (
-        "Frobenius distance of the projector of retracted gradient descent from the exact flow: "
-        "it halves with the learning rate, and vanishes at the optimum."
+        "Frobenius distance of the projector of gradient descent with a retraction from that of "
+        "the exact flow. It is proportional to the learning rate and vanishes at the optimum."
     )
-    return Part(claims, [Figure("descent", "Descent follows the exact flow", text, figure)])
+    title = "Gradient descent follows the exact flow"
+    return Part(claims, [Figure("descent", title, text, figure)])
+
+
+def _distances(data: Pairs, key: Array) -> np.ndarray:
+    """Return the distance from the exact projector (rates, steps)."""
+    objective = grassmann.objective_matrix(data)
+
+    def observe(params: Params, _: Pairs) -> dict[str, Array]:
+        return {"projector": params["weight"].T @ params["weight"]}
+
+    def distances(rate: Array) -> Array:
+        problem = constrained_problem(data, DIM, rate)
+        simulated = run(problem, STEPS, observe)(key)
+        start = problem.model.init(start_key(key))["weight"].T
+        exact = grassmann.projector(objective, start, STEPS * rate)
+        return jnp.linalg.norm(simulated.observables["projector"] - exact, axis=(1, 2))
+
+    return np.asarray(jax.jit(jax.vmap(distances))(jnp.array(RATES)))
+
+
+def _descent_claims(kind: str, data: Pairs, key: Array, largest: np.ndarray) -> list[Claim]:
+    problem = constrained_problem(data, DIM, RATES[-1])
+    simulated = jax.jit(run(problem, STEPS))(key)
+    both = compare(grassmann.predict(problem, simulated.t, key), simulated)
+    # The loss is linear in the projector: |dL| <= ||C||_F ||dP||_F.
+    bound = float(jnp.linalg.norm(grassmann.objective_matrix(data))) * largest[-1]
+    return [
+        close(
+            f"grassmann/descent-{kind}",
+            f"For the {kind} loss, gradient descent on the Grassmannian deviates from the exact "
+            "flow in proportion to the learning rate.",
+            SOURCE,
+            1.0,
+            float(np.polyfit(np.log(RATES), np.log(largest), 1)[0]),
+            0.1,
+            details="The measured value is the exponent of the largest distance between the "
+            f"projectors, fitted to learning rates {RATES[0]:g} to {RATES[-1]:g}. Terms of second "
+            "order change it by less than 0.1.",
+        ),
+        at_most(
+            f"grassmann/loss-{kind}",
+            f"For the {kind} loss, the loss of gradient descent on the Grassmannian follows that "
+            "of the exact flow.",
+            SOURCE,
+            bound,
+            both.largest["loss"],
+            details="The measured value is the largest difference of the two losses at learning "
+            f"rate {RATES[-1]:g}. The bound is the largest distance of the projectors times the "
+            "Frobenius norm of the objective matrix C.",
+        ),
+    ]
+
+
+FEATURES, LEVEL, RATE = 20, 1e-3, 0.05
+GAPS = np.array([0.05, 0.1, 0.2, 0.4])
+
+
+class Approach(NamedTuple):
+    """Approach to the optimum for each spectral gap, in (gaps, starts).
+
+    Attributes:
+        exact: time at which the exact flow reaches the level.
+        measured: time at which gradient descent reaches it.
+        factors: factor by which a late step shrinks the sine of the largest angle.
+    """
+
+    exact: np.ndarray
+    measured: np.ndarray
+    factors: np.ndarray
 
 
 def gap_sweep(settings: Settings) -> Part:
-    """Judge the time to reach the optimum against the gap, and the factor of the last steps."""
+    """Test the time to reach the optimum against the gap, and the factor of late steps.
+
+    Near the optimum, the tangent of the slowest angle shrinks by the factor 1 - 2 lr gap in each
+    step, up to terms of the order of the squared angle.
+    """
     seeds = {"quick": 20, "paper": 200, "large": 2_000}[settings.scale]
-    gaps = np.array([0.05, 0.1, 0.2, 0.4])
-    features, dim, level, rate = 20, 3, 1e-3, 0.05
     keys = jax.random.split(jax.random.fold_in(jax.random.key(settings.seed), 32), seeds)
-    bottom = jnp.full(dim, -1.1)
-    top = jnp.append(0.0, jnp.linspace(0.5, 1.0, features - dim - 1))
+    approach = _approach(keys)
+    scaled = approach.measured * GAPS[:, None]
+    figure, (ax,) = new_figure(1)
+    ax.semilogx(GAPS, scaled, ".", color="C0", alpha=0.5)
+    ax.semilogx(GAPS, scaled.mean(1), "o", color="C0", label="gradient descent, mean")
+    ax.semilogx(GAPS, (approach.exact * GAPS[:, None]).mean(1), "k--", label="exact flow, mean")
+    ax.set(xlabel="spectral gap", ylabel=f"gap × time until sin θ < {LEVEL:g}", ylim=(0, None))
+    ax.set_xticks(GAPS, [f"{gap:g}" for gap in GAPS])
+    ax.minorticks_off()
+    ax.legend(frameon=False)
+    text = (
+        "Time to reach the optimum multiplied by the spectral gap, for "
+        f"{seeds} starts at each gap. The product does not depend on the gap."
+    )
+    title = "The time to the optimum is inversely proportional to the gap"
+    return Part(_gap_claims(approach), [Figure("gap", title, text, figure)])
+
+
+def _higher() -> Array:
+    """Return the eigenvalues above the gap, relative to the first of them."""
+    return jnp.append(0.0, jnp.linspace(0.5, 1.0, FEATURES - DIM - 1))
+
+
+def _approach(keys: Array) -> Approach:
+    higher = _higher()
+    bottom = jnp.full(DIM, -1.1)
+    horizon = round(30 / (2 * GAPS[0] * RATE))
 
     def angles(gap: Array, key: Array) -> tuple[Array, Array]:
-        values = jnp.concatenate([bottom, bottom[-1] + gap + top])
-        start = Grassmann().random(key, (features, dim), values.dtype)
+        values = jnp.concatenate([bottom, bottom[-1] + gap + higher])
+        start = Grassmann().random(key, (FEATURES, DIM), values.dtype)
         steps = jnp.arange(0, horizon + 1)
-        exact = jnp.sin(grassmann.optimum_angles(jnp.diag(values), start, steps * rate)[:, -1])
-        link = grassmann_sgd(rate)
+        exact = jnp.sin(grassmann.optimum_angles(jnp.diag(values), start, steps * RATE)[:, -1])
+        link = grassmann_sgd(RATE)
 
         def step(weight: Array, _: Any) -> tuple[Array, Array]:
-            sine = jnp.linalg.norm(weight[dim:], ord=2)
+            sine = jnp.linalg.norm(weight[DIM:], ord=2)
             updates, _ = link.update(2 * values[:, None] * weight, state, weight)
             return weight + updates, sine
 
         state = link.init(start)
         return exact, jax.lax.scan(step, start, steps)[1]
 
-    horizon = round(30 / (2 * gaps[0] * rate))
-    both = jax.jit(jax.vmap(jax.vmap(angles, (None, 0)), (0, None)))(jnp.asarray(gaps), keys)
-    exact, seen = map(np.asarray, both)
-    times = [_first_below(curve, level) * rate for curve in (exact, seen)]
-    logs = np.log(times[1] * gaps[:, None])
-    exponent, error = fit_exponent(gaps, logs)
-    ideal, _ = fit_exponent(gaps, np.log(times[0] * gaps[:, None]))
-    near = (seen < 1e-8) & (seen > 1e-11)
-    steps = np.arange(seen.shape[-1])
+    both = jax.jit(jax.vmap(jax.vmap(angles, (None, 0)), (0, None)))(jnp.asarray(GAPS), keys)
+    exact, measured = map(np.asarray, both)
+    times = [_first_below(curve, LEVEL) * RATE for curve in (exact, measured)]
+    near = (measured < 1e-8) & (measured > 1e-11)
+    steps = np.arange(measured.shape[-1])
     factors = np.array(
         [
             np.exp([np.polyfit(steps[m], np.log(s[m]), 1)[0] for m, s in zip(*rows, strict=True)])
-            for rows in zip(near, seen, strict=True)
+            for rows in zip(near, measured, strict=True)
         ]
     )
-    expected = 1 - 2 * rate * gaps
-    claims = [
+    return Approach(times[0], times[1], factors)
+
+
+def _gap_claims(approach: Approach) -> list[Claim]:
+    seeds = approach.measured.shape[1]
+    exponent, error = fit_exponent(GAPS, np.log(approach.measured * GAPS[:, None]))
+    ideal, _ = fit_exponent(GAPS, np.log(approach.exact * GAPS[:, None]))
+    expected = 1 - 2 * RATE * GAPS
+    return [
         close(
             "grassmann/gap-flat",
-            f"time until sin of the largest angle is {level:g}, times the gap, {seeds} starts: "
-            "exponent in the gap .05 ... .4, against that of the exact flow; 3.9 standard errors "
-            "and the error of a step, lr x (largest rate)",
+            "With orthonormal weights, the time to reach the optimum is inversely proportional to "
+            "the spectral gap.",
             SOURCE,
             ideal,
             exponent,
-            3.9 * error + 2 * rate * float(gaps[-1]),
+            3.9 * error + 2 * RATE * float(GAPS[-1]),
+            details="The time is multiplied by the gap. The measured value is the exponent of the "
+            f"product in gaps {GAPS[0]:g} to {GAPS[-1]:g} for gradient descent, the prediction "
+            "that of the exact flow. The optimum counts as reached when the sine of the largest "
+            f"angle is below {LEVEL:g}. The tolerance is 3.9 standard errors over {seeds} starts "
+            "plus the error of a finite step.",
         ),
         at_most(
             "grassmann/gap-exact-times",
-            "those times against the exact flow's, largest relative difference: the finite step, "
-            "lr x (l_max - l_min)",
+            "With orthonormal weights, gradient descent reaches the optimum at the times of the "
+            "exact flow.",
             SOURCE,
-            rate * float(top[-1] + gaps[-1]),
-            float(np.abs(times[1] / times[0] - 1).max()),
+            RATE * float(_higher()[-1] + GAPS[-1]),
+            float(np.abs(approach.measured / approach.exact - 1).max()),
+            details="The measured value is the largest relative difference of the two times over "
+            f"all gaps and {seeds} starts. The bound is the error of a finite step, "
+            "lr (l_max - l_min) with the learning rate lr and the eigenvalues l of C.",
         ),
         at_most(
             "grassmann/local-factor",
-            "shrinkage of sin of the largest angle a step near the optimum, off 1 - 2 lr gap, the "
-            "largest; the next mode, .5 further up, is e^-20 of it by then",
+            "Near the optimum, each step of gradient descent shrinks the largest angle to it by "
+            "the factor that the spectral gap predicts.",
             SOURCE,
             1e-5,
-            float(np.abs(factors - expected[:, None]).max()),
+            float(np.abs(approach.factors - expected[:, None]).max()),
+            details="The predicted factor of the sine is 1 - 2 lr gap with the learning rate lr. "
+            "The measured value is the largest difference from it over all gaps and "
+            f"{seeds} starts. The tolerance covers the next mode, which is smaller by a factor "
+            "e^-20 by then.",
         ),
     ]
-    figure, (ax,) = new_figure(1)
-    ax.semilogx(gaps, times[1] * gaps[:, None], ".", color="C0", alpha=0.5)
-    ax.semilogx(gaps, (times[1] * gaps[:, None]).mean(1), "o", color="C0", label="descent")
-    ax.semilogx(gaps, (times[0] * gaps[:, None]).mean(1), "k--", label="exact flow")
-    ax.set(xlabel="spectral gap", ylabel=f"gap × time until sin θ < {level:g}", ylim=(0, None))
-    ax.set_xticks(gaps, [f"{gap:g}" for gap in gaps])
-    ax.minorticks_off()
-    ax.legend(frameon=False)
-    text = f"Time to the optimum times the spectral gap is flat in the gap; {seeds} starts a gap."
-    return Part(claims, [Figure("gap", "Time to the optimum is one over the gap", text, figure)])
 
 
 def _first_below(curves: np.ndarray, level: float) -> np.ndarray:
-    """Return the step, linearly interpolated in the logarithm, at which curves pass the level."""
+    """Return the step at which curves fall below the level, interpolated in their logarithm."""
     at = (curves < level).argmax(axis=-1)
     before, after = (
         np.log(np.take_along_axis(curves, (at - k)[..., None], -1)[..., 0]) for k in (1, 0)

@@ -1,4 +1,7 @@
-"""Real images: orthonormal outputs keep what descent without a constraint loses."""
+"""Linear encoders on images: orthonormal weights keep dimensions that collapse without them."""
+
+from collections.abc import Mapping
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -13,27 +16,64 @@ from jssl.optim import gradient_descent, grassmann_sgd, orthonormal_start
 from jssl.papers.claims import at_least, at_most, close
 from jssl.papers.grassmann.exact import ROWS
 from jssl.papers.outcome import Part, Settings
+from jssl.papers.sets import LABELS
 from jssl.report.figure import Figure
 from jssl.simulation import run
 from jssl.theory import grassmann
-from jssl.types import Array, Pairs, Params, Problem
+from jssl.types import Array, Claim, Pairs, Params, Problem
 
-SOURCE = "Esser et al. 2023, section 6"
+SOURCE = "Esser et al. 2023, arXiv 2309.02011, section 6"
 DIM, COUNT, TEST, NOISE, SHARE = 8, 500, 1000, 0.1, 0.1
+KINDS = {"constrained": "orthonormal weights", "naive": "no constraint"}
+
+
+class Encoders(NamedTuple):
+    """Effective rank and probe accuracy of both encoders over training.
+
+    Attributes:
+        t: (points,) effective time.
+        rank: kind -> (points,) effective rank on training images.
+        accuracy: kind -> (points,) accuracy of the probe on test images.
+        predicted_rank: effective rank at the end of the exact flow with orthonormal weights.
+    """
+
+    t: np.ndarray
+    rank: Mapping[str, np.ndarray]
+    accuracy: Mapping[str, np.ndarray]
+    predicted_rank: float
 
 
 def constrained_against_naive(name: str, settings: Settings) -> Part:
-    """Judge effective rank and probe accuracy of linear encoders on images.
+    """Test effective rank and probe accuracy of linear encoders on one image set."""
+    encoders = train(name, settings)
+    label = LABELS[name]
+    figure, axes = new_figure(2)
+    for ax, values, quantity in zip(
+        axes,
+        (encoders.rank, encoders.accuracy),
+        ("effective rank", "probe accuracy"),
+        strict=True,
+    ):
+        for kind, word in KINDS.items():
+            ax.semilogx(encoders.t, values[kind], label=word)
+        ax.set(xlabel="effective time t = learning rate × step", ylabel=quantity, ylim=(0, None))
+        ax.legend(frameon=False)
+    text = (
+        f"Effective rank and probe accuracy of linear encoders with {DIM} outputs on {label}. "
+        "Orthonormal weights keep the dimensions; without a constraint only one remains."
+    )
+    title = f"Dimensions kept and lost on {label}"
+    return Part(_claims(name, encoders), [Figure(f"images-{name}", title, text, figure)])
 
-    Both minimise the non-contrastive loss of crops and noise until the exact flow says that s2 / s1
-    of the naive one is e^-12; the ridge of the probe does not read what is that small. A share p of
-    m test images has a standard error sqrt(p (1 - p) / m).
+
+def train(name: str, settings: Settings) -> Encoders:
+    """Minimise the non-contrastive loss of noisy crops, with and without orthonormal weights.
+
+    Training ends when the predicted s2 / s1 of the encoder without a constraint is e^-12. The ridge
+    of the probe makes it insensitive to outputs that small.
     """
     keys = jax.random.split(jax.random.fold_in(jax.random.key(settings.seed), 61), 4)
-    chosen = images.subset(keys[0], images.load(name), COUNT + TEST)
-    x = jnp.asarray(chosen.x.astype(np.float64))
-    x = x - x[:COUNT].mean(0)
-    labels = jnp.asarray(chosen.labels)
+    x, labels = _images(name, keys[0])
     move = views.shift(1) if name == "digits" else views.crop(0.5)
     view = views.compose(move, views.noise(NOISE))
     data = pairs.flatten(pairs.make_pairs(keys[1], x[:COUNT], view))
@@ -42,8 +82,43 @@ def constrained_against_naive(name: str, settings: Settings) -> Part:
     time = 12 / float(grassmann.collapse_rate(objective))
     rate = SHARE * float(grassmann.stable_learning_rate(objective))
     steps = np.unique(np.geomspace(1, time / rate, 40).astype(int))
-    base = linear(flat.shape[1], DIM, dtype=jnp.float64)
-    problems = {
+    problems = _problems(data, flat.shape[1], rate)
+
+    def observe(params: Params, _: Pairs) -> dict[str, Array]:
+        weight = params["weight"] / jnp.linalg.norm(params["weight"])
+        z = flat @ weight.T
+        train, test = z[:COUNT], z[COUNT:]
+        accuracy = ridge_probe(train, labels[:COUNT], test, labels[COUNT:], classes=10)
+        return {"accuracy": accuracy, "rank": effective_rank(train)}
+
+    observed = {}
+    for kind, problem in problems.items():
+        # The loss computed from C: one (d, d) product instead of products with both views.
+        quadratic = problem._replace(
+            objective=lambda params, *_: jnp.sum((params["weight"] @ objective) * params["weight"])
+        )
+        trajectory = jax.jit(run(quadratic, steps, observe))(keys[2])
+        observed[kind] = {k: np.asarray(v) for k, v in trajectory.observables.items()}
+    start = grassmann.read(problems["constrained"], keys[2]).weight
+    flow = grassmann.subspace(objective, start, rate * float(steps[-1]))
+    return Encoders(
+        steps * rate,
+        {kind: observed[kind]["rank"] for kind in KINDS},
+        {kind: observed[kind]["accuracy"] for kind in KINDS},
+        float(effective_rank(flat[:COUNT] @ flow)),
+    )
+
+
+def _images(name: str, key: Array) -> tuple[Array, Array]:
+    """Return images, centred by the training images, and their labels."""
+    chosen = images.subset(key, images.load(name), COUNT + TEST)
+    x = jnp.asarray(chosen.x.astype(np.float64))
+    return x - x[:COUNT].mean(0), jnp.asarray(chosen.labels)
+
+
+def _problems(data: Pairs, features: int, rate: float) -> dict[str, Problem]:
+    base = linear(features, DIM, dtype=jnp.float64)
+    return {
         "constrained": Problem(
             pairs.fixed(data),
             orthonormal_start(base, ROWS),
@@ -58,62 +133,41 @@ def constrained_against_naive(name: str, settings: Settings) -> Part:
         ),
     }
 
-    def observe(params: Params, _: Pairs) -> dict[str, Array]:
-        weight = params["weight"] / jnp.linalg.norm(params["weight"])
-        z = flat @ weight.T
-        train, test = z[:COUNT], z[COUNT:]
-        accuracy = ridge_probe(train, labels[:COUNT], test, labels[COUNT:], classes=10)
-        return {"accuracy": accuracy, "rank": effective_rank(train)}
 
-    seen = {}
-    for kind, problem in problems.items():
-        # one matrix for both views: the loss of the same C, through a product of d x d
-        quadratic = problem._replace(
-            objective=lambda params, *_: jnp.sum((params["weight"] @ objective) * params["weight"])
-        )
-        found = jax.jit(run(quadratic, steps, observe))(keys[2]).observables
-        seen[kind] = {k: np.asarray(v) for k, v in found.items()}
-    kept, lost = (seen[kind]["accuracy"][-1] for kind in ("constrained", "naive"))
+def _claims(name: str, encoders: Encoders) -> list[Claim]:
+    label = LABELS[name]
+    kept, lost = (encoders.accuracy[kind][-1] for kind in ("constrained", "naive"))
     noise = np.sqrt((kept * (1 - kept) + lost * (1 - lost)) / TEST)
-    start = grassmann.read(problems["constrained"], keys[2]).weight
-    flow = grassmann.subspace(objective, start, rate * float(steps[-1]))
-    expected = float(effective_rank(flat[:COUNT] @ flow))
-    claims = [
+    return [
         at_most(
             f"grassmann/images-naive-rank-{name}",
-            f"{name}: effective rank of {DIM} outputs without a constraint at the end",
+            f"Without a constraint, the outputs of a linear encoder on {label} collapse to "
+            "effective rank one.",
             SOURCE,
             1.01,
-            seen["naive"]["rank"][-1],
+            encoders.rank["naive"][-1],
+            details=f"The measured value is the effective rank of {DIM} outputs at the end of "
+            f"training on {COUNT} images.",
         ),
         close(
             f"grassmann/images-constrained-rank-{name}",
-            f"{name}: effective rank with orthonormal outputs at the end over that of the exact "
-            "flow; the finite step, lr x (l_max - l_min)",
+            f"With orthonormal weights, a linear encoder on {label} has the effective rank "
+            "predicted by the exact flow.",
             SOURCE,
             1.0,
-            seen["constrained"]["rank"][-1] / expected,
+            encoders.rank["constrained"][-1] / encoders.predicted_rank,
             SHARE,
+            details=f"The measured value is the effective rank of {DIM} outputs at the end of "
+            "training, divided by the prediction. The tolerance is the error of a finite step.",
         ),
         at_least(
             f"grassmann/images-probe-{name}",
-            f"{name}: probe accuracy on {TEST} unseen images, constrained less naive; 3.9 standard "
-            "errors",
+            f"On {label}, a linear probe is more accurate with an encoder of orthonormal weights "
+            "than with an unconstrained encoder.",
             SOURCE,
             3.9 * float(noise),
             kept - lost,
+            details=f"The measured value is the difference of the accuracies on {TEST} test "
+            "images. The bound is 3.9 standard errors of the difference.",
         ),
     ]
-    figure, axes = new_figure(2)
-    for ax, what, label in zip(
-        axes, ("rank", "accuracy"), ("effective rank", "probe accuracy"), strict=True
-    ):
-        for kind in problems:
-            ax.semilogx(steps * rate, seen[kind][what], label=kind)
-        ax.set(xlabel="effective time t = learning rate × step", ylabel=label, ylim=(0, None))
-        ax.legend(frameon=False)
-    text = (
-        f"Effective rank and probe accuracy of {DIM} linear outputs on {name}: orthonormal ones "
-        "keep their dimensions, free ones end in one."
-    )
-    return Part(claims, [Figure(f"images-{name}", f"Kept and lost on {name}", text, figure)])

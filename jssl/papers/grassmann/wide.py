@@ -1,6 +1,6 @@
-"""Under orthogonality the last layer always travels, so the kernel never becomes constant.
+"""With orthonormal output weights, the tangent kernel changes in training at every width.
 
-f = W2^T phi(W1 x / sqrt(d)), descent with W2^T W2 = I against supervised descent of the same net.
+f = W2^T phi(W1 x / sqrt(d)), trained with W2^T W2 = I and, for comparison, with supervision.
 """
 
 from collections.abc import Callable
@@ -19,94 +19,121 @@ from jssl.papers.grassmann.naive import fit_exponent, noisy_pairs
 from jssl.papers.outcome import Part, Settings
 from jssl.report.figure import Figure
 from jssl.theory import grassmann
-from jssl.types import Array, Params
+from jssl.types import Array, Claim, Params
 
-SOURCE = "Esser et al. 2023, section 5"
+SOURCE = "Esser et al. 2023, arXiv 2309.02011, section 5"
 FEATURES, DIM, COUNT, STEPS = 6, 2, 36, 100
 ACTIVATIONS: dict[str, Callable[[Array], Array]] = {"tanh": jnp.tanh, "relu": jax.nn.relu}
 
 
 def kernel_drift(settings: Settings) -> Part:
-    """Judge the drift of the first-layer kernel against width, with and without the constraint.
+    """Test the drift of the first-layer kernel against width, with and without the constraint.
 
-    Both train for the same time, in units of 1 / width, as the kernel grows with width. The first
-    layer moves by 1 / width either way. Supervised, so does the kernel; under the constraint W2
-    goes from a random frame to the leading directions of the features, however many there are:
-    drift^2 = plateau^2 + c / width, c from the random entries of the first frame.
+    Both kinds of training last equally long, in time divided by the width because the kernel grows
+    with the width. The first layer changes by order 1 / width in both. Under supervision, so does
+    the kernel. Under the constraint, W2 rotates from a random frame to the leading directions of
+    the features at any width: drift^2 = plateau^2 + c / width, with c from the random entries of
+    the first frame.
     """
     widths = {"quick": (1024, 4096), "paper": (1024, 4096, 16384, 65536)}.get(
         settings.scale, (1024, 4096, 16384, 65536, 262144)
     )
+    changes = _changes(widths, settings)
+    claims = []
+    for name in ACTIVATIONS:
+        claims += _claims(name, widths, changes)
+    figure, axes = new_figure(2)
+    for ax, name in zip(axes, ACTIVATIONS, strict=True):
+        for kind, colour, label in (
+            ("constrained", "C0", "orthonormal output weights"),
+            ("supervised", "C1", "supervised"),
+        ):
+            kernel = changes[name, kind][..., 0]
+            ax.loglog(widths, kernel, ".", color=colour, alpha=0.4)
+            ax.loglog(widths, np.exp(np.log(kernel).mean(1)), "o-", color=colour, label=label)
+        ax.set(title=name, xlabel="width", ylabel="relative change of the first-layer kernel")
+        ax.set_xticks(widths, [str(width) for width in widths])
+        ax.minorticks_off()
+        ax.legend(frameon=False)
+    text = (
+        "Relative change of the first-layer tangent kernel in training against width. With "
+        "orthonormal output weights it approaches a constant; under supervision it decreases as "
+        "1 / width."
+    )
+    title = "With orthonormal outputs, the kernel changes at every width"
+    return Part(claims, [Figure("drift", title, text, figure)])
+
+
+def _changes(widths: tuple[int, ...], settings: Settings) -> dict[tuple[str, str], np.ndarray]:
+    """Return the relative changes (widths, seeds, 2) of the first-layer kernel and of W1."""
     seeds = {"quick": 6, "paper": 8, "large": 16}[settings.scale]
     draw, begin = jax.random.split(jax.random.fold_in(jax.random.key(settings.seed), 51))
     data = noisy_pairs(draw, COUNT, (1.0,) * FEATURES, 0.4)
     sample, pairing = grassmann.stack_views(data), grassmann.pairing_matrix(COUNT)
     targets = jax.random.normal(jax.random.fold_in(draw, 1), (DIM, 2 * COUNT), sample.dtype)
     keys = jax.random.split(begin, seeds)
-    claims, drifts = [], {}
+    changes = {}
     for index, (name, phi) in enumerate(ACTIVATIONS.items()):
         for kind in ("constrained", "supervised"):
             study = jax.jit(_drift(phi, kind == "constrained"), static_argnums=0)
             rows = []
             for step, width in enumerate(widths):
                 share = (index + (step + 1) / len(widths)) / 2
-                settings.progress(f"kernel drift, {name}, width {width}", share)
-                found = [study(width, key, sample, pairing, targets) for key in keys]
-                rows.append(np.array([[float(x) for x in pair] for pair in found]))
-            drifts[name, kind] = np.array(rows)
-        kernel = drifts[name, "supervised"][..., 0]
-        exponent, error = fit_exponent(np.array(widths), np.log(kernel))
-        level, level_error = plateau(np.array(widths), drifts[name, "constrained"][..., 0])
-        moved = np.log(drifts[name, "constrained"][..., 1])
-        lazy, lazy_error = fit_exponent(np.array(widths), moved)
-        claims += [
-            close(
-                f"grassmann/supervised-drift-{name}",
-                f"{name}, squared loss: change of the first-layer kernel over training, exponent "
-                f"in the width {widths[0]} ... {widths[-1]}, {seeds} seeds; .1 and 3.9 standard "
-                "errors",
-                SOURCE,
-                -1.0,
-                exponent,
-                0.1 + 3.9 * error,
-            ),
-            at_least(
-                f"grassmann/constrained-plateau-{name}",
-                f"{name}, orthonormal outputs: the part of that change that no width removes, "
-                "squared, over its standard error",
-                SOURCE,
-                3.9,
-                level / level_error,
-            ),
-            close(
-                f"grassmann/first-layer-lazy-{name}",
-                f"{name}, orthonormal outputs: change of the first layer itself, exponent; it is "
-                "lazy and W2 is what travels",
-                SOURCE,
-                -1.0,
-                lazy,
-                0.1 + 3.9 * lazy_error,
-            ),
-        ]
-    figure, axes = new_figure(2)
-    for ax, name in zip(axes, ACTIVATIONS, strict=True):
-        for kind, colour in (("constrained", "C0"), ("supervised", "C1")):
-            kernel = drifts[name, kind][..., 0]
-            ax.loglog(widths, kernel, ".", color=colour, alpha=0.4)
-            ax.loglog(widths, np.exp(np.log(kernel).mean(1)), "o-", color=colour, label=kind)
-        ax.set(title=name, xlabel="width", ylabel="relative change of the first-layer kernel")
-        ax.set_xticks(widths, [str(width) for width in widths])
-        ax.minorticks_off()
-        ax.legend(frameon=False)
-    text = (
-        "Change of the first-layer tangent kernel over training against width: it levels off with "
-        "orthonormal outputs and vanishes as one over the width under supervision."
-    )
-    return Part(claims, [Figure("drift", "The kernel of constrained SSL moves", text, figure)])
+                settings.progress(f"tangent kernel, {name}, width {width}", share)
+                results = [study(width, key, sample, pairing, targets) for key in keys]
+                rows.append(np.array([[float(x) for x in pair] for pair in results]))
+            changes[name, kind] = np.array(rows)
+    return changes
+
+
+def _claims(
+    name: str, widths: tuple[int, ...], changes: dict[tuple[str, str], np.ndarray]
+) -> list[Claim]:
+    at = np.array(widths)
+    constrained, supervised = (changes[name, kind] for kind in ("constrained", "supervised"))
+    exponent, error = fit_exponent(at, np.log(supervised[..., 0]))
+    level, level_error = plateau(at, constrained[..., 0])
+    lazy, lazy_error = fit_exponent(at, np.log(constrained[..., 1]))
+    sizes = f"widths {widths[0]} to {widths[-1]} with {constrained.shape[1]} seeds"
+    tolerance = "The tolerance is 0.1 for the finite range of widths plus 3.9 standard errors."
+    return [
+        close(
+            f"grassmann/supervised-drift-{name}",
+            f"Under supervised training, the first-layer tangent kernel of a {name} network "
+            "changes by order 1 / width.",
+            SOURCE,
+            -1.0,
+            exponent,
+            0.1 + 3.9 * error,
+            details="The loss is the squared error. The measured value is the exponent of the "
+            f"relative change, fitted to {sizes}. {tolerance}",
+        ),
+        at_least(
+            f"grassmann/constrained-plateau-{name}",
+            "With orthonormal output weights, the change of the first-layer tangent kernel of a "
+            f"{name} network does not vanish at infinite width.",
+            SOURCE,
+            3.9,
+            level / level_error,
+            details=f"The squared relative change at {sizes} is fitted by a constant plus a term "
+            "in 1 / width. The measured value is the constant divided by its standard error.",
+        ),
+        close(
+            f"grassmann/first-layer-lazy-{name}",
+            f"With orthonormal output weights, the first-layer weights of a {name} network change "
+            "by order 1 / width.",
+            SOURCE,
+            -1.0,
+            lazy,
+            0.1 + 3.9 * lazy_error,
+            details="The measured value is the exponent of the relative change, fitted to "
+            f"{sizes}. {tolerance} The change of the kernel comes from the output weights.",
+        ),
+    ]
 
 
 def _drift(phi: Callable[[Array], Array], constrained: bool) -> Callable[..., Any]:
-    """Return `study(width, key, sample, pairing, targets) -> changes of the kernel and of W1`."""
+    """Return `study(width, key, sample, pairing, targets) -> relative changes of kernel and W1`."""
     train = descend(phi, constrained, STEPS)
 
     def study(width: int, key: Array, sample: Array, pairing: Array, targets: Array) -> Any:
@@ -124,8 +151,9 @@ def _drift(phi: Callable[[Array], Array], constrained: bool) -> Callable[..., An
 def descend(phi: Callable[[Array], Array], constrained: bool, steps: int) -> Callable[..., Any]:
     """Return `train(width, key, sample, pairing, targets) -> parameters at the start and the end`.
 
-    f = W2^T phi(W1 x / sqrt(in)) with parameters {"hidden": W1, "output": W2}: descent on
-    Tr(F M F^T) with W2^T W2 = I where constrained, on the squared loss to the targets otherwise.
+    The network is f = W2^T phi(W1 x / sqrt(in)) with parameters {"hidden": W1, "output": W2}.
+    Constrained training minimises Tr(F M F^T) with W2^T W2 = I; otherwise the loss is the squared
+    error to the targets.
     """
 
     def train(width: int, key: Array, sample: Array, pairing: Array, targets: Array) -> Any:
@@ -136,7 +164,7 @@ def descend(phi: Callable[[Array], Array], constrained: bool, steps: int) -> Cal
         scaled = sample / inputs**0.5
         gram = phi(scaled @ hidden.T)
         gram = gram @ gram.T
-        # lambda_max / N of the features' kernel bounds both objectives' curvature by itself
+        # lambda_max / N of the kernel of the features bounds the curvature of both objectives.
         rate = 0.3 / jnp.linalg.norm(gram) * count
         if constrained:
             output = Stiefel().random(last, (width, dim), sample.dtype)
@@ -163,20 +191,20 @@ def descend(phi: Callable[[Array], Array], constrained: bool, steps: int) -> Cal
 
 
 def first_layer_kernel(phi: Callable[[Array], Array], params: Params, sample: Array) -> Array:
-    """Return the first layer's share of the tangent kernel, mean over outputs."""
+    """Return the contribution of the first layer to the tangent kernel, averaged over outputs."""
     scaled = sample / sample.shape[1] ** 0.5
     slopes = jax.vmap(jax.vmap(jax.grad(phi)))(scaled @ params["hidden"].T)
     return (slopes * (params["output"] ** 2).mean(1)) @ slopes.T * (scaled @ scaled.T)
 
 
 def kernel_of(phi: Callable[[Array], Array], params: Params, sample: Array) -> Array:
-    """Return the whole tangent kernel, W2 = A / sqrt(width) counted in NTK parametrisation."""
+    """Return the whole tangent kernel in NTK parametrisation, W2 = A / sqrt(width)."""
     hidden = params["hidden"]
     features = phi(sample @ hidden.T / sample.shape[1] ** 0.5)
     return first_layer_kernel(phi, params, sample) + features @ features.T / len(hidden)
 
 
 def plateau(widths: np.ndarray, drift: np.ndarray, degree: int = 1) -> tuple[float, float]:
-    """Return the constant of drift^2 = plateau^2 + c / width + ... and its error, seeds paired."""
+    """Return the constant of drift^2 = plateau^2 + c / width + ... and its error over seeds."""
     constants = np.polyfit(1 / widths, drift**2, degree)[-1]
     return float(constants.mean()), float(constants.std(ddof=1) / len(constants) ** 0.5)

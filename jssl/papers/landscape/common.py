@@ -1,4 +1,4 @@
-"""What the studies share: ranks of weights, and losses as they are used."""
+"""Losses, placements of the augmentation and ranks that several studies use."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -12,9 +12,30 @@ from jssl.theory import landscape
 from jssl.types import Array
 
 Z = 3.9
-"""Standard errors of a two-sided test at 1e-4."""
+"""Number of standard errors of a two-sided test at level 1e-4."""
 
 SOURCE = "Ziyin et al. 2023, arXiv 2210.00638"
+
+
+def source(*equations: str) -> str:
+    """Return the source of a claim.
+
+    Example:
+        >>> source("L-5", "L-11")
+        'Ziyin et al. 2023, arXiv 2210.00638; L-5 and L-11 in docs/equations.md'
+    """
+    return f"{SOURCE}; {' and '.join(equations)} in docs/equations.md"
+
+
+AUGMENTED = {
+    "augmented-augmented-augmented": "all views are augmented",
+    "clean-augmented-clean": "only positives are augmented",
+    "clean-augmented-augmented": "positives and negatives are augmented",
+    "augmented-augmented-clean": "anchors and positives are augmented",
+    "augmented-augmented-both_clean": "only the views of positive pairs are augmented",
+    "alignment weight 2": "the alignment term is doubled and all views are augmented",
+}
+"""Placement of the augmentation -> the condition in words."""
 
 
 def quartic_loss(weight: Array, form: landscape.Form) -> Array:
@@ -23,17 +44,17 @@ def quartic_loss(weight: Array, form: landscape.Form) -> Array:
 
 
 def gaussian_loss(weight: Array, views: landscape.Views, decay: Any) -> Array:
-    """Return InfoNCE on Gaussian data, infinitely many negatives, exactly."""
+    """Return InfoNCE on Gaussian data with infinitely many negatives, exactly."""
     return landscape.gaussian_info_nce(weight, views, weight_decay=decay)
 
 
 def sampled_loss(
     weight: Array, anchor: Array, positive: Array, paired: Array, negatives: Array
 ) -> Array:
-    """Return InfoNCE with sampled negatives: `paired` is the anchor of the negative pairs.
+    """Return InfoNCE with sampled negatives; `paired` is the anchor of the negative pairs.
 
-    A pair of a point with itself has score 0, so `info_nce` of (paired, paired) is the negative
-    half of the loss alone.
+    A pair of a point with itself has score 0, so `info_nce` of (paired, paired) contains only the
+    term of the negatives.
     """
     za, zb, zp, zn = (x @ weight.T for x in (anchor, positive, paired, negatives))
     repel = losses.get("info_nce", score="euclidean", negatives=zn, include_positive=False)
@@ -41,12 +62,12 @@ def sampled_loss(
 
 
 def stacked(views: Sequence[landscape.Views]) -> landscape.Views:
-    """Return covariances of many cases as one (cases, d, d) each, on the host."""
+    """Return the covariances of many cases as arrays (cases, d, d) on the host."""
     return landscape.Views(*(np.stack(matrices) for matrices in zip(*views, strict=True)))
 
 
 def amplitudes(views: landscape.Views, weight_decay: Any = 0.0) -> np.ndarray:
-    """Return w^2 of every mode (..., d) where the exact loss of diagonal views is least."""
+    """Return w^2 of every mode (..., d) at the minimum of the exact loss of diagonal views."""
     diagonals = (np.diagonal(view, axis1=-2, axis2=-1) for view in views)
     return np.asarray(_amplitudes(*diagonals, weight_decay=weight_decay))
 
@@ -55,7 +76,7 @@ _amplitudes = jax.jit(landscape.gaussian_amplitudes)
 
 
 def ranks(weights: Any, spread: Any, floor: float = 1e-3) -> np.ndarray:
-    """Return the number of eigenvalues of W Sigma W^T above a floor, of weights (..., m, d)."""
+    """Return the number of eigenvalues of W Sigma W^T above a floor, for weights (..., m, d)."""
     weights = np.asarray(weights)
     values = np.linalg.eigvalsh(weights @ np.asarray(spread) @ np.swapaxes(weights, -1, -2))
     return (values > floor).sum(-1)

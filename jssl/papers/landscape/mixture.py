@@ -1,13 +1,17 @@
-r"""Where data are not Gaussian: the bound that still holds, and how far decoupled modes mislead.
+r"""Data that are not Gaussian: a bound that still holds, and thresholds that change.
 
-Four Gaussian classes in the plane, uncorrelated, but with correlated squares. Once the first mode
-is held, the quartic of the data couples it to the second,
+The data are four Gaussian classes in the plane. The coordinates are uncorrelated, but their squares
+are correlated. If the first mode survives, the fourth-order term of the data couples it to the
+second,
 
-    L4 = Tr[Ka Kn] / 2 + Var(|W n|^2) / 8,
+    L4 = Tr[Ka Kn] / 2 + Var(|W n|^2) / 8.
 
-so that cov(x_1^2, x_2^2) > 0 loses the second mode early and < 0 late. InfoNCE is evaluated
-exactly: the mean over negatives is a sum over classes, that over anchors a Gauss-Hermite sum.
+With cov(x_1^2, x_2^2) > 0 the second mode is lost at weaker augmentation than for Gaussian data,
+and with cov(x_1^2, x_2^2) < 0 at stronger augmentation. InfoNCE is evaluated exactly: the mean over
+negatives is a sum over classes, and the mean over anchors is a Gauss-Hermite sum.
 """
+
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -16,31 +20,73 @@ from jax.scipy.linalg import solve_triangular
 
 from jssl.figures import new_figure
 from jssl.papers.claims import at_least, close
-from jssl.papers.landscape.common import SOURCE
+from jssl.papers.landscape.common import source
 from jssl.papers.outcome import Part, Settings
 from jssl.report.figure import Figure
 from jssl.theory import landscape
-from jssl.types import Array
+from jssl.types import Array, Claim
 
 WITHIN = 0.2
 """Variance of each class in each direction."""
 
+
+class Mixture(NamedTuple):
+    """Four Gaussian classes in the plane.
+
+    Attributes:
+        means: (4, 2) of the classes.
+        shares: (4,) of the classes.
+        correlation: of the squared coordinates, "positively" or "negatively".
+    """
+
+    means: np.ndarray
+    shares: np.ndarray
+    correlation: str
+
+
 MIXTURES = {
-    "squares that agree": (
+    "squares-that-agree": Mixture(
         np.array([(1.8, 1.0), (-1.8, 1.0), (0.6, -0.5), (-0.6, -0.5)]),
         np.array([1, 1, 2, 2]) / 6,
+        "positively",
     ),
-    "squares that exclude each other": (
+    "squares-that-exclude-each-other": Mixture(
         np.array([(1.4, 0.0), (-1.4, 0.0), (0.0, 0.8), (0.0, -0.8)]),
         np.ones(4) / 4,
+        "negatively",
     ),
 }
+"""Name of a mixture in the names of claims -> the mixture."""
+
+
+class LostModes(NamedTuple):
+    """Where the modes of a mixture are lost.
+
+    Attributes:
+        grid: (points,) augmentation strengths around the predicted loss of the second mode.
+        squares: (points,) squared weight of the second mode.
+        predicted: (2,) strengths at which the modes of Gaussian data are lost.
+        first: strength at which the first mode is lost, over the predicted one.
+        second: strength at which the second mode is lost, over the predicted one.
+    """
+
+    grid: np.ndarray
+    squares: np.ndarray
+    predicted: np.ndarray
+    first: float
+    second: float
+
+    @property
+    def resolution(self) -> float:
+        """A quarter of a grid step, relative to the predicted strength of the second mode."""
+        return 0.25 * (self.grid[1] - self.grid[0]) / self.predicted[1]
+
 
 _NODES, _SHARES = np.polynomial.hermite_e.hermegauss(16)
 
 
 def mixture_loss(weight: Array, means: Array, shares: Array, strength: Array) -> Array:
-    """Return InfoNCE on a mixture, clean anchors and negatives, augmentation `strength` I."""
+    """Return InfoNCE on a mixture; only positives are augmented, with covariance `strength` I."""
     nodes = np.stack(np.meshgrid(_NODES, _NODES), -1).reshape(-1, 2) * np.sqrt(WITHIN)
     masses = np.outer(_SHARES, _SHARES).ravel() / _SHARES.sum() ** 2
     anchors = (means[:, None] + nodes).reshape(-1, 2) @ weight.T
@@ -53,7 +99,7 @@ def mixture_loss(weight: Array, means: Array, shares: Array, strength: Array) ->
 
 
 def thresholds(settings: Settings) -> Part:
-    """Find where the second and the first mode are lost on mixtures, by minimisation."""
+    """Test at which augmentation strengths the modes of two mixtures are lost."""
     points = {"quick": 20, "paper": 60, "large": 120}[settings.scale]
     draws = settings.generator(10)
     starts = 0.5 * draws.normal(size=(3, 2, 2))
@@ -72,54 +118,69 @@ def thresholds(settings: Settings) -> Part:
         return jax.lax.map(one, strengths, batch_size=4)
 
     claims, curves = [], {}
-    for name, (means, shares) in MIXTURES.items():
-        moments = shares @ means**2 + WITHIN
-        predicted = 2 * moments  # of B = A0 - C / 2, first and second mode
-        coupling = float(shares @ (means[:, 0] ** 2 * means[:, 1] ** 2))
-        coupling -= float((shares @ means[:, 0] ** 2) * (shares @ means[:, 1] ** 2))
+    for name, mixture in MIXTURES.items():
+        means, shares, _ = mixture
+        predicted = 2 * (shares @ means**2 + WITHIN)  # eigenvalues of B = A0 - C / 2 vanish
         grids = [np.linspace(0.5 * predicted[1], 1.3 * predicted[1], points)]
         grids.append(np.linspace(0.96 * predicted[0], 1.03 * predicted[0], 8))
-        # Both grids at once: one program.
-        found = np.split(np.asarray(solve(means, shares, np.concatenate(grids))), [points])
-        lost = [
-            _crossing(g, f[:, 1 - i]) for i, (g, f) in enumerate(zip(grids, found, strict=True))
-        ]
-        second, first = lost[0] / predicted[1], lost[1] / predicted[0]
-        resolution = 0.25 * (grids[0][1] - grids[0][0]) / predicted[1]
-        short = name.replace(" ", "-")
-        direction = np.sign(coupling)
-        claims += [
-            close(
-                f"landscape/mixture-complete-{short}",
-                f"mixture, {name}: strength at which the last mode is lost, over 2 a_1; complete "
-                "collapse is exact for any data (extrapolated over a hundredth)",
-                f"{SOURCE}; L-9",
-                1,
-                first,
-                2e-3,
-            ),
-            at_least(
-                f"landscape/mixture-side-{short}",
-                f"mixture, {name}: strength at which the second mode is lost over the decoupled "
-                f"2 a_2; how far it is {'below' if direction > 0 else 'above'} 1, the side that "
-                "cov(x_1^2, x_2^2) says, by more than the resolution",
-                f"{SOURCE}; L-9",
-                resolution,
-                float(direction * (1 - second)),
-            ),
-            close(
-                f"landscape/mixture-how-far-{short}",
-                "the same ratio, against the strength at which the second mode grows no more out "
-                "of the minimum with the first alone (curvature of the loss on these data); a "
-                "quarter of a grid step",
-                f"beyond {SOURCE}; L-9",
-                _stability(means, shares, grids[0]) / predicted[1],
-                second,
-                resolution,
-            ),
-        ]
-        curves[name] = (grids[0], found[0][:, 1], predicted[1], second)
-    return Part([*claims, *_bound(draws)], [_figure(curves)])
+        # One call for both grids compiles one program.
+        squares = np.split(np.asarray(solve(means, shares, np.concatenate(grids))), [points])
+        second, first = (
+            _crossing(g, f[:, 1 - i]) for i, (g, f) in enumerate(zip(grids, squares, strict=True))
+        )
+        lost = LostModes(
+            grids[0], squares[0][:, 1], predicted, first / predicted[0], second / predicted[1]
+        )
+        claims += _claims(name, mixture, lost)
+        curves[name] = lost
+    return Part([*claims, _bound(draws)], [_figure(curves)])
+
+
+def _claims(name: str, mixture: Mixture, lost: LostModes) -> list[Claim]:
+    means, shares, correlation = mixture
+    coupling = float(shares @ (means[:, 0] ** 2 * means[:, 1] ** 2))
+    coupling -= float((shares @ means[:, 0] ** 2) * (shares @ means[:, 1] ** 2))
+    direction = np.sign(coupling)
+    data = f"On a Gaussian mixture with {correlation} correlated squared coordinates,"
+    ratio = (
+        "The measured value is the strength at which the mode is lost, divided by the prediction "
+        "for Gaussian data, 2 a with the variance a of the mode."
+    )
+    return [
+        close(
+            f"landscape/mixture-complete-{name}",
+            f"{data} complete collapse occurs at the predicted augmentation strength.",
+            source("L-9"),
+            1,
+            lost.first,
+            2e-3,
+            details=f"{ratio} The condition for complete collapse is exact for any data. The "
+            "tolerance covers the extrapolation of the squared weight to zero.",
+        ),
+        at_least(
+            f"landscape/mixture-side-{name}",
+            f"{data} the second mode is lost at {'weaker' if direction > 0 else 'stronger'} "
+            "augmentation than for Gaussian data.",
+            source("L-9"),
+            lost.resolution,
+            float(direction * (1 - lost.second)),
+            details="The measured value is the relative difference of the strength at which the "
+            "second mode is lost from the prediction for Gaussian data, in the claimed direction. "
+            "The bound is a quarter of a step of the grid of strengths.",
+        ),
+        close(
+            f"landscape/mixture-how-far-{name}",
+            f"{data} the second mode is lost where the minimum with the first mode alone becomes "
+            "stable.",
+            f"Beyond {source('L-9')}",
+            _stability(means, shares, lost.grid) / lost.predicted[1],
+            lost.second,
+            lost.resolution,
+            details=f"{ratio} The predicted value is the strength at which the loss has zero "
+            "curvature in the second mode at the minimum with the first mode alone, divided by "
+            "the prediction for Gaussian data. The tolerance is a quarter of a step of the grid.",
+        ),
+    ]
 
 
 @jax.jit
@@ -136,19 +197,19 @@ def _curvatures(means: Array, shares: Array, strengths: Array) -> Array:
 
 
 def _stability(means: np.ndarray, shares: np.ndarray, grid: np.ndarray) -> float:
-    """Return the strength at which the second mode no longer grows out of the first alone."""
+    """Return the strength at which the curvature in the second mode changes its sign."""
     return float(np.interp(0, np.asarray(_curvatures(means, shares, grid)), grid))
 
 
 def _crossing(grid: np.ndarray, squares: np.ndarray) -> float:
-    """Return where w^2, linear near its threshold, reaches 0."""
+    """Return the strength at which w^2 reaches zero, by linear extrapolation."""
     last = np.flatnonzero(squares > 1e-3)[-1]
     (x0, x1), (y0, y1) = grid[last - 1 : last + 1], squares[last - 1 : last + 1]
     return float(x1 + (x1 - x0) * y1 / (y0 - y1))
 
 
-def _bound(draws: np.random.Generator) -> list:
-    """Try to fall below the bound of L-9 with heavy tails."""
+def _bound(draws: np.random.Generator) -> Claim:
+    """Test the lower bound of L-9 on data with heavy tails."""
     samples = draws.standard_t(2, (100, 3, 60, 3))
     sizes = np.geomspace(0.03, 3, 4)[:, None, None]
     weights = sizes * draws.normal(size=(4, 2, 3))
@@ -157,31 +218,33 @@ def _bound(draws: np.random.Generator) -> list:
     def violations(samples: Array) -> Array:
         return jax.vmap(lambda x: landscape.check_bound(weights, *x).violations)(samples).sum()
 
-    return [
-        close(
-            "landscape/bound",
-            "InfoNCE on Student-t samples of 2 degrees of freedom: cases among 400 in which the "
-            "loss is below its quadratic part",
-            f"{SOURCE}; L-9",
-            0,
-            int(violations(samples)),
-            0,
-        )
-    ]
+    return close(
+        "landscape/bound",
+        "On data with heavy tails, InfoNCE is never smaller than the quadratic term of its "
+        "expansion at zero weights.",
+        source("L-9"),
+        0,
+        int(violations(samples)),
+        0,
+        details="The data are samples of Student's t distribution with 2 degrees of freedom. The "
+        "measured value is the number of violations among 400 pairs of a sample and a weight.",
+    )
 
 
-def _figure(curves: dict) -> Figure:
+def _figure(curves: dict[str, LostModes]) -> Figure:
     figure, axes = new_figure(2, width=4.2)
-    for ax, (name, (grid, squares, predicted, ratio)) in zip(axes, curves.items(), strict=True):
-        ax.plot(grid / predicted, squares, "o-", ms=4, color="#d55e00", label="minimised")
-        ax.axvline(1, color="black", linestyle="--", linewidth=1, label="decoupled prediction")
-        ax.set(title=f"{name}: lost at {ratio:.2f}", xlabel="augmentation over 2 a of the mode")
+    for ax, (name, lost) in zip(axes, curves.items(), strict=True):
+        strengths = lost.grid / lost.predicted[1]
+        ax.plot(strengths, lost.squares, "o-", ms=4, color="#d55e00", label="minimisation")
+        ax.axvline(1, color="black", linestyle="--", linewidth=1, label="Gaussian prediction")
+        title = f"{MIXTURES[name].correlation} correlated squares: lost at {lost.second:.2f}"
+        ax.set(title=title, xlabel="augmentation strength / Gaussian prediction")
         ax.title.set_size(10)
     axes[0].set_ylabel("squared weight of the second mode")
     axes[0].legend(loc="upper right", framealpha=1, edgecolor="none")
     text = (
-        "Squared weight of the second mode against augmentation on two mixtures of four classes. "
-        "Where large first and second coordinates come together it is lost before the decoupled "
-        "prediction (dashed), where they exclude each other after it."
+        "Squared weight of the second mode against augmentation strength on two mixtures of four "
+        "classes. If the squared coordinates are positively correlated, the mode is lost at weaker "
+        "augmentation than for Gaussian data (dashed); if negatively, at stronger augmentation."
     )
-    return Figure("mixture", "Data that are not Gaussian couple the modes", text, figure)
+    return Figure("mixture", "Thresholds of data that are not Gaussian", text, figure)

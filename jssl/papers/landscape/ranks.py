@@ -1,4 +1,6 @@
-"""Rank against augmentation strength and weight decay, for every placement, by minimisation."""
+"""Rank of the embedding against augmentation strength and weight decay, by minimisation."""
+
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -7,29 +9,46 @@ import numpy as np
 from jssl.figures import new_figure
 from jssl.papers.claims import at_most, close
 from jssl.papers.landscape.common import (
-    SOURCE,
-    Z,
+    AUGMENTED,
     amplitudes,
     gaussian_loss,
     ranks,
-    sampled_loss,
+    source,
     stacked,
 )
 from jssl.papers.outcome import Part, Settings
 from jssl.report.figure import Figure
 from jssl.theory import landscape
 from jssl.theory.landscape.dictionary import PLACEMENTS, SIMCLR
-from jssl.types import Array
+from jssl.types import Array, Claim
 
 DATA = np.array([2.0, 1.5, 1.0, 0.7, 0.4])
 NOISE = np.array([0.2, 0.5, 1.0, 1.5, 0.3])
 CASES: dict[str, tuple[str, float]] = {name: (name, 1.0) for name in PLACEMENTS}
 CASES["alignment weight 2"] = (SIMCLR, 2.0)
-"""Rows of the table: placement and alignment weight."""
+"""Name of a case -> placement and alignment weight."""
+
+
+class Staircase(NamedTuple):
+    """Minimisers of exact InfoNCE at growing augmentation strength.
+
+    Attributes:
+        grid: (points,) strengths.
+        thresholds: (5,) strengths at which each mode is lost, infinite where it never is.
+        weights: (points, starts, 5, 5) minimisers.
+        diverged: (points, starts) whether minimisation diverged.
+        views: covariances at each strength.
+    """
+
+    grid: np.ndarray
+    thresholds: np.ndarray
+    weights: np.ndarray
+    diverged: np.ndarray
+    views: landscape.Views
 
 
 def staircases(settings: Settings) -> Part:
-    """Minimise the exact loss over a grid of strengths for each row; compare rank and amplitude."""
+    """Test rank and squared weights at minima over a grid of strengths, for each placement."""
     points = {"quick": 24, "paper": 60, "large": 120}[settings.scale]
     draws = settings.generator(3)
     starts = 0.3 * draws.normal(size=(2, 5, 5))
@@ -42,61 +61,76 @@ def staircases(settings: Settings) -> Part:
             )(starts)
             return ends.point, ends.diverged
 
-        return jax.lax.map(one, views, batch_size=12)  # divides the points: one loop to compile
+        return jax.lax.map(one, views, batch_size=12)  # a divisor of the number of points
 
     claims, curves = [], {}
     for name, (placement, alignment) in CASES.items():
         options = {"placement": placement, "alignment": alignment}
         base = landscape.from_loss("info_nce_euclidean", DATA, NOISE, dim=5, **options)
-        kinks = np.asarray(base.thresholds.augmentation)
-        grid = _away(np.geomspace(0.15, 30, points), kinks)
+        thresholds = np.asarray(base.thresholds.augmentation)
+        grid = _away(np.geomspace(0.15, 30, points), thresholds)
         views = stacked([landscape.views(DATA, t * NOISE, **options) for t in grid])
         weights, diverged = jax.device_get(solve(views))
-        seen = ranks(weights, views.negative[:, None])
-        predicted = (kinks > grid[:, None]).sum(1)
-        exact = amplitudes(views)
-        gram = np.swapaxes(weights, -1, -2) @ weights
-        off = np.abs(gram - exact[:, None, :, None] * np.eye(5)).max() / np.max(exact)
-        short = name.replace(" ", "-")
-        claims += [
-            close(
-                f"landscape/rank-{short}",
-                f"{name}: strengths among {len(grid)}, 2 starts each, at which the rank of the "
-                "minimiser of exact InfoNCE is not the predicted one (none within 2 % of a kink)",
-                f"{SOURCE}; L-3, L-9",
-                0,
-                int((seen != predicted[:, None]).sum() + diverged.sum()),
-                0,
-            ),
-            at_most(
-                f"landscape/amplitude-{short}",
-                f"{name}: largest error of W^T W at those minima against the closed form, over the "
-                "largest (gradient below 1e-8; flat directions amplify it 1e3 times)",
-                f"{SOURCE}; L-5",
-                1e-5,
-                float(off),
-            ),
-        ]
-        curves[name] = (grid, seen[:, 0], kinks)
+        curves[name] = Staircase(grid, thresholds, weights, diverged, views)
+        claims += _staircase_claims(name, curves[name])
     text = (
         "Rank of the minimiser of InfoNCE on Gaussian data against the strength of augmentation "
-        "(dots), with the predicted staircase and its kinks (dashed): where all views are "
-        "augmented, or clean anchors meet augmented negatives, nothing is ever lost; elsewhere "
-        "modes vanish at the predicted strengths."
+        "(dots), with the predicted rank (line) and its thresholds (dashed). If all views are "
+        "augmented, or positives and negatives, no mode is lost. Otherwise modes vanish at the "
+        "predicted strengths."
     )
-    picture = Figure("rank-staircases", "Which placements collapse", text, _staircases(curves))
-    return Part([*claims, *_near_threshold(), *_no_negatives(draws)], [picture])
+    picture = Figure("rank-staircases", "Which placements collapse", text, _draw(curves))
+    return Part([*claims, *_near_threshold(), _no_negatives(draws)], [picture])
 
 
-def _away(grid: np.ndarray, kinks: np.ndarray) -> np.ndarray:
-    """Return the grid with points within 3 % of a kink moved 3 % above it."""
-    for kink in kinks[np.isfinite(kinks) & (kinks > 0)]:
-        grid = np.where(np.abs(grid / kink - 1) < 0.03, 1.03 * kink, grid)
+def _away(grid: np.ndarray, thresholds: np.ndarray) -> np.ndarray:
+    """Return the grid with points within 3 % of a threshold moved to 3 % above it."""
+    for threshold in thresholds[np.isfinite(thresholds) & (thresholds > 0)]:
+        grid = np.where(np.abs(grid / threshold - 1) < 0.03, 1.03 * threshold, grid)
     return grid
 
 
-def _near_threshold() -> list:
-    """Judge the quartic amplitude just inside each threshold: it sees Sigma, the rank does not."""
+def _staircase_claims(name: str, staircase: Staircase) -> list[Claim]:
+    grid, thresholds, weights, diverged, views = staircase
+    measured = ranks(weights, views.negative[:, None])
+    predicted = (thresholds > grid[:, None]).sum(1)
+    exact = amplitudes(views)
+    gram = np.swapaxes(weights, -1, -2) @ weights
+    difference = np.abs(gram - exact[:, None, :, None] * np.eye(5)).max() / np.max(exact)
+    short = name.replace(" ", "-")
+    starts = weights.shape[1]
+    return [
+        close(
+            f"landscape/rank-{short}",
+            f"If {AUGMENTED[name]}, the minimum of InfoNCE has the predicted rank at every "
+            "augmentation strength.",
+            source("L-3", "L-9"),
+            0,
+            int((measured != predicted[:, None]).sum() + diverged.sum()),
+            0,
+            details="The loss is exact, for Gaussian data and infinitely many negatives. The "
+            f"measured value is the number of wrong ranks among {len(grid)} strengths with "
+            f"{starts} starts each. No strength is within 2 % of a threshold.",
+        ),
+        at_most(
+            f"landscape/amplitude-{short}",
+            f"If {AUGMENTED[name]}, the matrix W^T W at the minimum of InfoNCE agrees with the "
+            "closed form.",
+            source("L-5"),
+            1e-5,
+            float(difference),
+            details="The measured value is the largest error of an entry over all "
+            f"{len(grid)} strengths, divided by the largest squared weight. Minimisation stops at "
+            "a gradient of 1e-8, which flat directions amplify up to 1000 times.",
+        ),
+    ]
+
+
+def _near_threshold() -> list[Claim]:
+    """Test the quartic squared weight just inside each threshold.
+
+    It depends on the embedded covariance Sigma, and the rank does not.
+    """
     solve = jax.jit(
         jax.vmap(lambda w, v, d: landscape.minimise(gaussian_loss, w, v, d, tolerance=1e-12).point)
     )
@@ -104,126 +138,85 @@ def _near_threshold() -> list:
     claims = []
     for name, (placement, alignment) in CASES.items():
         options = {"placement": placement, "alignment": alignment}
-        seen = []
+        theories = []
         for a, c in cases:
             pull = landscape.form("info_nce_euclidean", [a], c, **options).signal[0, 0]
             decay = 0.99 * float(pull)
-            seen.append(
+            theories.append(
                 landscape.from_loss(
                     "info_nce_euclidean", [a], c, dim=1, weight_decay=decay, **options
                 )
             )
         views = stacked([landscape.views([a], c, **options) for a, c in cases])
-        decays = np.array([float(x.form.decay) for x in seen])
+        decays = np.array([float(theory.form.decay) for theory in theories])
         exact = np.ravel(solve(np.full((len(cases), 1, 1), 0.2), views, decays)) ** 2
-        quartic = np.array([float(x.minima.gram[0, 0]) for x in seen])
+        quartic = np.array([float(theory.minima.gram[0, 0]) for theory in theories])
         # Expanding dL/dw^2 = 0 once more: the relative correction is n w^2 (n + 3k) / (n + 2k).
         spread, paired = np.ravel(views.negative), np.ravel(views.anchor)
         next_order = spread * quartic * (spread + 3 * paired) / (spread + 2 * paired)
-        off = exact / quartic - 1
+        difference = exact / quartic - 1
         claims.append(
             at_most(
                 f"landscape/quartic-{name.replace(' ', '-')}",
-                f"{name}, 1 % inside the threshold of weight decay: w^2 of exact InfoNCE over the "
-                "quartic's, less 1, against the next order of the expansion; error in units of "
-                "three times that order",
-                f"{SOURCE}; L-3",
+                f"If {AUGMENTED[name]}, the error of the quartic approximation near collapse is "
+                "the predicted next-order term.",
+                source("L-3"),
                 1.0,
-                float(np.max(np.abs(off / next_order - 1) / (3 * next_order))),
+                float(np.max(np.abs(difference / next_order - 1) / (3 * next_order))),
+                details="Weight decay is 1 % below the value at which the mode is lost. The "
+                "relative difference of the squared weight between exact InfoNCE and its quartic "
+                "approximation is divided by the next order of the expansion. The measured value "
+                "is the deviation of this ratio from one, divided by three times that order.",
             )
         )
     return claims
 
 
-def _no_negatives(draws: np.random.Generator) -> list:
+def _no_negatives(draws: np.random.Generator) -> Claim:
     views = landscape.views(DATA, [1.0, 0.7, 0.4, 0.0, 0.0])
     start = draws.normal(size=(5, 5))
     end = jax.jit(landscape.minimise, static_argnums=0, static_argnames="tolerance")(
         _alignment, start, views.positive, tolerance=1e-10
     )
     values = np.linalg.svd(np.asarray(end.point), compute_uv=False)
-    return [
-        close(
-            "landscape/rank-no-negatives",
-            "no negatives: dimensions left, those on which the augmentation does not act (its "
-            "kernel has 2)",
-            f"{SOURCE}; L-3",
-            2,
-            int((values > 1e-4).sum()),
-            0,
-        )
-    ]
+    return close(
+        "landscape/rank-no-negatives",
+        "Without negatives, only those dimensions survive on which the augmentation does not act.",
+        source("L-3"),
+        2,
+        int((values > 1e-4).sum()),
+        0,
+        details="The augmentation acts on three of five dimensions. The measured value is the "
+        "number of singular values of the weights above 1e-4.",
+    )
 
 
 def _alignment(weight: Array, positive: Array) -> Array:
     return jnp.sum((weight @ positive) * weight)
 
 
-def _staircases(curves: dict) -> object:
+def _draw(curves: dict[str, Staircase]) -> Any:
     figure, axes = new_figure(3, 2, width=3.5, height=2.7)
-    for index, (ax, (name, (grid, seen, kinks))) in enumerate(
-        zip(axes, curves.items(), strict=True)
-    ):
+    for index, (ax, (name, curve)) in enumerate(zip(axes, curves.items(), strict=True)):
+        grid, thresholds = curve.grid, curve.thresholds
+        measured = ranks(curve.weights, curve.views.negative[:, None])[:, 0]
         fine = np.geomspace(grid[0], grid[-1], 400)
-        ax.plot(fine, (kinks > fine[:, None]).sum(1), color="#0072b2", label="theory")
-        for kink in kinks[np.isfinite(kinks)]:
-            ax.axvline(kink, color="black", linestyle="--", linewidth=0.7, alpha=0.6)
-        ax.plot(grid, seen, "o", color="#d55e00", ms=4, label="minimised")
+        ax.plot(fine, (thresholds > fine[:, None]).sum(1), color="#0072b2", label="theory")
+        for threshold in thresholds[np.isfinite(thresholds)]:
+            ax.axvline(threshold, color="black", linestyle="--", linewidth=0.7, alpha=0.6)
+        ax.plot(grid, measured, "o", color="#d55e00", ms=4, label="minimisation")
         ax.set(xscale="log", ylim=(-0.4, 5.6), xlim=(grid[0] * 0.9, grid[-1] * 1.1))
-        ax.set_title(name.replace("augmented", "aug.").replace("_", " "), fontsize=10)
+        ax.set_title(AUGMENTED[name].replace(" and all", ",\nall"), fontsize=9)
         if index >= 3:
-            ax.set_xlabel("strength of augmentation")
+            ax.set_xlabel("augmentation strength")
         if index % 3 == 0:
             ax.set_ylabel("surviving dimensions")
     axes[0].legend(frameon=False, loc="lower left")
     return figure
 
 
-def sampled(settings: Settings) -> Part:
-    """Minimise InfoNCE with sampled negatives for every placement; compare amplitudes."""
-    size, runs = {"quick": (256, 16), "paper": (1024, 48), "large": (2048, 100)}[settings.scale]
-    data, noise = np.array([1.0, 0.5]), np.array([0.6, 0.3])
-    key = jax.random.fold_in(jax.random.key(settings.seed), 4)
-
-    def one(key: Array, bits: Array) -> Array:
-        draws = jax.random.normal(key, (5, size, 2))
-        clean, other = draws[0] * np.sqrt(data), draws[1] * np.sqrt(data)
-        own, second, third = draws[2:] * np.sqrt(noise)
-        anchor, positive = clean + bits[0] * own, clean + bits[1] * second
-        negatives = other + bits[3] * third
-        paired = clean + bits[2] * own
-        start = jnp.array([[0.5, 0.1], [-0.1, 0.5]])
-        end = landscape.minimise(
-            sampled_loss, start, anchor, positive, paired, negatives, tolerance=1e-6
-        )
-        return jnp.diagonal(end.point.T @ end.point)
-
-    solve = jax.jit(lambda keys, bits: jax.lax.map(lambda k: one(k, bits), keys, batch_size=4))
-    claims = []
-    for index, (name, bits) in enumerate(PLACEMENTS.items()):
-        keys = jax.random.split(jax.random.fold_in(key, index), runs)
-        seen = np.asarray(solve(keys, np.asarray(bits, float)))
-        views = landscape.views(data, noise, name)
-        exact = amplitudes(views)
-        error = seen.std(0, ddof=1) / np.sqrt(runs)
-        # A finite sample moves the minimum by a few 1/n, besides its scatter.
-        allowed = Z * error / exact + 10 / size
-        off = np.abs(seen.mean(0) / exact - 1)
-        claims.append(
-            at_most(
-                f"landscape/sampled-{name}",
-                f"{name}: mean w^2 over {runs} minimisations of InfoNCE, {size} anchors, {size} "
-                "sampled negatives, off the exact one; in units of 3.9 standard errors and 10/n",
-                f"{SOURCE}; L-3, L-5",
-                1.0,
-                float((off / allowed).max()),
-            )
-        )
-    return Part(claims, [])
-
-
 def weight_decay(settings: Settings) -> Part:
-    """Count the modes that weight decay leaves, SimCLR placement: those with a_i above it."""
+    """Test which modes survive weight decay if all views are augmented."""
     points = {"quick": 24, "paper": 60, "large": 240}[settings.scale]
     data = np.array([2.0, 1.0, 0.5, 0.25])
     grid = _away(np.geomspace(0.1, 3, points), data)
@@ -239,27 +232,34 @@ def weight_decay(settings: Settings) -> Part:
         )
 
     weights = np.asarray(solve(grid))
-    seen = ranks(weights, views.negative)
+    measured = ranks(weights, views.negative)
     predicted = (data > grid[:, None]).sum(1)
     exact = amplitudes(views, grid[:, None])
     gram = np.swapaxes(weights, 1, 2) @ weights
-    off = float(np.abs(gram - exact[:, :, None] * np.eye(4)).max() / exact.max())
+    difference = float(np.abs(gram - exact[:, :, None] * np.eye(4)).max() / exact.max())
     claims = [
         close(
             "landscape/weight-decay",
-            f"exact InfoNCE, a = (2, 1, .5, .25): weight decays among {len(grid)} at which the "
-            "rank is not #{a_i > decay} (none within 2 % of a kink)",
-            f"{SOURCE}; L-9",
+            "Under weight decay, exactly those modes survive whose data variance exceeds the "
+            "decay.",
+            source("L-9"),
             0,
-            int((seen != predicted).sum()),
+            int((measured != predicted).sum()),
             0,
+            details="The loss is exact InfoNCE on Gaussian data of variances 2, 1, 0.5 and 0.25, "
+            "with all views augmented. The measured value is the number of wrong ranks among "
+            f"{len(grid)} weight decays. None of them is within 2 % of a variance.",
         ),
         at_most(
             "landscape/weight-decay-amplitude",
-            "the same: largest error of W^T W over the largest (gradient below 1e-9)",
-            f"{SOURCE}; L-5",
+            "Under weight decay, the matrix W^T W at the minimum of InfoNCE agrees with the closed "
+            "form.",
+            source("L-5"),
             1e-5,
-            off,
+            difference,
+            details="The measured value is the largest error of an entry over all "
+            f"{len(grid)} weight decays, divided by the largest squared weight. Minimisation stops "
+            "at a gradient of 1e-9.",
         ),
     ]
     return Part(claims, [])

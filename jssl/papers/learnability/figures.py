@@ -1,6 +1,7 @@
-"""The figures of the learnability report."""
+"""Figures of the learnability report."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
@@ -23,14 +24,54 @@ def comparison(
     points: np.ndarray,
     near: np.ndarray,
     sign: np.ndarray,
-    taught: np.ndarray,
+    supervised: np.ndarray,
     best: SupervisedMinima,
 ) -> list[Figure]:
-    """Draw learning curves, learned vectors and projections, SSL beside supervision."""
-    curves, axes = new_figure(2)
+    """Draw learning curves, learned rows and projections of the three runs.
+
+    Args:
+        points: (points,) recorded steps of the self-supervised runs; supervised ones last twice as
+            long.
+        near: (seeds, points, m, d) self-supervised weights from starts near the minimum.
+        sign: self-supervised weights from random weights with the signs of the paper.
+        supervised: supervised weights.
+        best: minima of the supervised loss.
+    """
+    return [
+        Figure(
+            "learning-curves",
+            "Learning curves",
+            "Weights of the label feature e1 and of the hidden feature e2, with the computed "
+            "minima (dashed). Self-supervised learning finds both features, supervised learning "
+            "the label feature alone. Lines are medians and bands 10-90 % of seeds and rows.",
+            _learning_curves(points, near, supervised, best),
+        ),
+        Figure(
+            "learned-vectors",
+            "Learned rows",
+            "Final rows in the plane of the label feature e1 and the hidden feature e2, one point "
+            "for each seed.",
+            _learned_rows(sign, supervised),
+        ),
+        Figure(
+            "projections",
+            "Projections of the features",
+            "Histograms over seeds of the projections P(e1) and P(e2) of the features onto the "
+            "span of the rows. Titles give the mean share |w . e2| / |w| of the hidden feature.",
+            _projections(
+                {"near the minimum": near, "random start": sign, "supervised": supervised}
+            ),
+        ),
+    ]
+
+
+def _learning_curves(
+    points: np.ndarray, near: np.ndarray, supervised: np.ndarray, best: SupervisedMinima
+) -> Any:
+    figure, axes = new_figure(2)
     lines = (
         (axes[0], near, points, minimum(7.0, 1 / 800)),
-        (axes[1], taught, 2 * points, best.weight[0, 0]),
+        (axes[1], supervised, 2 * points, best.weight[0, 0]),
     )
     for ax, run, steps, target in lines:
         folded = np.stack([np.abs(run[..., 0]), run[..., 1]], -1).reshape(len(run), len(points), -1)
@@ -41,19 +82,28 @@ def comparison(
             ax.fill_between(steps, low, high, color=colour, alpha=0.2, linewidth=0)
             ax.axhline(target[index], color="black", linestyle="--", linewidth=0.8)
         ax.set_xlabel("step")
-    axes[0].set_title("self-supervised, start near")
+    axes[0].set_title("self-supervised, start near the minimum")
     axes[1].set_title("supervised")
     axes[0].legend(frameon=False)
-    vectors, (left, right) = new_figure(2)
-    for ax, run, title in ((left, sign, "self-supervised"), (right, taught, "supervised")):
+    return figure
+
+
+def _learned_rows(sign: np.ndarray, supervised: np.ndarray) -> Any:
+    figure, (left, right) = new_figure(2)
+    for ax, run, title in (
+        (left, sign, "self-supervised"),
+        (right, supervised, "supervised"),
+    ):
         for row, colour in ((0, BLUE), (1, ORANGE)):
             ax.scatter(*run[:, -1, row, :2].T, s=10, alpha=0.6, color=colour, label=f"w{row + 1}")
         ax.set(title=title, xlabel="w . e1", ylabel="w . e2", xlim=(-5, 5), ylim=(-1, 2.5))
     left.legend(frameon=False)
-    bars, panels = new_figure(3)
-    for ax, run, title in zip(
-        panels, (near, sign, taught), ("near", "sign", "supervised"), strict=True
-    ):
+    return figure
+
+
+def _projections(runs: Mapping[str, np.ndarray]) -> Any:
+    figure, panels = new_figure(3)
+    for ax, (title, run) in zip(panels, runs.items(), strict=True):
         values = np.asarray(projections(jnp.asarray(run[:, -1])))
         for j, colour in ((0, BLUE), (1, ORANGE)):
             ax.hist(
@@ -64,108 +114,92 @@ def comparison(
                 label=f"P(e{j + 1})",
             )
         hidden = np.asarray(shares(jnp.asarray(run[:, -1])))[..., 1].mean()
-        ax.set(title=f"{title}: mean |w.e2|/|w| {hidden:.3f}", xlabel="projection")
+        ax.set(title=f"{title}: hidden share {hidden:.3f}", xlabel="projection", ylabel="seeds")
     panels[0].legend(frameon=False)
-    return [
-        Figure(
-            "learning-curves",
-            "Learning curves",
-            "Rows approach the dashed minima: SSL learns both features, supervision the "
-            "label-related one. Median and 10-90 % of seeds.",
-            curves,
-        ),
-        Figure(
-            "learned-vectors",
-            "Learned vectors",
-            "Final rows in the plane of the two features, one point a seed.",
-            vectors,
-        ),
-        Figure(
-            "projections",
-            "Projections",
-            "Histograms of P(e1) and P(e2) over seeds, and the well-conditioned hidden share.",
-            bars,
-        ),
-    ]
+    return figure
 
 
-def shifts(noises: Sequence[float], seen: np.ndarray, exact: np.ndarray) -> list[Figure]:
-    """Draw the shift by view noise against rho."""
+def shifts(noises: Sequence[float], measured: np.ndarray, exact: np.ndarray) -> list[Figure]:
+    """Draw the shift of the minimum against the size of the view noise."""
     figure, (ax,) = new_figure(1)
-    ax.loglog(noises, exact, "k--", label="population")
+    ax.loglog(noises, exact, "k--", label="theory")
     ax.errorbar(
         noises,
-        seen.mean(1),
-        2 * seen.std(1) / seen.shape[1] ** 0.5,
+        measured.mean(1),
+        2 * measured.std(1) / measured.shape[1] ** 0.5,
         fmt="o",
         color=BLUE,
-        label="runs",
+        label="simulation",
     )
-    ax.set(xlabel="rho", ylabel="shift of the minimum")
+    ax.set(xlabel="size of the view noise, rho", ylabel="shift of the minimum")
     ax.legend(frameon=False)
     return [
         Figure(
             "noise-shift",
-            "Shift by view noise",
-            "The minimum moves as rho^2: runs on the predicted line.",
+            "Shift of the minimum by view noise",
+            "Shift of the minimum against the size rho of the view noise. Simulations (points with "
+            "two standard errors) follow the prediction (dashed), which grows as rho^2 for small "
+            "rho.",
             figure,
         )
     ]
 
 
 def sampling(counts: Sequence[int], spread: np.ndarray, coefficient: float) -> list[Figure]:
-    """Draw the sampling law."""
+    """Draw the distance of the minimum of a sample from that of the population."""
     figure, (ax,) = new_figure(1)
-    ax.loglog(counts, coefficient / np.sqrt(counts), "k--", label="H^-1 S H^-1 / n")
-    ax.loglog(counts, spread, "o", color=BLUE, label="data sets")
-    ax.set(xlabel="samples n", ylabel="distance from the minimum")
+    ax.loglog(counts, coefficient / np.sqrt(counts), "k--", label="theory")
+    ax.loglog(counts, spread, "o", color=BLUE, label="simulation")
+    ax.set(xlabel="number of samples n", ylabel="distance between minima")
     ax.legend(frameon=False)
     return [
         Figure(
             "sampling-law",
-            "Sampling law",
-            "Distance to the population minimum falls as 1/sqrt(n).",
+            "Minima of finite samples",
+            "Root-mean-square distance between the minimum of n samples and that of the "
+            "population. It decreases as 1 / sqrt(n).",
             figure,
         )
     ]
 
 
-def duplicates(seen: Mapping[str, Mapping[int, np.ndarray]]) -> list[Figure]:
-    """Draw the duplicate-row law against m."""
+def duplicates(frequencies: Mapping[str, Mapping[int, np.ndarray]]) -> list[Figure]:
+    """Draw the probability of duplicate rows against the number of rows."""
     figure, (ax,) = new_figure(1)
-    rows = list(seen["population"])
+    rows = list(frequencies["population"])
     ax.semilogy(rows, [2.0 ** (1 - m) for m in rows], "k--", label="2^(1-m)")
-    for (name, by_rows), colour in zip(seen.items(), (BLUE, ORANGE), strict=True):
+    for (name, by_rows), colour in zip(frequencies.items(), (BLUE, ORANGE), strict=True):
         ax.semilogy(rows, [by_rows[m].mean() for m in rows], "o-", color=colour, label=name)
-    ax.set(xlabel="rows m", ylabel="share with all rows alike")
+    ax.set(xlabel="number of rows m", ylabel="probability of duplicate rows")
     ax.legend(frameon=False)
     return [
         Figure(
             "duplicate-rows",
             "Duplicate rows",
-            "On the population the share follows 2^(1-m); 48 drawn samples tilt all rows "
-            "together and lie above.",
+            "Probability that all m rows of random initial sign end at one minimum. On the "
+            "population it is 2^(1-m). On a finite sample it is larger, because unequal cells "
+            "favour one sign for all rows.",
             figure,
         )
     ]
 
 
 def basins(tau: float, decay: float) -> list[Figure]:
-    """Draw which minimum each start reaches, sigmoid beside tanh."""
+    """Draw which minimum each start reaches, for sigmoid and tanh."""
     figure, axes = new_figure(2)
     for ax, name in zip(axes, ("sigmoid", "tanh"), strict=True):
         u, v = np.linspace(-5, 5, 40), np.linspace(-2, 2.5, 31)
-        reached, found = basin_map(u, v, tau, decay, activation=name)
+        reached, theory = basin_map(u, v, tau, decay, activation=name)
         ax.pcolormesh(u, v, reached, cmap="tab10", alpha=0.5, shading="nearest")
         for kind, marker in ((0, "o"), (1, "x"), (2, "^")):
-            ax.plot(*found.points[found.descents == kind].T, marker, color="black")
-        ax.set(title=name, xlabel="u", ylabel="v")
+            ax.plot(*theory.points[theory.descents == kind].T, marker, color="black")
+        ax.set(title=name, xlabel="w . e1", ylabel="w . e2")
     return [
         Figure(
             "basins",
             "Basins of attraction",
-            "Starts coloured by the minimum reached; circles minima, crosses saddles, "
-            "triangles maxima.",
+            "Starts coloured by the minimum that they reach. Circles are minima, crosses saddles "
+            "and triangles maxima.",
             figure,
         )
     ]
@@ -175,16 +209,17 @@ def phases(
     over_problem: tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray],
     over_size: tuple[Sequence[int], Sequence[int], np.ndarray],
 ) -> list[Figure]:
-    """Draw the minimum and the share of correct pairs over (tau, alpha) and (d, n)."""
+    """Draw the minimum and the share of rows of opposite sign over (tau, decay) and (d, n)."""
     figure, axes = new_figure(3)
     taus, decays, hidden, pairs = over_problem
-    dims, counts, kept = over_size
-    titles = ("hidden share of the minimum", "share of correct pairs, n = 100")
+    dims, counts, opposite_rows = over_size
+    titles = ("hidden share of the minimum", "runs with opposite rows, n = 100")
     for ax, values, title in zip(axes, (hidden, pairs), titles, strict=False):
         shade = ax.pcolormesh(taus, decays, values, vmin=0, vmax=1, shading="nearest")
         figure.colorbar(shade, ax=ax)
-        ax.set(xscale="log", yscale="log", xlabel="tau", ylabel="alpha", title=title)
-    shade = axes[2].imshow(kept, vmin=0, vmax=1, origin="lower", aspect="auto")
+        label = "strength tau of the hidden feature"
+        ax.set(xscale="log", yscale="log", xlabel=label, ylabel="weight decay", title=title)
+    shade = axes[2].imshow(opposite_rows, vmin=0, vmax=1, origin="lower", aspect="auto")
     figure.colorbar(shade, ax=axes[2])
     axes[2].set(
         xticks=range(len(dims)),
@@ -192,8 +227,8 @@ def phases(
         yticks=range(len(counts)),
         yticklabels=counts,
         xlabel="dimension d",
-        ylabel="samples n",
-        title="share of correct pairs",
+        ylabel="number of samples n",
+        title="runs with opposite rows",
     )
     for ax in axes:
         ax.grid(visible=False)
@@ -201,29 +236,29 @@ def phases(
         Figure(
             "phases",
             "Phase diagrams",
-            "Left: |w . e2| / |w| at the minimum over tau and alpha, white where no minimum has "
-            "u > 0. Middle: the share of runs whose "
-            "two rows keep opposite signs. Right: the same share over d and n; more samples keep "
-            "more pairs.",
+            "Left: share |w . e2| / |w| of the hidden feature at the minimum, against its strength "
+            "tau and weight decay; white where no minimum has w . e1 > 0. Middle: share of runs "
+            "whose two rows keep opposite signs. Right: this share against dimension and number of "
+            "samples; it grows with the samples.",
             figure,
         )
     ]
 
 
 def activations(ends: Mapping[str, np.ndarray]) -> list[Figure]:
-    """Draw where the rows of each activation end."""
+    """Draw the final rows for each activation."""
     figure, axes = new_figure(len(ends))
     for ax, (name, rows) in zip(axes, ends.items(), strict=True):
-        found = stationary_points(7.0, 1 / 800, activation=name)
+        theory = stationary_points(7.0, 1 / 800, activation=name)
         ax.scatter(*rows.T, s=12, color=BLUE, alpha=0.6)
-        ax.plot(*found.points[found.descents == 0].T, "x", color="black")
-        ax.set(title=name, xlabel="u", ylabel="v", xlim=(-4.5, 4.5), ylim=(-2, 2))
+        ax.plot(*theory.points[theory.descents == 0].T, "x", color="black")
+        ax.set(title=name, xlabel="w . e1", ylabel="w . e2", xlim=(-4.5, 4.5), ylim=(-2, 2))
     return [
         Figure(
             "activations",
             "Other activations",
-            "Final rows (dots) on the computed minima (crosses): for tanh and erf some rows hold "
-            "the label-related feature alone.",
+            "Final rows (dots) and computed minima (crosses). With tanh and erf, some rows contain "
+            "the label feature alone.",
             figure,
         )
     ]

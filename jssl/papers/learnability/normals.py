@@ -1,9 +1,9 @@
-"""Standard normals from threefry written out, for loops that spend their time drawing.
+"""Standard normals from an unrolled threefry generator, for loops dominated by random draws.
 
-On a CPU `jax.random.normal` rolls the twenty rounds of threefry into a loop with a pass over memory
-for each. Written out, the rounds fuse with what uses them: 3 microseconds for 420 draws instead of
-8, and drawing is what a step of this experiment costs. The words are those of
-`jax.extend.random.threefry_2x32`, so the generator is JAX's own.
+On a CPU, `jax.random.normal` runs the twenty rounds of threefry as a loop with a pass over memory
+for each round. Unrolled rounds are fused with the operations that follow: 420 draws take 3
+microseconds instead of 8, and draws dominate the cost of a step here. The random bits are those of
+`jax.extend.random.threefry_2x32`.
 
 References:
     Salmon, Moraes, Dror, Shaw, "Parallel random numbers: as easy as 1, 2, 3", SC 2011.
@@ -21,7 +21,7 @@ _ROTATIONS = ((13, 15, 26, 6), (17, 29, 16, 24))
 
 
 def normals(key: Array, count: int, dtype: Any = jnp.float32) -> Array:
-    """Return `count` standard normals that depend on the key alone.
+    """Return `count` standard normals that depend only on the key.
 
     Example:
         >>> import jax
@@ -29,11 +29,12 @@ def normals(key: Array, count: int, dtype: Any = jnp.float32) -> Array:
         >>> bool(abs(draw.mean()) < 0.05), bool(abs(draw.var() - 1) < 0.08)
         (True, True)
 
-    The inverse error function of midpoints of 2^23 (float32) or 2^53 (float64) equal cells.
+    They are the inverse error function at the midpoints of 2^23 (float32) or 2^53 (float64) equal
+    cells.
 
     Args:
         key: a typed threefry key.
-        count: how many, static.
+        count: number of draws, static.
         dtype: float32 or float64.
 
     Returns:
@@ -60,7 +61,7 @@ def threefry(key: Array, blocks: int) -> tuple[Array, Array]:
 
     Args:
         key: a typed threefry key.
-        blocks: how many counters, static.
+        blocks: number of counters, static.
 
     Returns:
         Two (blocks,) arrays of uint32.

@@ -1,21 +1,21 @@
-"""Phase diagrams: what the minimum holds and how often rows keep opposite signs."""
+"""Phase diagrams: hidden share of the minimum, and share of runs with rows of opposite sign."""
 
 import numpy as np
 
 from jssl.papers.claims import at_least
 from jssl.papers.learnability import figures
-from jssl.papers.learnability.judge import quantile
-from jssl.papers.learnability.known import opposite
+from jssl.papers.learnability.base import opposite
 from jssl.papers.learnability.seeds import Design, Numbers
 from jssl.papers.learnability.simulate import self_supervised
+from jssl.papers.learnability.statistical import quantile
 from jssl.papers.outcome import Part, Settings
 from jssl.theory.learnability import safe_rate, stationary_points
 
-STEPS = 1000  # signs are decided long before
+STEPS = 1000  # signs no longer change after far fewer steps
 
 
 def phases(settings: Settings) -> Part:
-    """Draw both diagrams; judge that pairs need both samples and a minimum."""
+    """Compute the phase diagrams, and test that more samples preserve more pairs of rows."""
     fine, seeds = (6, 12) if settings.scale == "quick" else (24, 64)
     taus, decays = np.geomspace(0.8, 12, fine), np.geomspace(1e-3, 0.05, fine)
     hidden = np.array([[_hidden(tau, decay) for tau in taus] for decay in decays])
@@ -31,21 +31,23 @@ def phases(settings: Settings) -> Part:
     pairs = opposite(ends).reshape(fine, fine, seeds).mean(2)
     dims, counts = ((5, 20) if settings.scale == "quick" else (5, 10, 20)), (24, 100, 400)
     seeds = 128 if settings.scale == "quick" else 512
-    kept = np.array(
+    opposite_rows = np.array(
         [[_pairs(settings, dim, samples, seeds) for dim in dims] for samples in counts], float
     )
-    few, most = kept[0].ravel(), kept[-1].ravel()
+    few, most = opposite_rows[0].ravel(), opposite_rows[-1].ravel()
     error = ((few.var() + most.var()) / len(few)) ** 0.5
     claim = at_least(
         "learnability/more-samples",
-        "more samples keep more pairs of opposite signs: n = 400 against n = 24, less the "
-        "confidence limit",
-        "beyond Yang et al. 2023",
+        "The two weight rows keep opposite signs more often if there are more samples.",
+        "Beyond Yang et al. 2023",
         0.0,
         most.mean() - few.mean() - quantile(len(few)) * error,
+        details="The measured value is the lower confidence limit of the difference between the "
+        f"shares of runs that keep opposite signs with {counts[-1]} and with {counts[0]} samples, "
+        f"over {len(few)} runs each.",
     )
-    drawn = figures.phases((taus, decays, hidden, pairs), (dims, counts, kept.mean(2)))
-    return Part([claim], drawn)
+    pictures = figures.phases((taus, decays, hidden, pairs), (dims, counts, opposite_rows.mean(2)))
+    return Part([claim], pictures)
 
 
 def _pairs(settings: Settings, dim: int, samples: int, seeds: int) -> np.ndarray:
@@ -60,7 +62,7 @@ def _pairs(settings: Settings, dim: int, samples: int, seeds: int) -> np.ndarray
 
 
 def _hidden(tau: float, decay: float) -> float:
-    """Return v / |(u, v)| at the minimum with u > 0, NaN where there is none."""
-    found = stationary_points(tau, decay)
-    wells = found.points[(found.descents == 0) & (found.points[:, 0] > 0)]
-    return float(wells[0, 1] / np.linalg.norm(wells[0])) if len(wells) else float("nan")
+    """Return v / |(u, v)| at the minimum with u > 0, or NaN if there is none."""
+    theory = stationary_points(tau, decay)
+    minima = theory.points[(theory.descents == 0) & (theory.points[:, 0] > 0)]
+    return float(minima[0, 1] / np.linalg.norm(minima[0])) if len(minima) else float("nan")

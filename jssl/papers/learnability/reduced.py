@@ -1,16 +1,17 @@
-"""The SSL step of N-1 with its view noise drawn in the few directions that matter.
+"""Gradient of the self-supervised loss, with view noise drawn only where it has an effect.
 
-With a_i = w_j . x^_i the step needs only the pre-activations W e_i and, per row j, the sums
+With a_i = w_j . x^_i, a step needs only the pre-activations W e_i and, per row j, the sums
 sum_i c_ij e_i, where c_ij are the sample weights of the gradient. Write W = L Q with orthonormal
-rows Q. Then W e_i = L z_i with z_i = Q e_i ~ N(0, I), and given every z_i
+rows Q. Then W e_i = L z_i with z_i = Q e_i ~ N(0, I), and, given all z_i,
 
     sum_i c_ij e_i = sum_i c_ij Q^T z_i + (I - Q^T Q) g_j,   g ~ N(0, (sum_i c_i c_i^T) x I),
 
-so 2 n m + m d normals replace the 2 n d of the plain draw (n samples, d dimensions, m rows): 420
-instead of 2,000 at the published size. The law of the step is the same, not approximately so.
+so 2 n m + m d normals replace the 2 n d of the direct draw (n samples, d dimensions, m rows): 420
+instead of 2,000 at the size of the paper. The distribution of the step is exactly the same.
 
 References:
-    Yang, Li, Jiang, Li, arXiv 2401.03214 (the loss and its step); the reduced draw is ours.
+    Yang, Li, Jiang, Li, arXiv 2401.03214, for the loss and its step. The reduced draw is not in the
+    paper.
 """
 
 from collections.abc import Callable
@@ -32,7 +33,7 @@ def reduced_gradient(
     activation: Callable[[Array], Array] = jax.nn.sigmoid,
     correlation: float = 0.0,
 ) -> Array:
-    """Return one draw of the gradient of N-1 with fresh noise on both views.
+    """Return one draw of the gradient with independent noise on both views.
 
     Example:
         >>> import jax, jax.numpy as jnp
@@ -51,10 +52,10 @@ def reduced_gradient(
         noise: standard deviation of the view noise, >= 0.
         decay: weight decay (alpha), >= 0.
         activation: elementwise, differentiable.
-        correlation: correlation of e and e' in [-1, 1]; 0 is the paper's independent noise.
+        correlation: correlation of e and e' in [-1, 1]; 0 is the independent noise of the paper.
 
     Returns:
-        (m, d) gradient, exact in law.
+        (m, d) gradient with exactly the distribution of the direct draw.
     """
     rows, dim = weight.shape
     samples = x.shape[0]
@@ -89,8 +90,8 @@ def orthonormal_rows(weight: Array) -> tuple[Array, Array]:
         [[5. 0.]
          [5. 2.]] [0. 0. 1.]
 
-    Gram-Schmidt, each row taken twice so that nearly parallel rows stay orthogonal to rounding; a
-    row inside the span of those before it gets a zero row of Q, and `W e = L Q e` still holds.
+    Each row is orthogonalised twice by Gram-Schmidt, so that nearly parallel rows are orthogonal up
+    to rounding. A row in the span of those before it has a zero row in Q, and `W e = L Q e` holds.
 
     Args:
         weight: (m, d) with small m: the loop over rows is unrolled.

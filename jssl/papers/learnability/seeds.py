@@ -1,9 +1,9 @@
-"""What a seed of the learnability experiment is: its data, its start, its noise.
+"""Data and initial weights of each seed of the learnability experiment.
 
-    x = s e1 + q tau e2 + rho xi        W ~ N(0, 1), `near` a minimum or with the published signs
+    x = s e1 + q tau e2 + rho xi        W ~ N(0, 1), near a minimum or with the signs of the paper
 
 References:
-    Yang, Li, Jiang, Li, arXiv 2401.03214, with its published sizes as defaults.
+    Yang, Li, Jiang, Li, arXiv 2401.03214, whose sizes are the defaults.
 """
 
 from typing import Any, Literal, NamedTuple
@@ -17,18 +17,19 @@ from jssl.types import Array
 
 
 class Design(NamedTuple):
-    """What is compiled into a run.
+    """Static choices of a run; a change compiles a new program.
 
     Attributes:
         samples: n, at least 4, the number of cells.
         dim: d, at least 2.
         rows: m, the width.
-        start: `near` the minimum, `sign`: N(0, 1) with the published signs, or `random`: N(0, 1).
+        start: `near` the minimum, `sign` (N(0, 1) with the signs of the paper) or `random`
+            (N(0, 1)).
         data: `drawn` cells, `balanced` (n / 4 samples in each) or `centres` (balanced, no noise).
-        step: `reduced` (fresh view noise, see `reduced_gradient`), `mean` (the loss averaged over
-            view noise, nothing drawn) or `linear` (a linear model with a quartic penalty).
+        step: `reduced` (view noise drawn at every step, see `reduced_gradient`), `mean` (the loss
+            averaged over view noise) or `linear` (a linear model with a quartic penalty).
         activation: a name in `jssl.models.activations`.
-        correlation: of the two view noises; `reduced` only.
+        correlation: of the noises of the two views; used by `reduced` only.
     """
 
     samples: int = 100
@@ -42,14 +43,14 @@ class Design(NamedTuple):
 
 
 class Numbers(NamedTuple):
-    """What may differ from seed to seed: scalars or one value a seed.
+    """Numbers that may differ between seeds: scalars, or one value for each seed.
 
     Attributes:
         tau: strength of the hidden feature.
         decay: weight decay, of W and of the supervised head.
         noise: rho of the samples.
-        view_noise: rho of the views, fresh at every step.
-        rate: learning rate on the mean loss (the published 1e-3 is on the sum over 100 samples).
+        view_noise: rho of the views, drawn at every step.
+        rate: learning rate on the mean loss; 1e-3 in the paper is on the sum over 100 samples.
     """
 
     tau: Any = 7.0
@@ -60,7 +61,7 @@ class Numbers(NamedTuple):
 
 
 class Seeds(NamedTuple):
-    """What seeds start from: NumPy arrays on the host, or one seed's share in a program.
+    """Samples and initial weights: NumPy arrays for all seeds, or arrays of one seed when traced.
 
     Attributes:
         x: (seeds, n, d) samples.
@@ -76,7 +77,7 @@ class Seeds(NamedTuple):
 
 
 def draw(keys: Array, design: Design, numbers: Numbers) -> Seeds:
-    """Return what each key's seed starts from: `jssl.data.toy.four_cells` in law where drawn.
+    """Return samples and initial weights for each key; drawn samples follow `four_cells`.
 
     Example:
         >>> import jax
@@ -84,8 +85,8 @@ def draw(keys: Array, design: Design, numbers: Numbers) -> Seeds:
         >>> seeds.x.shape, seeds.weight.shape
         ((3, 100, 10), (3, 2, 10))
 
-    Drawn by NumPy from the bits of each key, in float64: a program of random draws takes longer to
-    compile than a thousand seeds take here.
+    NumPy draws them in float64 from the bits of each key. To compile a program of random draws
+    takes longer than a thousand seeds take here.
     """
     shape = (len(keys),)
     tau, noise = np.broadcast_to(numbers.tau, shape), np.broadcast_to(numbers.noise, shape)
@@ -112,7 +113,7 @@ def _draw_one(bits: np.ndarray, tau: float, noise: float, design: Design) -> See
 
 
 def check(design: Design, numbers: Numbers, points: Any) -> None:
-    """Raise InputError unless this can be run and W kept at these steps."""
+    """Raise InputError unless the sizes, ranges and recorded steps are valid."""
     samples = require_count("samples (there are 4 cells)", design.samples, low=4)
     dim = require_count("dim", design.dim, low=2)
     require_count("rows", design.rows, high=dim if design.step == "reduced" else np.inf)

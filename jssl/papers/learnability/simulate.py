@@ -1,11 +1,11 @@
-"""Thousands of seeds of the learnability experiment at once: self-supervised and supervised.
+"""Self-supervised and supervised training of thousands of seeds at once.
 
-A seed's key gives its data, its start and its noise; what it computes does not depend on how many
-seeds run with it. Seeds run in chunks that stay in cache, one chunk a core: on one CPU device,
-programs called from different threads run side by side, and need no further devices.
+The key of a seed determines its data, initial weights and noise. Its result does not depend on the
+number of seeds that run with it. Seeds run in chunks that fit in cache, one chunk per core: on one
+CPU device, programs called from different threads run in parallel.
 
 References:
-    Yang, Li, Jiang, Li, arXiv 2401.03214, with its published step sizes on the mean loss.
+    Yang, Li, Jiang, Li, arXiv 2401.03214. Learning rates are on the mean loss.
 """
 
 import functools
@@ -26,7 +26,7 @@ from jssl.sweeps.devices import cores
 from jssl.theory.learnability import expected_loss
 from jssl.types import Array
 
-CHUNK = 32  # seeds that run together, so that what they touch stays in cache
+CHUNK = 32  # seeds that run together, so that their arrays fit in cache
 
 
 def self_supervised(
@@ -38,7 +38,7 @@ def self_supervised(
     replica: int = 0,
     dtype: Any = jnp.float32,
 ) -> np.ndarray:
-    """Return W of every seed at the given steps under gradient descent on N-1.
+    """Return W of every seed at the given steps of gradient descent on the self-supervised loss.
 
     Example:
         >>> import jax
@@ -48,17 +48,17 @@ def self_supervised(
 
     Args:
         keys: (seeds,) typed keys.
-        points: (points,) ascending steps at which W is kept.
-        design: what is compiled.
+        points: (points,) ascending steps at which W is recorded.
+        design: static choices.
         numbers: scalars, or (seeds,) arrays.
-        replica: another one has the same data and start and fresh view noise.
+        replica: runs that differ in this number have the same data and start and other view noise.
         dtype: of the run, float32 or float64.
 
     Returns:
         (seeds, points, m, d) weights.
 
     Raises:
-        InputError: a size or range that cannot be run.
+        InputError: for an invalid size or range.
     """
     return _run(_self_supervised, keys, points, design, numbers, replica, dtype)
 
@@ -71,7 +71,7 @@ def supervised(
     *,
     dtype: Any = jnp.float32,
 ) -> np.ndarray:
-    """Return W of every seed at the given steps under gradient descent on N-4.
+    """Return W of every seed at the given steps of gradient descent on the supervised loss.
 
     Example:
         >>> import jax
@@ -79,27 +79,27 @@ def supervised(
         >>> supervised(keys, [0, 50]).shape
         (3, 2, 2, 10)
 
-    A step moves W first and then the head with the new W. The data of a key are those of
-    `self_supervised`; no noise is drawn on the way.
+    A step updates W first, and then the head with the new W. The data of a key are those of
+    `self_supervised`, and there is no view noise.
 
     Args:
         keys: (seeds,) typed keys.
-        points: (points,) ascending steps at which W is kept.
-        design: what is compiled; `step` and `correlation` are not used.
+        points: (points,) ascending steps at which W is recorded.
+        design: static choices; `step` and `correlation` are not used.
         numbers: scalars, or (seeds,) arrays; `view_noise` is not used.
         dtype: of the run, float32 or float64.
 
     Returns:
-        (seeds, points, m, d) weights; the head is carried and not kept.
+        (seeds, points, m, d) weights, without the head.
 
     Raises:
-        InputError: a size or range that cannot be run.
+        InputError: for an invalid size or range.
     """
     return _run(_supervised, keys, points, design, numbers, 0, dtype)
 
 
 def step_gradient(design: Design, numbers: Numbers, x: Array) -> Callable[[Array, Array], Array]:
-    """Return `gradient(weight, key)` of a self-supervised step of the design."""
+    """Return `gradient(weight, key)` of a self-supervised step."""
     act = named(design.activation).function
 
     def reduced(weight: Array, key: Array) -> Array:
@@ -126,8 +126,8 @@ def step_gradient(design: Design, numbers: Numbers, x: Array) -> Callable[[Array
         return jax.vmap(jax.grad(objective))(weight)
 
     def linear(weight: Array, key: Array) -> Array:
-        fresh = normals(key, 2 * x.size, x.dtype).reshape(2, *x.shape)
-        first, second = x + numbers.view_noise * fresh
+        draws = normals(key, 2 * x.size, x.dtype).reshape(2, *x.shape)
+        first, second = x + numbers.view_noise * draws
         moment = (first.T @ second + second.T @ first) / (2 * len(x))
         return 2 * (weight @ weight.T @ weight - weight @ moment)
 
@@ -135,7 +135,7 @@ def step_gradient(design: Design, numbers: Numbers, x: Array) -> Callable[[Array
 
 
 class Seed(NamedTuple):
-    """One seed in a program: its start and the key of its view noise; step k folds in k."""
+    """One traced seed: its start and the key of its view noise, into which step k is folded."""
 
     start: Seeds
     noise_key: Array
@@ -166,7 +166,7 @@ def _supervised(seed: Seed, numbers: Numbers, points: Array, design: Design) -> 
 
 
 def _keep(step: Callable[[Array, Any], Any], start: Any, points: Array) -> Any:
-    """Return what `step` makes of `start` at each of the points, stacked."""
+    """Return the parameters after each of the given numbers of steps, stacked."""
 
     def stretch(params: Any, ends: Array) -> tuple[Any, Any]:
         params = jax.lax.fori_loop(ends[0], ends[1], step, params)
@@ -210,13 +210,13 @@ def _run(
     start = Seeds(*(np.asarray(leaf, dtype)[index] for leaf in draw(keys, design, numbers)))
     own = Numbers(*(np.asarray(np.broadcast_to(v, len(keys))[index], dtype) for v in numbers))
     bits = np.asarray(jax.random.key_data(keys))[index]
-    # Placed here: threads have precisions of their own.
+    # Placed on the device here, because the precision setting is local to each thread.
     shared = jax.device_put((np.asarray(points, np.int32), np.int32(replica)))
     chunks = [
         jax.device_put(jax.tree.map(lambda leaf, k=k: leaf[k : k + size], (start, bits, own)))
         for k in range(0, len(index), size)
     ]
-    # Drawn already: one program for all starts and data.
+    # Start and data are drawn already, so one program serves all of them.
     run = {
         "design": design._replace(start="sign", data="drawn"),
         "kind": str(jax.random.key_impl(keys)),

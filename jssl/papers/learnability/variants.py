@@ -5,42 +5,47 @@ import numpy as np
 
 from jssl.papers.claims import at_least, at_most
 from jssl.papers.learnability import figures
-from jssl.papers.learnability.judge import same_mean, sizes
-from jssl.papers.learnability.known import BASE, read
+from jssl.papers.learnability.base import BASE, alignments
 from jssl.papers.learnability.laws import settling_steps
 from jssl.papers.learnability.seeds import Design, Numbers
 from jssl.papers.learnability.simulate import self_supervised
+from jssl.papers.learnability.statistical import same_mean, sizes
 from jssl.papers.outcome import Part, Settings
 from jssl.theory.learnability import projections, safe_rate, stationary_points
 
-SOURCE = "beyond Yang et al. 2023"
+SOURCE = "Beyond Yang et al. 2023"
 
 
 def activations(settings: Settings) -> Part:
-    """Judge tanh and erf against their own minima, and relu against its homogeneity.
+    """Test where rows with other activations end.
 
-    Learning rate and steps as in `laws.minima`, from the Hessians.
+    Sigmoid, tanh and erf have their own minima; relu is homogeneous and has none. Learning rate and
+    number of steps follow from the Hessians, as in `laws.minima`.
     """
     keys, tolerance = settings.keys(64, 20), 0.01
-    few = settings.keys(32, 20) if settings.scale == "quick" else keys  # every row is to converge
+    few = settings.keys(32, 20) if settings.scale == "quick" else keys  # every row must converge
     centres = Design(4, 2, data="centres", step="mean")
     claims, ends = [], {}
     for name in ("sigmoid", "tanh", "erf"):
-        found = stationary_points(BASE.tau, BASE.decay, activation=name)
-        wells = found.descents == 0
+        theory = stationary_points(BASE.tau, BASE.decay, activation=name)
+        minima = theory.descents == 0
         rate = safe_rate(BASE.tau, BASE.decay, activation=name)
-        steps = settling_steps(found, rate, BASE.decay, tolerance)
+        steps = settling_steps(theory, rate, BASE.decay, tolerance)
         design, numbers = centres._replace(activation=name), Numbers(view_noise=0.0, rate=rate)
         own = keys if name == "tanh" else few
         ends[name] = self_supervised(own, [0, steps], design, numbers)[:, -1].reshape(-1, 2)
-        apart = np.linalg.norm(ends[name][:, None] - found.points[wells], axis=-1).min(1)
+        distance = np.linalg.norm(ends[name][:, None] - theory.points[minima], axis=-1).min(1)
         claims.append(
             at_most(
                 f"learnability/{name}-minima",
-                f"{name} rows on the cell centres end in one of its {wells.sum()} minima",
+                f"Without noise, every weight row of the model with {name} activation ends in "
+                "one of its computed minima.",
                 SOURCE,
                 tolerance,
-                apart.max(),
+                distance.max(),
+                details=f"The samples are the centres of the four cells, and {name} has "
+                f"{minima.sum()} minima. The measured value is the largest distance of "
+                f"{len(ends[name])} rows to the nearest minimum after {steps:,} steps.",
             )
         )
     design, numbers = centres._replace(activation="relu"), Numbers(view_noise=0.0, rate=0.01)
@@ -48,24 +53,31 @@ def activations(settings: Settings) -> Part:
     claims += [
         at_least(
             "learnability/label-alone",
-            "tanh is odd: unlike sigmoid it has minima with v = 0, and some rows end there",
+            "With tanh activation, some weight rows end at a minimum that contains the label "
+            "feature alone.",
             SOURCE,
             1 / len(ends["tanh"]),
             (np.abs(ends["tanh"][:, 1]) < tolerance).mean(),
+            details="Since tanh is odd, it has minima without the hidden feature; sigmoid has "
+            "none. The measured value is the share of rows that end there, and the bound is one of "
+            f"{len(ends['tanh'])} rows.",
         ),
         at_least(
             "learnability/relu-hidden-only",
-            "relu is homogeneous: its rows grow without bound along the hidden feature alone",
+            "With relu activation, the weight rows grow along the hidden feature alone.",
             SOURCE,
             0.99,
-            read(relu)[1][:, 1].min(),
+            alignments(relu)[1][:, 1].min(),
+            details="Since relu is homogeneous, the loss is unbounded below. The measured value is "
+            "the smallest share |w . e2| / |w| of the hidden feature over seeds, averaged over the "
+            "rows of each.",
         ),
     ]
     return Part(claims, figures.activations(ends))
 
 
 def linear(settings: Settings) -> Part:
-    """Judge the linear model: its rows span the top two eigenvectors of the second moment."""
+    """Test that the rows of the linear model span the top eigenvectors of the second moment."""
     seeds, predicted, _ = sizes(settings)
     design, numbers = Design(step="linear"), Numbers(rate=0.005)
     ends = self_supervised(settings.keys(seeds, 21), [0, 4000], design, numbers)[:, -1]
@@ -79,15 +91,21 @@ def linear(settings: Settings) -> Part:
     unit = BASE.noise**2 * 8 / 100
     missed = (1 - expected**2) / unit, (1 - np.asarray(projections(jnp.asarray(ends))) ** 2) / unit
     names = ("label", "hidden")
+    setting = (
+        "The loss is the linear alignment loss with a quartic penalty. P is the projection of the "
+        "feature onto the span of the rows. The values are the means of (1 - P^2) n / (d - 2) / "
+        "rho^2 with n = 100 samples in d = 10 dimensions and noise of size rho."
+    )
     claims = [
         same_mean(
             f"learnability/linear-{names[j]}",
-            f"the linear model with a quartic penalty misses as little of the {names[j]} feature "
-            "as the top two eigenvectors do: 1 - P^2, times n / (d - 2) / rho^2",
+            f"The linear model aligns with the {names[j]} feature as much as the top two "
+            "eigenvectors of the second moment of the data.",
             missed[0][:, j],
             missed[1][:, j],
             source=SOURCE,
             bias=0.02,
+            details=setting,
         )
         for j in range(2)
     ]

@@ -72,7 +72,7 @@ def effective_modes(projection: Array, eigenvalues: Array) -> EffectiveModes:
     largest = jnp.abs(projection).max()
     unit = jnp.where(largest > 0, largest, 1)
     triangle = _triangle(projection / unit, k)
-    floor = 16 * max(projection.shape) * jnp.finfo(triangle.dtype).eps
+    floor = 16 * max(projection.shape) * float(jnp.finfo(triangle.dtype).eps)
     logarithm = jnp.log(unit)
 
     def one(j: Array) -> tuple[Array, Array]:

@@ -20,7 +20,7 @@ al. 2021, arXiv 2103.03230.
 """
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -172,7 +172,7 @@ def mode_times(
         slow = learning_rate * growth / 2
         return growth * jnp.where(slow > 0, jnp.log1p(slow) / jnp.where(slow > 0, slow, 1), 1)
 
-    def step(carry: tuple[Array, ...], _: None) -> tuple[tuple[Array, ...], None]:
+    def step(carry: Any, _: None) -> tuple[Any, None]:
         time, size, done, count, total, times, rises, blur, waited = carry
         growth = rate(_push(count, total, dim, off_diagonal))
         after = _push(count + 1, total + barrier, dim, off_diagonal)
