@@ -12,14 +12,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from jssl.errors import InputError
+from jssl.host_arithmetic import not_numbers
 from jssl.types import Array
-
-ROUNDING = 16
-"""Singular values or eigenvalues below this many eps of the largest are rounding error.
-
-LAPACK leaves 0.3 to 2 eps of the largest where the exact value is 0, for 64 to 20,000 rows and up
-to 512 columns; a Gram matrix that was itself computed in the dtype leaves up to 4 eps.
-"""
 
 
 def floating(**values: Any) -> tuple[Array, ...]:
@@ -77,10 +71,10 @@ def real(name: str, value: Any) -> Array:
         with np.errstate(over="ignore"):  # a float64 number beyond float32 becomes inf
             array = jnp.asarray(value)
     except (TypeError, ValueError, OverflowError) as error:
-        raise _not_numbers(name, " ".join(str(error).split())[:120]) from error
+        raise not_numbers(name, " ".join(str(error).split())[:120]) from error
     real = (jnp.floating, jnp.integer, jnp.bool_)
     if not any(jnp.issubdtype(array.dtype, kind) for kind in real):
-        raise _not_numbers(name, array.dtype.name)
+        raise not_numbers(name, array.dtype.name)
     return array
 
 
@@ -145,25 +139,6 @@ def dot(a: Array, b: Array) -> Array:
     return jnp.matmul(a, b, precision="highest" if chosen is None else None)
 
 
-def host_float64(name: str, value: Any) -> np.ndarray:
-    """Return real numbers of any library as a float64 NumPy array, for functions on the host.
-
-    Example:
-        >>> host_float64("values", np.int8([100])).tolist()
-        [100.0]
-
-    Raises:
-        InputError: as `floating`.
-    """
-    try:
-        array = np.asarray(value)
-        if not (np.issubdtype(array.dtype, np.complexfloating) or array.dtype.kind in "OSUmM"):
-            return array.astype(np.float64)
-    except (TypeError, ValueError) as error:
-        raise _not_numbers(name, " ".join(str(error).split())[:120]) from error
-    raise _not_numbers(name, str(array.dtype))
-
-
 def _floating(name: str, value: Any) -> Array:
     array = real(name, value)
     is_float = jnp.issubdtype(array.dtype, jnp.floating)
@@ -172,7 +147,3 @@ def _floating(name: str, value: Any) -> Array:
 
 def _wide(dtype: Any) -> Any:
     return jnp.float32 if jnp.finfo(dtype).bits < 32 else dtype
-
-
-def _not_numbers(name: str, found: str) -> InputError:
-    return InputError(f"{name} must be an array of real numbers; got {found}")

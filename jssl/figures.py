@@ -1,8 +1,10 @@
 """Figures: theory dashed over simulation solid, one colour a mode, colour-blind safe."""
 
+from __future__ import annotations
+
 import functools
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from matplotlib import font_manager
@@ -12,7 +14,9 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogFormatter, NullFormatter
 
 from jssl.errors import printable
-from jssl.types import Trajectory
+
+if TYPE_CHECKING:  # at run time it would import JAX
+    from jssl.types import Trajectory
 
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#000000")
 """Told apart by colour-blind readers (Okabe and Ito); lines of a panel take them in turn."""
@@ -125,6 +129,7 @@ def plot(prediction: Trajectory, simulation: Trajectory, *, title: str = "") -> 
     """Draw a prediction and a simulation of the same problem: eigenvalues and loss against t.
 
     Example:
+        >>> from jssl.types import Trajectory
         >>> t = np.linspace(0, 9, 10)
         >>> one = Trajectory(np.arange(10), t, {"loss": 9 - t, "eigenvalues": t[:, None] / 9})
         >>> figure = plot(one, one, title="demo")

@@ -5,8 +5,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jssl.arithmetic import centred, dot, floating, host_float64, mean, rows, working
+from jssl.arithmetic import centred, dot, floating, mean, rows, working
 from jssl.errors import InputError
+from jssl.host_arithmetic import host_float64
 
 DTYPES = ["bool", "int4", "int8", "uint8", "int32", "float8_e4m3fn", "float16", "bfloat16"]
 

@@ -17,6 +17,7 @@ Analytic kernels, Monte Carlo, batching, linearize, predict and the empirical NT
 
 import functools
 import importlib
+import importlib.metadata
 import importlib.util
 import inspect
 import math
@@ -60,10 +61,9 @@ def load() -> Any:
     Raises:
         InputError: neural-tangents is not installed, or this JAX breaks it.
     """
-    for package in ("neural_tangents", "frozendict"):
-        if _absent(package):
-            message = f"infinite-width kernels need {package}, not installed; run: {INSTALL}"
-            raise InputError(message)
+    present, message = installed()
+    if not present:
+        raise InputError(message)
     try:
         _patch()
         module = importlib.import_module("neural_tangents")
@@ -71,6 +71,21 @@ def load() -> Any:
         return module
     except Exception as error:  # whatever a later JAX takes away
         raise InputError(_broken(error)) from error
+
+
+def installed() -> tuple[bool, str]:
+    """Return whether neural-tangents is installed, and one line about it; nothing is imported.
+
+    Example:
+        >>> present, message = installed()
+        >>> message.startswith("neural-tangents" if present else "infinite-width kernels need")
+        True
+    """
+    for package in ("neural_tangents", "frozendict"):
+        if _absent(package):
+            return False, f"infinite-width kernels need {package}, not installed; run: {INSTALL}"
+    version = importlib.metadata.version("neural-tangents")
+    return True, f"neural-tangents {version} is installed; it is tested with JAX 0.10 to 0.12"
 
 
 def status() -> tuple[bool, str]:

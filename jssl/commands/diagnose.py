@@ -7,14 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from rich.console import Console
 
 from jssl.data.array_files import read_array
 from jssl.diagnosis.checkpoints import CheckpointHistory, by_number
 from jssl.diagnosis.diagnosis import TOLERANCE, Diagnosis, diagnose
 from jssl.diagnosis.drawing import diagnosis_figures
-from jssl.diagnostics import KINDS
 from jssl.errors import InputError
+from jssl.formulas.verdict import KINDS
 from jssl.paths import expanded
 from jssl.report.files import new_report_folder
 from jssl.report.html import number
@@ -49,12 +48,11 @@ def run_diagnose(
     given = {"embeddings": str(embeddings), "labels": labels, "views": views, "exact": exact}
     settings = {k: v for k, v in given.items() if v is not None} | dict(diagnosis.settings)
     page, data = write_page(page_of(diagnosis, settings), folder)
-    console = Console(soft_wrap=True)
     failures = diagnosis.history.failures if diagnosis.history else ()
     caveats = [caveat for caveat in diagnosis.caveats if not caveat.endswith(failures)]
     for sentence in (*diagnosis.summary, *caveats):
-        console.print(sentence, markup=False, highlight=False)
-    console.print(f"{page} and {data.name}", highlight=False)
+        print(sentence)
+    print(f"{page} and {data.name}")
     for failure in failures:
         print(f"jssl: {failure}", file=sys.stderr)
     return 2 if failures else 0

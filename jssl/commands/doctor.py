@@ -17,13 +17,12 @@ def examine() -> int:
     table.add_column(overflow="fold")
     for key, value in environment().items():
         table.add_row(key, value)
-    default = jax.numpy.ones(()).dtype
+    default = jax.numpy.result_type(float)  # an array would need a compiled program
     with float64():
-        double = jax.numpy.ones(()).dtype
+        double = jax.numpy.result_type(float)
     precision = f"{default} by default; commands use {double} on the CPU where theory needs it"
     table.add_row("precision", precision)
-    usable, message = neural_tangents.status()
-    table.add_row("infinite-width kernels", message if message else str(usable))
+    table.add_row("infinite-width kernels", neural_tangents.installed()[1])
     for name, place in images.available().items():
         missing = "not found; set JSSL_DATA to the folder that contains it"
         table.add_row(f"data: {name}", str(place) if place else missing)

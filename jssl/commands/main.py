@@ -20,6 +20,12 @@ if TYPE_CHECKING:
     from jssl.commands.arguments import Command, Report, Reproduce, Sweep
 
 
+SMALL_COUNT = 500
+"""Pairs up to which a forecast uses one thread of BLAS."""
+SMALL_FILE = 2**24
+"""Bytes of embeddings up to which a diagnosis does."""
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit with its status."""
     sys.excepthook = _before_signals_are_handled
@@ -69,6 +75,7 @@ def run(arguments: Sequence[str] | None = None, *, serve: bool = False) -> int:
     command = parse(arguments)
     try:
         _prepare_jax()
+        _prepare_blas(command)
         return _run(command, serve)
     except InputError as error:
         print(f"jssl: {error}", file=sys.stderr)
@@ -194,6 +201,20 @@ def _prepare_jax() -> None:
         return
     os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(cache))
     os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.5")
+
+
+def _prepare_blas(command: Command) -> None:
+    """Let BLAS use one thread where matrices are small: its threads then only wait for each other.
+
+    It reads the variable when NumPy and SciPy are imported; one that is set already is followed.
+    """
+    from jssl.commands.arguments import Diagnose, Predict
+
+    small = isinstance(command, Predict) and command.count <= SMALL_COUNT
+    if isinstance(command, Diagnose) and command.embeddings.is_file():
+        small = command.embeddings.stat().st_size <= SMALL_FILE
+    if small:
+        os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 
 def _flushed(status: int) -> int:

@@ -7,7 +7,6 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from rich.console import Console
 
 from jssl.data import images as sets
 from jssl.data.archives import load_arrays, read_headers
@@ -26,6 +25,7 @@ from jssl.precision import float64
 from jssl.report.files import new_report_folder
 from jssl.report.html import number
 from jssl.report.page import Page, write_page
+from jssl.single_use import compile_cheaply
 
 Views = tuple[np.ndarray, np.ndarray]
 
@@ -63,10 +63,9 @@ def run_predict(
     forecast = predict(both, seed=seed, **options)
     source = {"pairs": str(pairs)} if pairs else {"images": images, "views": views}
     page, data = write_page(page_of(forecast, source, notes), folder)
-    console = Console(soft_wrap=True)
     for sentence in (*forecast.summary, *notes, *forecast.caveats):
-        console.print(sentence, markup=False, highlight=False)
-    console.print(f"{page} and {data.name}", highlight=False)
+        print(sentence)
+    print(f"{page} and {data.name}")
     return 0
 
 
@@ -122,7 +121,8 @@ def image_views(
         if taken < len(loaded.x):
             notes.append(f"{taken:,} of {len(loaded.x):,} images were drawn at random.")
     with float64():
-        made = make_pairs(jax.random.key(seed), jnp.asarray(x, jnp.float64), view)
+        draw = compile_cheaply(lambda key, x: make_pairs(key, x, view))
+        made = draw(jax.random.key(seed), jnp.asarray(x, jnp.float64))
         return np.asarray(made.first), np.asarray(made.second)
 
 

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import jax.numpy as jnp
 import numpy as np
 
 from jssl.data.archives import load_arrays, read_headers
@@ -56,6 +55,8 @@ def to_numpy(name: str, value: Any, *, lazy: bool = False) -> np.ndarray:
         message = f"{name} cannot become a NumPy array ({_line(error)})"
         raise InputError(message) from error
     if is_stored_bfloat16(array.dtype):
+        import jax.numpy as jnp
+
         array = array.view(jnp.bfloat16)
     elif array.dtype.kind == "V" and array.dtype.itemsize == 1 and array.dtype.names is None:
         array = _one_byte(name, array)
@@ -156,8 +157,7 @@ def check_embeddings(name: str, z: np.ndarray) -> np.ndarray:
     if z.ndim != 2 or len(z) < 2 or not z.shape[1]:
         message = f"{name} must be (n, dim) with n >= 2; got shape {z.shape}"
         raise InputError(message)
-    real = z.dtype.kind in "fiub" or jnp.issubdtype(z.dtype, jnp.floating)
-    if not (real or jnp.issubdtype(z.dtype, jnp.integer)):
+    if z.dtype.kind not in "fiub" and not _is_real_of_jax(z.dtype):
         message = f"{name} must be floating point or integers; got {z.dtype}, convert it first"
         raise InputError(message)
     if min(z.shape) > MOST:
@@ -168,6 +168,13 @@ def check_embeddings(name: str, z: np.ndarray) -> np.ndarray:
         raise InputError(message)
     _check_values(name, z)
     return z
+
+
+def _is_real_of_jax(dtype: np.dtype) -> bool:
+    """Return whether a dtype that is not NumPy's own is one of JAX's, such as bfloat16."""
+    import jax.numpy as jnp  # only here: NumPy's own dtypes do not need it
+
+    return any(jnp.issubdtype(dtype, kind) for kind in (jnp.floating, jnp.integer))
 
 
 def _check_values(name: str, z: np.ndarray) -> None:

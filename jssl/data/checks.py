@@ -5,7 +5,6 @@ import operator
 from collections.abc import Iterable
 from typing import Any
 
-import jax
 import numpy as np
 
 from jssl.errors import InputError, unknown_name
@@ -17,13 +16,18 @@ def host_value(value: Any) -> np.ndarray | None:
     Example:
         >>> float(host_value(0.5))
         0.5
+        >>> import jax
         >>> jax.jit(lambda x: 0 if host_value(x) is None else 1)(0.5).item()
         0
     """
     try:
         return np.asarray(value)
-    except jax.errors.TracerArrayConversionError:
-        return None
+    except TypeError as error:
+        import jax  # only here: checks of numbers on the host do not need it
+
+        if isinstance(error, jax.errors.TracerArrayConversionError):
+            return None
+        raise
 
 
 def require_range(name: str, value: Any, low: float, high: float = math.inf) -> None:
@@ -74,7 +78,7 @@ def require_count(name: str, value: Any, low: int = 1, high: float = math.inf) -
     """
     try:
         count = operator.index(value)
-    except (TypeError, jax.errors.JAXTypeError):
+    except TypeError:  # as those of traced values are
         count = None
     if count is None or isinstance(value, bool) or not low <= count <= high:
         message = f"{name} must be a whole number in [{low}, {high:g}]; got {value}"

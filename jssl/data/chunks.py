@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from jssl.arithmetic import host_float64
+from jssl.host_arithmetic import host_float64
 
 CHUNK_BYTES = 2**24
 """Size of a chunk in float64 by default."""

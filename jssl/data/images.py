@@ -19,6 +19,7 @@ from jssl.data.formats import read_cifar10, read_idx, read_stl10
 from jssl.errors import InputError
 from jssl.memory import require_memory
 from jssl.paths import expanded
+from jssl.single_use import compile_cheaply
 from jssl.types import Array
 
 _SYSTEM = pathlib.Path("/usr/share/datasets")
@@ -226,8 +227,11 @@ def subset(key: Array, images: Images, n: int) -> Images:
         InputError: for n out of range.
     """
     n = require_count("n", n, high=len(images.x))
-    rows = np.asarray(jax.random.permutation(key, len(images.x)))[:n]
+    rows = np.asarray(_permutation(key, len(images.x)))[:n]
     return Images(images.x[rows], None if images.labels is None else images.labels[rows])
+
+
+_permutation = compile_cheaply(jax.random.permutation, static_argnames="x")
 
 
 def _data_root() -> tuple[pathlib.Path, ...]:

@@ -4,7 +4,6 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-import jax.numpy as jnp
 import numpy as np
 
 from jssl.data.array_files import check_embeddings, read_array, stored_as_void, to_numpy
@@ -12,8 +11,10 @@ from jssl.diagnosis.history import Relation, history_summary
 from jssl.diagnosis.homogeneity import same_distribution
 from jssl.diagnosis.matching import debiased_cka, prepare, rows_correspond
 from jssl.diagnosis.spectra import spectrum_of, verdict_of
-from jssl.diagnostics import KINDS, Steps, detect_steps, entropy_rank
 from jssl.errors import InputError
+from jssl.formulas.ranks import entropy_rank
+from jssl.formulas.steps import LEARNED_SHARE, PLATEAU, Steps, detect_steps
+from jssl.formulas.verdict import KINDS
 
 _DIFFERENT = 0.01
 """p-value below which sets of rows that do not correspond have different distributions."""
@@ -63,7 +64,7 @@ def follow(
     tolerance: float,
     draws: np.random.Generator,
 ) -> CheckpointHistory:
-    """Return the history of embeddings over checkpoints; inside `float64()`.
+    """Return the history of embeddings over checkpoints.
 
     Args:
         over: arrays, or name -> array or path. A path that cannot be used is listed in
@@ -80,7 +81,7 @@ def follow(
     spectra = np.stack([np.resize(s.eigenvalues, dim) for s in by_name.values()])
     for row, z in zip(spectra, read.values(), strict=True):
         row[len(z) :] = 0
-    ranks = np.asarray(entropy_rank(jnp.sqrt(jnp.asarray(spectra))))
+    ranks = entropy_rank(np.sqrt(spectra), False, np)
     kinds = tuple(
         KINDS[int(verdict_of(s, len(read[name]), tolerance).kind)] for name, s in by_name.items()
     )
@@ -89,7 +90,7 @@ def follow(
     t = step_numbers(tuple(read))
     steps = None
     if changed and len(t) >= 3:
-        steps = detect_steps(jnp.asarray(t), jnp.asarray(spectra))
+        steps = detect_steps(t, spectra, spectra[-1], LEARNED_SHARE, PLATEAU, np)
     counts = [len(z) for z in read.values()]
     summary = history_summary(t, ranks, kinds, steps, Relation(same_rows, changed, counts))
     if len(t) < 3:

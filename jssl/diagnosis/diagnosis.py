@@ -4,23 +4,27 @@ Spectrum, ranks and alignment are exact over all rows, in one pass of chunks. Me
 all pairs of rows (uniformity, neighbours) use a random sample and have a standard error.
 """
 
-from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from __future__ import annotations
 
-import jax.numpy as jnp
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
 import numpy as np
 
 from jssl.data.array_files import check_embeddings, stored_as_void, to_numpy
 from jssl.data.checks import require_count, require_range
 from jssl.diagnosis.checkpoints import CheckpointHistory, follow
 from jssl.diagnosis.labels import Labels, read_labels
-from jssl.diagnosis.probes import Probes, probe
 from jssl.diagnosis.spectra import CONSTANT, Metric, Spectrum, spectrum_of, verdict_of
 from jssl.diagnosis.summary import row_caveats, summary_of
-from jssl.diagnosis.views import compare, view_metrics
-from jssl.diagnostics import Verdict, alpha_req, entropy_rank, participation_ratio, uniformity
+from jssl.diagnosis.views import compare, unit, view_metrics
 from jssl.errors import InputError
-from jssl.precision import float64
+from jssl.formulas.ranks import entropy_rank, participation_ratio, power_law
+from jssl.formulas.sphere import host_uniformity
+from jssl.formulas.verdict import Verdict
+
+if TYPE_CHECKING:  # at run time it would import JAX
+    from jssl.diagnosis.probes import Probes
 
 SAMPLE = 10_000
 """Rows of the random sample on which pairs of rows are compared."""
@@ -110,23 +114,22 @@ def diagnose(
     second = None if views is None else _views(z, views)
     classes = None if labels is None else read_labels(labels, len(z))
     caveats = stored_as_void({"embeddings": embeddings, "views": views})
-    with float64():
-        spectrum = spectrum_of(z)
-        verdict = verdict_of(spectrum, len(z), tolerance)
-        metrics = _ranks(spectrum, z)
-        caveats += row_caveats(spectrum, z)
-        distances = None if second is None else compare(z, second)
-        if second is not None and distances is not None:
-            of_views, notes = view_metrics(spectrum, z, second, distances)
-            metrics, caveats = metrics + of_views, caveats + notes
-        draws = np.random.default_rng(seed)
-        chosen = _sample(draws, len(z), exact)
-        metrics += [_uniformity(z, chosen)]
-        if classes is not None:
-            probes = _probes(z, classes, chosen, draws, exact, neighbours, tolerance)
-            metrics += probes.metrics
-            caveats += [*classes.caveats, *probes.caveats]
-        history = None if over is None else follow(over, z.shape[1], tolerance, draws)
+    spectrum = spectrum_of(z)
+    verdict = verdict_of(spectrum, len(z), tolerance)
+    metrics = _ranks(spectrum, z)
+    caveats += row_caveats(spectrum, z)
+    distances = None if second is None else compare(z, second)
+    if second is not None and distances is not None:
+        of_views, notes = view_metrics(spectrum, z, second, distances)
+        metrics, caveats = metrics + of_views, caveats + notes
+    draws = np.random.default_rng(seed)
+    chosen = _sample(draws, len(z), exact)
+    metrics += [_uniformity(z, chosen)]
+    if classes is not None:
+        probes = _probes(z, classes, chosen, draws, exact, neighbours, tolerance)
+        metrics += probes.metrics
+        caveats += [*classes.caveats, *probes.caveats]
+    history = None if over is None else follow(over, z.shape[1], tolerance, draws)
     named = {metric.name: metric for metric in metrics}
     summary = summary_of(z, verdict, named, distances, tolerance)
     if history is not None:
@@ -179,23 +182,27 @@ def _probes(
     tolerance: float,
 ) -> Probes:
     """Return the accuracies of the probes on `chosen` rows, or on a sample of labelled rows."""
+    from jssl.diagnosis.probes import probe  # imports JAX, SciPy and scikit-learn
+    from jssl.precision import float64
+
     labelled = np.flatnonzero(labels.classes >= 0)
     if len(labelled) < len(z):
         chosen = labelled[_sample(draws, len(labelled), exact)]
     classes = np.unique(labels.classes[chosen], return_inverse=True)[1]
     options: dict[str, Any] = {"neighbours": neighbours, "tolerance": tolerance}
-    return probe(_rows(z, chosen), classes, chosen, len(z), draws, **options)
+    with float64():
+        return probe(_rows(z, chosen), classes, chosen, len(z), draws, **options)
 
 
 def _ranks(spectrum: Spectrum, z: np.ndarray) -> list[Metric]:
     n, dim = z.shape
-    values = jnp.asarray(spectrum.eigenvalues)
-    law = alpha_req(values)
+    values = spectrum.eigenvalues
+    law = power_law(values, 1, len(values), np)
     most = min(n - 1, dim)
     described = (
         (
             "effective rank",
-            entropy_rank(jnp.sqrt(values)),
+            entropy_rank(np.sqrt(values), False, np),
             f"0, or 1 to {most}",
             "high: many dimensions have variance",
             "exponential of the entropy of the singular values, centred and scaled to sum 1",
@@ -203,7 +210,7 @@ def _ranks(spectrum: Spectrum, z: np.ndarray) -> list[Metric]:
         ),
         (
             "RankMe",
-            entropy_rank(jnp.sqrt(jnp.asarray(spectrum.uncentred))),
+            entropy_rank(np.sqrt(spectrum.uncentred), False, np),
             f"1 to {min(n, dim)}",
             "high, among encoders of one method",
             "exponential of the entropy of the singular values, not centred, scaled to sum 1",
@@ -211,7 +218,7 @@ def _ranks(spectrum: Spectrum, z: np.ndarray) -> list[Metric]:
         ),
         (
             "participation ratio",
-            participation_ratio(values),
+            participation_ratio(values, np),
             f"0, or 1 to {most}",
             "high",
             "squared sum of the covariance's eigenvalues over the sum of their squares",
@@ -241,10 +248,10 @@ def _ranks(spectrum: Spectrum, z: np.ndarray) -> list[Metric]:
 
 
 def _uniformity(z: np.ndarray, chosen: np.ndarray) -> Metric:
-    sample = _rows(z, chosen)
+    sample = unit(_rows(z, chosen))
     if np.can_cast(z.dtype, np.float32):  # the rounding of unit vectors is negligible here
         sample = sample.astype(np.float32)
-    measured = uniformity(jnp.asarray(sample))
+    measured = host_uniformity(sample)
     return Metric(
         name="uniformity",
         value=float(measured.value),

@@ -5,8 +5,8 @@ from matplotlib.ticker import NullFormatter, ScalarFormatter
 
 from jssl.diagnosis.checkpoints import CheckpointHistory
 from jssl.diagnosis.diagnosis import Diagnosis
-from jssl.diagnostics import KINDS
 from jssl.figures import mode_colours, new_figure
+from jssl.formulas.verdict import KINDS
 from jssl.report.figure import Figure
 
 SHOWN = 12

@@ -4,7 +4,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from jssl.diagnostics import KINDS, Steps
+from jssl.formulas.steps import Steps
+from jssl.formulas.verdict import KINDS
 
 
 class Relation(NamedTuple):

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from jssl.data.chunks import rows
-from jssl.diagnostics import cross_scatter
+from jssl.formulas.moments import cross_scatter
 
 SURE = 4.0
 """Number of standard errors above 0 at which rows count as corresponding."""

@@ -2,12 +2,11 @@
 
 from typing import NamedTuple
 
-import jax.numpy as jnp
 import numpy as np
 
 from jssl.data.chunks import rows
-from jssl.diagnostics import Moments, Verdict, collapse_verdict, moments
-from jssl.diagnostics.streaming import gram_spectrum
+from jssl.formulas.moments import Moments, gram_spectrum, moments
+from jssl.formulas.verdict import Verdict, verdict
 
 CONSTANT = 1e-4
 """A collapse is complete where the variance is at most this share of the mean square."""
@@ -56,7 +55,7 @@ class Spectrum(NamedTuple):
 
 
 def spectrum_of(z: np.ndarray) -> Spectrum:
-    """Return the spectrum of rows of embeddings, exactly, in float64; inside `float64()`."""
+    """Return the spectrum of rows of embeddings, exactly, in float64."""
     n, dim = z.shape
     if n >= dim:
         of_rows = moments(z)
@@ -80,10 +79,5 @@ def spectrum_of(z: np.ndarray) -> Spectrum:
 
 def verdict_of(spectrum: Spectrum, count: int, tolerance: float) -> Verdict:
     """Return the collapse verdict on a spectrum of `count` rows."""
-    return collapse_verdict(
-        jnp.asarray(spectrum.eigenvalues),
-        spectrum.mean_square,
-        count,
-        tolerance=tolerance,
-        constant=CONSTANT,
-    )
+    square = np.asarray(spectrum.mean_square)
+    return verdict(spectrum.eigenvalues, square, count, tolerance, CONSTANT, np)

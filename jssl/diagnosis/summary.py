@@ -7,7 +7,7 @@ import numpy as np
 from jssl.data.chunks import rows
 from jssl.diagnosis.spectra import CONSTANT, Metric, Spectrum
 from jssl.diagnosis.views import ViewDistances, view_sentence
-from jssl.diagnostics import KINDS, Verdict
+from jssl.formulas.verdict import KINDS, Verdict
 
 
 def row_caveats(spectrum: Spectrum, z: np.ndarray) -> list[str]:

@@ -2,12 +2,12 @@
 
 from typing import NamedTuple
 
-import jax.numpy as jnp
 import numpy as np
 
 from jssl.data.chunks import rows
 from jssl.diagnosis.spectra import Metric, Spectrum
-from jssl.diagnostics import cross_scatter, lidar_from_covariances, moments
+from jssl.formulas.lidar import lidar
+from jssl.formulas.moments import cross_scatter, moments
 
 _LIDAR_RIDGE = 1e-4
 _LIDAR_MOST = 4096
@@ -48,7 +48,7 @@ def compare(z: np.ndarray, second: np.ndarray) -> ViewDistances:
     sums = np.zeros((2, dim))
     for start, part in rows(z):
         end = start + len(part)
-        u, v = _unit(part), _unit(np.asarray(second[start:end], np.float64))
+        u, v = unit(part), unit(np.asarray(second[start:end], np.float64))
         paired[start:end] = np.square(u - v).sum(1)
         lengths += float(np.sum(u**2) + np.sum(v**2))
         inner += float(np.sum(u * v))
@@ -63,7 +63,7 @@ def compare(z: np.ndarray, second: np.ndarray) -> ViewDistances:
 def view_metrics(
     spectrum: Spectrum, z: np.ndarray, second: np.ndarray, distances: ViewDistances
 ) -> tuple[list[Metric], list[str]]:
-    """Return alignment, and LiDAR where the rows match, with their caveats; inside `float64()`."""
+    """Return alignment, and LiDAR where the rows match, with their caveats."""
     alignment = Metric(
         name="alignment",
         value=distances.paired,
@@ -94,7 +94,7 @@ def view_metrics(
     return [alignment, _lidar(spectrum, z, second)], caveats
 
 
-def view_sentence(distances: ViewDistances, lidar: Metric | None) -> str:
+def view_sentence(distances: ViewDistances, lidar_metric: Metric | None) -> str:
     """Return alignment and LiDAR as a sentence, or that the rows do not match."""
     mean = f"{distances.paired:.3f} ± {distances.error:.2g}"
     if not distances.matched:
@@ -105,7 +105,7 @@ def view_sentence(distances: ViewDistances, lidar: Metric | None) -> str:
             "samples. If the order is the same, the encoder does not distinguish samples better "
             "than it distinguishes views."
         )
-    more = "" if lidar is None else f" LiDAR is {lidar.value:.4g}."
+    more = "" if lidar_metric is None else f" LiDAR is {lidar_metric.value:.4g}."
     return (
         "The mean squared distance between views of one sample is "
         f"{mean} (2 for unrelated views).{more}"
@@ -122,10 +122,7 @@ def _lidar(spectrum: Spectrum, z: np.ndarray, second: np.ndarray) -> Metric:
     size = np.trace(between + within) / z.shape[1]
     value = 0.0
     if size > 0:
-        ridge = _LIDAR_RIDGE * size
-        value = float(
-            lidar_from_covariances(jnp.asarray(between), jnp.asarray(within), ridge=ridge)
-        )
+        value = float(lidar(between, within, _LIDAR_RIDGE * size, _solve_lower, np))
     return Metric(
         name="LiDAR",
         value=value,
@@ -139,6 +136,20 @@ def _lidar(spectrum: Spectrum, z: np.ndarray, second: np.ndarray) -> Metric:
     )
 
 
-def _unit(z: np.ndarray) -> np.ndarray:
+def _solve_lower(factor: np.ndarray, b: np.ndarray) -> np.ndarray:
+    from scipy.linalg import (
+        solve_triangular,
+    )  # imported here because the import takes a third of a second
+
+    return solve_triangular(factor, b, lower=True)
+
+
+def unit(z: np.ndarray) -> np.ndarray:
+    """Return rows scaled to length 1; a row of zeros is unchanged.
+
+    Example:
+        >>> unit(np.array([[3.0, 4.0], [0.0, 0.0]])).tolist()
+        [[0.6, 0.8], [0.0, 0.0]]
+    """
     norm = np.linalg.norm(z, axis=1, keepdims=True)
     return z / np.where(norm > 0, norm, 1)

@@ -24,7 +24,6 @@ from jssl.diagnostics.lidar import lidar, lidar_from_covariances
 from jssl.diagnostics.limit import Exponent, WidthDistance, distance_to_limit, paired_exponent
 from jssl.diagnostics.probe import knn_probe, ridge_probe
 from jssl.diagnostics.ranks import (
-    PowerLaw,
     alpha_req,
     entropy_rank,
     participation_ratio,
@@ -32,10 +31,14 @@ from jssl.diagnostics.ranks import (
 )
 from jssl.diagnostics.similarity import cka, subspace_overlap
 from jssl.diagnostics.spectrum import covariance, cross_correlation, effective_rank, spectrum
-from jssl.diagnostics.sphere import Measured, alignment, uniformity
-from jssl.diagnostics.steps import Steps, detect_steps, half_times
-from jssl.diagnostics.streaming import Moments, cross_scatter, moments
-from jssl.diagnostics.verdict import KINDS, Verdict, collapse_verdict
+from jssl.diagnostics.sphere import alignment, uniformity
+from jssl.diagnostics.steps import detect_steps, half_times
+from jssl.diagnostics.verdict import collapse_verdict
+from jssl.formulas.moments import Moments, cross_scatter, moments
+from jssl.formulas.ranks import PowerLaw
+from jssl.formulas.sphere import Measured
+from jssl.formulas.steps import Steps
+from jssl.formulas.verdict import KINDS, Verdict
 
 __all__ = [
     "KINDS",

@@ -11,10 +11,11 @@ from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 
-from jssl.arithmetic import ROUNDING, rows, working
+from jssl.arithmetic import rows, working
 from jssl.data.checks import require_range
 from jssl.diagnostics.spectrum import covariance, spectrum
 from jssl.errors import InputError
+from jssl.host_arithmetic import ROUNDING
 from jssl.losses.common import check_number
 from jssl.theory.landscape.design import augmentation_factor
 from jssl.theory.landscape.dictionary import SIMCLR

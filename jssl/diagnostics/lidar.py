@@ -13,10 +13,10 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from jssl.arithmetic import ROUNDING, centred, mean, working
+from jssl.arithmetic import centred, mean, working
 from jssl.data.checks import require_range
-from jssl.diagnostics.ranks import entropy_rank
 from jssl.errors import InputError
+from jssl.formulas import lidar as formulas
 from jssl.types import Array
 
 
@@ -114,27 +114,12 @@ def _of_clouds(clouds: Array, ridge: Array) -> Array:
 
 @jax.jit
 def _lidar(between: Array, within: Array, ridge: Array) -> Array:
-    dim = between.shape[-1]
-    rounding = ROUNDING * jnp.finfo(within.dtype).eps
-    size = jnp.maximum(_largest(within), ridge)
-    ridge, within = ridge / size, within / size[..., None, None]
-    scale = _largest(between)
-    between = between / jnp.where(scale == 0, 1, scale)[..., None, None]
-    whole = within + ridge[..., None, None] * jnp.eye(dim, dtype=within.dtype)
-    factor = jnp.linalg.cholesky(whole)
-    pivots = jnp.diagonal(factor, axis1=-2, axis2=-1) ** 2
-    regular = (pivots > rounding * jnp.diagonal(whole, axis1=-2, axis2=-1)).all(-1)
-    half = jax.lax.linalg.triangular_solve(factor, between, left_side=True, lower=True)
-    both = jax.lax.linalg.triangular_solve(factor, half.mT, left_side=True, lower=True)
-    finite = jnp.isfinite(both).all((-2, -1))
-    values = jnp.linalg.eigvalsh((both + both.mT) / 2)
-    values = jnp.where(values <= rounding * values.max(-1, keepdims=True), 0, values)
-    return jnp.where(regular & finite, entropy_rank(values), jnp.nan)
+    return formulas.lidar(between, within, ridge, _solve_lower, jnp)
+
+
+def _solve_lower(factor: Array, b: Array) -> Array:
+    return jax.lax.linalg.triangular_solve(factor, b, left_side=True, lower=True)
 
 
 def _second_moment(x: Array) -> Array:
     return jnp.matmul(x.mT, x / x.shape[-2], precision="highest")
-
-
-def _largest(matrix: Array) -> Array:
-    return jnp.max(jnp.abs(jnp.diagonal(matrix, axis1=-2, axis2=-1)), -1)

@@ -13,9 +13,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy.special import stdtrit
 
-from jssl.arithmetic import ROUNDING, host_float64
 from jssl.diagnostics.steps import half_times
 from jssl.errors import InputError
+from jssl.host_arithmetic import ROUNDING, host_float64
 
 
 class WidthDistance(NamedTuple):

@@ -11,27 +11,18 @@ singular values, up to a factor that no rank sees: `entropy_rank(eigenvalues, sq
 """
 
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 
-from jssl.arithmetic import ROUNDING, centred, rows, working
+from jssl.arithmetic import centred, rows, working
 from jssl.data.checks import require_count
 from jssl.errors import InputError
+from jssl.formulas import ranks as formulas
+from jssl.formulas.ranks import PowerLaw
+from jssl.host_arithmetic import ROUNDING
 from jssl.types import Array
-
-
-class PowerLaw(NamedTuple):
-    """A power law fitted to a spectrum.
-
-    Attributes:
-        exponent: (...) alpha of eigenvalue_j ~ j^-alpha; NaN with fewer than two eigenvalues.
-        fit: (...) R^2 of the fit in logarithms, 1 for a power law, low where it is none.
-    """
-
-    exponent: Array
-    fit: Array
 
 
 def entropy_rank(values: Array, *, squares: bool = False) -> Array:
@@ -61,7 +52,7 @@ def entropy_rank(values: Array, *, squares: bool = False) -> Array:
     Raises:
         InputError: for no values, or values that are not real numbers.
     """
-    return _entropy_rank(_spectra("values", values), squares)
+    return _entropy_rank(_spectra("values", values), squares=squares)
 
 
 def participation_ratio(eigenvalues: Array) -> Array:
@@ -139,7 +130,7 @@ def alpha_req(eigenvalues: Array, *, first: int = 1, last: int | None = None) ->
     count = eigenvalues.shape[-1]
     last = require_count("last", count if last is None else last, high=count)
     first = require_count("first", first, high=last)
-    return _power_law(eigenvalues, first, last)
+    return _power_law(eigenvalues, first=first, last=last)
 
 
 @partial(jax.jit, static_argnames="centre")
@@ -154,48 +145,12 @@ def rank_of_rows(z: Array, centre: bool) -> Array:
     )
     size = jnp.linalg.norm(z, axis=(-2, -1))[..., None]
     floor = ROUNDING * jnp.finfo(values.dtype).eps * size
-    return _entropy_rank(jnp.where(values <= floor, 0, values), False)
+    return _entropy_rank(jnp.where(values <= floor, 0, values), squares=False)
 
 
-@partial(jax.jit, static_argnames="squares")
-def _entropy_rank(values: Array, squares: bool) -> Array:
-    largest = jnp.max(jnp.abs(values), -1, keepdims=True)
-    shares = values / jnp.where(largest == 0, 1, largest)  # NaN where the largest is not finite
-    rounding = ROUNDING * jnp.finfo(values.dtype).eps
-    below = shares <= rounding if squares else shares < 0
-    shares = jnp.where(below & (shares >= -rounding), 0, shares)
-    if squares:
-        shares = jnp.where(shares == 0, 0, jnp.sqrt(jnp.where(shares == 0, 1, shares)))
-    p = shares / jnp.where(largest == 0, 1, shares.sum(-1, keepdims=True))
-    entropy = -jnp.sum(jnp.where(p == 0, 0, p * jnp.log(jnp.where(p == 0, 1, p))), -1)
-    return jnp.where(largest[..., 0] == 0, 0, jnp.exp(entropy))
-
-
-@jax.jit
-def _participation_ratio(eigenvalues: Array) -> Array:
-    largest = jnp.max(jnp.abs(eigenvalues), -1, keepdims=True)
-    shares = eigenvalues / jnp.where(largest == 0, 1, largest)
-    squares = jnp.sum(shares**2, -1)
-    return jnp.sum(shares, -1) ** 2 / jnp.where(squares == 0, 1, squares)
-
-
-@partial(jax.jit, static_argnames=("first", "last"))
-def _power_law(eigenvalues: Array, first: int, last: int) -> PowerLaw:
-    values = eigenvalues[..., first - 1 : last]
-    index = jnp.arange(first, last + 1, dtype=values.dtype)
-    floor = ROUNDING * jnp.finfo(values.dtype).eps * eigenvalues.max(-1, keepdims=True)
-    used = values > jnp.maximum(floor, 0)
-    weight = used / index
-    total = jnp.maximum(weight.sum(-1, keepdims=True), jnp.finfo(values.dtype).tiny)
-    x, y = jnp.log(index), jnp.log(jnp.where(used, values, 1))
-    x = x - (weight * x).sum(-1, keepdims=True) / total
-    y = y - (weight * y).sum(-1, keepdims=True) / total
-    spread, mixed, own = (jnp.sum(weight * a, -1) for a in (x * x, x * y, y * y))
-    enough = (used.sum(-1) >= 2) & jnp.isfinite(eigenvalues).all(-1)
-    slope = jnp.where(enough, mixed / jnp.where(enough, spread, 1), jnp.nan)
-    flat = own <= 0
-    fit = jnp.where(flat, 1, slope * mixed / jnp.where(flat, 1, own))
-    return PowerLaw(-slope, jnp.where(enough, fit, jnp.nan))
+_entropy_rank = jax.jit(partial(formulas.entropy_rank, xp=jnp), static_argnames="squares")
+_participation_ratio = jax.jit(partial(formulas.participation_ratio, xp=jnp))
+_power_law = jax.jit(partial(formulas.power_law, xp=jnp), static_argnames=("first", "last"))
 
 
 def _spectra(name: str, values: Any) -> Array:

@@ -18,10 +18,11 @@ from functools import partial
 import jax
 import jax.numpy as jnp
 
-from jssl.arithmetic import ROUNDING, centred, rows, working
+from jssl.arithmetic import centred, rows, working
 from jssl.data.checks import require_count
 from jssl.diagnostics.subspaces import leading_components
 from jssl.errors import InputError
+from jssl.host_arithmetic import ROUNDING
 from jssl.types import Array
 
 _dot = partial(jnp.matmul, precision="highest")

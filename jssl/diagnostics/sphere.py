@@ -8,7 +8,6 @@ Both compute and return in float32 at least. Source: Wang and Isola 2020, arXiv 
 """
 
 from functools import partial
-from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -16,20 +15,9 @@ import jax.numpy as jnp
 from jssl.arithmetic import mean, rows, working
 from jssl.data.checks import require_count, require_range
 from jssl.errors import InputError
+from jssl.formulas.sphere import Measured, potentials
 from jssl.losses.common import unit
 from jssl.types import Array
-
-
-class Measured(NamedTuple):
-    """A mean over a sample, with its standard error.
-
-    Attributes:
-        value: ().
-        error: () standard error over draws of the sample; NaN for a sample of one.
-    """
-
-    value: Array
-    error: Array
 
 
 def alignment(za: Array, zb: Array, *, power: float = 2.0) -> Measured:
@@ -83,8 +71,8 @@ def _log_neighbourhoods(z: Array, sharpness: Array, block: int) -> Array:
     index = jnp.arange(len(u))
 
     def row(point: tuple[Array, Array, Array]) -> Array:
-        apart = point[1] + squares - 2 * jnp.matmul(u, point[0], precision="highest")
-        logs = -sharpness * jnp.maximum(apart, 0)
+        inner = jnp.matmul(u, point[0], precision="highest")
+        logs = potentials(inner, point[1], squares, sharpness, jnp)
         return jax.nn.logsumexp(logs, where=index != point[2])
 
     sums = jax.lax.map(row, (u, squares, index), batch_size=block)

@@ -8,7 +8,7 @@ its last value) before the later reaches half of its own.
 A time is NaN where a value up to it is not finite; counts are -1 where a last value is not.
 """
 
-from typing import NamedTuple
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -16,26 +16,9 @@ from jax.typing import ArrayLike
 
 from jssl.arithmetic import working
 from jssl.errors import InputError
+from jssl.formulas import steps as formulas
+from jssl.formulas.steps import LEARNED_SHARE, PLATEAU, Steps
 from jssl.types import Array
-
-
-class Steps(NamedTuple):
-    """What the detector finds.
-
-    Attributes:
-        half_times: (dim,) first crossing of half the last value; NaN where not learned.
-        rise_times: (dim,) time from 10 % to 90 % of the last value; NaN where not learned.
-        learned: () number of learned dimensions; -1 where a last value is not finite.
-        separate: (dim - 1,) whether mode j + 1 was learned in a step of its own after mode j.
-        distinct: () number of distinct steps: `learned` if every dimension had its own; -1 where a
-            last value, or any value of a learned mode, is not finite.
-    """
-
-    half_times: Array
-    rise_times: Array
-    learned: Array
-    separate: Array
-    distinct: Array
 
 
 def crossing_times(t: ArrayLike, values: ArrayLike, levels: ArrayLike) -> Array:
@@ -59,17 +42,7 @@ def crossing_times(t: ArrayLike, values: ArrayLike, levels: ArrayLike) -> Array:
         InputError: for shapes that do not fit, or values that are not real numbers.
     """
     times, values, levels = _checked(t, values, levels)
-
-    def of_mode(v: Array, level: Array) -> Array:
-        reached = (v >= level) | ~jnp.isfinite(v)
-        after = jnp.argmax(reached)
-        before = jnp.maximum(after - 1, 0)
-        rise = v[after] - v[before]
-        share = jnp.where(rise > 0, (level - v[before]) / jnp.where(rise > 0, rise, 1), 0)
-        time = times[before] + share * (times[after] - times[before])
-        return jnp.where(reached.any() & jnp.isfinite(v[after] + level), time, jnp.nan)
-
-    return jax.vmap(of_mode, in_axes=(1, 0))(values, levels)
+    return _crossing_times(times, values, levels)
 
 
 def half_times(t: ArrayLike, values: ArrayLike, final: ArrayLike | None = None) -> Array:
@@ -100,8 +73,8 @@ def detect_steps(
     values: ArrayLike,
     final: ArrayLike | None = None,
     *,
-    learned_share: float = 0.1,
-    plateau: float = 0.8,
+    learned_share: float = LEARNED_SHARE,
+    plateau: float = PLATEAU,
 ) -> Steps:
     """Find the steps in a logged spectrum.
 
@@ -132,22 +105,11 @@ def detect_steps(
         InputError: for shapes that do not fit, or values that are not real numbers.
     """
     times, values, level = _checked(t, values, final)
-    known = jnp.isfinite(values[-1] + level).all()
-    learned = values[-1] > learned_share * level.max()
-    half, low, high, flat = (
-        jnp.where(learned, crossing_times(times, values, share * level), jnp.nan)
-        for share in (0.5, 0.1, 0.9, plateau)
-    )
-    separate = learned[1:] & (half[1:] >= flat[:-1]) & (half[1:] > half[:-1])
-    distinct = separate.sum() + (learned.sum() > 0).astype(jnp.int32)
-    timed = known & (~learned | jnp.isfinite(values).all(0)).all()
-    return Steps(
-        half,
-        high - low,
-        jnp.where(known, learned.sum(), -1),
-        separate & known,
-        jnp.where(timed, distinct, -1),
-    )
+    return _detect_steps(times, values, level, learned_share, plateau)
+
+
+_crossing_times = jax.jit(partial(formulas.crossing_times, xp=jnp))
+_detect_steps = jax.jit(partial(formulas.detect_steps, xp=jnp))
 
 
 def _checked(

@@ -15,7 +15,8 @@ from functools import partial
 import jax
 import jax.numpy as jnp
 
-from jssl.arithmetic import ROUNDING, centred
+from jssl.arithmetic import centred
+from jssl.host_arithmetic import ROUNDING
 from jssl.types import Array
 
 _dot = partial(jnp.matmul, precision="highest")

@@ -10,33 +10,17 @@ n points span at most min(n - 1, dim) dimensions after centring: fewer points th
 no collapse. Dimensional collapse as in Jing, Vincent, LeCun, Tian 2022, arXiv 2110.09348.
 """
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax.numpy as jnp
 
 from jssl.arithmetic import working
 from jssl.data.checks import require_count, require_range
 from jssl.errors import InputError
+from jssl.formulas import verdict as formulas
+from jssl.formulas.verdict import KINDS as KINDS
+from jssl.formulas.verdict import Verdict
 from jssl.types import Array
-
-KINDS = ("none", "dimensional", "complete", "undefined")
-"""Names of `Verdict.kind`."""
-
-
-class Verdict(NamedTuple):
-    """Which collapse, and by how much.
-
-    Attributes:
-        kind: (...) 0 to 3: an index of `KINDS`; 3, undefined, where a value is not finite.
-        rank: (...) dimensions above the tolerance; 0 for a complete collapse, -1 if undefined.
-        possible: how many there can be, min(n - 1, dim).
-        spread: (...) variance as a share of the mean square, in [0, 1]; NaN if undefined.
-    """
-
-    kind: Array
-    rank: Array
-    possible: int
-    spread: Array
 
 
 def collapse_verdict(
@@ -77,20 +61,5 @@ def collapse_verdict(
         raise InputError(message)
     for name, value in (("tolerance", tolerance), ("constant", constant)):
         require_range(name, value, 0, 1 - 1e-12)
-    possible = min(require_count("points", points, low=2) - 1, values.shape[-1])
-    known = jnp.isfinite(values).all(-1) & jnp.isfinite(square)
-    top = jnp.max(jnp.abs(values), -1)
-    unit = jnp.where(top == 0, 1, top)  # sums of shares of it do not overflow
-    shares = values / unit[..., None]
-    variance = jnp.sum(jnp.maximum(shares, 0), -1)
-    square = jnp.maximum(square.astype(values.dtype) / unit, variance)
-    spread = variance / jnp.where(square == 0, 1, square)
-    complete = spread <= constant
-    rank = jnp.where(complete, 0, jnp.sum(shares > tolerance, -1))
-    kind = jnp.where(complete, 2, jnp.where(rank < possible, 1, 0))
-    return Verdict(
-        jnp.where(known, kind, KINDS.index("undefined")),
-        jnp.where(known, rank, -1),
-        possible,
-        jnp.where(known, spread, jnp.nan),
-    )
+    points = require_count("points", points, low=2)
+    return formulas.verdict(values, square, points, tolerance, constant, jnp)

@@ -32,6 +32,7 @@ from jssl.forecast.starts import Start, start_of
 from jssl.forecast.steps import Ends, Steps, ends_of, loss_pairings, step_errors, steps_of
 from jssl.forecast.summary import caveats_of, summary_of
 from jssl.precision import float64
+from jssl.single_use import compile_cheaply
 from jssl.theory.landscape.dictionary import SIMCLR
 from jssl.theory.stepwise import error_estimate, explain
 from jssl.types import Array, Params
@@ -139,8 +140,8 @@ def predict(
         rate = _SHARE * stable if learning_rate is None else float(learning_rate)
         steps = steps_of(rule, modes.values, start.amplitudes, ends, dim, weight_decay, rate)
         relative = float(start.amplitudes[0] / ends.scales[0])
-        net = jnp.asarray(np.maximum(ends.net, 0))
-        estimate = error_estimate(float(np.clip(relative, 1e-300, 1)), net, dim)
+        net = np.maximum(ends.net, 0)
+        estimate = _error_estimate(np.clip(relative, 1e-300, 1), net, dim=dim)
     distinguishable = modes.held_out - Z * modes.errors > ends.threshold
     forecast = Forecast(
         **_by_dimension(modes, ends, start, steps, rule, dim),
@@ -214,6 +215,9 @@ def _mode_count(dim: int, pairs: int) -> int:
         )
         raise InputError(message)
     return count
+
+
+_error_estimate = compile_cheaply(error_estimate, static_argnames="dim")
 
 
 def _of_outputs(of_modes: np.ndarray, dim: int, missing: float) -> np.ndarray:

@@ -10,14 +10,15 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-import scipy.linalg
 from scipy.special import digamma, polygamma
 
 from jssl.forecast.encoders import Kernels
 from jssl.forecast.modes import Modes
 from jssl.forecast.own_encoder import OwnEncoder
 from jssl.forecast.steps import Ends
+from jssl.single_use import compile_cheaply
 from jssl.theory.stepwise import effective_modes
+from jssl.types import Array
 
 _START = 1e-3  # suggested initial over final amplitude of the first mode
 _EXACT = 64  # number of modes up to which close eigenvalues of a given start are treated exactly
@@ -103,7 +104,7 @@ def _factor(vectors: np.ndarray, nngp: np.ndarray) -> np.ndarray:
     """Return the upper triangular R with R^T R = vectors^T nngp vectors, which may be singular."""
     energy, basis = np.linalg.eigh(vectors.T @ nngp @ vectors)
     root = np.sqrt(np.maximum(energy, 0))[:, None] * basis.T
-    triangle = scipy.linalg.qr(root, mode="r")[0]
+    triangle = np.linalg.qr(root, mode="r")
     sign = np.where(np.diag(triangle) < 0, -1.0, 1.0)
     return sign[:, None] * triangle
 
@@ -149,20 +150,25 @@ def given_amplitudes(projection: np.ndarray, ends: Ends, count: int) -> np.ndarr
     A start of `effective_modes` rises at a time; s_j(0) is that of an independent mode of growth
     h_j that rises at the same time.
     """
-    growth = jnp.asarray(np.maximum(ends.net, 0) / 2)
+    flat = projection.reshape(-1, *projection.shape[-2:])
+    amplitudes = np.asarray(_given_amplitudes(flat, np.maximum(ends.net, 0) / 2, ends.scales))
+    return amplitudes[:, :count].reshape(*projection.shape[:-2], -1)
+
+
+@compile_cheaply
+def _given_amplitudes(starts: Array, growth: Array, scales: Array) -> Array:
+    """Return s_j(0) of starts (draws, dim, modes); `growth` and the ends `scales` are (modes,)."""
     positive = growth > 0
     safe = jnp.where(positive, growth, 1)
-    unit = jnp.asarray(ends.scales) * jnp.sqrt(safe)  # the end is 1 / sqrt(growth) there
+    unit = scales * jnp.sqrt(safe)  # the end is 1 / sqrt(growth) there
 
-    def one(start: jax.Array) -> jax.Array:
-        scales, rate = effective_modes(start / jnp.where(positive, unit, 1), growth)
+    def one(start: Array) -> Array:
+        first, rate = effective_modes(start / jnp.where(positive, unit, 1), growth)
         rate = jnp.where(rate > 0, rate, 1)
-        log = jnp.log(jnp.where(scales > 0, scales, 1))
+        log = jnp.log(jnp.where(first > 0, first, 1))
         time = -(jnp.log(rate) + 2 * log) / (8 * rate)
-        k = len(scales)
+        k = len(first)
         amplitudes = jnp.exp(-4 * safe[:k] * time) / jnp.sqrt(safe[:k]) * unit[:k]
-        return jnp.where(scales > 0, amplitudes, 0)
+        return jnp.where(first > 0, amplitudes, 0)
 
-    flat = projection.reshape(-1, *projection.shape[-2:])
-    amplitudes = np.asarray(jax.jit(jax.vmap(one))(jnp.asarray(flat)))
-    return amplitudes[:, :count].reshape(*projection.shape[:-2], -1)
+    return jax.vmap(one)(starts)

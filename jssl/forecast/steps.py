@@ -5,13 +5,16 @@ final amplitude. The modes of Barlow Twins compete where the off-diagonal weight
 times are `jssl.theory.stepwise.mode_times`. Initial amplitudes are in `jssl.forecast.starts`.
 """
 
+from functools import partial
 from typing import Any, NamedTuple
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
 from jssl.forecast.modes import Modes, largest_value, spread_of
 from jssl.forecast.rules import Rule
+from jssl.single_use import compile_cheaply
 from jssl.theory.landscape.dictionary import SIMCLR
 from jssl.theory.landscape.gaussian import gaussian_amplitudes, gaussian_times
 from jssl.theory.landscape.pairing import (
@@ -24,7 +27,7 @@ from jssl.theory.landscape.pairing import (
     signal_pairing,
 )
 from jssl.theory.landscape.stability import crosstalk, learned_curvature
-from jssl.theory.stepwise import decayed_levels, descent_delay, mode_times
+from jssl.theory.stepwise import Levels, ModeTimes, decayed_levels, descent_delay, mode_times
 from jssl.types import Array
 
 _FARTHEST = 30.0  # largest ratio of final amplitudes, of the exact loss over the quartic one
@@ -126,7 +129,7 @@ def ends_of(
     inverted = largest_value(gram, rule.centred, opposite)
     unlearned = 2 * (rule.signal * inverted + weight_decay)
     if rule.own_spread:
-        level = decayed_levels(jnp.asarray(values), dim, rule.off_diagonal, weight_decay)
+        level = levels_once(values, rule.off_diagonal, weight_decay, dim=dim)
         learned = np.asarray(level.learned)
         size = np.where(learned, np.asarray(level.eigenvalues), 1) / values
         threshold = weight_decay / (rule.signal * float(level.push))
@@ -212,10 +215,10 @@ def steps_of(
     starts = initial > 0
     net, learned = ends.net[:k], ends.learned[:k] & starts
     if rule.own_spread:
-        arguments = (jnp.asarray(initial), jnp.asarray(values[:k]), dim, rule.off_diagonal)
-        flow = mode_times(*arguments, weight_decay=weight_decay)
-        descent = mode_times(*arguments, weight_decay=weight_decay, learning_rate=rate)
-        times, taken, rises, blur = map(np.asarray, (flow.times, *descent))
+        rates = np.array([0.0, rate])
+        arguments = (initial, values[:k], rule.off_diagonal, weight_decay, rates)
+        both = map(np.asarray, _flow_and_descent(*arguments, dim=dim))
+        (times, taken), (_, rises), (_, blur) = both
         return Steps(times, taken / rate, rises / rate, blur / rate)
     growth = np.where(learned, 4 * net, 1)
     ratio = np.log(ends.scales[:k]) - np.log(np.where(starts, initial, 1))
@@ -240,6 +243,31 @@ def step_errors(
     start = spread * rises / np.log(81)  # the growth a step is log(81) / rise
     error = np.hypot(np.hypot(blur, start), half * share)
     return np.where(known, error, np.nan)
+
+
+@partial(compile_cheaply, static_argnames="dim")
+def levels_once(values: Array, off_diagonal: Array, weight_decay: Array, *, dim: int) -> Levels:
+    """Return `decayed_levels`, compiled for one call."""
+    return decayed_levels(values, dim, off_diagonal, weight_decay)
+
+
+@partial(compile_cheaply, static_argnames="dim")
+def _flow_and_descent(
+    initial: Array,
+    values: Array,
+    off_diagonal: Array,
+    weight_decay: Array,
+    rates: Array,
+    *,
+    dim: int,
+) -> ModeTimes:
+    """Return `mode_times` (rates, k) of several learning rates; a rate of 0 is gradient flow."""
+
+    def one(rate: Array) -> ModeTimes:
+        options = {"weight_decay": weight_decay, "learning_rate": rate}
+        return mode_times(initial, values, dim, off_diagonal, **options)
+
+    return jax.vmap(one)(rates)
 
 
 def _gaussian_times(

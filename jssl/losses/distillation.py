@@ -9,17 +9,21 @@ target network is `target_objective` with `track_target`, on the parameters of `
 The stop-gradient leaves no potential: these are vector fields, not gradients of a function.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import optax
 
 from jssl.arithmetic import floating
 from jssl.errors import InputError
 from jssl.losses.common import check_rows, prepare, unit
 from jssl.types import Array, Model, Pairs, Params
+
+if TYPE_CHECKING:  # at run time it is imported by `track_target` alone
+    import optax
 
 _PREDICTOR = 2**31 - 1  # folded into the key of an initialisation; no layer has this number
 
@@ -221,6 +225,8 @@ def track_target(
     References:
         arXiv 2006.07733, equation (1).
     """
+    import optax
+
     if isinstance(decay, float | int) and not 0 <= decay <= 1:
         message = f"decay of the target must be between 0 and 1; got {decay}"
         raise InputError(message)

@@ -1,16 +1,14 @@
 """Self-contained HTML pages: templates, figures, numbers, and the versions they depend on."""
 
 import base64
+import importlib.metadata
 import io
 import math
 import os
 import platform
+import sys
 from pathlib import Path
 from typing import Any, NamedTuple
-
-import jinja2
-
-from jssl.figures import thin_labels
 
 
 def environment() -> dict[str, str]:
@@ -20,25 +18,33 @@ def environment() -> dict[str, str]:
         >>> print("jax" in environment())
         True
     """
-    import jax
-    import jaxlib
-    import numpy as np
-    import optax
-
     import jssl
 
-    devices = jax.devices()
     return {
         "jssl": jssl.__version__,
-        "jax": jax.__version__,
-        "jaxlib": jaxlib.__version__,
-        "optax": optax.__version__,
-        "numpy": np.__version__,
+        **{name: _version(name) for name in ("jax", "jaxlib", "optax", "numpy")},
         "python": platform.python_version(),
         "system": f"{platform.system()} {platform.machine()}",
-        "devices": f"{len(devices)} x {devices[0].device_kind} ({devices[0].platform})",
+        "devices": _devices(),
         "cores": str(os.cpu_count()),
     }
+
+
+def _version(package: str) -> str:
+    """Return the version of a package; one that is not imported yet stays so."""
+    if package in sys.modules:
+        return str(sys.modules[package].__version__)
+    return importlib.metadata.version(package)
+
+
+def _devices() -> str:
+    """Return the devices of JAX; a command that has not imported JAX used none of them."""
+    if "jax" not in sys.modules:
+        return "none: computed with NumPy on the CPU"
+    import jax
+
+    devices = jax.devices()
+    return f"{len(devices)} x {devices[0].device_kind} ({devices[0].platform})"
 
 
 def number(value: float | None) -> str:
@@ -55,6 +61,8 @@ def number(value: float | None) -> str:
 
 def render(template: str, **values: Any) -> str:
     """Return the page that a template of this folder gives with these values."""
+    import jinja2  # here, as matplotlib in `draw`: the versions alone need neither
+
     engine = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent),
         autoescape=True,
@@ -84,6 +92,8 @@ def draw(figure: Any) -> Drawn:
     """Return a matplotlib figure as a picture; a picture is returned unchanged."""
     if isinstance(figure, Drawn):
         return figure
+    from jssl.figures import thin_labels
+
     thin_labels(figure)
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=140)

@@ -7,6 +7,7 @@ import sys
 import time
 import types
 
+import numpy as np
 import pytest
 
 from jssl import papers
@@ -205,3 +206,25 @@ def test_output_that_nobody_takes_ends_without_a_traceback(end, status, lines):
     assert done.returncode == status
     assert done.stderr.count("\n") == lines
     assert "Traceback" not in done.stderr
+
+
+def test_diagnose_imports_neither_jax_nor_scipy(tmp_path):
+    np.save(tmp_path / "z.npy", np.random.default_rng(0).normal(size=(40, 4)))
+    code = (
+        "import sys, jssl.commands.main as cli; status = cli.run(['diagnose', 'z.npy']);"
+        "print(status, *(name for name in ('jax', 'scipy', 'optax') if name in sys.modules))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=tmp_path
+    )
+    assert done.stdout.splitlines()[-1] == "0"
+
+
+def test_doctor_imports_neither_matplotlib_nor_neural_tangents():
+    code = (
+        "import sys, jssl.commands.main as cli; status = cli.run(['doctor']);"
+        "heavy = ('matplotlib', 'optax', 'neural_tangents', 'scipy');"
+        "print(status, *(name for name in heavy if name in sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "0"

@@ -104,6 +104,11 @@ def estimate_covariances(first: Array, second: Array, *, clean_first: bool = Fal
     Raises:
         InputError: for shapes that do not match, fewer than two pairs, values that are not finite.
     """
+    return _covariances(*_checked(first, second), clean_first=clean_first)
+
+
+@partial(jax.jit, static_argnames="clean_first")
+def _covariances(first: Array, second: Array, *, clean_first: bool) -> Estimate:
     first, second, difference = _centred(first, second, clean_first)
     if clean_first:
         data, data_error = _moment(first, first)
@@ -150,17 +155,25 @@ def signal_spectrum(
             factor that is not finite.
     """
     require_range("factor", factor, -_LARGEST, _LARGEST)
-    first, second, difference = _centred(first, second, clean_first)
+    first, second = _checked(first, second)
     n, d = first.shape
     if n < 4:
         message = f"held-out error bars need four pairs or more; got {n}"
         raise InputError(message)
     count = None if count is None else require_count("count", count, high=d)
+    key = jax.random.key(0) if key is None else key
+    return _signal_spectrum(first, second, factor, key, count=count, clean_first=clean_first)
+
+
+@partial(jax.jit, static_argnames=("count", "clean_first"))
+def _signal_spectrum(
+    first: Array, second: Array, factor: Any, start: Array, *, count: int | None, clean_first: bool
+) -> SignalSpectrum:
+    first, second, difference = _centred(first, second, clean_first)
     weight = factor * (1.0 if clean_first else 0.5)
     other = first if clean_first else second
-    start = jax.random.key(0) if key is None else key
     values, directions = _top(first, other, difference, weight, count, start)
-    half = n // 2
+    half = len(first) // 2
     seen, squares = [], []
     for chosen, judged in ((slice(half), slice(half, None)), (slice(half, None), slice(half))):
         own = _top(first[chosen], other[chosen], difference[chosen], weight, count, start)[1]
@@ -235,15 +248,19 @@ def check_bound(
     return BoundCheck(excess, jnp.sum(~(excess >= -rounding)), ratio)
 
 
-def _centred(first: Array, second: Array, clean_first: bool) -> tuple[Array, Array, Array]:
+def _checked(first: Array, second: Array) -> tuple[Array, Array]:
     checked = check_pairs(Pairs(*working(first=first, second=second)))
     if checked.first.ndim != 2:
         message = f"views must be (n, d) features; got shape {checked.first.shape}, flatten them"
         raise InputError(message)
-    mean = checked.first.mean(0)
+    return checked.first, checked.second
+
+
+def _centred(first: Array, second: Array, clean_first: bool) -> tuple[Array, Array, Array]:
+    mean = first.mean(0)
     if not clean_first:
-        mean = (mean + checked.second.mean(0)) / 2
-    return checked.first - mean, checked.second - mean, checked.first - checked.second
+        mean = (mean + second.mean(0)) / 2
+    return first - mean, second - mean, first - second
 
 
 @jax.jit

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from jssl.diagnostics import cross_scatter, moments
-from jssl.diagnostics.streaming import gram_spectrum
 from jssl.errors import InputError
+from jssl.formulas.moments import gram_spectrum
 
 RNG = np.random.default_rng(0)
 

@@ -16,10 +16,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from jssl.arithmetic import host_float64
 from jssl.data.checks import require_count
 from jssl.data.chunks import CHUNK_BYTES, rows
 from jssl.errors import InputError
+from jssl.host_arithmetic import host_float64
 
 
 class Moments(NamedTuple):
