@@ -5,6 +5,7 @@ import pytest
 from scipy.stats import binom, norm
 
 import jssl
+from jssl.diagnosis import probes
 from jssl.diagnosis.probes import LINEAR, binomial_error, logistic_accuracy, split, standardised
 
 RNG = np.random.default_rng(0)
@@ -96,3 +97,18 @@ def test_probes_that_cannot_be_judged_are_left_out_with_the_reason():
         assert any(says in caveat for caveat in seen.caveats)
     lonely = jssl.diagnose(z, np.where(np.arange(40) < 3, np.arange(40), 3))
     assert any("3 classes have a single sample" in caveat for caveat in lonely.caveats)
+
+
+@pytest.mark.float32
+def test_neighbours_are_found_in_float64_whatever_the_default_precision(monkeypatch):
+    dtypes = []
+    knn_probe = probes.knn_probe
+
+    def recorded(*arrays, **options):
+        dtypes.append(arrays[0].dtype.name)
+        return knn_probe(*arrays, **options)
+
+    monkeypatch.setattr(probes, "knn_probe", recorded)
+    z = np.random.default_rng(0).normal(size=(40, 3))
+    jssl.diagnose(z, labels=np.arange(40) % 2)
+    assert dtypes == ["float64"]
