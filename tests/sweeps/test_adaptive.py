@@ -5,8 +5,8 @@ from scipy import stats
 from sweep_problems import linear_problem
 
 from jssl.errors import InputError
-from jssl.sweeps import open_dataset, sweep_until
-from jssl.sweeps.adaptive import Target, interval
+from jssl.sweeps import Target, open_dataset, sweep_until
+from jssl.sweeps.sweep import interval
 
 AXES = {"scale": [0.01, 0.5], "seed": 64}
 TARGET = Target("eigenvalues", half_width=0.05, least=4, select={"mode": 0})

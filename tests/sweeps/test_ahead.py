@@ -6,7 +6,7 @@ import pytest
 from sweep_problems import linear_problem
 
 import jssl
-from jssl.sweeps.ahead import Ahead
+from jssl.sweeps.run import CompileAhead
 
 
 @pytest.fixture
@@ -47,11 +47,11 @@ def test_only_the_next_program_is_compiled_early():
         asked.append(name)
         return Lowered()
 
-    with Ahead("aabbcd", lower) as ahead:
-        ahead.ready("a")
+    with CompileAhead("aabbcd", lower) as compiler:
+        compiler.ready("a")
         assert asked == ["a", "b"]
-        ahead.ready("a")
-        ahead.ready("c")  # b was taken by another process
+        compiler.ready("a")
+        compiler.ready("c")  # b was taken by another process
         assert asked == ["a", "b", "c", "d"]
 
 
@@ -60,5 +60,5 @@ def test_what_a_compilation_raises_is_raised_where_its_program_is_wanted():
         def compile(self):
             raise MemoryError
 
-    with Ahead("ab", lambda name: Lowered()) as ahead, pytest.raises(MemoryError):
-        ahead.ready("a")
+    with CompileAhead("ab", lambda name: Lowered()) as compiler, pytest.raises(MemoryError):
+        compiler.ready("a")

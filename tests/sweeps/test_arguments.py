@@ -8,9 +8,8 @@ from sweep_problems import linear_problem, mlp_problem
 
 from jssl import models
 from jssl.errors import InputError
-from jssl.sweeps import sweep_until
-from jssl.sweeps.adaptive import Target
-from jssl.sweeps.sizes import free_disk
+from jssl.memory import free_disk
+from jssl.sweeps import Target, sweep_until
 from jssl.sweeps.sweep import sweep
 
 AXES = {"learning_rate": [0.1]}
@@ -19,7 +18,7 @@ AXES = {"learning_rate": [0.1]}
 @pytest.fixture(autouse=True)
 def _memory(monkeypatch):
     """Pretend that 10 GB are free, so that what does not fit here fits on no machine."""
-    for place in ("jssl.memory", "jssl.sweeps.prepare", "jssl.sweeps.sizes"):
+    for place in ("jssl.memory", "jssl.sweeps.workload", "jssl.sweeps.plan"):
         monkeypatch.setattr(f"{place}.free_memory", lambda: 1e10)
 
 

@@ -3,7 +3,7 @@ import pytest
 import xarray as xr
 from scipy import stats
 
-from jssl.sweeps.fits import fit_exponent, over_seeds
+from jssl.seed_statistics import fit_exponent, over_seeds
 
 
 def test_the_exponent_interval_covers_the_truth_as_often_as_it_says():

@@ -40,7 +40,7 @@ def _small_machine():
     """Leave the devices as they are, and pretend that 1 GB is free, so that tests take no more."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(command, "use_all_cores", lambda devices: 1)
-        for place in ("jssl.memory", "jssl.sweeps.prepare", "jssl.sweeps.sizes"):
+        for place in ("jssl.memory", "jssl.sweeps.workload", "jssl.sweeps.plan"):
             patch.setattr(f"{place}.free_memory", lambda: 1e9)
         yield
 
@@ -126,12 +126,12 @@ def test_text_that_is_no_study_is_refused_by_one_line(folder, text):
 
 
 def test_a_file_without_an_end_is_refused_by_one_line(folder, monkeypatch, capsys):
-    monkeypatch.setattr("jssl.sweeps.study.MOST_BYTES", 1000)
+    monkeypatch.setattr("jssl.studies.study_file.MOST_BYTES", 1000)
     path = folder / "study.toml"
     path.write_text("#" * 2000, encoding="utf-8")
     assert cli.run(["sweep", str(path)]) == 2
     (error,) = capsys.readouterr().err.splitlines()
-    assert "so it is no study" in error
+    assert "so it is not a study" in error
 
 
 @pytest.mark.parametrize(
@@ -200,7 +200,7 @@ def test_a_value_that_is_wrong_is_named_with_what_its_key_may_hold(
 def test_sizes_and_tables_that_cannot_be_are_refused_by_the_plan(
     folder, monkeypatch, changes, says
 ):
-    monkeypatch.setattr("jssl.sweeps.sizes.free_disk", lambda path: 1e9)
+    monkeypatch.setattr("jssl.sweeps.plan.free_disk", lambda path: 1e9)
     status, _, (error,) = outcome(folder, toml(valid("store") | changes), "--plan")
     assert status == 2
     assert says in error
@@ -215,9 +215,9 @@ def test_values_that_are_markup_elsewhere_are_shown_as_they_are(tmp_path, monkey
     monkeypatch.delitem(sys.modules, "own_markup", raising=False)
     monkeypatch.setenv("COLUMNS", "200")
     (tmp_path / "own_markup.py").write_text(
-        "from jssl.sweeps.stated import stated_problem\n"
+        "from jssl.studies import named_problem\n"
         "def make(note, learning_rate):\n"
-        "    return stated_problem(data='gaussian', samples=6, features=3, noise=0.3, dim=2,\n"
+        "    return named_problem(data='gaussian', samples=6, features=3, noise=0.3, dim=2,\n"
         "        model='linear', loss='barlow_twins_linearized', learning_rate=learning_rate)\n",
         encoding="utf-8",
     )

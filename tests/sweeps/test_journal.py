@@ -10,18 +10,18 @@ from pathlib import Path
 
 import pytest
 
-from jssl.sweeps import journal
+from jssl.sweeps.store import integrity
 
 ROOT = Path(__file__).parents[2]
 
 
 def test_a_sealed_file_is_refused_after_any_change_of_a_byte():
-    data = journal.sealed({"files": {"a": "0f"}, "runs": 3}).encode()
-    assert journal.unsealed(data) == {"files": {"a": "0f"}, "runs": 3}
+    data = integrity.sealed({"files": {"a": "0f"}, "runs": 3}).encode()
+    assert integrity.unsealed(data) == {"files": {"a": "0f"}, "runs": 3}
     for place in range(len(data)):
         for value in {0, 10, 13, 32, 48, data[place] ^ 1, data[place] ^ 32} - {data[place]}:
             with pytest.raises(ValueError, match="not as it was written"):
-                journal.unsealed(data[:place] + bytes([value]) + data[place + 1 :])
+                integrity.unsealed(data[:place] + bytes([value]) + data[place + 1 :])
 
 
 @pytest.mark.parametrize(
@@ -31,42 +31,42 @@ def test_json_of_another_kind_is_no_sealed_file(tmp_path, text):
     entry = tmp_path / "entry.json"
     entry.write_text(text)
     with pytest.raises(ValueError, match="not as it was written"):
-        journal.unsealed(entry.read_bytes())
-    assert journal.holds(tmp_path, entry) is None
+        integrity.unsealed(entry.read_bytes())
+    assert integrity.sealed_facts(tmp_path, entry) is None
 
 
 def test_an_entry_under_the_name_of_another_chunk_does_not_hold(tmp_path):
-    text = journal.sealed({"files": {}, "name": "one", "runs": 3})
+    text = integrity.sealed({"files": {}, "name": "one", "runs": 3})
     for name in ("one", "two"):
-        journal.write_entry(tmp_path / f"{name}.json", text)
-    assert journal.holds(tmp_path, tmp_path / "one.json") == {"runs": 3}
-    assert journal.holds(tmp_path, tmp_path / "two.json") is None
+        integrity.write_entry(tmp_path / f"{name}.json", text)
+    assert integrity.sealed_facts(tmp_path, tmp_path / "one.json") == {"runs": 3}
+    assert integrity.sealed_facts(tmp_path, tmp_path / "two.json") is None
 
 
 def test_a_lock_is_held_by_one_and_leaves_no_file(tmp_path):
     path = tmp_path / "claims" / "chunk"
-    with journal.lock(path) as first, journal.lock(path) as second:
+    with integrity.lock(path) as first, integrity.lock(path) as second:
         assert first
         assert not second
     assert list(path.parent.iterdir()) == []
-    with journal.lock(path) as again:
+    with integrity.lock(path) as again:
         assert again
 
 
 def test_a_lock_ends_with_the_process_that_holds_it(tmp_path):
     path = tmp_path / "chunk"
     script = (
-        "import sys, time, pathlib; from jssl.sweeps import journal\n"
-        "held = journal.lock(pathlib.Path(sys.argv[1]))\n"
+        "import sys, time, pathlib; from jssl.sweeps.store import integrity\n"
+        "held = integrity.lock(pathlib.Path(sys.argv[1]))\n"
         "print(held.__enter__(), flush=True); time.sleep(600)"
     )
     command = [sys.executable, "-c", script, str(path)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT) as process:
         assert process.stdout.readline() == "True\n"
-        with journal.lock(path) as ours:
+        with integrity.lock(path) as ours:
             assert not ours
         process.send_signal(signal.SIGKILL)
-    with journal.lock(path) as ours:
+    with integrity.lock(path) as ours:
         assert ours
 
 
@@ -77,7 +77,7 @@ def test_where_the_file_system_has_no_locks_everybody_gets_one(tmp_path, monkeyp
 
     monkeypatch.setattr(fcntl, "flock", none)
     path = tmp_path / "chunk"
-    with journal.lock(path) as first, journal.lock(path) as second:
+    with integrity.lock(path) as first, integrity.lock(path) as second:
         assert first
         assert second
     assert list(tmp_path.iterdir()) == []
@@ -86,7 +86,7 @@ def test_where_the_file_system_has_no_locks_everybody_gets_one(tmp_path, monkeyp
 def test_a_lock_that_cannot_be_made_is_an_error_of_the_system(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(OSError, match="file"):
-        journal.lock(tmp_path / "file" / "chunk").__enter__()
+        integrity.lock(tmp_path / "file" / "chunk").__enter__()
 
 
 def test_no_module_imports_at_its_top_what_only_unix_has():
@@ -99,11 +99,11 @@ def test_no_module_imports_at_its_top_what_only_unix_has():
             elif isinstance(node, ast.ImportFrom):
                 found.add((path.name, node.module))
     assert [(file, name) for file, name in found if name in unix] == []
-    assert ("journal.py", "filelock") in found
+    assert ("integrity.py", "filelock") in found
 
 
 def test_memory_is_unknown_where_the_system_does_not_say(monkeypatch):
-    from jssl.sweeps.execute import peak_memory
+    from jssl.memory import peak_memory
 
     assert peak_memory() > 0
     monkeypatch.setitem(sys.modules, "resource", None)  # as on Windows

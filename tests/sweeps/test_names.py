@@ -3,7 +3,7 @@ import pytest
 from sweep_problems import linear_problem
 
 from jssl.errors import InputError
-from jssl.sweeps import names, open_dataset
+from jssl.sweeps import arrays, open_dataset
 from jssl.sweeps.sweep import sweep
 
 STEPS = [0, 2]
@@ -95,4 +95,4 @@ def test_two_observables_share_a_dimension_only_where_their_sizes_agree():
 
 @pytest.mark.parametrize("name", ["width", "learning rate", "λ", "top-1", "a.b", "C+", "_x"])
 def test_usual_names_may_be_used(name):
-    names.check_name("observable", name)
+    arrays.check_name("observable", name)

@@ -11,7 +11,9 @@ import pytest
 from sweep_problems import linear_problem
 
 import jssl
-from jssl.sweeps import StoreError, execute, resume
+from jssl.sweeps import StoreError
+from jssl.sweeps.run import run_chunks
+from jssl.sweeps.store import checkpoints
 
 AXES = {"learning_rate": [0.01, 0.02, 0.03], "seed": 4}
 STEPS = [0, 2, 5, 9, 14, 20, 21]
@@ -23,7 +25,7 @@ class Killed(BaseException):
 
 @pytest.fixture(autouse=True)
 def _often(monkeypatch):
-    monkeypatch.setitem(execute.execute.__kwdefaults__, "checkpoint_seconds", 0.0)
+    monkeypatch.setitem(run_chunks.__kwdefaults__, "checkpoint_seconds", 0.0)
 
 
 def observe(problem):
@@ -49,7 +51,7 @@ def content(folder):
 def killed(folder, after=2):
     """A sweep that dies after some checkpoints, all in one chunk."""
     with pytest.MonkeyPatch.context() as patch:
-        write, count = resume._write, []
+        write, count = checkpoints._write, []
 
         def dies(*arguments):
             write(*arguments)
@@ -57,7 +59,7 @@ def killed(folder, after=2):
             if len(count) == after:
                 raise Killed
 
-        patch.setattr(resume, "_write", dies)
+        patch.setattr(checkpoints, "_write", dies)
         with pytest.raises(Killed):
             make(folder)
     return folder / "jssl" / "checkpoints"
@@ -70,7 +72,7 @@ def stores(tmp_path_factory):
 
     folder = tmp_path_factory.mktemp("resume")
     with float64(), pytest.MonkeyPatch.context() as patch:
-        patch.setitem(execute.execute.__kwdefaults__, "checkpoint_seconds", 0.0)
+        patch.setitem(run_chunks.__kwdefaults__, "checkpoint_seconds", 0.0)
         make(folder / "whole")
         killed(folder / "died")
     return folder / "whole", folder / "died"
@@ -78,7 +80,7 @@ def stores(tmp_path_factory):
 
 def restored(monkeypatch):
     """Note from how many record points a sweep resumes."""
-    found, read = [], resume._read
+    found, read = [], checkpoints._read
 
     def noted(store, path):
         back = read(store, path)
@@ -86,7 +88,7 @@ def restored(monkeypatch):
             found.append(int(path.stem))
         return back
 
-    monkeypatch.setattr(resume, "_read", noted)
+    monkeypatch.setattr(checkpoints, "_read", noted)
     return found
 
 
@@ -147,7 +149,7 @@ def states():
 @pytest.mark.parametrize("lanes", [3, 4, 5, 8])
 def test_a_state_of_any_dtype_is_restored_into_any_number_of_lanes(tmp_path, lanes):
     (tmp_path / "jssl").mkdir()
-    saved = resume.checkpoints(tmp_path, "chunk", 0.0, 3)
+    saved = checkpoints.checkpoint_of(tmp_path, "chunk", 0.0, 3)
     state = states()
     parts = [{"x": np.arange(15.0).reshape(5, 3), "y.z": np.zeros((5, 1, 0), jnp.bfloat16)}]
     saved.save(2, state, parts * 2)
@@ -168,7 +170,7 @@ def test_a_state_of_any_dtype_is_restored_into_any_number_of_lanes(tmp_path, lan
 
 def test_a_checkpoint_that_replaces_a_damaged_one_is_kept(tmp_path):
     (tmp_path / "jssl").mkdir()
-    saved = resume.checkpoints(tmp_path, "chunk", 0.0, 3)
+    saved = checkpoints.checkpoint_of(tmp_path, "chunk", 0.0, 3)
     saved.save(4, {"a": jnp.zeros(3)}, [])
     (entry,) = tmp_path.rglob("000000004.json")
     entry.write_text("damaged")
@@ -182,7 +184,7 @@ def test_a_checkpoint_that_replaces_a_damaged_one_is_kept(tmp_path):
 
 def test_the_state_of_another_program_is_ignored(tmp_path):
     (tmp_path / "jssl").mkdir()
-    saved = resume.checkpoints(tmp_path, "chunk", 0.0, 3)
+    saved = checkpoints.checkpoint_of(tmp_path, "chunk", 0.0, 3)
     saved.save(2, {"a": jnp.ones((3, 2))}, [])
     others = [
         {"a": jnp.ones((3, 3))},
@@ -197,7 +199,7 @@ def test_the_state_of_another_program_is_ignored(tmp_path):
 def test_a_full_disk_in_a_checkpoint_is_one_line_and_keeps_the_last(stores, tmp_path, monkeypatch):
     whole, died = stores
     shutil.copytree(died, tmp_path / "store")
-    real = resume.np.savez
+    real = checkpoints.np.savez
 
     def full(*arguments, **keywords):
         before = resource.getrlimit(resource.RLIMIT_FSIZE)
@@ -207,11 +209,11 @@ def test_a_full_disk_in_a_checkpoint_is_one_line_and_keeps_the_last(stores, tmp_
         finally:
             resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
-    monkeypatch.setattr(resume.np, "savez", full)
+    monkeypatch.setattr(checkpoints.np, "savez", full)
     with pytest.raises(StoreError, match=r"cannot write into .*\(file too large\).* rerun to") as e:
         make(tmp_path / "store")
     assert "\n" not in str(e.value)
-    monkeypatch.setattr(resume.np, "savez", real)
+    monkeypatch.setattr(checkpoints.np, "savez", real)
     found = restored(monkeypatch)
     make(tmp_path / "store")
     assert found == [4]
@@ -223,6 +225,6 @@ def test_a_checkpoint_that_cannot_be_written_is_one_line(tmp_path, monkeypatch):
         message = "No space left on device"
         raise OSError(28, message)
 
-    monkeypatch.setattr(resume, "write_entry", full)
+    monkeypatch.setattr(checkpoints, "write_entry", full)
     with pytest.raises(StoreError, match=r"no space left on device"):
         make(tmp_path / "store")

@@ -9,20 +9,19 @@ import pytest
 from jssl import losses, models
 from jssl.errors import InputError
 from jssl.losses.registry import LOSSES
-from jssl.sweeps.adaptive import Target
-from jssl.sweeps.checks import allowed, check_value, keys_of, markdown
-from jssl.sweeps.plan import CHUNK_SECONDS
-from jssl.sweeps.problem_schema import StatedProblem
-from jssl.sweeps.schema import Layout, StudyFile, Until
-from jssl.sweeps.stated import OPTIMISERS, options_of, stated_problem
+from jssl.studies.key_tables import keys_of, markdown
+from jssl.studies.problem import OPTIMISERS, named_problem, options_of
+from jssl.studies.schema import NamedProblem, StudyFile
+from jssl.sweeps.study import Layout, Study, Target, Until
 from jssl.sweeps.sweep import sweep
+from jssl.value_checks import allowed, check_value
 
-TABLES = (StudyFile, Layout, Until, StatedProblem)
+TABLES = (StudyFile, Layout, Until, NamedProblem)
 FIELDS = [(table, field) for table in TABLES for field in msgspec.structs.fields(table)]
 GUIDE = Path(__file__).parents[2] / "docs" / "guides" / "sweeps.md"
-STATED = {
+NAMED = {
     name: p.default
-    for name, p in inspect.signature(stated_problem).parameters.items()
+    for name, p in inspect.signature(named_problem).parameters.items()
     if p.kind is inspect.Parameter.KEYWORD_ONLY and name != "max_width"
 }
 
@@ -61,7 +60,7 @@ def test_defaults_of_the_schema_are_those_of_the_program():
     shared = fields(StudyFile)
     for name in ("seed", "parallel"):
         assert shared[name].default == parameters[name].default
-    assert fields(Layout)["chunk_seconds"].default == CHUNK_SECONDS
+    assert fields(Layout)["chunk_seconds"].default == Study._field_defaults["chunk_seconds"]
     for name, default in Target._field_defaults.items():
         given = fields(Until)[name]
         assert (
@@ -73,7 +72,7 @@ def test_defaults_of_the_schema_are_those_of_the_program():
 
 def test_the_schema_has_every_option_of_every_model_loss_and_optimiser_and_no_other():
     names = {n for name in (*models.MODELS, *LOSSES, *OPTIMISERS) for n in options_of(name)}
-    assert {*fields(StatedProblem)} == {*STATED, *names} - {"max_width"}
+    assert {*fields(NamedProblem)} == {*NAMED, *names} - {"max_width"}
 
 
 @pytest.mark.parametrize("name", [*models.MODELS, *LOSSES, *OPTIMISERS])
@@ -83,18 +82,18 @@ def test_the_default_of_every_option_is_one_that_its_key_may_hold(name):
     for option in options_of(name):
         default = inspect.signature(factory).parameters[option].default
         if option != "max_width" and default is not None:
-            check_value(fields(StatedProblem)[option].type, default, option)
+            check_value(fields(NamedProblem)[option].type, default, option)
 
 
-def test_the_defaults_of_a_stated_problem_are_ones_that_its_keys_may_hold():
-    for name, default in STATED.items():
+def test_the_defaults_of_a_named_problem_are_ones_that_its_keys_may_hold():
+    for name, default in NAMED.items():
         if default is not None:
-            check_value(fields(StatedProblem)[name].type, default, name)
+            check_value(fields(NamedProblem)[name].type, default, name)
 
 
 @pytest.mark.parametrize("table", TABLES)
 def test_the_guide_lists_every_key_as_the_schema_describes_it(table):
-    defaults = STATED if table is StatedProblem else None
+    defaults = NAMED if table is NamedProblem else None
     assert markdown(keys_of(table, defaults)) in GUIDE.read_text(encoding="utf-8")
 
 

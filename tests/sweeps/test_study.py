@@ -10,9 +10,8 @@ import jssl
 from jssl.commands import main as cli
 from jssl.commands import sweep as command
 from jssl.errors import InputError
+from jssl.studies import OPTIMISERS, named_problem, read_study
 from jssl.sweeps import open_dataset
-from jssl.sweeps.stated import OPTIMISERS, stated_problem
-from jssl.sweeps.study import read_study
 
 STUDY = """
 store = "{store}"
@@ -84,15 +83,15 @@ def test_a_study_may_add_seeds_until_an_interval_is_tight(written, tmp_path, cap
 
 def test_the_study_is_the_sweep_it_states(written):
     found = read_study(written())
-    problem = found.request.make_problem(learning_rate=0.01)
-    stated = stated_problem(
+    problem = found.make_problem(learning_rate=0.01)
+    stated = named_problem(
         data="gaussian", samples=12, features=4, noise=0.3, dim=2, model="linear", loss="vicreg"
     )
     for a, b in zip(problem.pairs(None), stated.pairs(None), strict=False):
         if a is not None:
             np.testing.assert_array_equal(a, b)
-    assert found.request.record_steps.tolist() == [0, 1, 4, 20]
-    assert (found.precision, found.until) == ("float64", None)
+    assert found.record_steps.tolist() == [0, 1, 4, 20]
+    assert (found.dtype, found.until) == ("float64", None)
 
 
 @pytest.mark.parametrize("model", ["mlp", "deep_linear", "conv"])
@@ -100,7 +99,7 @@ def test_the_study_is_the_sweep_it_states(written):
 def test_every_named_model_and_optimiser_makes_a_problem(model, optimiser):
     options = {"channels": 4} if model == "conv" else {"width": 4}
     options |= {"weight_decay": 0.1} if optimiser == "adamw" else {}
-    problem = stated_problem(
+    problem = named_problem(
         samples=6, batch=3, views="shift=1, flip", model=model, optimiser=optimiser,
         loss="simclr", temperature=0.3, dim=2, **options,
     )  # fmt: skip
@@ -110,7 +109,7 @@ def test_every_named_model_and_optimiser_makes_a_problem(model, optimiser):
 
 def test_noise_and_decay_may_be_traced():
     def first(noise, decay):
-        problem = stated_problem(
+        problem = named_problem(
             data="gaussian", samples=6, features=3, noise=noise, decay=decay, model="linear"
         )
         return problem.pairs(jax.random.key(0)).first
@@ -214,7 +213,7 @@ def test_a_plan_for_the_store_of_another_study_is_refused(written, capsys):
 def test_a_file_in_another_encoding_is_one_line_and_a_byte_order_mark_is_none(written, capsys):
     path = written()
     path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
-    assert read_study(path).precision == "float64"
+    assert read_study(path).dtype == "float64"
     path.write_bytes(b"# a line\n# caf\xe9\n")
     assert cli.run(["sweep", str(path)]) == 2
     assert "not UTF-8 text (at line 2, column 6): save it" in capsys.readouterr().err
@@ -227,7 +226,7 @@ def test_the_report_of_a_damaged_store_is_refused(written, tmp_path, capsys):
     held[len(held) // 2] ^= 255
     chunk.write_bytes(held)
     assert cli.run(["report", str(tmp_path / "store")]) == 2
-    assert "run the same sweep again" in capsys.readouterr().err
+    assert "rerun the same sweep" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -260,7 +259,7 @@ def test_a_store_that_takes_no_more_is_status_1(written, monkeypatch, capsys):
         message = "cannot write into 'x' (no space left on device)"
         raise StoreError(message)
 
-    monkeypatch.setattr(command, "sweep", full)
+    monkeypatch.setattr(command, "run_study", full)
     assert cli.run(["sweep", str(written())]) == 1
     assert "no space left" in capsys.readouterr().err
 
@@ -269,19 +268,19 @@ def test_an_interrupted_sweep_says_that_finished_chunks_are_kept(written, monkey
     def stopped(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(command, "sweep", stopped)
+    monkeypatch.setattr(command, "run_study", stopped)
     assert cli.run(["sweep", str(written())]) == 130
     assert "finished chunks are kept" in capsys.readouterr().err
 
 
 def test_a_problem_of_ones_own_is_found_beside_the_study(tmp_path, written):
     Path(tmp_path / "my_own_problem.py").write_text(
-        "from jssl.sweeps.stated import stated_problem as make\n"
+        "from jssl.studies import named_problem as make\n"
     )
     path = written(**{"[problem]": '[problem]\nmake = "my_own_problem:make"'})
-    assert read_study(path).request.make_problem.func is stated_problem
+    assert read_study(path).make_problem.func is named_problem
 
 
 def test_unknown_fields_name_the_nearest_of_all():
     with pytest.raises(InputError, match="did you mean 'temperature'"):
-        stated_problem(samples=5, loss="simclr", temprature=1.0, width=4)
+        named_problem(samples=5, loss="simclr", temprature=1.0, width=4)

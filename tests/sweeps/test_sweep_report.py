@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from jssl.sweeps import write_sweep_report
-from jssl.sweeps.report import curves, final_values, width_law
+from jssl.report import write_sweep_report
+from jssl.report.sweep_page import curves, final_values, width_law
 
 EXPONENT = -0.5
 

@@ -1,7 +1,7 @@
-"""The fields of a study's problem: those of `[problem]`, of `[axes]` and of `[[points]]`.
+"""Checks of the fields of a study's problem: those of `[problem]`, `[axes]` and `[[points]]`.
 
-A field is given in one of the three places. Where the problem is stated by names, each value is of
-the type and range of its field, whichever the place.
+A field is given in one of the three places. Where the problem is given by names, each value must
+have the type and range of its field.
 """
 
 from collections.abc import Iterator, Mapping
@@ -11,37 +11,38 @@ import msgspec
 import numpy as np
 
 from jssl.errors import InputError, shown, unknown_name
-from jssl.sweeps.checks import check_table, check_value
-from jssl.sweeps.problem_schema import StatedProblem
-from jssl.sweeps.schema import LARGEST, Layout, StudyFile, Until, Value
-from jssl.sweeps.values import plain_values
+from jssl.record_steps import MAX_STEP
+from jssl.studies.schema import NamedProblem, StudyFile, Value
+from jssl.sweeps.axes import plain_values
+from jssl.sweeps.study import Layout, Until
+from jssl.value_checks import check_table, check_value
 
-HOMES = {
+TABLE_OF = {
     field.name: place
     for struct, place in (
-        (StatedProblem, "in [problem], or as a list in [axes]"),
+        (NamedProblem, "in [problem], or as a list in [axes]"),
         (Layout, "in [layout]"),
         (Until, "in [until]"),
         (StudyFile, "before the first table"),
     )
     for field in msgspec.structs.fields(struct)
 }
-"""Key -> where it belongs."""
+"""Key -> the table to which it belongs, as in a message."""
 
 
-def check_stated(data: Mapping[str, Any], dtype: Any) -> None:
-    """Raise unless every field of a study is in one place and holds what it may.
+def check_fields(data: Mapping[str, Any], dtype: Any) -> None:
+    """Raise unless every field of a study is in one place, and of its type and range.
 
     Example:
         >>> study = {"problem": {"dim": 2}, "axes": {"dim": [2, 4]}}
-        >>> check_stated(study, "float32")
+        >>> check_fields(study, "float32")
         Traceback (most recent call last):
         ...
         jssl.errors.InputError: 'dim' is in [problem] and in [axes]; leave one out
 
     Args:
         data: the tables of a study: `problem`, `axes`, `points`.
-        dtype: of the runs, which has to hold every float.
+        dtype: of the runs, in whose range every float must be.
 
     Raises:
         InputError: for a field in two places, an unknown one, or a value of another type or range.
@@ -60,23 +61,24 @@ def check_stated(data: Mapping[str, Any], dtype: Any) -> None:
             check_value(Value | list[Value], value, what)
         return
     what = "field of [problem]"
-    check_table(StatedProblem, problem, what, place=" of [problem]", elsewhere=HOMES)
-    types = {field.name: field.type for field in msgspec.structs.fields(StatedProblem)}
+    check_table(NamedProblem, problem, what, place=" of [problem]", elsewhere=TABLE_OF)
+    types = {field.name: field.type for field in msgspec.structs.fields(NamedProblem)}
     for name, value in problem.items():
         _check_number(name, value, f"{name} of [problem]", dtype)
     for what, name, value in _values(axes, points):
-        if name not in types and name in HOMES:
-            message = f"axis '{name}' is misplaced: it belongs {HOMES[name]}"
+        if name not in types and name in TABLE_OF:
+            message = f"axis '{name}' is misplaced: it belongs {TABLE_OF[name]}"
             raise InputError(message)
         if name not in types:
             raise unknown_name(kind="axis", name=name, known=[*types, "seed"])
         check_value(types[name], value, what)
-        _check_number(name, value, what, np.float64)  # axes are held against the dtype together
+        # The grid checks axes against the dtype of the runs.
+        _check_number(name, value, what, np.float64)
 
 
 def _check_number(name: str, value: Any, what: str, dtype: Any) -> None:
     plain_values([value], what, dtype)
-    if isinstance(value, int) and abs(value) > LARGEST and name != "data_seed":
+    if isinstance(value, int) and abs(value) > MAX_STEP and name != "data_seed":
         message = f"{what} is too large for a whole number; write it with a point, {value:.1e}"
         raise InputError(message)
 

@@ -1,46 +1,32 @@
-"""Values against the types of a schema: one line on what is wrong, and the list of all keys.
+"""Values against msgspec types: a message of one line where a value does not fit.
 
-The library msgspec decides whether a value is of a type; what a type allows is said here in words,
-for the errors and for the documentation alike.
+The library msgspec decides whether a value is of a type. `allowed` describes a type in words, for
+the messages and for the documentation.
 """
 
-from collections.abc import Iterable, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Mapping
+from typing import Any
 
 import msgspec
 import numpy as np
-from msgspec import NODEFAULT, UNSET, inspect
+from msgspec import inspect
 
 from jssl.errors import InputError, shown, unknown_name
-from jssl.sweeps.schema import FLOAT32_MAX, FLOAT_MAX
 
-
-class Key(NamedTuple):
-    """A key of a table.
-
-    Attributes:
-        name: of the key.
-        allowed: what it may hold, in words.
-        default: what it is if left out, in words; empty where nothing is.
-        meaning: what it does.
-    """
-
-    name: str
-    allowed: str
-    default: str
-    meaning: str
+FLOAT_MAX = 1.7976931348623157e308
+"""Greatest float64."""
+FLOAT32_MAX = 3.4028234663852886e38
+"""Greatest float32."""
 
 
 def check_value(kind: Any, value: Any, what: str) -> None:
-    """Raise unless a value is of a type of the schema.
+    """Raise unless a value is of a type.
 
     Example:
-        >>> from jssl.sweeps.schema import Count
-        >>> check_value(Count, 1.5, "width of [problem]")
+        >>> check_value(list[int], [1.5], "width of [problem]")
         Traceback (most recent call last):
         ...
-        jssl.errors.InputError: width of [problem] must be a whole number from 1 to 2147483647;
-        got 1.5
+        jssl.errors.InputError: width of [problem] must be a list of whole numbers; got [1.5]
 
     Args:
         kind: a type that msgspec knows, with its range.
@@ -51,7 +37,7 @@ def check_value(kind: Any, value: Any, what: str) -> None:
         InputError: for a value of another type or out of range.
     """
     try:
-        msgspec.convert(plain(value), kind, strict=True)
+        msgspec.convert(_python_value(value), kind, strict=True)
     except msgspec.ValidationError:
         message = f"{what} must be {allowed(kind)}; got {shown(value)}"
         raise InputError(message) from None
@@ -68,14 +54,15 @@ def check_table(
     """Raise unless a table has the keys of a struct, each with a value of its type.
 
     Example:
-        >>> from jssl.sweeps.schema import Layout
+        >>> class Layout(msgspec.Struct):
+        ...     segment: int = 1
         >>> check_table(Layout, {"segmnt": 3}, "key of [layout]", place=" of [layout]")
         Traceback (most recent call last):
         ...
         jssl.errors.InputError: unknown key of [layout] 'segmnt'; did you mean 'segment'? known: ...
 
     Args:
-        struct: a table of the schema.
+        struct: the types of the keys.
         table: key -> value.
         what: what a key is called in the message on an unknown one.
         place: what follows a key's name in the other messages.
@@ -98,68 +85,6 @@ def check_table(
             example = f'{name} = "..."' if "string" in allowed(field.type) else f"{name} = ..."
             message = f"{name}{place} is missing ({meaning(field.type)}): add a line {example}"
             raise InputError(message)
-
-
-def plain(value: Any) -> Any:
-    """Return a value with NumPy and JAX numbers and arrays as those of Python.
-
-    Example:
-        >>> plain((np.int64(3), np.array([1.5])))
-        [3, [1.5]]
-    """
-    if isinstance(value, str | bytes | Mapping):
-        return value
-    if isinstance(value, np.generic) or (hasattr(value, "dtype") and hasattr(value, "tolist")):
-        return value.tolist()
-    if isinstance(value, list | tuple | range):
-        return [plain(item) for item in value]
-    return value
-
-
-def keys_of(struct: type[msgspec.Struct], defaults: Mapping[str, Any] | None = None) -> list[Key]:
-    """Return the keys of a table for its documentation.
-
-    Example:
-        >>> from jssl.sweeps.schema import Layout
-        >>> keys_of(Layout)[0][:3]
-        ('chunk_seconds', 'a number above 0 and at most 1e+09', '20.0')
-
-    Args:
-        struct: a table of the schema.
-        defaults: key -> default where the struct itself states none.
-    """
-    known = defaults or {}
-    found = []
-    for field in msgspec.structs.fields(struct):
-        default = known.get(field.name, field.default)
-        if field.default_factory is not NODEFAULT:
-            default = field.default_factory()
-        silent = any(default is empty for empty in (NODEFAULT, UNSET, None))
-        found.append(
-            Key(
-                field.name,
-                allowed(field.type),
-                "" if silent else _literal(default),
-                meaning(field.type),
-            )
-        )
-    return found
-
-
-def markdown(keys: Iterable[Key]) -> str:
-    """Return keys as a table in Markdown.
-
-    Example:
-        >>> print(markdown([Key("seed", "a whole number", "0", "root seed")]))
-        | key | what it may hold | default | meaning |
-        |---|---|---|---|
-        | `seed` | a whole number | `0` | root seed |
-    """
-    lines = ["| key | what it may hold | default | meaning |", "|---|---|---|---|"]
-    for key in keys:
-        default = f"`{key.default}`" if key.default else ""
-        lines.append(f"| `{key.name}` | {key.allowed} | {default} | {key.meaning} |")
-    return "\n".join(lines)
 
 
 def meaning(kind: Any) -> str:
@@ -226,7 +151,12 @@ def _number(value: float) -> str:
     return str(value) if isinstance(value, int) else f"{value:g}"
 
 
-def _literal(value: Any) -> str:
-    if isinstance(value, bool):
-        return str(value).lower()
-    return f'"{value}"' if isinstance(value, str) else str(value)
+def _python_value(value: Any) -> Any:
+    """Return a value with NumPy and JAX numbers and arrays as those of Python."""
+    if isinstance(value, str | bytes | Mapping):
+        return value
+    if isinstance(value, np.generic) or (hasattr(value, "dtype") and hasattr(value, "tolist")):
+        return value.tolist()
+    if isinstance(value, list | tuple | range):
+        return [_python_value(item) for item in value]
+    return value

@@ -15,10 +15,8 @@ from jssl.figures import figure_text, mode_colours, new_figure, widen_for
 from jssl.report.figure import Figure
 from jssl.report.files import writable_folder, write_report_files
 from jssl.report.html import number, render
-from jssl.sweeps.fits import Fit, fit_exponent, over_seeds
-from jssl.sweeps.store import NOT_RUN
+from jssl.seed_statistics import FINITE, NOT_RUN, Fit, fit_exponent, over_seeds
 
-FINITE = -1
 PANELS = 4
 LINES = 8
 SEEDS_SHOWN = 30

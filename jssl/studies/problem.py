@@ -1,4 +1,4 @@
-"""A problem stated by names: what `[problem]` and `[axes]` of a study fill in."""
+"""A problem given by names: `[problem]` and `[axes]` of a study are its arguments."""
 
 import contextlib
 import functools
@@ -28,10 +28,10 @@ OPTIMISERS: dict[str, Callable[..., Any]] = {
     "gradient_descent": gradient_descent,
     "momentum": functools.partial(optax.sgd, momentum=0.9),
 }
-"""Name -> factory(learning_rate, ...) of the optimisers a study may name."""
+"""Name -> factory(learning_rate, ...) of the optimisers of a study."""
 
 IMAGE_MODELS = ("conv", "resnet")
-NOT_STATED = frozenset(
+NOT_OPTIONS = frozenset(
     {
         "accumulator_dtype",
         "dtype",
@@ -42,10 +42,10 @@ NOT_STATED = frozenset(
         "targets",
     }
 )
-"""Options that a study cannot give: functions, arrays, dtypes."""
+"""Arguments that a study cannot give: functions, arrays, dtypes."""
 
 
-def stated_problem(
+def named_problem(
     *,
     data: str = "digits",
     samples: int = 500,
@@ -64,10 +64,10 @@ def stated_problem(
     max_width: int | None = None,
     **options: Any,
 ) -> Problem:
-    """State a problem by names: what `[problem]` and `[axes]` of a study fill in.
+    """Return a problem from names of its data, model, loss and optimiser.
 
     Example:
-        >>> problem = stated_problem(data="gaussian", samples=8, features=4, noise=0.1, width=16)
+        >>> problem = named_problem(data="gaussian", samples=8, features=4, noise=0.1, width=16)
         >>> problem.pairs(jax.random.key(0)).first.shape
         (8, 4)
 
@@ -88,7 +88,7 @@ def stated_problem(
         learning_rate: may be traced.
         max_width: set by the plan where widths are padded.
         **options: keyword arguments of the model, the loss or the optimiser, each given to the
-            first of them that knows it.
+            first of them that has it.
 
     Raises:
         InputError: for an unknown name.
@@ -112,7 +112,7 @@ def stated_problem(
     own, of_loss, of_rule = _divided(options, model, loss, optimiser)
     if max_width is not None:
         if "max_width" not in options_of(model):
-            message = f"the width of '{model}' cannot be padding"
+            message = f"the width of '{model}' cannot be padded"
             raise InputError(message)
         own["max_width"] = max_width
     if model in IMAGE_MODELS and x.ndim != 4:
@@ -143,7 +143,7 @@ def options_of(name: str) -> list[str]:
         >>> options_of("linear")
         ['scale', 'bias']
 
-    What is no number, flag, name or list of these (functions, arrays, dtypes) is left out.
+    Only numbers, flags, names and lists of these are options; functions, arrays and dtypes are not.
     """
     if name in models.MODELS:
         function: Any = models.resnet_with_stages if name == "resnet" else models.MODELS[name]
@@ -152,18 +152,18 @@ def options_of(name: str) -> list[str]:
     kinds = (inspect.Parameter.KEYWORD_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
     given = inspect.signature(function).parameters.values()
     found = [p.name for p in given if p.kind in kinds and p.default is not inspect.Parameter.empty]
-    return [n for n in found if n not in NOT_STATED]
+    return [n for n in found if n not in NOT_OPTIONS]
 
 
 def _divided(options: Mapping[str, Any], *names: str) -> list[dict[str, Any]]:
-    """Return the options of each model, loss and optimiser, the first that knows one having it."""
+    """Return the options of each model, loss and optimiser; the first that has one gets it."""
     known = [options_of(name) for name in names]
     found: list[dict[str, Any]] = [{} for _ in names]
     for option, value in options.items():
         owner = next((i for i, these in enumerate(known) if option in these), None)
         if owner is None:
-            stated = [n for n in inspect.signature(stated_problem).parameters if n != "options"]
-            every = {*stated, *(n for these in known for n in these)} - {"max_width"}
+            fields = [n for n in inspect.signature(named_problem).parameters if n != "options"]
+            every = {*fields, *(n for these in known for n in these)} - {"max_width"}
             raise unknown_name(kind="field", name=option, known=every)
         found[owner][option] = value
     return found
@@ -181,12 +181,12 @@ def _samples(data: str, samples: int, features: int, decay: Any, data_seed: int)
         require_memory(what, needed, "take fewer samples or features")
         spectrum = jnp.arange(1, features + 1, dtype=jnp.result_type(float)) ** -decay
         return toy.gaussian(jax.random.key(data_seed), samples, spectrum)
-    return jnp.asarray(_images(data, samples, data_seed, _written(data)), jnp.result_type(float))
+    return jnp.asarray(_images(data, samples, data_seed, _version(data)), jnp.result_type(float))
 
 
 @functools.lru_cache(maxsize=4)
-def _images(data: str, samples: int, data_seed: int, written: Any) -> np.ndarray:
-    del written  # part of the cache's key: a file may change between two sweeps
+def _images(data: str, samples: int, data_seed: int, version: Any) -> np.ndarray:
+    del version  # part of the cache's key: a file may change between two sweeps
     with jax.ensure_compile_time_eval():
         loaded = images.load(data)
         require_count("samples", samples, high=len(loaded.x))
@@ -194,8 +194,8 @@ def _images(data: str, samples: int, data_seed: int, written: Any) -> np.ndarray
     return np.asarray(chosen.x)
 
 
-def _written(data: str) -> tuple[int, int] | None:
-    """Return when a file of images was written and its size; None for data sets with a name."""
+def _version(data: str) -> tuple[int, int] | None:
+    """Return the time and size of a file of images; None for data sets with a name."""
     path = Path(data)
     if not path.is_file():
         return None

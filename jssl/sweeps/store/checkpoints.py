@@ -1,16 +1,17 @@
-"""Resuming: the saved state of a long chunk, and the refusal of a store of another configuration.
+"""The saved state of a long chunk, from which an interrupted sweep resumes.
 
     checkpoints/CHUNK/POINTS.npz    state and records after that many record points
     checkpoints/CHUNK/POINTS.json   sealed: the checksum of that file
 
-Both are moved to their places whole. A checkpoint that is not as it was written is ignored. A run
-that resumes from one is bit-equal to a run that was not interrupted, on the same devices. Only runs
-are saved, not the lanes that fill up the devices: a checkpoint is resumed on any number of them.
+Each is written to a temporary file and renamed. A checkpoint that differs from what was written is
+ignored. A run that resumes from one is bit-equal to a run that was not interrupted, on the same
+devices. Lanes that only fill up the devices are not saved: a checkpoint is resumed on any number of
+devices.
 """
 
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,10 +19,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jssl.errors import InputError
-from jssl.sweeps.journal import INNER, checksum, holds, sealed, write_entry
-from jssl.sweeps.settings import differences
-from jssl.sweeps.store import lost
+from jssl.sweeps.store.integrity import (
+    INNER,
+    checksum,
+    lost,
+    sealed,
+    sealed_facts,
+    write_entry,
+)
 
 Parts = list[dict[str, np.ndarray]]
 
@@ -38,24 +43,8 @@ class Checkpoint(NamedTuple):
     restore: Callable[[Any], tuple[int, Any, Parts]]
 
 
-def refuse_other(path: Any, stored: Mapping[str, Any], asked: Mapping[str, Any]) -> None:
-    """Raise where a store was written by another configuration, and show the difference.
-
-    Raises:
-        InputError: on the first differences.
-    """
-    found = differences(dict(stored), dict(asked))
-    if found:
-        more = f" and {len(found) - 3} more" if len(found) > 3 else ""
-        message = (
-            f"the store '{path}' was written by another configuration ({'; '.join(found[:3])}"
-            f"{more}); name another store"
-        )
-        raise InputError(message)
-
-
-def checkpoints(folder: Path | None, name: str, seconds: float, runs: int) -> Checkpoint:
-    """Return the checkpoint of a chunk; in memory nothing is saved.
+def checkpoint_of(folder: Path | None, name: str, seconds: float, runs: int) -> Checkpoint:
+    """Return the checkpoint of a chunk; without a folder nothing is saved.
 
     Args:
         folder: of the store.
@@ -120,8 +109,8 @@ def _write(store: Path, entry: Path, leaves: list[np.ndarray], parts: Parts) -> 
 
 
 def _read(store: Path, entry: Path) -> tuple[list[np.ndarray], Parts] | None:
-    """Return state and records of a checkpoint; None unless it is as it was written."""
-    facts = holds(store, entry)
+    """Return state and records of a checkpoint; None where it differs from what was written."""
+    facts = sealed_facts(store, entry)
     if facts is None:
         return None
     leaves: list[np.ndarray] = []
@@ -129,7 +118,7 @@ def _read(store: Path, entry: Path) -> tuple[list[np.ndarray], Parts] | None:
     with np.load(entry.with_suffix(".npz")) as arrays:
         for key in arrays.files:
             dtype = np.dtype(facts["dtypes"][key])
-            value = arrays[key].view(dtype)  # NumPy gives bfloat16 and its kin back as bytes
+            value = arrays[key].view(dtype)  # NumPy loads bfloat16 and the like as bytes
             kind, _, rest = key.partition(".")
             if kind == "state":
                 leaves.append(value)
@@ -142,7 +131,7 @@ def _read(store: Path, entry: Path) -> tuple[list[np.ndarray], Parts] | None:
 
 
 def _fits(saved: list[np.ndarray], leaves: list[Any], runs: int) -> bool:
-    """Return whether a saved state is one of the program that starts with `leaves`."""
+    """Return whether a saved state has the shapes and dtypes of a start."""
     shapes = [(value.shape, value.dtype) for value in saved]
     plain = [jax.eval_shape(_raw, leaf) for leaf in leaves]
     return shapes == [((runs, *leaf.shape[1:]), leaf.dtype) for leaf in plain]

@@ -1,13 +1,14 @@
-"""One XLA device per core: to be decided before JAX touches its backend."""
+"""The devices of this process: one CPU device per core, and those that a sweep uses."""
 
 import os
+from typing import Any
 
 import jax
 
 from jssl.errors import InputError
 
 MOST = 1024
-"""The most CPU devices: each takes a thread, and programs are compiled for all of them at once."""
+"""Greatest number of CPU devices: each needs a thread, and programs are compiled for all."""
 
 
 def cores() -> int:
@@ -22,9 +23,9 @@ def cores() -> int:
 
 
 def use_all_cores(devices: int | None = None) -> int:
-    """Let JAX see the CPU as one device per core, so that seeds are computed side by side.
+    """Make JAX divide the CPU into one device per core, so that seeds run in parallel.
 
-    Call it first thing in a program, before any array is made.
+    Call it before any array is made: the number of devices cannot change after JAX has started.
 
     Args:
         devices: how many devices, 1 to 1024; None for the cores this process may use.
@@ -33,8 +34,8 @@ def use_all_cores(devices: int | None = None) -> int:
         The number of devices.
 
     Raises:
-        InputError: below one device or above 1024; where JAX has started already, with another
-            number of them.
+        InputError: for fewer than one device or more than 1024, or where JAX has already started
+            with another number of them.
     """
     if devices is None:
         devices = cores()
@@ -47,6 +48,13 @@ def use_all_cores(devices: int | None = None) -> int:
     except RuntimeError as error:
         if len(jax.local_devices(backend="cpu")) == devices:
             return devices
-        message = "JAX has started: call jssl.sweeps.use_all_cores() before any array is made"
+        message = "JAX has started: call jssl.use_all_cores() before any array is made"
         raise InputError(message) from error
     return devices
+
+
+def local_devices() -> list[Any]:
+    """Return the devices of this process that a program uses: the CPU's inside `float64()`."""
+    chosen = getattr(jax.config, "jax_default_device", None)
+    platform = getattr(chosen, "platform", chosen)
+    return jax.local_devices(backend=platform)

@@ -1,4 +1,4 @@
-"""Where results go: a zarr store that plain xarray opens, committed chunk by chunk.
+"""Where results go: memory, or a zarr store that plain xarray opens, written chunk by chunk.
 
     STORE/                 a zarr group: one array an observable, coordinates, attributes
     STORE/jssl/            a group of its own: the plan as attributes, and beside it
@@ -8,12 +8,13 @@
         checkpoints/CHUNK    the state of a long chunk that is not finished
 
 A chunk is finished when its journal entry is there and all checksums hold. Every file is written
-beside its place and moved there in one step; the store itself is made beside its place and moved
-there whole, so that it is there with its plan or not at all. `first_bad_step` is written last:
-where it says that a run was made, the run's other values are there.
+beside its place and renamed in one step. The store itself is made in a temporary folder and
+renamed, so that a store always has its plan. `first_bad_step` is written last: where it says that a
+run was computed, the run's other values are in the store.
 """
 
 import contextlib
+import functools
 import os
 import shutil
 import tempfile
@@ -29,20 +30,30 @@ from zarr.codecs import Crc32cCodec, ZstdCodec
 
 from jssl.errors import InputError
 from jssl.paths import expanded
-from jssl.sweeps.integrity import SEALS, cannot_read, check_made, finished_facts, seal_made
-from jssl.sweeps.integrity import check_whole as check_whole
-from jssl.sweeps.integrity import finished_names as finished_names
-from jssl.sweeps.journal import INNER, checksum, holds, lock, sealed, write_entry
-from jssl.sweeps.tiles import Chunk, Tile
-from jssl.sweeps.variables import NOT_RUN as NOT_RUN
-from jssl.sweeps.variables import Variable as Variable
+from jssl.sweeps.arrays import Variable
+from jssl.sweeps.plan import Chunk, Tile
+from jssl.sweeps.store.checkpoints import Checkpoint, checkpoint_of
+from jssl.sweeps.store.integrity import INNER as INNER
+from jssl.sweeps.store.integrity import (
+    SEALS,
+    cannot_read,
+    check_made,
+    checksum,
+    finished_chunks,
+    lost,
+    seal_made,
+    sealed,
+    sealed_facts,
+    write_entry,
+)
+from jssl.sweeps.store.integrity import StoreError as StoreError
+from jssl.sweeps.store.integrity import cannot_write as cannot_write
+from jssl.sweeps.store.integrity import check_whole as check_whole
+from jssl.sweeps.store.integrity import finished_names as finished_names
+from jssl.sweeps.store.integrity import lock as lock
 
 _LAST = "first_bad_step"
 _CODECS = (ZstdCodec(level=0), Crc32cCodec())
-
-
-class StoreError(RuntimeError):
-    """The store cannot take a result (full disk, lost folder); the message says what to do."""
 
 
 class Result(NamedTuple):
@@ -50,23 +61,23 @@ class Result(NamedTuple):
 
     Attributes:
         write: `write(chunk, values, facts)` commits a chunk; values[name] holds one array a tile.
-        finished: `finished() -> {chunk name: facts}` of all chunks that hold.
+        finished: `finished() -> {chunk name: facts}` of all chunks whose checksums hold.
         claim: `claim(name)` is a context that gives False where another process has the chunk.
+        checkpoint: `checkpoint(name, seconds, runs)` saves and restores the state of a chunk.
         dataset: `dataset()` gives everything written so far.
-        folder: of the store, None in memory.
     """
 
     write: Callable[[Chunk, Mapping[str, list[np.ndarray]], dict[str, Any]], None]
     finished: Callable[[], dict[str, dict[str, Any]]]
     claim: Callable[[str], contextlib.AbstractContextManager[bool]]
+    checkpoint: Callable[[str, float, int], Checkpoint]
     dataset: Callable[[], xr.Dataset]
-    folder: Path | None
 
 
 def in_memory(
     variables: Mapping[str, Variable], coordinates: Mapping[str, Any], attributes: Mapping[str, Any]
 ) -> Result:
-    """Return a result that lives in memory and is gone with the process."""
+    """Return a result in memory."""
     arrays = {name: np.full(v.shape, v.fill, v.dtype) for name, v in variables.items()}
     done: dict[str, dict[str, Any]] = {}
 
@@ -82,10 +93,11 @@ def in_memory(
         yield True
 
     def dataset() -> xr.Dataset:
-        held = {name: (v.dims, arrays[name], dict(v.attributes)) for name, v in variables.items()}
-        return xr.Dataset(held, coords=dict(coordinates), attrs=dict(attributes))
+        made = {name: (v.dims, arrays[name], dict(v.attributes)) for name, v in variables.items()}
+        return xr.Dataset(made, coords=dict(coordinates), attrs=dict(attributes))
 
-    return Result(write, lambda: dict(done), claim, dataset, None)
+    checkpoint = functools.partial(checkpoint_of, None)
+    return Result(write, lambda: dict(done), claim, checkpoint, dataset)
 
 
 def create(
@@ -99,11 +111,11 @@ def create(
     """Make a store; return False where another process made one in the meantime.
 
     Args:
-        path: where; nothing or an empty folder may be there.
+        path: where; it must not exist, or be an empty folder.
         variables: the arrays.
         coordinates: name -> (dims, values, attributes).
         attributes: of the whole store.
-        plan: kept beside the journal.
+        plan: as plain JSON, stored beside the journal.
         tile: sizes of a chunk along the leading dimensions.
 
     Raises:
@@ -132,7 +144,7 @@ def create(
 
 
 def is_store(path: str | os.PathLike[str]) -> bool:
-    """Return whether a sweep's store is there, whole or damaged.
+    """Return whether a folder is a sweep's store, whole or damaged.
 
     Raises:
         InputError: where it cannot be read.
@@ -149,7 +161,7 @@ def is_store(path: str | os.PathLike[str]) -> bool:
 
 
 def is_free(path: str | os.PathLike[str]) -> bool:
-    """Return whether nothing is there, or an empty folder.
+    """Return whether a path does not exist, or is an empty folder.
 
     Raises:
         InputError: where it cannot be read.
@@ -168,7 +180,7 @@ def read_plan(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str, A
     """Return the attributes and the plan of a store.
 
     Raises:
-        InputError: where there is none, or its metadata are not as they were written.
+        InputError: where there is none, or its metadata differ from what was written.
     """
     if not is_store(path):
         message = f"'{path}' holds no sweep; give the folder that a sweep wrote"
@@ -185,7 +197,7 @@ def open_dataset(path: str | os.PathLike[str]) -> xr.Dataset:
     Labels and metadata are checked here, and each chunk's CRC-32C when it is read.
 
     Raises:
-        InputError: where there is none, or its metadata are not as they were written.
+        InputError: where there is none, or its metadata differ from what was written.
     """
     path = expanded(path)
     read_plan(path)
@@ -198,7 +210,7 @@ def in_folder(path: str | os.PathLike[str]) -> Result:
     with _every_chunk():
         group = zarr.open_group(str(folder), mode="r+", use_consolidated=False)
         arrays: dict[str, Any] = dict(group.arrays())
-    partial: dict[str, list[Path]] = {}  # what writes that died on their way left behind
+    partial: dict[str, list[Path]] = {}  # left behind by writes that were killed
     for path in folder.rglob("*.partial"):
         whole = path.parent / path.name.partition(".")[0]
         partial.setdefault(whole.relative_to(folder).as_posix(), []).append(path)
@@ -229,26 +241,11 @@ def in_folder(path: str | os.PathLike[str]) -> Result:
                 ours = stack.enter_context(lock(folder / INNER / "claims" / name))
             except OSError as error:
                 raise lost(folder, error) from error
-            yield ours and holds(folder, folder / INNER / "journal" / f"{name}.json") is None
+            yield ours and sealed_facts(folder, folder / INNER / "journal" / f"{name}.json") is None
 
-    return Result(
-        write, lambda: finished_facts(folder), claim, lambda: open_dataset(folder), folder
-    )
-
-
-def cannot_write(path: str | os.PathLike[str], error: OSError) -> InputError:
-    """Return the error for a folder in which no store can be made."""
-    reason = (error.strerror or "not writable").lower()
-    return InputError(f"cannot write the store '{path}' ({reason}); choose another folder")
-
-
-def lost(folder: Path, error: OSError) -> StoreError:
-    """Return the error for a store that takes no more, with the reason that the system gave."""
-    reason = (error.strerror or str(error)).lower()
-    return StoreError(
-        f"cannot write into '{folder}' ({reason}); finished chunks are kept: make it writable or "
-        "make room, then rerun to resume"
-    )
+    finished = functools.partial(finished_chunks, folder)
+    checkpoint = functools.partial(checkpoint_of, folder)
+    return Result(write, finished, claim, checkpoint, lambda: open_dataset(folder))
 
 
 def _fill(

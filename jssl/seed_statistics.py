@@ -1,10 +1,10 @@
-"""Statistics over seeds: means with errors, and power laws in the width.
+"""Statistics over seeds: means with errors, confidence intervals, and power laws in the width.
 
     log mean(w) = log prefactor + exponent log w,   weights (mean / standard error)^2
 
-The exponent's interval is the wider of two: what the errors over seeds allow, and what the scatter
-about the line allows (Student's t with n - 2 degrees of freedom), so that a curve that is no power
-law is not given a tight exponent.
+The exponent's interval is the wider of two: one from the standard errors over seeds, one from the
+scatter about the line (Student's t with n - 2 degrees of freedom). A curve that is not a power law
+therefore has a wide interval.
 """
 
 from typing import Any, NamedTuple
@@ -14,6 +14,10 @@ import xarray as xr
 from scipy.special import ndtri, stdtrit
 
 LEVEL = 0.95
+FINITE = -1
+"""`first_bad_step` of a run whose loss and parameters stayed finite."""
+NOT_RUN = -2
+"""`first_bad_step` of a run that has not been computed."""
 
 
 class Fit(NamedTuple):
@@ -43,7 +47,7 @@ def over_seeds(values: xr.DataArray, first_bad_step: xr.DataArray) -> tuple[Any,
         values: with a dimension `seed`.
         first_bad_step: -1 where a run stayed finite.
     """
-    kept = values.where(first_bad_step == -1)
+    kept = values.where(first_bad_step == FINITE)
     count = kept.notnull().sum("seed")
     mean = kept.mean("seed")
     spread = ((kept - mean) ** 2).sum("seed") / (count - 1).where(count > 1)
@@ -80,3 +84,34 @@ def fit_exponent(widths: Any, mean: Any, error: Any) -> Fit | None:
     by_seeds = ndtri((1 + LEVEL) / 2) / np.sqrt(square) if known else 0.0
     prefactor = float(np.exp(level - slope * centre))
     return Fit(slope, float(max(by_scatter, by_seeds)), prefactor)
+
+
+def student_interval(values: Any, finite: Any, level: float) -> tuple[np.ndarray, np.ndarray]:
+    """Return (half width, mean) of the interval of a mean over seeds.
+
+        half width = t_{n-1}((1 + level) / 2) s / sqrt(n)
+
+    over the n seeds that stayed finite, with their standard deviation s.
+
+    Example:
+        >>> half, mean = student_interval([[1.0, 3.0, 9.0]], [[True, True, False]], 0.5)
+        >>> print(half.round(6), mean)
+        [1.] [2.]
+
+    Args:
+        values: (..., seeds) numbers.
+        finite: (..., seeds) whether a run stayed finite.
+        level: in (0, 1).
+
+    Returns:
+        Two arrays (...); (inf, NaN) where fewer than two seeds stayed finite.
+    """
+    finite = np.asarray(finite)
+    x = np.where(finite, values, np.nan)
+    n = finite.sum(-1)
+    few = n < 2
+    total = np.where(few, 1, n)
+    mean = np.nansum(x, -1) / total
+    spread = np.sqrt(np.nansum((x - mean[..., None]) ** 2, -1) / np.maximum(n - 1, 1))
+    factor = stdtrit(np.maximum(n - 1, 1), (1 + level) / 2) / np.sqrt(total)
+    return np.where(few, np.inf, factor * spread), np.where(few, np.nan, mean)

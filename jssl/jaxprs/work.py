@@ -1,14 +1,11 @@
-"""What one run of a program costs, from its jaxpr alone: nothing is compiled.
+"""The work of one run of a program, counted in its jaxpr: nothing is compiled.
 
-    seconds a step = products / rate + bytes / bandwidth + elementwise work,
-
-rough and only used to choose between plans; a measured rate replaces it where there is one.
+Operations of matrix products, weighted elementwise operations, and bytes written. The counts are
+rough: they serve to choose between plans.
 """
 
 import math
 from typing import Any, NamedTuple
-
-import numpy as np
 
 from jssl.lapack import LAPACK, jaxprs_in
 
@@ -47,7 +44,10 @@ class Work(NamedTuple):
     equations: float = 0.0
 
     def plus(self, more: "Work", times: float = 1.0) -> "Work":
-        """Return the sum of this and so many times the other, which is written down once."""
+        """Return the sum of this work and a number of repetitions of another.
+
+        Repeated equations are compiled once, so `equations` counts them once.
+        """
         total = Work(*(a + times * b for a, b in zip(self, more, strict=True)))
         return total._replace(equations=self.equations + more.equations)
 
@@ -83,16 +83,6 @@ def work_of(jaxpr: Any) -> tuple[Work, Work]:
         if not inside:
             once = once.plus(_equation(equation))
     return once, step
-
-
-def tree_bytes(tree: Any) -> int:
-    """Return the bytes of a pytree of arrays or shapes; a typed key counts as 8."""
-    import jax
-
-    return sum(
-        math.prod(leaf.shape) * (leaf.dtype.itemsize if isinstance(leaf.dtype, np.dtype) else 8)
-        for leaf in jax.tree.leaves(tree)
-    )
 
 
 def _equation(equation: Any) -> Work:

@@ -1,8 +1,9 @@
-"""Processes of one study meet once, to learn who is who; after that they share only the store.
+"""The index of this process among those that run one study.
 
-JAX's runtime ends a process with a C++ stack trace where another one does not come in time, and no
-Python code can catch that. So the meeting is held by a child process, `python -m
-jssl.sweeps.meeting`, which prints what it learned; where it dies, the command ends in one line.
+Processes exchange their indices once, through JAX's coordinator; after that they share only the
+store. JAX ends a process with a C++ stack trace where another one does not start in time, and no
+Python code can catch that. A child process, `python -m jssl.commands.processes`, therefore connects
+to the coordinator and prints the index. Where it dies, the command ends with one line.
 """
 
 import json
@@ -18,38 +19,38 @@ import jax
 from jssl import interrupts
 
 if TYPE_CHECKING:
-    from jssl.sweeps.store import StoreError
+    from jssl.sweeps import StoreError
 
 VISIBLE = ("jax_cuda_visible_devices", "jax_rocm_visible_devices")
 """Settings by which JAX gives processes on one machine an accelerator each, as under Slurm."""
 STARTING = 60.0
-"""Seconds a child may take to start, beyond the time for the meeting itself."""
+"""Seconds the child may take to start, in addition to the timeout."""
 _ENDING = 60
 
 
-def meet(
+def process_index(
     coordinator: str, processes: int | None, process: int | None, timeout: int
 ) -> tuple[int, int]:
-    """Return (index, count) of this process once all are there.
+    """Return (index, count) of this process once all processes have started.
 
     Example:
-        >>> meet("localhost:1234", 1, 0, timeout=10)  # nobody else has to come
+        >>> process_index("localhost:1234", 1, 0, timeout=10)  # there is no other process
         (0, 1)
 
     Args:
         coordinator: "host:port" of process 0, or "auto" where JAX finds it (TPU pods, Slurm).
         processes: how many there are; None with "auto".
         process: which one this is, from 0; None with "auto".
-        timeout: seconds in which all must come, 1 or more.
+        timeout: seconds within which all must have started, 1 or more.
 
     Raises:
-        StoreError: where they do not.
+        StoreError: where they have not.
     """
     if processes == 1:
         return 0, 1
     place = [] if coordinator == "auto" else [coordinator, str(processes), str(process)]
-    command = [sys.executable, "-m", "jssl.sweeps.meeting", str(timeout), *place]
-    # The meeting needs no accelerator; the command takes its own afterwards.
+    command = [sys.executable, "-m", "jssl.commands.processes", str(timeout), *place]
+    # The child needs no accelerator; the command takes its own afterwards.
     environment = os.environ | {"JAX_PLATFORMS": "cpu"}
     limit = timeout + STARTING
     try:
@@ -63,10 +64,10 @@ def meet(
                 timeout=limit,
                 check=False,
             )
-        said, errors = done.stdout, done.stderr
+        output, errors = done.stdout, done.stderr
     except subprocess.TimeoutExpired as error:
-        said, errors = _text(error.stdout), _text(error.stderr)
-    for line in said.splitlines():
+        output, errors = _text(error.stdout), _text(error.stderr)
+    for line in output.splitlines():
         if line.startswith("{"):
             found = json.loads(line)
             for name, value in found["visible"].items():
@@ -77,19 +78,19 @@ def meet(
 
 
 def _failure(coordinator: str, processes: int | None, timeout: int, errors: str) -> "StoreError":
-    from jssl.sweeps.store import StoreError  # zarr, of which the child has no need
+    from jssl.sweeps import StoreError  # imports zarr, which the child does not need
 
     if "Failed to add port to server" in errors:
-        return StoreError(f"the port of {coordinator} is in use; give all processes another")
+        return StoreError(f"the port of {coordinator} is in use; give another one to all processes")
     if coordinator == "auto" and "coordinator_address should be defined" in errors:
         return StoreError(
             "JAX finds neither a TPU pod nor Slurm here; give --coordinator host:port with "
             "--num-processes and --process-id"
         )
-    who = "the processes" if processes is None else f"all {processes} processes"
+    which = "the processes" if processes is None else f"the {processes} processes"
     return StoreError(
-        f"{who} did not meet at {coordinator} within {timeout} s; start each with the same "
-        "--coordinator and --num-processes, or give a longer --coordinator-timeout"
+        f"not all of {which} connected to {coordinator} within {timeout} s; start each with the "
+        "same --coordinator and --num-processes, or give a longer --coordinator-timeout"
     )
 
 
@@ -98,14 +99,14 @@ def _text(value: str | bytes | None) -> str:
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Meet the others, print what was learned as one line of JSON.
+    """Connect to the coordinator and print the index of this process as one line of JSON.
 
     Args:
         arguments: the timeout, then the coordinator's address, the number of processes and the
             index of this one, or nothing where JAX finds them.
     """
     timeout, *place = arguments
-    # JAX waits longer than its own timeout says, in C++, where Python hears no signals.
+    # JAX waits in C++ for longer than its timeout, and Python handlers do not run there.
     for number in (signal.SIGINT, signal.SIGALRM):
         signal.signal(number, signal.SIG_DFL)
     signal.alarm(int(timeout))

@@ -1,14 +1,31 @@
-"""The keys of `[problem]` in a study whose problem is stated by names; each may be an axis.
+"""The keys of a study file: the type and range of each, its meaning, its default.
 
-`jssl.sweeps.stated.stated_problem` takes them. The keys from `activation` on belong to the models,
-losses and optimisers that have them. Every number has to fit into float32.
+Each table is a `msgspec.Struct`: the type of a field is the type and range of the key, its
+description the meaning. `jssl.value_checks` checks values against these types, and
+`jssl.studies.key_tables` lists the keys for the documentation; `msgspec.json.schema(StudyFile)`
+gives them as a JSON schema. The tables `[layout]` and `[until]` are in `jssl.sweeps.study`.
+
+`NamedProblem` has the keys of `[problem]` where the problem is given by names
+(`jssl.studies.named_problem`); each may be an axis. The keys from `activation` on belong to the
+models, losses and optimisers that have them. Every number has to fit into float32.
 """
 
-from typing import Annotated
+from typing import Annotated, Any, Literal
 
-from msgspec import UNSET, Meta, Struct, UnsetType
+from msgspec import UNSET, Meta, Struct, UnsetType, field
 
-from jssl.sweeps.schema import FLOAT32_MAX, Count, Name
+from jssl.record_steps import MAX_STEP
+from jssl.sweeps.study import MOST_RECORDS, Count, Name, Options
+from jssl.value_checks import FLOAT32_MAX, FLOAT_MAX
+
+Value = (
+    bool
+    | Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
+    | Annotated[float, Meta(ge=-FLOAT_MAX, le=FLOAT_MAX)]
+    | str
+)
+"""A value of an axis, or of a list that is a value."""
+Step = Annotated[int, Meta(ge=0, le=MAX_STEP)]
 
 MOST_LAYERS = 1000
 """Greatest number of layers, which are traced one by one."""
@@ -23,8 +40,8 @@ Flag = bool | UnsetType
 Text = Name | UnsetType
 
 
-class StatedProblem(Struct, forbid_unknown_fields=True, kw_only=True, frozen=True):
-    """What every point shares; a field that varies is an axis instead."""
+class NamedProblem(Struct, forbid_unknown_fields=True, kw_only=True, frozen=True):
+    """The fixed fields of a problem given by names; a field that varies is an axis instead."""
 
     data: Annotated[
         Text, Meta(description='"gaussian", or images by name ("digits", "cifar10") or path')
@@ -45,9 +62,7 @@ class StatedProblem(Struct, forbid_unknown_fields=True, kw_only=True, frozen=Tru
     model: Annotated[Text, Meta(description="a name in `jssl.models.MODELS`")] = UNSET
     dim: Annotated[Size, Meta(description="dimension of the embedding")] = UNSET
     loss: Annotated[Text, Meta(description="a name in `jssl.losses`")] = UNSET
-    optimiser: Annotated[Text, Meta(description="a name in `jssl.sweeps.stated.OPTIMISERS`")] = (
-        UNSET
-    )
+    optimiser: Annotated[Text, Meta(description="a name in `jssl.studies.OPTIMISERS`")] = UNSET
     learning_rate: Annotated[Positive, Meta(description="learning rate")] = UNSET
 
     activation: Annotated[Text, Meta(description="a name in `jssl.models.ACTIVATIONS`")] = UNSET
@@ -122,3 +137,44 @@ class StatedProblem(Struct, forbid_unknown_fields=True, kw_only=True, frozen=Tru
     weight_decay: Annotated[NotNegative, Meta(description="weight decay of AdamW")] = UNSET
     weight_std: Annotated[Positive, Meta(description="gain of the layers")] = UNSET
     width: Annotated[Size, Meta(description="hidden width")] = UNSET
+
+
+class StudyFile(Options, forbid_unknown_fields=True, kw_only=True, frozen=True):
+    """The keys before the first table of a study, and its tables."""
+
+    store: Annotated[Name, Meta(description="folder of the result; a sweep in it is resumed")]
+    steps: Annotated[
+        Count | None, Meta(description="the last step; left out if `record` lists steps")
+    ] = None
+    record: Annotated[
+        Annotated[int, Meta(ge=2, le=MOST_RECORDS)]
+        | Annotated[list[Step], Meta(min_length=1, max_length=MOST_RECORDS)],
+        Meta(
+            description="number of record points after step 0, log-spaced up to the last step; or "
+            "a list of increasing steps"
+        ),
+    ] = 20
+    precision: Annotated[
+        Literal["float32", "float64"],
+        Meta(description="precision of the runs; float64 runs on the CPU"),
+    ] = "float32"
+    problem: Annotated[dict[str, Any], Meta(description="what all points share")] = field(
+        default_factory=dict
+    )
+    axes: Annotated[
+        dict[str, Any],
+        Meta(
+            description="field of the problem -> list of values, whose combinations run; `seed` "
+            "is the number of seeds"
+        ),
+    ] = field(default_factory=dict)
+    points: Annotated[
+        list[dict[str, Any]] | None,
+        Meta(description="explicit points, each a table of fields; the axes multiply them"),
+    ] = None
+    layout: Annotated[dict[str, Any], Meta(description="how the work is divided")] = field(
+        default_factory=dict
+    )
+    until: Annotated[dict[str, Any] | None, Meta(description="when a point has enough seeds")] = (
+        None
+    )

@@ -1,9 +1,8 @@
-"""Digests of jaxprs and of what they hold, equal in every process that traces the same program.
+"""Digests of jaxprs and of their constants, equal in every process that traces the same program.
 
-An equation is written as its primitive, its parameters and its operands; a variable is called by
-its place, a constant by its bytes. Parameters that name things or place them (functions' names,
-shardings, rules for a differentiation that has been done) do not change what is computed and are
-left out.
+An equation is written as its primitive, its parameters and its operands; a variable as its index,
+a constant as its bytes. Some parameters do not change what is computed and are left out: names of
+functions, shardings, and rules of a differentiation that is already done.
 """
 
 import dataclasses
@@ -56,12 +55,12 @@ def digest(*parts: Any) -> str:
     return found.hexdigest()
 
 
-def plain(value: Any) -> str:
+def without_addresses(value: Any) -> str:
     """Return `str(value)` without memory addresses.
 
     Example:
-        >>> print(plain(plain), plain(0.1))
-        <function plain> 0.1
+        >>> print(without_addresses(without_addresses), without_addresses(0.1))
+        <function without_addresses> 0.1
     """
     return re.sub(r" at 0x[0-9a-fA-F]+", "", str(value))
 
@@ -156,7 +155,7 @@ def _array(value: Any, known: Known) -> str:
         plain_value = jax.random.key_data(value)
     held = np.ascontiguousarray(plain_value)
     found = digest(kind, held.dtype, list(np.shape(value)), held.tobytes())
-    if held.size > 64:  # small ones are not worth holding
+    if held.size > 64:  # small ones are digested again
         known[id(value)] = value, found
     return found
 
@@ -177,7 +176,7 @@ def _value(value: Any, known: Known) -> str:
     if value is None or isinstance(value, bool | int | float | str):
         return repr(value)
     if isinstance(value, Mapping):
-        return str(sorted((plain(k), _value(v, known)) for k, v in value.items()))
+        return str(sorted((without_addresses(k), _value(v, known)) for k, v in value.items()))
     if isinstance(value, tuple | list):
         return str([_value(item, known) for item in value])
     if isinstance(value, set | frozenset):
@@ -189,7 +188,7 @@ def _value(value: Any, known: Known) -> str:
         return f"{type(value).__name__}{_value(fields, known)}"
     if inspect.isfunction(value):
         return _source(value)
-    return plain(value)
+    return without_addresses(value)
 
 
 def _remembered(value: Any, compute: Any, known: Known) -> str:
