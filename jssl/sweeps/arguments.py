@@ -8,11 +8,11 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax
-import numpy as np
 
 from jssl.errors import InputError, shown
+from jssl.record_steps import checked_record_steps
 from jssl.sweeps.checks import check_table, check_value
-from jssl.sweeps.schema import LARGEST, MOST_RECORDS, Layout, Name, Options
+from jssl.sweeps.schema import MOST_RECORDS, Layout, Name, Options
 
 SHARED = ("seed", "parallel", "zip", "static")
 LAYOUT = ("chunk_seconds", "memory", "seed_block", "segment")
@@ -73,19 +73,7 @@ def check_records(record_steps: Any) -> None:
     if hasattr(record_steps, "__len__") and len(record_steps) > MOST_RECORDS:
         message = f"record_steps holds more than {MOST_RECORDS:,} steps; give fewer"
         raise InputError(message)
-    try:
-        steps = np.asarray(record_steps)
-        exact = steps.astype(float) if steps.dtype.kind in "iuf" and steps.ndim == 1 else None
-    except ValueError:  # lists of different lengths
-        exact = None
-    # As floats, so that unsigned differences do not wrap around, and NaN fails every comparison.
-    good = exact is not None and exact.size and (exact >= 0).all() and (exact <= LARGEST).all()
-    if exact is None or not good or not (np.diff(exact) > 0).all():
-        message = (
-            "record_steps must be a non-empty list of whole numbers, increasing from 0 or more to "
-            f"at most {LARGEST}; got {shown(record_steps)}"
-        )
-        raise InputError(message)
+    checked_record_steps(record_steps)
 
 
 def check_function(what: str, function: Any) -> None:
