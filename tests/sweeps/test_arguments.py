@@ -46,7 +46,7 @@ def _memory(monkeypatch):
         ({"record_steps": [1, float("inf")]}, "non-empty list of whole numbers"),
         ({"record_steps": [1, float("nan")]}, "non-empty list of whole numbers"),
         ({"record_steps": np.array([5, 3], np.uint64)}, "increasing"),
-        ({"record_steps": [1, 2**31]}, "at most 2147483647"),
+        ({"record_steps": [1, 2**31]}, "end at step 2"),
         ({"seed": True}, "seed must be a whole number"),
         ({"zip": "learning_rate"}, "zip must be a list of lists"),
         ({"zip": [[]]}, "zip holds a group without an axis"),
