@@ -211,11 +211,11 @@ def check_target(target: Target) -> None:
         >>> check_target(Target("loss"))
         Traceback (most recent call last):
         ...
-        jssl.errors.InputError: give a positive half_width or relative; no interval has width 0
+        jssl.errors.InputError: give half_width or relative, above 0; no interval has width 0
     """
     check_table(Until, target._asdict(), "field of the target", place=" of the target")
     if not max(target.half_width, target.relative) > 0:
-        message = "give a positive half_width or relative; no interval has width 0"
+        message = "give half_width or relative, above 0; no interval has width 0"
         raise InputError(message)
 
 
