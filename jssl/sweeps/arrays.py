@@ -282,7 +282,7 @@ def variables_of(
         InputError: where programs differ in their observables, or names collide.
     """
     if any(set(shapes) != set(observed[0]) for shapes in observed):
-        message = "programs observe different things: return the same names at every point"
+        message = "programs have different observables: return the same names at every point"
         raise InputError(message)
     known = {n for stored in observed[0] for n in (stored, stored.removesuffix("_value"))}
     for name in names:
@@ -332,7 +332,7 @@ def _largest(name: str, shapes: Sequence[Any]) -> tuple[tuple[int, ...], np.dtyp
     """Return the shape and dtype that fit an observable of every program."""
     tails = [s.shape for s in shapes]
     if len({len(tail) for tail in tails}) != 1:
-        message = f"observable '{name}' has another number of axes at some points"
+        message = f"observable '{name}' must have the same number of axes at every point"
         raise InputError(message)
     dtype = np.result_type(*(stored_dtype(s.dtype) for s in shapes))
     if len(set(tails)) > 1 and dtype.kind not in "fc":

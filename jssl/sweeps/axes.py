@@ -101,7 +101,7 @@ def _refuse_duplicates(what: str, values: Sequence[Any], dtype: Any = np.float64
         >>> _refuse_duplicates("axis 'rate'", [0.1, 0.1 + 1e-9], np.float32)
         Traceback (most recent call last):
         ...
-        jssl.errors.InputError: axis 'rate' holds 0.1 and 0.100000001, which are equal in float32;
+        jssl.errors.InputError: axis 'rate' contains 0.1 and 0.100000001, which are equal in float32;
         leave one out, or run in float64
     """
     try:
@@ -110,16 +110,16 @@ def _refuse_duplicates(what: str, values: Sequence[Any], dtype: Any = np.float64
             first = seen.setdefault(_rounded(value, dtype), position)
             if first != position:
                 if values[first] == value:
-                    message = f"{what} holds {shown(value)} twice; leave one out"
+                    message = f"{what} contains {shown(value)} twice; leave one out"
                 else:
                     message = (
-                        f"{what} holds {shown(values[first])} and {shown(value)}, which are equal "
+                        f"{what} contains {shown(values[first])} and {shown(value)}, which are equal "
                         f"in {np.dtype(dtype).name}; leave one out, or run in float64"
                     )
                 raise InputError(message)
     except TypeError as error:
         message = (
-            f"{what} holds a value that cannot be compared ({error}); use numbers, strings, true "
+            f"{what} contains a value that cannot be compared ({error}); use numbers, strings, true "
             "or false, or lists of those"
         )
         raise InputError(message) from error
@@ -148,7 +148,7 @@ def _axis_values(name: str, given: Any, dtype: Any = np.float64) -> tuple[Any, .
     count = len(given) if isinstance(given, Sized) else 0
     held = [] if count > MOST_VALUES else list(itertools.islice(given, MOST_VALUES + 1))
     if count > MOST_VALUES or len(held) > MOST_VALUES:
-        message = f"axis {shown(name)} holds more than {MOST_VALUES:,} values; give fewer"
+        message = f"axis {shown(name)} has more than {MOST_VALUES:,} values; give fewer"
         raise InputError(message)
     if not held:
         message = f"axis {shown(name)} is empty; give at least one value or leave it out"
@@ -164,7 +164,7 @@ def _zipped(
     together = {}
     for group in zipped:
         if not group:
-            message = "zip holds a group without an axis; name the axes or leave it out"
+            message = "zip contains a group without an axis; name the axes or leave it out"
             raise InputError(message)
         for name in group:
             if name not in values:
@@ -233,10 +233,12 @@ def _check_width(values: Iterable[Any]) -> None:
     """Raise InputError unless all are whole numbers from 1 to 2**31 - 1."""
     for value in values:
         if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-            message = f"axis 'width' holds whole numbers of at least 1; got {shown(value)}"
+            message = (
+                f"values of axis 'width' must be whole numbers of at least 1; got {shown(value)}"
+            )
             raise InputError(message)
         if value > MAX_STEP:
-            message = f"axis 'width' holds whole numbers of at most {MAX_STEP}; got {shown(value)}"
+            message = f"values of axis 'width' must be at most {MAX_STEP}; got {shown(value)}"
             raise InputError(message)
 
 
@@ -254,18 +256,18 @@ def _check_numbers(what: str, value: Any, dtype: Any) -> None:
             _check_numbers(what, item, dtype)
     elif isinstance(value, float):
         if not math.isfinite(value):
-            message = f"{what} holds a number that is not finite: {value}"
+            message = f"{what} contains a number that is not finite: {value}"
             raise InputError(message)
         limits = np.finfo(dtype)
         # Python's floats: compared with NumPy's float32 they would be rounded to it first.
         if abs(value) > float(limits.max) or 0 < abs(value) < float(limits.tiny):
             message = (
-                f"{what} holds {value}, which {limits.dtype} cannot hold; scale the problem, or "
+                f"{what} contains {value}, which is out of the range of {limits.dtype}; scale the problem, or "
                 "run in float64"
             )
             raise InputError(message)
     elif isinstance(value, int) and not -(2**63) <= value < 2**63:
-        message = f"{what} holds {shown(value)}, beyond 64 bits; take a smaller number"
+        message = f"{what} contains {shown(value)}, beyond 64 bits; use a smaller number"
         raise InputError(message)
 
 

@@ -248,7 +248,7 @@ def make_jaxpr(
         names = ", ".join(f"'{name}'" for name in traced)
         message = (
             f"make_problem needs one of the traced axes {names} as a Python number; name it in "
-            "static=(...), or keep it inside jax.numpy"
+            "static=(...), or use it in functions of jax.numpy only"
         )
         raise InputError(message) from error
     except InputError:

@@ -256,7 +256,7 @@ def check_shard(shard: Any, store: Any) -> None:
 
 def _steps(given: Any) -> np.ndarray:
     if hasattr(given, "__len__") and len(given) > MOST_RECORDS:
-        message = f"record_steps holds more than {MOST_RECORDS:,} steps; give fewer"
+        message = f"record_steps has more than {MOST_RECORDS:,} steps; give fewer"
         raise InputError(message)
     return checked_record_steps(given)
 

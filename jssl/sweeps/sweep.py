@@ -272,7 +272,7 @@ def stored_plan(workload: Workload, **costs: Any) -> Plan | None:
     store = workload.grid.study.store
     if store is None or not stores.is_store(store):
         if store is not None and not stores.is_free(store):
-            message = f"'{store}' exists and holds no sweep; name another store"
+            message = f"'{store}' exists and is not the store of a sweep; name another store"
             raise InputError(message)
         return None
     attributes, stored = stores.read_plan(store)

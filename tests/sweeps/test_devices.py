@@ -191,7 +191,7 @@ def test_four_processes_fill_one_store_and_a_lost_one_stops_the_others(tmp_path,
         others = [i for i in range(4) if i != lost]
         assert [processes[i].returncode for i in others] == [1, 1, 1]
         for i in others:
-            assert f"process {lost} of 4 was lost" in errors[i]
+            assert f"process {lost} of 4 ended before its runs were finished" in errors[i]
             assert "Traceback" not in errors[i]
         again = start_four(study)
         errors = [p.communicate(timeout=300)[1] for p in again]

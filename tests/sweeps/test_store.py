@@ -136,7 +136,7 @@ def test_another_configuration_is_refused_with_the_difference(whole):
 
 def test_a_folder_that_holds_something_else_is_left_alone(tmp_path):
     (tmp_path / "mine.txt").write_text("mine")
-    with pytest.raises(InputError, match="holds no sweep"):
+    with pytest.raises(InputError, match="is not the store of a sweep"):
         make(tmp_path)
     assert [p.name for p in tmp_path.iterdir()] == ["mine.txt"]
 

@@ -183,7 +183,7 @@ def read_plan(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str, A
         InputError: where there is none, or its metadata differ from what was written.
     """
     if not is_store(path):
-        message = f"'{path}' holds no sweep; give the folder that a sweep wrote"
+        message = f"'{path}' is not the store of a sweep; give the folder that a sweep wrote"
         raise InputError(message)
     check_made(path)
     group = zarr.open_group(str(path), mode="r", use_consolidated=False)

@@ -249,7 +249,7 @@ def test_a_missing_study_or_store_is_one_line_with_status_2(tmp_path, capsys):
     assert cli.run(["sweep", str(tmp_path / "none.toml")]) == 2
     assert "cannot read" in capsys.readouterr().err
     assert cli.run(["report", str(tmp_path)]) == 2
-    assert "holds no sweep" in capsys.readouterr().err
+    assert "is not the store of a sweep" in capsys.readouterr().err
 
 
 def test_a_store_that_takes_no_more_is_status_1(written, monkeypatch, capsys):

@@ -144,7 +144,12 @@ def test_a_file_without_an_end_is_refused_by_one_line(folder, monkeypatch, capsy
         ("problem", "fresh", 1, "fresh of [problem] must be true or false; got 1"),
         ("problem", "noise", True, "noise of [problem] must be a number of at least 0"),
         ("problem", "noise", float("nan"), "noise of [problem] must be a number of at least 0"),
-        ("problem", "scale", 1e-300, "scale of [problem] holds 1e-300, which float32 cannot hold"),
+        (
+            "problem",
+            "scale",
+            1e-300,
+            "scale of [problem] contains 1e-300, which is out of the range of float32",
+        ),
         ("problem", "noise", 10**12, "noise of [problem] is too large for a whole number"),
         ("axes", "scale", [1, 10**12], "is too large for a whole number; write it with a point"),
         ("problem", "steps", 10, "'steps' is misplaced: it belongs before the first table"),

@@ -61,7 +61,7 @@ def test_values_follow_their_positions():
     [
         ({"widht": [4]}, {}, "unknown axis 'widht'; did you mean 'width'"),
         ({"width": []}, {}, "axis 'width' is empty"),
-        ({"width": [4, 8, 4]}, {}, "axis 'width' holds 4 twice"),
+        ({"width": [4, 8, 4]}, {}, "axis 'width' contains 4 twice"),
         ({"width": [0]}, {}, "at least 1; got 0"),
         ({"width": [4.5]}, {}, "at least 1; got 4.5"),
         ({"width": 4}, {}, "must be a list"),
@@ -73,7 +73,7 @@ def test_values_follow_their_positions():
         (
             {"width": [4], "learning_rate": [float("nan")]},
             {},
-            "axis 'learning_rate' holds a number that is not finite",
+            "axis 'learning_rate' contains a number that is not finite",
         ),
         ({"width": [4]}, {"points": [{"loss": "a"}, {"loss": "a"}]}, "twice"),
         ({"width": [4]}, {"points": [{"loss": "a"}, {"depth": 1}]}, "same fields"),

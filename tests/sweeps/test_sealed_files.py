@@ -100,11 +100,3 @@ def test_no_module_imports_at_its_top_what_only_unix_has():
                 found.add((path.name, node.module))
     assert [(file, name) for file, name in found if name in unix] == []
     assert ("integrity.py", "filelock") in found
-
-
-def test_memory_is_unknown_where_the_system_does_not_say(monkeypatch):
-    from jssl.memory import peak_memory
-
-    assert peak_memory() > 0
-    monkeypatch.setitem(sys.modules, "resource", None)  # as on Windows
-    assert peak_memory() == 0
