@@ -101,8 +101,8 @@ def _refuse_duplicates(what: str, values: Sequence[Any], dtype: Any = np.float64
         >>> _refuse_duplicates("axis 'rate'", [0.1, 0.1 + 1e-9], np.float32)
         Traceback (most recent call last):
         ...
-        jssl.errors.InputError: axis 'rate' contains 0.1 and 0.100000001, which are equal in float32;
-        leave one out, or run in float64
+        jssl.errors.InputError: axis 'rate' contains 0.1 and 0.100000001, which are equal in
+        float32; leave one out, or run in float64
     """
     try:
         seen: dict[Any, int] = {}
@@ -113,14 +113,14 @@ def _refuse_duplicates(what: str, values: Sequence[Any], dtype: Any = np.float64
                     message = f"{what} contains {shown(value)} twice; leave one out"
                 else:
                     message = (
-                        f"{what} contains {shown(values[first])} and {shown(value)}, which are equal "
-                        f"in {np.dtype(dtype).name}; leave one out, or run in float64"
+                        f"{what} contains {shown(values[first])} and {shown(value)}, which are "
+                        f"equal in {np.dtype(dtype).name}; leave one out, or run in float64"
                     )
                 raise InputError(message)
     except TypeError as error:
         message = (
-            f"{what} contains a value that cannot be compared ({error}); use numbers, strings, true "
-            "or false, or lists of those"
+            f"{what} contains a value that cannot be compared ({error}); use numbers, strings, "
+            "true or false, or lists of those"
         )
         raise InputError(message) from error
 
@@ -262,8 +262,8 @@ def _check_numbers(what: str, value: Any, dtype: Any) -> None:
         # Python's floats: compared with NumPy's float32 they would be rounded to it first.
         if abs(value) > float(limits.max) or 0 < abs(value) < float(limits.tiny):
             message = (
-                f"{what} contains {value}, which is out of the range of {limits.dtype}; scale the problem, or "
-                "run in float64"
+                f"{what} contains {value}, which is out of the range of {limits.dtype}; scale the "
+                "problem, or run in float64"
             )
             raise InputError(message)
     elif isinstance(value, int) and not -(2**63) <= value < 2**63:
