@@ -17,7 +17,7 @@ def number(value):
 
 
 class Claims(Directive):
-    """A table of a paper's claims, and its remarks."""
+    """A table of a paper's claims, with the observations and caveats of its run."""
 
     required_arguments = 1
 
@@ -41,15 +41,18 @@ class Claims(Directive):
         rows = "".join(self.row(claim) for claim in claims)
         body = f"<thead><tr>{head}</tr></thead><tbody>{rows}</tbody>"
         table = f'<div class="scroll"><table class="claims">{body}</table></div>'
-        remarks = nodes.bullet_list()
-        for remark in report["papers"][paper]["remarks"]:
-            remarks += nodes.list_item("", nodes.paragraph(text=remark))
+        run = report["papers"][paper]
         found = [nodes.paragraph(text=before), nodes.raw("", table, format="html")]
-        return (
-            [*found, nodes.paragraph(text="Remarks of the run:"), remarks]
-            if len(remarks)
-            else found
-        )
+        for title, sentences in (
+            ("Observations of the run that are not claims:", run["summary"]),
+            ("Caveats:", run["caveats"]),
+        ):
+            if sentences:
+                items = nodes.bullet_list()
+                for sentence in sentences:
+                    items += nodes.list_item("", nodes.paragraph(text=sentence))
+                found += [nodes.paragraph(text=title), items]
+        return found
 
     def row(self, claim):
         """Return a claim as a row."""

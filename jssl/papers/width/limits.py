@@ -84,11 +84,11 @@ class Study(NamedTuple):
 def distances(settings: Settings) -> Part:
     """Test how distances from the infinite-width kernel model decrease with the width."""
     if not neural_tangents.status()[0]:
-        remark = (
+        sentence = (
             "Networks were not compared with their infinite-width kernel, because neural-tangents "
             "is not usable here. `jssl doctor` prints how to install it."
         )
-        return Part([], [], (remark,))
+        return Part([], [], (sentence,))
     chosen = architectures(settings)
     seeds = {"quick": 10, "paper": 12, "large": 64}[settings.scale]
     results = {}
@@ -226,7 +226,7 @@ def _claims(name: str, result: Study) -> list[Claim]:
         fit = paired_exponent(widths, values)
         claims.append(
             close(
-                f"width/{name}-{quantity.replace(' ', '-')}".lower(),
+                _claim_name(name, quantity),
                 f"The distance in {QUANTITIES[quantity]} between {description} and its "
                 "infinite-width kernel model decreases as width^(-1/2).",
                 SOURCE,
@@ -242,7 +242,7 @@ def _claims(name: str, result: Study) -> list[Claim]:
         )
     claims.append(
         at_most(
-            f"width/{name}-closed-form".lower(),
+            _claim_name(name, "closed form"),
             f"For {description}, the closed form of K_Gamma agrees with the trained kernel model "
             "to the predicted order.",
             "Simon et al. 2023, section 5; S-14 and S-17 in docs/equations.md",
@@ -254,6 +254,10 @@ def _claims(name: str, result: Study) -> list[Claim]:
         )
     )
     return claims
+
+
+def _claim_name(architecture: str, quantity: str) -> str:
+    return f"width/{architecture}-{quantity.replace(' ', '-')}".lower()
 
 
 def _distance_figure(results: dict[str, Study]) -> Figure:
@@ -281,7 +285,8 @@ def _distance_figure(results: dict[str, Study]) -> Figure:
         "function values, learned subspace and half times. Each decreases as width^(-1/2). Points "
         "are geometric means over seeds, with bars of one standard error."
     )
-    return Figure("distance", "Networks approach their infinite-width kernel", text, figure)
+    names = tuple(_claim_name(name, q) for name in results for q in QUANTITIES)
+    return Figure("distance", "Networks approach their infinite-width kernel", text, figure, names)
 
 
 def _spectra_figure(results: dict[str, Study]) -> Figure:
