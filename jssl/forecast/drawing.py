@@ -58,7 +58,14 @@ def _staircase(forecast: Forecast) -> Figure:
     )
     ax.set_ylabel("share of the final eigenvalue")
     count.set_ylabel("dimensions learned")
-    count.legend(framealpha=0.9, edgecolor="none", fontsize=8, loc="lower right")
+    count.legend(
+        framealpha=0.9,
+        edgecolor="none",
+        fontsize=8,
+        loc="lower left",
+        bbox_to_anchor=(0, 1),
+        ncols=2,
+    )
     for axis in (ax, count):
         axis.set_xscale("log")
         axis.set_xlim(first, last)
