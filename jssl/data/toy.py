@@ -15,7 +15,8 @@ import jax
 import jax.numpy as jnp
 
 from jssl.data.checks import host_value, require_count, require_name, require_range
-from jssl.data.pairs import PLACEMENTS, from_modes
+from jssl.data.pairs import PLACEMENTS
+from jssl.data.reduced import from_modes
 from jssl.errors import InputError
 from jssl.types import Array, Pairs
 

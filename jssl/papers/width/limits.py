@@ -19,19 +19,17 @@ from jssl.data import pairs
 from jssl.diagnostics import distance_to_limit, paired_exponent
 from jssl.figures import draw_legend, draw_modes, new_figure
 from jssl.kernels.contrastive import contrastive_modes
-from jssl.models import centred, conv, mlp, residual
+from jssl.models import centred
 from jssl.optim import gradient_descent
 from jssl.papers.claims import at_most, close
 from jssl.papers.outcome import Part, Settings
-from jssl.papers.sets import LABELS, image_sets
-from jssl.papers.width.samples import clear_pairs, image_pairs
+from jssl.papers.width.architectures import COUNT, DIM, Architecture, architectures
 from jssl.report.figure import Figure
 from jssl.sweeps.sweep import sweep
 from jssl.theory import stepwise, width
-from jssl.types import Array, Claim, Model, Pairs, Params, Problem
+from jssl.types import Array, Claim, Pairs, Params, Problem
 
 SOURCE = "Simon et al. 2023, section 5; Fleissner et al. 2024, arXiv 2411.11176"
-COUNT, DIM, INPUTS, IMAGE = 10, 2, 8, (4, 4, 1)
 SMALL, STEPS, EVERY = 0.03, 150, 3
 QUANTITIES = {
     "function": "function values",
@@ -39,22 +37,6 @@ QUANTITIES = {
     "half times": "half times",
 }
 """Quantity -> its name in text."""
-
-
-class Architecture(NamedTuple):
-    """A family of networks of different widths.
-
-    Attributes:
-        description: noun phrase for the statements of claims.
-        build: `build(width, max_width) -> Model`; with max_width, weights are padded to it.
-        widths: increasing.
-        data: pairs, and unseen points.
-    """
-
-    description: str
-    build: Callable[[Any, int | None], Model]
-    widths: tuple[int, ...]
-    data: tuple[Pairs, Array]
 
 
 class Study(NamedTuple):
@@ -97,57 +79,6 @@ def distances(settings: Settings) -> Part:
         results[name] = study(name, architecture, settings, seeds)
     claims = [claim for name in results for claim in _claims(name, results[name])]
     return Part(claims, [_distance_figure(results), _spectra_figure(results)])
-
-
-def architectures(settings: Settings) -> dict[str, Architecture]:
-    """Return the architectures of a scale by name."""
-    wide, deep = {
-        "quick": ((64, 256, 1024), (32, 128, 512)),
-        "paper": ((64, 256, 1024, 4096), (32, 128, 512)),
-        "large": ((64, 256, 1024, 4096, 16384), (64, 256, 1024, 4096)),
-    }[settings.scale]
-    quick = settings.scale == "quick"
-    data = clear_pairs(settings, COUNT, (INPUTS,))
-
-    def dense(
-        activation: str, depth: int, data: tuple[Pairs, Array] = data, where: str = ""
-    ) -> Architecture:
-        layers = "layer" if depth == 1 else "layers"
-        inputs = data[0].first.shape[1]
-        options = {"depth": depth, "activation": activation, "dtype": jnp.float64}
-        return Architecture(
-            f"an MLP with {depth} hidden {activation} {layers}{where}",
-            lambda size, padded: mlp(inputs, DIM, width=size, max_width=padded, **options),
-            wide if depth == 1 else deep,
-            data,
-        )
-
-    blocks = {"blocks": 1 if quick else 2, "activation": "erf", "dtype": jnp.float64}
-    layers = {"layers": 1 if quick else 2, "activation": "relu", "dtype": jnp.float64}
-    if quick:
-        nets = {"MLP-1-tanh": dense("tanh", 1), "MLP-2-erf": dense("erf", 2)}
-    else:
-        nets = {
-            f"MLP-{depth}-{name}": dense(name, depth)
-            for name in ("tanh", "relu", "erf")
-            for depth in (1, 2, 3, 4)
-        }
-        for name in image_sets(settings.scale)[0]:
-            images = image_pairs(settings, COUNT, name)
-            nets[f"MLP-1-tanh-{name}"] = dense("tanh", 1, images, f" on {LABELS[name]}")
-    nets["conv"] = Architecture(
-        "a convolutional network",
-        lambda size, padded: conv(IMAGE, DIM, channels=size, max_channels=padded, **layers),
-        deep if settings.scale == "large" else (16, 64, 256),
-        clear_pairs(settings, COUNT, IMAGE),
-    )
-    nets["residual"] = Architecture(
-        "a residual network",
-        lambda size, padded: residual(INPUTS, DIM, width=size, max_width=padded, **blocks),
-        deep,
-        data,
-    )
-    return nets
 
 
 def study(name: str, architecture: Architecture, settings: Settings, seeds: int) -> Study:

@@ -16,14 +16,10 @@ import numpy as np
 from jssl.data.checks import require_range
 from jssl.data.pairs import cross_moment, flatten
 from jssl.errors import InputError
-from jssl.theory.grassmann.constrained import (
-    excess_loss,
-    optimal_loss,
-    optimum_angles,
-    subspace,
-)
+from jssl.theory.grassmann.constrained import excess_loss, optimum_angles, subspace
 from jssl.theory.grassmann.naive import naive_weight
 from jssl.theory.grassmann.objective import objective_matrix
+from jssl.theory.grassmann.rates import optimal_loss
 from jssl.theory.reading import fixed_pairs, linear_weight
 from jssl.types import Array, Pairs, Params, Problem, Trajectory, start_key
 

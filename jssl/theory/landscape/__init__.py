@@ -17,7 +17,7 @@ Ziyin, Lubana, Ueda, Tanaka, "What shapes the loss landscape of self-supervised 
     t                    times              learning rate x step
 
 `calculator` the answer for a stated loss · `dictionary` from a loss to B, Sigma and the quartic ·
-`bounded` whether there is a minimum · `stationary` points, Hessians, thresholds · `gaussian`
+`bounded` whether there is a minimum · `stationary` points, Hessians · `thresholds` · `gaussian`
 InfoNCE on Gaussian data, exactly · `flow` when · `normalisation`, with and without a bias ·
 `imbalance` of classes · `design` of an augmentation · `estimate` from pairs · `pairing` moments as
 weights of the views · `stability` of descent · `minimiser` thousands of starts · `covariances`
@@ -43,6 +43,7 @@ __getattr__, __dir__ = attach(
         "pairing",
         "stability",
         "stationary",
+        "thresholds",
     ),
     members={
         "BoundCheck": "estimate",
@@ -59,11 +60,11 @@ __getattr__, __dir__ = attach(
         "PLACEMENTS": "dictionary",
         "Pairing": "pairing",
         "SignalSpectrum": "estimate",
-        "Thresholds": "calculator",
+        "Thresholds": "thresholds",
         "Views": "dictionary",
         "aligned_squares": "flow",
         "augmentation_factor": "design",
-        "augmentation_thresholds": "stationary",
+        "augmentation_thresholds": "thresholds",
         "biased_minima": "normalisation",
         "biased_minimum": "normalisation",
         "check_bound": "estimate",
@@ -73,7 +74,7 @@ __getattr__, __dir__ = attach(
         "collapsing_augmentation": "design",
         "covariance_pairings": "pairing",
         "crosstalk": "stability",
-        "decay_thresholds": "stationary",
+        "decay_thresholds": "thresholds",
         "decouple": "stationary",
         "energy": "dictionary",
         "estimate_covariances": "estimate",

@@ -27,6 +27,11 @@ from jssl.theory.landscape.dictionary import (
 )
 from jssl.theory.landscape.minimiser import minimise
 from jssl.theory.landscape.stationary import Modes
+from jssl.theory.landscape.thresholds import (
+    Thresholds,
+    augmentation_thresholds,
+    decay_thresholds,
+)
 from jssl.types import Array, Trajectory
 
 EXACT, GAUSSIAN, LEADING = "exact", "exact for Gaussian data", "leading order"
@@ -54,19 +59,6 @@ class Minima(NamedTuple):
     isolated: bool
 
 
-class Thresholds(NamedTuple):
-    """Where dimensions are lost, each descending; the rank is the number above.
-
-    Attributes:
-        decay: (d,) weight decay at which each is lost, eig(B).
-        augmentation: (d,) multiple of the given augmentation at which each is lost, infinite for
-            never, 0 for one already lost without it; None where only B is known.
-    """
-
-    decay: Array
-    augmentation: Array | None
-
-
 class Landscape(NamedTuple):
     """The landscape of a loss.
 
@@ -81,7 +73,7 @@ class Landscape(NamedTuple):
             `leading order` (small W).
         rank_trust: how far the rank and the thresholds hold. Complete collapse, lambda_max(B) <=
             decay, is exact for any distribution (`check_bound` tests it on data).
-        remarks: what to know about this answer.
+        caveats: what to know about this answer.
     """
 
     form: Form
@@ -92,7 +84,7 @@ class Landscape(NamedTuple):
     minima: Minima
     trust: str
     rank_trust: str
-    remarks: tuple[str, ...] = ()
+    caveats: tuple[str, ...] = ()
 
     def loss(self, weight: Array) -> Array:
         """Return the quartic loss of weights (..., dim, d)."""
@@ -189,15 +181,15 @@ def from_loss(
     kept = np.asarray(decayed_signal(clean))
     rounding = 100 * len(kept) * np.finfo(kept.dtype).eps * np.abs(np.asarray(stated.anchor)).max()
     grows = bool(np.diagonal(lost).max() > rounding)  # a multiple of C, so of one sign
-    lifted = stationary.augmentation_thresholds(kept, lost if grows else 0 * lost)
-    remarks, trust, rank_trust = [], EXACT, EXACT
+    lifted = augmentation_thresholds(kept, lost if grows else 0 * lost)
+    caveats, trust, rank_trust = [], EXACT, EXACT
     if loss.startswith("info_nce"):
         trust = GAUSSIAN if loss == "info_nce_dot" else LEADING
         rank_trust = GAUSSIAN
         if negatives != math.inf:
             trust = rank_trust = LEADING
-            remarks.append("finitely many negatives keep the threshold of complete collapse alone")
-    return _gather(stated, dim, lifted, trust, rank_trust, remarks)
+            caveats.append("finitely many negatives keep the threshold of complete collapse alone")
+    return _gather(stated, dim, lifted, trust, rank_trust, caveats)
 
 
 def from_moments(
@@ -231,22 +223,22 @@ def _gather(
     lifted: Array | None,
     trust: str,
     rank_trust: str,
-    remarks: list[str],
+    caveats: list[str],
 ) -> Landscape:
     require_minimum(stated)
-    thresholds = Thresholds(stationary.decay_thresholds(stated), lifted)
+    thresholds = Thresholds(decay_thresholds(stated), lifted)
     if float(stated.own + stated.cross) == 0:
-        return _without_quartic(stated, dim, thresholds, remarks)
+        return _without_quartic(stated, dim, thresholds, caveats)
     modes = stationary.decouple(stated)
     if modes is None:
-        remarks.append(
+        caveats.append(
             "anchor and negatives have two covariances that do not commute: the minimum was found "
             "by minimisation"
         )
         minima, rank = _search(stated, dim)
-        return Landscape(stated, dim, None, rank, thresholds, minima, trust, LEADING, (*remarks,))
+        return Landscape(stated, dim, None, rank, thresholds, minima, trust, LEADING, (*caveats,))
     if modes.outside:
-        remarks.append(
+        caveats.append(
             f"Sigma is singular: restricted to its range, {modes.outside} of {len(modes.basis)} "
             "dimensions left out"
         )
@@ -254,10 +246,10 @@ def _gather(
     single = np.array_equal(stated.anchor, stated.negative)
     isolated = single or dim >= int((np.asarray(modes.strength) > 0).sum())
     if not isolated:
-        remarks.append("with two covariances and few outputs, other local minima may exist")
+        caveats.append("with two covariances and few outputs, other local minima may exist")
     if modes.flat:
         isolated = False
-        remarks.append(
+        caveats.append(
             f"{modes.flat} dimensions are seen neither by B nor by the covariances: they keep what "
             "the start gave them, and the minimum given has 0 there"
         )
@@ -270,11 +262,11 @@ def _gather(
         isolated,
     )
     rank = int(mask.sum())
-    return Landscape(stated, dim, modes, rank, thresholds, minima, trust, rank_trust, (*remarks,))
+    return Landscape(stated, dim, modes, rank, thresholds, minima, trust, rank_trust, (*caveats,))
 
 
 def _without_quartic(
-    stated: Form, dim: int, thresholds: Thresholds, remarks: list[str]
+    stated: Form, dim: int, thresholds: Thresholds, caveats: list[str]
 ) -> Landscape:
     signal = decayed_signal(stated)
     values = np.asarray(jnp.linalg.eigvalsh(signal))
@@ -282,12 +274,12 @@ def _without_quartic(
     flat = int((values >= -small).sum())
     zero = jnp.zeros_like(signal)
     if flat:
-        remarks.append(
+        caveats.append(
             f"nothing opposes collapse; {flat} dimensions that the augmentation leaves alone are "
             "flat and keep what the start gave them"
         )
     minima = Minima(None, None, zero, zero[:1].repeat(dim, 0), jnp.sum(zero), flat == 0)
-    return Landscape(stated, dim, None, 0, thresholds, minima, EXACT, EXACT, (*remarks,))
+    return Landscape(stated, dim, None, 0, thresholds, minima, EXACT, EXACT, (*caveats,))
 
 
 def _search(stated: Form, dim: int, starts: int = 8) -> tuple[Minima, int]:

@@ -1,4 +1,4 @@
-r"""Stationary points, minima, Hessians, ranks and thresholds of the quartic landscape.
+r"""Stationary points, minima and Hessians of the quartic landscape.
 
 With one covariance Sigma, S = Sigma^{-1/2} (B - decay I) Sigma^{-1/2} = U diag(s) U^T and
 V = W Sigma^{1/2}, every stationary point is a mask M of modes with s > 0, |M| <= m:
@@ -27,7 +27,6 @@ import numpy as np
 from jssl.data.checks import require_count
 from jssl.errors import InputError
 from jssl.theory.landscape.bounded import require_minimum
-from jssl.theory.landscape.covariances import known_symmetric
 from jssl.theory.landscape.dictionary import Form, decayed_signal
 from jssl.types import Array
 
@@ -247,54 +246,6 @@ def saddle_index(modes: Modes, mask: Any, dim: int) -> int:
     """Return the number of descending directions at a mask; 0 at the minimum alone (L-8)."""
     spectrum = np.asarray(hessian_spectrum(modes, mask, dim))
     return int((spectrum < -1e3 * _rounding(modes)).sum())
-
-
-def decay_thresholds(form: Form) -> Array:
-    """Return (d,) eig(B), descending: the weight decay at which each dimension is lost."""
-    return jnp.asarray(np.linalg.eigvalsh(np.asarray(form.signal))[::-1].copy())
-
-
-def augmentation_thresholds(kept: Any, lost: Any) -> Array:
-    """Return by how much the augmentation may grow before each dimension is lost.
-
-    Example:
-        >>> print(augmentation_thresholds(jnp.diag(jnp.array([1.0, 0.5])), 0.25 * jnp.eye(2)))
-        [4. 2.]
-
-    The multiples t > 0 at which an eigenvalue of P - t Q crosses zero, Q positive semi-definite:
-    generalised eigenvalues, after the kernel of Q is eliminated. The rank at t is their number
-    above t, as many outputs as dimensions.
-
-    Args:
-        kept: (d, d) P, B - decay I without augmentation.
-        lost: (d, d) Q, what the augmentation takes off it.
-
-    Returns:
-        (d,) descending: infinite for a dimension never lost, 0 for one that P has lost already.
-
-    Raises:
-        InputError: for matrices that are not symmetric, finite and of one size, or Q with negative
-            eigenvalues.
-    """
-    # Shapes depend on values: on the host, uncompiled.
-    p = known_symmetric("kept", kept, None)
-    q = known_symmetric("lost", lost, len(p))
-    sizes, vectors = np.linalg.eigh(q)
-    floor = len(sizes) * np.finfo(sizes.dtype).eps
-    if sizes[0] < -1e3 * floor * max(np.linalg.norm(p), np.linalg.norm(q)):
-        message = f"lost must be positive semi-definite; its least eigenvalue is {sizes[0]:.3g}"
-        raise InputError(message)
-    acting = sizes > floor * max(sizes[-1], 0)
-    free, touched = vectors[:, ~acting], vectors[:, acting]
-    values, axes = np.linalg.eigh(free.T @ p @ free)
-    certain = np.abs(values) > floor * np.linalg.norm(p)
-    inverse = np.where(certain, 1 / np.where(certain, values, 1), 0)
-    coupling = axes.T @ (free.T @ p @ touched)
-    schur = touched.T @ p @ touched - (coupling.T * inverse) @ coupling
-    root = sizes[acting] ** -0.5
-    finite = np.maximum(np.linalg.eigvalsh(root[:, None] * schur * root), 0)
-    ends = np.where(certain & (values > 0), np.inf, 0)
-    return jnp.asarray(np.sort(np.concatenate([finite, ends]))[::-1], p.dtype)
 
 
 def _rounding(modes: Modes) -> float:
