@@ -18,6 +18,7 @@ __getattr__, __dir__ = attach(
         "forecast",
         "kernels",
         "losses",
+        "manifolds",
         "models",
         "optim",
         "papers",

@@ -16,7 +16,7 @@ import jax
 import jax.numpy as jnp
 
 from jssl.data.checks import require_count, require_name, require_range
-from jssl.errors import InputError
+from jssl.errors import InputError, shown
 from jssl.types import Array
 
 View = Callable[[Array, Array], Array]
@@ -288,7 +288,7 @@ def _parse(part: str) -> View:
     try:
         number: Any = int(value) if value.lstrip("+-").isdecimal() else float(value)
     except ValueError:
-        message = f"view '{part}' needs a number after '=', such as '{name}=1'"
+        message = f"view {shown(part)} needs a number after '=', such as '{name}=1'"
         raise InputError(message) from None
     return VIEWS[name](number)
 

@@ -79,7 +79,7 @@ def test_figures_come_before_the_claims_that_they_show(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("measured", "count", "opened"), [(1, 3, True), (1, 7, False), (2, 7, True)]
+    ("measured", "count", "opened"), [(1, 3, True), (1, 11, False), (2, 11, True)]
 )
 def test_a_long_table_of_claims_is_folded_unless_one_fails(tmp_path, measured, count, opened):
     claims = [close(f"demo/{k}", "one", "source", 1.0, measured, 0.1) for k in range(count)]

@@ -20,7 +20,7 @@ from jssl.theory.grassmann.constrained import excess_loss, optimum_angles, subsp
 from jssl.theory.grassmann.naive import naive_weight
 from jssl.theory.grassmann.objective import objective_matrix
 from jssl.theory.grassmann.rates import optimal_loss
-from jssl.theory.reading import fixed_pairs, linear_weight
+from jssl.theory.problem import fixed_pairs, linear_weight
 from jssl.types import Array, Pairs, Params, Problem, Trajectory, start_key
 
 

@@ -17,7 +17,7 @@ import numpy as np
 from jssl.data.checks import require_range
 from jssl.data.pairs import cross_moment
 from jssl.errors import InputError
-from jssl.theory.reading import fixed_pairs, linear_weight
+from jssl.theory.problem import fixed_pairs, linear_weight
 from jssl.theory.stepwise.close import effective_modes
 from jssl.theory.stepwise.generic import (
     ErrorEstimate,
