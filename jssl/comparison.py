@@ -43,12 +43,12 @@ def compare(prediction: Trajectory, simulation: Trajectory) -> Comparison:
         >>> print((seen.half_times_simulated - seen.half_times_predicted).round(1))
         [1.]
 
-    Both are read at the simulation's times, the prediction by linear interpolation, so a
+    Both are evaluated at the times of the simulation, the prediction by linear interpolation, so a
     prediction evaluated at those times is compared exactly.
 
     Args:
         prediction: a Trajectory of one run (no batch axes).
-        simulation: likewise; its observables that the prediction has too are compared.
+        simulation: with such a time; observables that both have are compared.
 
     Raises:
         InputError: if either has no gradient-flow time (momentum, Adam), if the time ranges do

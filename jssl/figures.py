@@ -58,7 +58,7 @@ def new_figure(columns: int, rows: int = 1, *, width: float = 4.2, height: float
 
 
 def thin_labels(figure: Any) -> None:
-    """Keep the labels between powers of ten apart: 2 and 5 beside one power, none beside two.
+    """Label 2 and 5 between powers of ten if an axis spans one power, and nothing if it spans more.
 
     Example:
         >>> figure, (ax,) = new_figure(1)
@@ -69,7 +69,7 @@ def thin_labels(figure: Any) -> None:
         ['200', '', '500']
 
     Args:
-        figure: a matplotlib figure; axes that are not logarithmic, or span less, stay as they are.
+        figure: a matplotlib figure; axes that are not logarithmic, or span less, are not changed.
     """
     for ax in figure.axes:
         for axis in (ax.xaxis, ax.yaxis):
@@ -95,7 +95,7 @@ def figure_text(value: Any) -> str:
     escapes.
 
     Args:
-        value: anything; what `str` makes of it is shown.
+        value: anything; it is converted with `str`.
     """
     known = _letters()
     text = printable(str(value))
@@ -180,7 +180,7 @@ def _two_or_five(value: float, _: int) -> str:
 
 
 def draw_legend(figure: Any, ax: Any, *, size: float = 7) -> None:
-    """Draw the legend of a panel: inside where it is short, else beside the whole figure.
+    """Draw the legend of a panel: inside if it is short, otherwise beside the whole figure.
 
     Args:
         figure: of `new_figure`.
@@ -196,7 +196,7 @@ def draw_legend(figure: Any, ax: Any, *, size: float = 7) -> None:
 
 
 def widen_for(figure: Any, labels: Iterable[str], *, size: float = 8) -> None:
-    """Make a figure wider where a legend beside it would leave its panels no room.
+    """Make a figure wider by the width of a legend beside it.
 
     Example:
         >>> figure, _ = new_figure(1)

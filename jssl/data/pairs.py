@@ -1,7 +1,7 @@
 """Positive pairs, samplers of them, and their cross moment.
 
-A sampler is a pure function `sampler(key) -> Pairs`, the first field of a Problem. All that a
-linear model under a loss of C = W Gamma W^T knows of its data is the symmetric matrix
+A sampler is a pure function `sampler(key) -> Pairs`, the first field of a Problem. A linear model
+under a loss of C = W Gamma W^T depends on its data through the symmetric matrix only,
 
     Gamma = (1/2n) sum_i (x_i x'_i^T + x'_i x_i^T),
 
@@ -28,16 +28,16 @@ PLACEMENTS = ("both", "second")
 class FixedPairs(NamedTuple):
     """The sampler that returns the same pairs for every key.
 
-    A theory that needs a given data set asks `isinstance(sampler, FixedPairs)` and reads `pairs`.
+    A theory for a fixed data set checks `isinstance(sampler, FixedPairs)` and uses `pairs`.
 
     Attributes:
-        pairs: what every call returns.
+        pairs: result of every call.
     """
 
     pairs: Pairs
 
     def __call__(self, key: Array) -> Pairs:
-        """Return the pairs; the key changes nothing."""
+        """Return the pairs; the key is not used."""
         del key
         return self.pairs
 
@@ -101,7 +101,7 @@ def make_pairs(key: Array, x: Array, view: View, *, placement: str = "both") -> 
         True
 
     Args:
-        key: typed key; sample i draws from it and i alone.
+        key: typed key; the view of sample i depends on the key and i only.
         x: (n, ...) floating-point samples.
         view: `view(key, x) -> x` on one sample.
         placement: "both", or "second" for a first view that is the sample itself.
@@ -146,7 +146,7 @@ def centre(pairs: Pairs) -> Pairs:
 
 
 def check_pairs(pairs: Pairs) -> Pairs:
-    """Return the pairs unchanged, or say what is wrong with them; on the host, outside jit.
+    """Return the pairs unchanged, after checking their shapes and values; outside jit.
 
     Example:
         >>> check_pairs(Pairs(jnp.ones((3, 2)), jnp.ones((3, 2)).at[1, 0].set(jnp.nan)))
@@ -161,7 +161,7 @@ def check_pairs(pairs: Pairs) -> Pairs:
     views = {name: np.asarray(x) for name, x in pairs._asdict().items() if x is not None}
     for name, x in views.items():
         if x.ndim < 2 or len(x) < 2:
-            message = f"pairs.{name} must hold two or more samples (n, ...); got shape {x.shape}"
+            message = f"pairs.{name} must have two or more samples (n, ...); got shape {x.shape}"
             raise InputError(message)
         if not jnp.issubdtype(x.dtype, jnp.floating):
             message = f"pairs.{name} must be floating point; convert {x.dtype} to float first"
@@ -223,8 +223,8 @@ def expected_cross_moment(
         >>> bool((abs(mean - x / 3) < 6 * error).all())
         True
 
-    This is the Gamma that small steps under `fresh` follow. One draw is one pair of views of every
-    sample; draws are averaged as they come and never stored.
+    Training with `fresh` and a small learning rate follows this Gamma. One draw is one pair of
+    views of every sample; draws are averaged one after the other and not stored.
 
     Args:
         key: typed key; draw k uses fold_in(key, k).

@@ -1,6 +1,6 @@
 """The fewest pairs with a given cross moment.
 
-A linear model under a loss of C = W Gamma W^T depends on its data through Gamma alone, so pairs
+A linear model under a loss of C = W Gamma W^T depends on its data through Gamma only, so pairs
 with the same Gamma give the same training (Simon et al. 2023, arXiv 2303.15438).
 """
 
@@ -25,13 +25,13 @@ def compress(pairs: Pairs, *, rank: int | None = None) -> Pairs:
         ((3, 3), True)
 
     With Gamma = sum_j g_j v_j v_j^T of rank r: x_j = sqrt(|g_j| r) v_j and x'_j = sign(g_j) x_j.
-    A linear model trained on them under a loss that sees its data through Gamma alone (linearised
-    Barlow Twins) takes the same steps; under any other loss or model it does not.
+    A linear model trained on them under a loss that depends on its data through Gamma only
+    (linearised Barlow Twins) has the same training; under another loss or model it has not.
 
     Args:
         pairs: n pairs of any shape; samples are flattened to m features.
-        rank: number of modes kept, the largest |g_j| first, static; None for all those above the
-            rounding error of Gamma, which needs values and works outside jit only.
+        rank: number of modes kept, the largest |g_j| first, static; None for all above the
+            rounding error of Gamma, which works outside jit only.
 
     Returns:
         max(rank, 2) pairs of shape (m,), |g_j| descending; pairs beyond the rank are zero.

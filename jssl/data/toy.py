@@ -120,7 +120,7 @@ def pairs_with_cross_moment(
         True
 
     X = sqrt(n) Q |G|^{1/2} V^T and X' = sqrt(n) Q sign(G) |G|^{1/2} V^T with V orthogonal and Q of
-    orthonormal columns, so Gamma = V diag(spectrum) V^T up to rounding, whatever V and Q.
+    orthonormal columns, so Gamma = V diag(spectrum) V^T up to rounding, for any V and Q.
 
     Args:
         spectrum: (m,) eigenvalues of Gamma, of any sign and order; may be traced.

@@ -1,4 +1,4 @@
-r"""Contrastive losses: pull the two views of a sample together, push samples apart.
+r"""Contrastive losses: views of the same sample become similar, and different samples dissimilar.
 
     L_i = -log [ e^{s(a, p)/T} / (e^{s(a, p)/T} + sum_k e^{s(a, n_k)/T}) ]
 
@@ -53,7 +53,7 @@ def info_nce(
         score: `dot` z . z', `cosine`, or `euclidean` -|z - z'|^2 / 2 (static).
         negatives: `others`, the n - 1 second views of the other samples; `views`, both views of
             the other samples, 2 (n - 1); or an array (count, dim) that all anchors share.
-        include_positive: whether the denominator holds the positive (static). Without it the
+        include_positive: whether the denominator includes the positive (static). Without it the
             loss is decoupled and can be negative.
         symmetric: whether the loss is averaged over both choices of the anchor's view (static).
 

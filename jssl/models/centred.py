@@ -1,4 +1,4 @@
-"""A small start that leaves the NTK alone: f(params, x) - (1 - scale) f(start, x)."""
+"""A small initial output without a change of the NTK: f(params, x) - (1 - scale) f(start, x)."""
 
 from typing import Any
 
@@ -33,7 +33,7 @@ def centred(model: Model, scale: Any = 1e-3) -> Model:
 
     Returns:
         Model with params {"params": ..., "start": ...}. The start is frozen by stop_gradient: its
-        gradients are 0 and gradient descent, momentum and Adam leave it alone; weight decay would
+        gradients are 0 and gradient descent, momentum and Adam do not change it; weight decay would
         not, so mask "start" out of it (`optax.masked`).
 
     References:

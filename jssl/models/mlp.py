@@ -36,8 +36,8 @@ def mlp(
         >>> model.apply(model.init(jax.random.key(0)), jnp.ones((5, 3))).shape
         (5, 2)
 
-    `output_scale` multiplies the last layer's initial weight and bias, hence the initial function:
-    a practitioner's small start. It shrinks the hidden layers' share of the NTK with it,
+    `output_scale` multiplies the last layer's initial weight and bias, and thereby the initial
+    function: a practitioner's small start. It shrinks the hidden layers' share of the NTK with it,
 
         NNGP = s^2 NNGP_1,    NTK = NNGP_1 + s^2 (NTK_1 - NNGP_1),
 

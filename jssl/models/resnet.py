@@ -8,9 +8,9 @@ convolution) and doubles the channels; its shortcut is a normalised 1x1 convolut
 last stage: the mean over positions and a dense layer. Weights start normal with variance 2 / fan-in
 (standard parametrisation), norms at scale 1 and shift 0, the last norm of a block included.
 
-`batch` takes the statistics of the batch at hand, for training and for testing alike: a pure
-function, in which the rows of z **depend on one another**. Such a network has no tangent kernel
-between single samples.
+`batch` uses the statistics of the given batch, in training and in testing. The network is then a
+pure function in which the rows of z **depend on one another**, and has no tangent kernel between
+single samples.
 
     ResNet-18  resnet((32, 32, 3), dim, blocks=(2, 2, 2, 2))
     ResNet-50  resnet((224, 224, 3), dim, blocks=(3, 4, 6, 3), block="bottleneck", stem="large")
@@ -39,12 +39,12 @@ _EPSILON = 1e-5
 
 
 class ResNet(NamedTuple):
-    """A residual network and what its stages hold.
+    """A residual network and a function of its hidden layers.
 
     Attributes:
         model: Model(init, apply, None, reason): the encoder.
         stages: `stages(params, x) -> tuple` of (n, channels), the mean over positions after the
-            stem and after every stage; the last is what the dense layer reads.
+            stem and after every stage; the last is the input of the dense layer.
     """
 
     model: Model
@@ -108,7 +108,7 @@ def resnet_with_stages(
         channels: of the stem and the first stage; doubled from stage to stage.
         block: "basic" or "bottleneck", whose output has four times the channels.
         norm: "group", "layer" (over positions and channels of a sample), "batch" (over samples and
-            positions of the batch at hand: rows depend on one another) or "none".
+            positions of the given batch: rows depend on one another) or "none".
         groups: of "group", at most; the greatest common divisor with the channels is taken.
         stem: "small", a 3x3 convolution for images of some 30 pixels, or "large", a 7x7 one of
             stride 2 and a 3x3 maximum of stride 2 after it.

@@ -138,7 +138,7 @@ def test_bfloat16_that_numpy_stored_as_void_is_read_and_said(folder, capsys):
     out = capsys.readouterr().out
     assert all(sentence in out for sentence in expected)
     for name in ("embeddings", "views", "checkpoint b.npy"):
-        assert f"{name} came as 2-byte void (V2)" in out
+        assert f"{name} is stored as 2-byte void (V2)" in out
     seen = jssl.diagnose(np.load("b.npy"))
     assert list(seen.summary) == list(expected)
     assert "read as bfloat16" in seen.caveats[0]

@@ -273,7 +273,7 @@ def test_the_command_reads_pairs(folder, capsys):
         (["--pairs", "three.npz"], "save two arrays"),
         (["--pairs", "flat.npy"], "must be (2, n, ...)"),
         (["--images", "absent"], "no folder absent"),
-        (["--images", "empty"], "holds no images"),
+        (["--images", "empty"], "contains no images"),
         (["--images", "bad"], "none of the 1 images"),
         (["--images", "photos", "--views", "blur"], "unknown view 'blur'"),
         (["--pairs", "views.npz", "--out", "/dev/null/x"], "choose a writable folder"),

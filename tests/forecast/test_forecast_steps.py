@@ -289,7 +289,7 @@ def test_both_views_of_images_are_augmented_and_pairs_may_be_said_to_be_clean(
     given += ["--placement", "clean-augmented-clean", "--overwrite"]
     assert cli.run(["predict", "--pairs", "views.npz", *given, "--clean-first", "True"]) == 0
     assert cli.run(["predict", "--pairs", "views.npz", *given]) == 2
-    assert "say clean_first=True or False" in capsys.readouterr().err
+    assert "pass clean_first=True or clean_first=False" in capsys.readouterr().err
     assert cli.run(["predict", "--images", "images.npz", "--views", "noise=0.1", *given]) == 0
 
 

@@ -141,7 +141,7 @@ def test_a_singular_sigma_is_restricted_to_its_range_and_said_so():
     seen = landscape.from_loss(
         "info_nce_euclidean", data, noise, placement="clean-augmented-clean", dim=3
     )
-    assert "restricted to its range, 2 of 4" in seen.caveats[0]
+    assert "restricted to its range, and 2 of 4" in seen.caveats[0]
     starts = np.random.default_rng(8).standard_normal((6, 12))
     value, point = best_of(oracle(seen.form, 3), starts)
     np.testing.assert_allclose(seen.minima.loss, value, rtol=1e-7)

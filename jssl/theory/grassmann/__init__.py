@@ -1,7 +1,7 @@
 """Learning dynamics under orthogonality: flows on the Grassmannian.
 
 Esser, Mukherjee, Ghoshdastidar, "Representation learning dynamics of self-supervised models", 2023,
-arXiv 2309.02011. Its letters, and the words used here:
+arXiv 2309.02011. Symbols, names and meanings:
 
     d, z                 d, dim             features of a sample, embedding dimension
     x_i, x_i^+, x_i^-    first, second, negative of `Pairs`, each (n, d)

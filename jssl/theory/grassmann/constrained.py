@@ -5,11 +5,13 @@
     V, l eigenvectors and eigenvalues of C, ascending;  V^T W_0 = [A; B],  T_0 = B A^{-1}
     T(t)_ij = e^{-2 (l_{dim+i} - l_j) t} (T_0)_ij,   span W(t) = span V [I; T(t)]
 
-The singular values of T(t) are the tangents of the angles to the optimum, so both keep their
-relative accuracy; the paper's e^{-Ct} W_0 becomes singular instead. The paper's equations are
-written for half the gradient: here t = learning rate x step on L, hence the factors of 2.
-Esser, Mukherjee, Ghoshdastidar 2023, arXiv 2309.02011, section 4. W(t) itself is one basis of the
-span, and not the polar factor of e^{-2Ct} W_0: compare projectors.
+The singular values of T(t) are the tangents of the angles to the optimum, so both are
+computed with small relative error; the paper's e^{-Ct} W_0 becomes numerically singular. The
+paper's equations are written for half the gradient. Here t = learning rate x step on L, which gives
+the factors of 2.
+
+Esser, Mukherjee, Ghoshdastidar 2023, arXiv 2309.02011, section 4. W(t) itself is
+one basis of the span, and not the polar factor of e^{-2Ct} W_0: compare projectors.
 """
 
 from typing import NamedTuple
@@ -30,7 +32,7 @@ class Tilt(NamedTuple):
         eigenvalues: (d,) of C, ascending.
         eigenvectors: (d, d), a column per eigenvalue.
         map: (d - dim, dim), T = B A^{-1}; 0 at the optimum.
-        coefficients: (dim, dim), A, what the start holds of the bottom eigenvectors.
+        coefficients: (dim, dim), A, the coefficients of the start in the bottom eigenvectors.
     """
 
     eigenvalues: Array
@@ -71,8 +73,8 @@ def tilt(objective: Array, weight: Array) -> Tilt:
         weight: W_0 (d, dim) of full rank, dim < d.
 
     Raises:
-        InputError: where W_0 misses a bottom eigenvector, A being singular to rounding: the flow
-            then never finds it. Traced values pass.
+        InputError: where A is numerically singular, because W_0 is orthogonal to a bottom
+            eigenvector: the flow then never reaches the optimum. Traced values are not checked.
     """
     d, dim = weight.shape
     require_count("dim", dim, high=d - 1)
@@ -82,8 +84,8 @@ def tilt(objective: Array, weight: Array) -> Tilt:
         smallest = np.linalg.svd(known, compute_uv=False).min()
         if smallest <= d * np.finfo(known.dtype).eps * np.linalg.norm(scale, 2):
             message = (
-                f"the start misses one of the bottom {dim} eigenvectors of the objective (overlap "
-                f"{smallest:.1e}) and can never find it; start elsewhere"
+                f"the start is orthogonal to one of the bottom {dim} eigenvectors of the objective "
+                f"(overlap {smallest:.1e}), so it never reaches the optimum; use another start"
             )
             raise InputError(message)
     return start
@@ -121,7 +123,7 @@ def graph(now: Array) -> Array:
 
 
 def subspace(objective: Array, weight: Array, time: Array) -> Array:
-    """Return an orthonormal basis of span W(t); the basis is arbitrary, the span is exact.
+    """Return an orthonormal basis of span W(t). The span is exact; the basis is arbitrary.
 
     Example:
         >>> c = jnp.diag(jnp.array([1.0, 2.0]))
@@ -137,13 +139,13 @@ def subspace(objective: Array, weight: Array, time: Array) -> Array:
         (..., d, dim).
 
     References:
-        Esser et al. 2023, arXiv 2309.02011, section 4, in a form that holds for all times.
+        Esser et al. 2023, arXiv 2309.02011, section 4, in a form that is accurate at all times.
     """
     return _basis(tilt(objective, weight), time)
 
 
 def projector(objective: Array, weight: Array, time: Array) -> Array:
-    """Return P(t) = W W^T of the exact flow, which no width and no basis enters.
+    """Return P(t) = W W^T of the exact flow, which does not depend on the width or on a basis.
 
     Example:
         >>> c = jnp.diag(jnp.array([1.0, 2.0]))
@@ -185,20 +187,20 @@ def optimum_angles(objective: Array, weight: Array, time: Array) -> Array:
         time: (...) learning rate x step.
 
     Returns:
-        (..., dim) radians; tiny ones keep their relative accuracy.
+        (..., dim) radians; small angles have a small relative error, too.
     """
     return _angles(flow_tilt(tilt(objective, weight), time))
 
 
 def excess_loss(objective: Array, weight: Array, time: Array) -> Array:
-    """Return L(t) - `optimal_loss`, accurate however small it is.
+    """Return L(t) - `optimal_loss`, with a small relative error however small it is.
 
     Example:
         >>> c = jnp.diag(jnp.array([1.0, 2.0]))
         >>> print(excess_loss(c, jnp.ones((2, 1)), jnp.array([0.0, 1.0])).round(5))
         [0.5     0.01799]
 
-    sum_ij (l_{dim+i} - l_j) T_ij (T (I + T^T T)^{-1})_ij, which falls as e^{-2 rate t}.
+    sum_ij (l_{dim+i} - l_j) T_ij (T (I + T^T T)^{-1})_ij, which decreases as e^{-2 rate t}.
 
     Args:
         objective: C (d, d) symmetric.

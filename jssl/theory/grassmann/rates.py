@@ -11,7 +11,7 @@ from jssl.types import Array
 
 
 def optimal_loss(objective: Array, dim: int) -> Array:
-    """Return the least L over orthonormal W, the sum of the dim smallest eigenvalues of C.
+    """Return the smallest L over orthonormal W, the sum of the dim smallest eigenvalues of C.
 
     Example:
         >>> print(optimal_loss(jnp.diag(jnp.array([3.0, -1.0, 0.5])), 2))

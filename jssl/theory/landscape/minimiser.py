@@ -19,7 +19,7 @@ from jssl.types import Array
 
 
 class Minimum(NamedTuple):
-    """Where a minimisation ended.
+    """The end point of a minimisation.
 
     Attributes:
         point: of the shape of the start.
@@ -72,10 +72,10 @@ def minimise(
     Args:
         loss: differentiable; the point has the shape of the start.
         start: floating-point array.
-        *arguments: arrays the loss needs.
-        steps: most evaluations, static.
+        *arguments: further arguments of the loss.
+        steps: largest number of evaluations, static.
         tolerance: of the largest entry of the gradient, relative to 1 + that of the start.
-        memory: curvature pairs kept, static.
+        memory: number of stored curvature pairs, static.
         floor: a loss below it counts as diverged.
 
     Returns:
@@ -121,7 +121,8 @@ def minimise_all(
         [-1.  1.  1.]
 
     Args:
-        loss: as in `minimise`; static, so hand in the same function again to reuse its program.
+        loss: as in `minimise`; static: pass the same function object again to reuse the compiled
+            program.
         starts: (starts, ...).
         *arguments: shared by all starts.
         batch: starts minimised together, static.

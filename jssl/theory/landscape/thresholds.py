@@ -16,12 +16,13 @@ from jssl.types import Array
 
 
 class Thresholds(NamedTuple):
-    """Where dimensions are lost, each descending; the rank is the number above.
+    """The weight decay and the augmentation at which dimensions are lost, each descending.
 
     Attributes:
-        decay: (d,) weight decay at which each is lost, eig(B).
-        augmentation: (d,) multiple of the given augmentation at which each is lost, infinite for
-            never, 0 for one already lost without it; None where only B is known.
+        decay: (d,) weight decay at which each is lost, eig(B). The rank at a decay is the
+            number of larger ones.
+        augmentation: (d,) multiple of the given augmentation at which each is lost; infinite if it
+            is never lost, 0 if it is lost without augmentation; None where only B is known.
     """
 
     decay: Array
@@ -34,22 +35,23 @@ def decay_thresholds(form: Form) -> Array:
 
 
 def augmentation_thresholds(kept: Any, lost: Any) -> Array:
-    """Return by how much the augmentation may grow before each dimension is lost.
+    """Return the multiple of the augmentation at which each dimension is lost.
 
     Example:
         >>> print(augmentation_thresholds(jnp.diag(jnp.array([1.0, 0.5])), 0.25 * jnp.eye(2)))
         [4. 2.]
 
     The multiples t > 0 at which an eigenvalue of P - t Q crosses zero, Q positive semi-definite:
-    generalised eigenvalues, after the kernel of Q is eliminated. The rank at t is their number
-    above t, as many outputs as dimensions.
+    generalised eigenvalues, after the kernel of Q is eliminated. With as many outputs as
+    dimensions, the rank at t is the number of larger ones.
 
     Args:
         kept: (d, d) P, B - decay I without augmentation.
-        lost: (d, d) Q, what the augmentation takes off it.
+        lost: (d, d) Q, what the augmentation subtracts from P.
 
     Returns:
-        (d,) descending: infinite for a dimension never lost, 0 for one that P has lost already.
+        (d,) descending: infinite for a dimension that is never lost, 0 for one that is lost at t =
+        0.
 
     Raises:
         InputError: for matrices that are not symmetric, finite and of one size, or Q with negative
@@ -61,7 +63,7 @@ def augmentation_thresholds(kept: Any, lost: Any) -> Array:
     sizes, vectors = np.linalg.eigh(q)
     floor = len(sizes) * np.finfo(sizes.dtype).eps
     if sizes[0] < -1e3 * floor * max(np.linalg.norm(p), np.linalg.norm(q)):
-        message = f"lost must be positive semi-definite; its least eigenvalue is {sizes[0]:.3g}"
+        message = f"lost must be positive semi-definite; its smallest eigenvalue is {sizes[0]:.3g}"
         raise InputError(message)
     acting = sizes > floor * max(sizes[-1], 0)
     free, touched = vectors[:, ~acting], vectors[:, acting]
