@@ -160,7 +160,7 @@ with float64():
     found = stepwise.suggest(gamma, dim, dtype=np.float32)
     print(
         f"learning rate {found.learning_rate:.3g}, start {found.start_scale:g}, "
-        f"{found.steps:,} steps; {found.message}"
+        f"{found.steps:,} steps. {found.message}"
     )
 
 # %% [markdown]

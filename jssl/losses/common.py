@@ -1,4 +1,4 @@
-"""What the losses share: host-side checks, one dtype, and unit vectors without a singularity.
+"""Functions that losses share: checks of arguments, a common dtype, and safe unit vectors.
 
 Every loss computes and returns in float32 at least: half-precision embeddings are converted first,
 so that sums over a batch neither overflow nor lose accuracy, and their gradients are again in half
@@ -35,7 +35,7 @@ def prepare(za: Any, zb: Any, least: int = 1, **hyperparameters: Any) -> tuple[A
     Args:
         za: (n, dim) embeddings of the first views.
         zb: (n, dim) embeddings of the second views.
-        least: the smallest n that the loss is defined for.
+        least: the smallest n for which the loss is defined.
         **hyperparameters: numbers, checked by `check_number`.
 
     Raises:
@@ -71,7 +71,7 @@ def check_number(name: str, value: Any) -> None:
 
 
 def check_choice(name: str, value: Any, known: Iterable[str]) -> None:
-    """Raise unless `value` is one of the known strings, naming the nearest."""
+    """Raise unless `value` is one of the known strings, with the nearest name in the message."""
     if not isinstance(value, str) or value not in known:
         raise unknown_name(name, value, known)
 

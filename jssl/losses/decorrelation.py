@@ -1,4 +1,4 @@
-r"""Losses on second moments: make the views agree and the coordinates uncorrelated.
+r"""Losses of second moments: the views become similar and the coordinates uncorrelated.
 
     Barlow Twins          sum_i (C_ii - 1)^2 + redundancy sum_{i != j} C_ij^2
     VICReg                invariance |za - zb|^2 + variance hinge(std) + covariance (off-diagonal)^2
@@ -48,8 +48,8 @@ def barlow_twins(
         redundancy: weight lambda >= 0 of the off-diagonal terms.
         batch_norm: whether embeddings are standardised over the batch (static).
         epsilon: added to the variance, >= 0, as batch norm does; the paper's equation has 0,
-            where a constant coordinate has no value. Lower it below the squared scale of small
-            embeddings: a standard deviation of 1e-6 is invisible at the default.
+            for which the loss of a constant coordinate is undefined. Set it below the squared
+            scale of small embeddings: a standard deviation of 1e-6 has no effect at the default.
 
     Returns:
         The loss, a scalar in the dtype of the embeddings, at least float32.

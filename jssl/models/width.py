@@ -43,7 +43,7 @@ def nested_normal(key: Array, rows: int, columns: int, dtype: Any = None) -> Arr
         (rows, columns) array.
 
     Raises:
-        InputError: the key is no typed threefry key.
+        InputError: if the key is not a typed threefry key.
     """
     return nested_normals([key], ((rows, columns),), dtype)[0]
 
@@ -62,7 +62,7 @@ def nested_normals(
         True
 
     Every row is drawn as wide as the widest and cut; where that is more than four million numbers,
-    rows are drawn with those of like width only.
+    rows are drawn with those of similar width only.
 
     Args:
         keys: typed threefry keys.
@@ -70,7 +70,7 @@ def nested_normals(
         dtype: dtype of the results; None for JAX's default float.
 
     Raises:
-        InputError: a key is no typed threefry key.
+        InputError: if a key is not a typed threefry key.
     """
     for key in keys:
         check_key(key)
@@ -100,7 +100,7 @@ def normals_at(
         shapes: (rows, columns) of each, static.
 
     Raises:
-        InputError: the key is no typed threefry key.
+        InputError: if the key is not a typed threefry key.
     """
     check_key(key)
     pieces = tuple((0, path, shape) for path, shape in zip(paths, shapes, strict=True))
@@ -114,8 +114,8 @@ def _draws(pieces: Sequence[Piece]) -> Callable[[Array], list[Array]]:
     """Return `draw(key data (maps, keys, 2)) -> [(maps, rows, columns)]` of the pieces.
 
     All keys of a path and of its rows come from one loop, and where `draw` is mapped the maps are
-    drawn as more rows: each further threefry, and each dimension of it, takes the compiler as long
-    as a training step does.
+    drawn as more rows: each further threefry, and each dimension of it, takes as long to compile
+    as a training step.
     """
     shapes = [shape for *_, shape in pieces]
     deepest = max(len(path) for _, path, _ in pieces)
@@ -180,7 +180,7 @@ def cut(array: Array, *live: Any) -> Array:
 
     Args:
         array: any array.
-        live: for each leading axis the number of live entries, may be traced; None leaves it whole.
+        live: for each leading axis the number of live entries, may be traced; None for all.
     """
     for axis, size in enumerate(live):
         if size is not None:

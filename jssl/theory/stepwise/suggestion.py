@@ -93,7 +93,8 @@ def suggest(
         raise InputError(message)
     floor = SMALLEST_START * float(jnp.finfo(dtype).eps)
     if floor > 0.1:
-        message = f"{jnp.dtype(dtype).name} has too low a precision for a small start; use float32 or float64"
+        name = jnp.dtype(dtype).name
+        message = f"the precision of {name} is too low for a small start; use float32 or float64"
         raise InputError(message)
     top = float(spectrum[0])
     smallest = floor / math.sqrt(top)
