@@ -217,7 +217,7 @@ figure
 
 # %%
 diagnosis = jssl.diagnose(
-    z, labels=labels, views=other, over={str(k): e for k, e in checkpoints.items()}
+    z, labels=labels, views=other, checkpoints={str(k): e for k, e in checkpoints.items()}
 )
 print("\n".join((*diagnosis.summary, *diagnosis.caveats)))
 

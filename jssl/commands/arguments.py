@@ -95,7 +95,7 @@ class Diagnose:
     """A .npy file of n classes, for the accuracies of probes."""
     views: Path | None = None
     """A .npy file of embeddings of second views in the same order, for alignment and LiDAR."""
-    over: tuple[Path, ...] = ()
+    checkpoints: tuple[Path, ...] = ()
     """Files of embeddings at checkpoints; they are sorted by the numbers in their names."""
     out: Path = Path("jssl-diagnose")
     """Folder for the report, created if needed."""

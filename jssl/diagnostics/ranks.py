@@ -1,4 +1,4 @@
-r"""How many dimensions a spectrum fills, without a threshold.
+r"""Numbers of dimensions of a spectrum that need no threshold.
 
     entropy rank          exp(-sum_j p_j log p_j),   p = values / their sum
     RankMe                the entropy rank of the singular values of Z, not centred
@@ -38,7 +38,7 @@ def entropy_rank(values: Array, *, squares: bool = False) -> Array:
 
     An eigenvalue that is exactly 0 comes out of a float32 eigensolver at up to 4e-7 of the largest,
     of either sign. Its square root, 6e-4 of the largest singular value, is not small: sixty of
-    them turn a rank of 3 into 3.4. So give eigenvalues themselves, with `squares`.
+    them change a rank of 3 to 3.4. Pass eigenvalues themselves, with `squares=True`.
 
     Args:
         values: (..., k) singular values, or eigenvalues with `squares`.
