@@ -247,7 +247,7 @@ def _header(file: Any, what: str) -> Header:
         message = f"{what} is not that of an array"
         raise _Refusal(message) from error
     if min(whole, default=0) < 0:
-        message = f"{what} has the shape {shape} in its header"
+        message = f"{what} has the shape {shape}"
         raise _Refusal(message)
     if dtype.hasobject:
         message = "no arrays of numbers are in it, but Python objects"
@@ -279,7 +279,7 @@ def _choose(
         return candidates[0]
     if name is None:
         held = ", ".join(f"{key} {value.shape}" for key, value in arrays.items()) or "nothing"
-        message = f"{path} contains {held}; save the {what} as the only array"
+        message = f"{path} contains {held}; pass {what}=NAME, or save that array only"
         raise InputError(message)
     require_name(f"array of {path.name}", name, arrays)
     if name not in candidates:

@@ -68,7 +68,7 @@ def read_cifar10(path: str | pathlib.Path, split: str) -> tuple[np.ndarray, np.n
         >>> read_cifar10("absent", "train")
         Traceback (most recent call last):
         ...
-        jssl.errors.InputError: no CIFAR-10 at absent; give the folder of batches or its .tar.gz
+        jssl.errors.InputError: no CIFAR-10 at absent; pass the folder of batches or its .tar.gz
 
     Pickled batches are read by an unpickler that can build only NumPy arrays;
     archives are read in memory and never extracted.
@@ -108,7 +108,7 @@ def read_stl10(
         >>> read_stl10("absent", "train")
         Traceback (most recent call last):
         ...
-        jssl.errors.InputError: no file absent/train_X.bin; give the folder of STL-10's .bin files
+        jssl.errors.InputError: no file absent/train_X.bin; pass the folder of STL-10's .bin files
 
     An image is three planes of 96 x 96 bytes, each column by column. The images are mapped from the
     file: of the 100,000 unlabeled ones (2.8 GB) only the requested ones are read.
@@ -129,13 +129,11 @@ def read_stl10(
     pixels = folder / f"{split}_X.bin"
     image = 3 * _STL10_SIDE**2
     if not pixels.is_file():
-        message = f"no file {pixels}; give the folder of STL-10's .bin files"
+        message = f"no file {pixels}; pass the folder of STL-10's .bin files"
         raise InputError(message)
     size = pixels.stat().st_size
     if not size or size % image:
-        message = (
-            f"{pixels} has {size} bytes, which is not a whole number of images; download it again"
-        )
+        message = f"{pixels} has {size} bytes, not a whole number of images; download it again"
         raise InputError(message)
     stored = np.memmap(pixels, np.uint8, "r", shape=(size // image, 3, _STL10_SIDE, _STL10_SIDE))
     chosen = stored[:count]
@@ -189,7 +187,7 @@ def _members(path: pathlib.Path, wanted: list[str]) -> dict[str, bytes]:
         _require_room(path, sum(file.stat().st_size for file in there))
         return {file.name: file.read_bytes() for file in there}
     if not path.is_file():
-        message = f"no CIFAR-10 at {path}; give the folder of batches or its .tar.gz"
+        message = f"no CIFAR-10 at {path}; pass the folder of batches or its .tar.gz"
         raise InputError(message)
     found: dict[str, bytes] = {}
     try:
@@ -259,7 +257,7 @@ def _pickled_batch(source: str, data: bytes) -> tuple[np.ndarray, np.ndarray]:
         or labels.dtype.kind not in "iu"
     ):
         message = (
-            f"{source} has not the same number of images and labels; download the archive again"
+            f"{source} does not contain images and a label for each; download the archive again"
         )
         raise InputError(message)
     return pixels, labels.astype(np.uint8)
