@@ -230,7 +230,7 @@ with float64():
         [np.asarray(spectrum(covariance(e.astype(np.float64)))) for e in checkpoints.values()]
     )
     found = detect_steps(np.array(list(checkpoints)), logged)
-print(f"{int(found.learned)} dimensions learned, in {int(found.distinct)} distinct steps")
+print(f"dimensions learned: {int(found.learned)}; distinct steps: {int(found.distinct)}")
 figure, (ax,) = new_figure(1, width=6, height=3.6)
 draw_modes(ax, list(checkpoints), logged)
 ax.set(xscale="log", yscale="log", xlabel="step", ylabel="variances of the embeddings")

@@ -8,6 +8,7 @@ from docutils import nodes
 from docutils.parsers.rst import Directive
 
 REPORT = Path(__file__).parents[1] / "reports" / "quick.json"
+COLUMNS = ("claim", "predicted", "measured", "tolerance", "verdict")
 SIGNS = {"=": "", "<=": "≤ ", ">=": "≥ "}
 
 
@@ -36,7 +37,7 @@ class Claims(Directive):
         before = f"{held} of {len(claims)} claims hold at {where}."
         head = "".join(
             f'<th scope="col"{" class=n" * (k > 0 and k < 4)}>{text}</th>'
-            for k, text in enumerate(("claim", "predicted", "measured", "tolerance", "verdict"))
+            for k, text in enumerate(COLUMNS)
         )
         rows = "".join(self.row(claim) for claim in claims)
         body = f"<thead><tr>{head}</tr></thead><tbody>{rows}</tbody>"
@@ -65,13 +66,17 @@ class Claims(Directive):
             number(claim["measured"]),
             tolerance,
         )
-        numbers = "".join(f"<td class=n>{cell}</td>" for cell in cells)
         verdict = "✓ holds" if claim["passed"] else "✗ fails"
+        numbers = "".join(
+            f'<td class=n data-label="{label}">{cell}</td>'
+            for label, cell in zip(COLUMNS[1:], (*cells, verdict), strict=True)
+        )
         name = html.escape(f"{claim['name']} · {claim['source']}")
         details = html.escape(claim.get("details", ""))
-        folded = f"<details><summary>details</summary>{details}</details>" if details else "<br>"
-        first = f"<td>{statement}{folded}<small>{name}</small></td>"
-        return f"<tr>{first}{numbers}<td class=n>{verdict}</td></tr>"
+        small = f"<small>{name}</small>"
+        details = f"{details}<br>{small}" if details else small
+        first = f"<td>{statement}<details><summary>details</summary>{details}</details></td>"
+        return f"<tr>{first}{numbers}</tr>"
 
 
 def setup(app):

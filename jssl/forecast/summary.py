@@ -74,8 +74,8 @@ def _noise(forecast: Forecast) -> str:
         return f"All {modes} computed modes are {what}: the views share {modes} or more dimensions."
     if count == 0:
         return (
-            f"No mode is {what}: there are too few pairs, or too much weight decay, to say how "
-            "many dimensions the views share."
+            f"No mode is {what}. How many dimensions the views share cannot be determined from so "
+            f"few pairs{' and with this weight decay' if decay else ''}."
         )
     first = "first mode is" if count == 1 else f"first {count} modes are"
     return (
