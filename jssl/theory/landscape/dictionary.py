@@ -60,7 +60,8 @@ _NOT_THIS_FORM = {
     "barlow_twins": "batch norm divides by the spread; take barlow_twins_linearized",
     "byol_regression": "a stopped gradient has no potential",
     "simsiam": "a stopped gradient has no potential; take simsiam_linear",
-    "nt_xent": "the cosine does not depend on scale; use info_nce_euclidean, or `hard_normalised_loss`",
+    "nt_xent": "the cosine does not depend on scale; use info_nce_euclidean, or "
+    "`hard_normalised_loss`",
 }
 
 _SMALLEST, _LARGEST = float(np.finfo(np.float32).tiny), float(np.finfo(np.float32).max)
