@@ -88,9 +88,9 @@ RULES: dict[str, Rule] = {
         centred=True,
         tempered=True,
         stands_for="info_nce with the score -|z - z'|^2 / 2",
-        caveat="The cosine of SimCLR does not depend on scale. Order and times are those of the same "
-        "loss with the distance as its score, on Gaussian data with many negatives. With the cosine "
-        "and a standard start the steps overlap and the times are not predicted.",
+        caveat="The cosine of SimCLR does not depend on scale. Order and times are those of the "
+        "same loss with the distance as its score, on Gaussian data with many negatives. With the "
+        "cosine and a standard start the steps overlap and the times are not predicted.",
     ),
 }
 """Loss -> Rule. The times of all but linearised Barlow Twins are leading-order."""
