@@ -32,8 +32,9 @@ def page(report: dict, paper: str) -> str:
         "",
         *claims_table(claims),
     ]
-    if known["remarks"]:
-        lines += ["", *(f"- {remark}" for remark in known["remarks"])]
+    sentences = [*known["summary"], *known["caveats"]]
+    if sentences:
+        lines += ["", *(f"- {sentence}" for sentence in sentences)]
     return "\n".join(lines) + "\n"
 
 

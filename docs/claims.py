@@ -18,7 +18,7 @@ PUBLICATIONS = {
     "[arXiv 2303.15438](https://arxiv.org/abs/2303.15438)",
     "grassmann": "Esser et al. 2023, *Representation learning dynamics of self-supervised "
     "models*, [arXiv 2309.02011](https://arxiv.org/abs/2309.02011)",
-    "learnability": "Yang et al. 2024, *Understanding representation learnability of nonlinear "
+    "learnability": "Yang et al. 2023, *Understanding representation learnability of nonlinear "
     "self-supervised learning*, [arXiv 2401.03214](https://arxiv.org/abs/2401.03214)",
     "landscape": "Ziyin et al. 2023, *What shapes the loss landscape of self-supervised "
     "learning?*, [arXiv 2210.00638](https://arxiv.org/abs/2210.00638)",

@@ -1,6 +1,7 @@
-"""jssl: state an SSL problem once; ask theory and simulation the same question.
+"""Learning dynamics of self-supervised learning: simulation and theory of the same problem.
 
-Everything is imported when first used: `jssl.losses`, `jssl.theory.stepwise`, `jssl.simulate`.
+Subpackages and members are imported on first use: `jssl.losses`, `jssl.theory.stepwise`,
+`jssl.simulate`.
 """
 
 from jssl._lazy import attach
@@ -18,6 +19,7 @@ __getattr__, __dir__ = attach(
         "forecast",
         "kernels",
         "losses",
+        "manifolds",
         "models",
         "optim",
         "papers",

@@ -1,4 +1,4 @@
-"""Lazy subpackages and members, so that `import jssl` and `jssl --help` stay instant (PEP 562)."""
+"""Lazy subpackages and members, so that `import jssl` and `jssl --help` are fast (PEP 562)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def attach(
 
     Args:
         package: name of the package.
-        modules: submodules that are imported when first asked for.
+        modules: submodules that are imported on first use.
         members: public name -> submodule that defines it.
     """
 

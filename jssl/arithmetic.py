@@ -1,4 +1,4 @@
-"""Arithmetic that keeps its digits: one working dtype, exact centring, means that do not overflow.
+"""Accurate arithmetic: a common working dtype, exact centring, and means that do not overflow.
 
 Integers and booleans are converted to floating point before any operation, so that nothing wraps
 around. Half precision (float16, bfloat16) holds too few digits and too small a range for sums over
@@ -108,8 +108,8 @@ def centred(z: Array) -> Array:
         >>> print(centred(jnp.full((3, 2), 0.1)).max())
         0.0
 
-    The first row is subtracted before the mean is taken: a mean that is large beside the spread
-    then costs no digits, and the mean of equal numbers is not rounded.
+    The first row is subtracted before the mean is taken: a mean that is large compared with
+    the spread then causes no loss of accuracy, and the mean of equal numbers is not rounded.
     """
     shifted = z - z[..., :1, :]
     return shifted - mean(shifted, -2)[..., None, :]

@@ -12,7 +12,7 @@ from jssl.types import Trajectory
 
 
 class Comparison(NamedTuple):
-    """How far a simulation is from its prediction.
+    """A prediction and a simulation at common times, and their differences.
 
     Attributes:
         t: (points,) the simulation's times within the prediction's range.
@@ -32,7 +32,7 @@ class Comparison(NamedTuple):
 
 
 def compare(prediction: Trajectory, simulation: Trajectory) -> Comparison:
-    """Lay a prediction over a simulation.
+    """Compare a prediction with a simulation.
 
     Example:
         >>> t = np.linspace(0, 9, 10)
@@ -43,12 +43,12 @@ def compare(prediction: Trajectory, simulation: Trajectory) -> Comparison:
         >>> print((seen.half_times_simulated - seen.half_times_predicted).round(1))
         [1.]
 
-    Both are read at the simulation's times, the prediction by linear interpolation, so a
+    Both are evaluated at the times of the simulation, the prediction by linear interpolation, so a
     prediction evaluated at those times is compared exactly.
 
     Args:
         prediction: a Trajectory of one run (no batch axes).
-        simulation: likewise; its observables that the prediction has too are compared.
+        simulation: with such a time; observables that both have are compared.
 
     Raises:
         InputError: if either has no gradient-flow time (momentum, Adam), if the time ranges do
@@ -57,8 +57,8 @@ def compare(prediction: Trajectory, simulation: Trajectory) -> Comparison:
     for role, trajectory in (("prediction", prediction), ("simulation", simulation)):
         if trajectory.t is None:
             message = (
-                f"the {role} has no gradient-flow time: with momentum or Adam, steps are no time; "
-                "simulate under jssl.optim.gradient_descent to compare"
+                f"the {role} has no gradient-flow time, as under momentum or Adam; simulate under "
+                "jssl.optim.gradient_descent to compare"
             )
             raise InputError(message)
         if np.ndim(trajectory.t) != 1:
@@ -80,7 +80,7 @@ def compare(prediction: Trajectory, simulation: Trajectory) -> Comparison:
         if predicted[name].shape != simulated[name].shape:
             message = (
                 f"'{name}' has shape {predicted[name].shape} in the prediction and "
-                f"{simulated[name].shape} in the simulation: state the same problem to both"
+                f"{simulated[name].shape} in the simulation: use the same problem for both"
             )
             raise InputError(message)
     largest = {n: float(np.max(np.abs(predicted[n] - simulated[n]))) for n in names}

@@ -1,7 +1,7 @@
-"""Eigenvalues in a record: the program returns the matrix, and who keeps the record decomposes it.
+"""Eigenvalues in a record: the program returns the matrix, and the host computes its eigenvalues.
 
 On the CPU, JAX decomposes matrices with LAPACK. Under jaxlib 0.10, batched LAPACK calls in programs
-that run at the same time on several CPU devices may wait for each other for ever. An observable
+that run at the same time on several CPU devices may deadlock. An observable
 therefore returns `EigenvaluesOf(matrix)`: `jssl.simulate` and `jssl.run` decompose it inside their
 program, a sweep does so on the host in double precision.
 """

@@ -10,9 +10,9 @@ LONGEST_VALUE = 80
 
 
 class InputError(ValueError):
-    """Input that cannot be used; the message is one line that says what to do.
+    """Input that cannot be used; the message is one line with the fault and a remedy.
 
-    The command line prints the message alone and exits with status 2.
+    The command line prints only the message and exits with status 2.
 
     Example:
         >>> from jssl.errors import InputError
@@ -21,7 +21,7 @@ class InputError(ValueError):
         ...
         jssl.errors.InputError: scale must be positive; got 0
 
-    Line breaks and other control characters, which a file name or a key may hold, are written as
+    Line breaks and other control characters, which a file name or a key may contain, are written as
     escapes, and what is longer than a screen is shortened.
     """
 

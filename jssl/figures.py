@@ -19,9 +19,9 @@ if TYPE_CHECKING:  # at run time it would import JAX
     from jssl.types import Trajectory
 
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#000000")
-"""Told apart by colour-blind readers (Okabe and Ito); lines of a panel take them in turn."""
+"""Colours that colour-blind readers can distinguish (Okabe and Ito), used in this order."""
 LONGEST_TEXT = 40
-"""Letters of a value that a figure shows."""
+"""Largest number of letters of a value that a figure shows."""
 
 
 def new_figure(columns: int, rows: int = 1, *, width: float = 4.2, height: float = 3.2) -> Any:
@@ -33,7 +33,8 @@ def new_figure(columns: int, rows: int = 1, *, width: float = 4.2, height: float
         2
 
     Args:
-        columns: number of panels side by side.
+        columns: number of panels side by side. A single row of more than three is wrapped into
+            two rows, so that its text stays legible on a page.
         rows: number of rows of panels.
         width: width of a panel in inches.
         height: height of a panel in inches.
@@ -41,9 +42,14 @@ def new_figure(columns: int, rows: int = 1, *, width: float = 4.2, height: float
     Returns:
         The figure and a flat list of its axes.
     """
+    panels = columns * rows
+    if rows == 1 and columns > 3:
+        columns, rows = -(-columns // 2), 2
     figure = Figure(figsize=(width * columns, height * rows), layout="constrained")
     FigureCanvasAgg(figure)
     axes = list(np.ravel(figure.subplots(rows, columns, squeeze=False)))
+    while len(axes) > panels:
+        axes.pop().remove()
     for ax in axes:
         ax.spines[["top", "right"]].set_visible(False)
         ax.grid(visible=True, alpha=0.25, linewidth=0.6)
@@ -52,7 +58,7 @@ def new_figure(columns: int, rows: int = 1, *, width: float = 4.2, height: float
 
 
 def thin_labels(figure: Any) -> None:
-    """Keep the labels between powers of ten apart: 2 and 5 beside one power, none beside two.
+    """Label 2 and 5 between powers of ten if an axis spans one power, and nothing if it spans more.
 
     Example:
         >>> figure, (ax,) = new_figure(1)
@@ -63,7 +69,7 @@ def thin_labels(figure: Any) -> None:
         ['200', '', '500']
 
     Args:
-        figure: a matplotlib figure; axes that are not logarithmic, or span less, stay as they are.
+        figure: a matplotlib figure; axes that are not logarithmic, or span less, are not changed.
     """
     for ax in figure.axes:
         for axis in (ax.xaxis, ax.yaxis):
@@ -89,7 +95,7 @@ def figure_text(value: Any) -> str:
     escapes.
 
     Args:
-        value: anything; what `str` makes of it is shown.
+        value: anything; it is converted with `str`.
     """
     known = _letters()
     text = printable(str(value))
@@ -174,7 +180,7 @@ def _two_or_five(value: float, _: int) -> str:
 
 
 def draw_legend(figure: Any, ax: Any, *, size: float = 7) -> None:
-    """Draw the legend of a panel: inside where it is short, else beside the whole figure.
+    """Draw the legend of a panel: inside if it is short, otherwise beside the whole figure.
 
     Args:
         figure: of `new_figure`.
@@ -190,7 +196,7 @@ def draw_legend(figure: Any, ax: Any, *, size: float = 7) -> None:
 
 
 def widen_for(figure: Any, labels: Iterable[str], *, size: float = 8) -> None:
-    """Make a figure wider where a legend beside it would leave its panels no room.
+    """Make a figure wider by the width of a legend beside it.
 
     Example:
         >>> figure, _ = new_figure(1)

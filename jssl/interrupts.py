@@ -23,7 +23,7 @@ class _State:
     """What a signal finds.
 
     Attributes:
-        outcome: what is said of the command's files.
+        outcome: the part of the message about the files of the command.
         unwind: whether a signal raises KeyboardInterrupt.
         raised: the signal that raised it, 0 if none did.
     """
@@ -37,7 +37,7 @@ _state = _State()
 
 
 def install() -> None:
-    """Handle SIGINT and SIGTERM until the process ends; signals that are ignored stay so."""
+    """Handle SIGINT and SIGTERM until the process ends; ignored signals stay ignored."""
     begin()
     sys.unraisablehook = _raise_again
     for number in _WORDS:
@@ -58,7 +58,7 @@ def begin() -> None:
 
 
 def outcome(text: str) -> None:
-    """Set what is said of the command's files where it is interrupted.
+    """Set the part of the message that states what happened to the files of the command.
 
     Args:
         text: such as "nothing was written".

@@ -1,7 +1,7 @@
 """Which traced functions call LAPACK when they run on the CPU.
 
 Under jaxlib 0.10, batched LAPACK calls of programs that run at the same time on several CPU devices
-may wait for each other for ever. What runs on several devices therefore is asked first.
+may deadlock. Programs that would run on several devices are therefore checked first.
 """
 
 from collections.abc import Iterator
@@ -49,7 +49,7 @@ def calls_lapack(jaxpr: Any) -> bool:
 
 
 def jaxprs_in(params: Any) -> Iterator[Any]:
-    """Return the jaxprs that the parameters of an equation hold."""
+    """Return the jaxprs in the parameters of an equation."""
     for value in params.values():
         for item in value if isinstance(value, tuple | list) else (value,):
             inner = getattr(item, "jaxpr", item)

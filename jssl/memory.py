@@ -10,7 +10,7 @@ from jssl.errors import InputError
 
 
 def free_memory() -> float:
-    """Return the bytes of memory that are free, 4 GB where the system does not say.
+    """Return the bytes of memory that are free, or 4 GB if the system does not report it.
 
     Example:
         >>> free_memory() > 0

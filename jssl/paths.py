@@ -1,4 +1,4 @@
-"""Paths as people write them: `~` is the home folder."""
+"""Paths in which `~` is the home folder."""
 
 import os
 from pathlib import Path

@@ -1,7 +1,7 @@
-"""Double precision: `float64()` is the only place where it is switched on.
+"""Double precision: `float64()` is the only place that enables 64-bit types.
 
-Library functions follow the dtype of their arguments and never switch precision themselves.
-Commands, tests and host entry points run inside `float64()`.
+Library functions follow the dtype of their arguments and do not change the precision. Commands,
+tests and `predict` functions run inside `float64()`.
 """
 
 import contextlib
@@ -15,9 +15,9 @@ import numpy as np
 def float64() -> Iterator[None]:
     """Run the block with 64-bit types on the CPU device.
 
-    Open it around whole computations on the host, never inside a function that is differentiated
-    or jitted, and convert what leaves the block with `numpy.asarray`: outside it, JAX operations
-    on a float64 array fall back to 32 bits.
+    Use it around whole computations, not inside a function that is differentiated or jitted.
+    Convert results with `numpy.asarray` before the block ends: outside it, JAX operations on a
+    float64 array compute in 32 bits.
 
     Example:
         >>> import jax.numpy as jnp

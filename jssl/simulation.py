@@ -1,9 +1,9 @@
-"""The heart: a problem becomes two pure functions, `init` and `advance`, and a run is their scan.
+"""Simulation of a problem: two pure functions, `init` and `advance`, and a run as their scan.
 
     params_{k+1} = params_k + optimiser(dL/dparams(params_k, pairs(fold_in(key, k))))
 
-`advance` takes a traced number of steps, so one program serves every distance between record
-points; progress, checkpoints and early stops are host loops over it.
+`advance` takes a traced number of steps, so the same program is used for all distances between
+record points; progress, checkpoints and early stops are host loops over it.
 """
 
 from collections.abc import Callable, Sequence
@@ -104,19 +104,19 @@ def simulate(
         100 5.0 0.0
 
     Step k draws its pairs from `fold_in(key, k)` and the record after it from the pairs of the
-    next step, so a record never looks at data the step was fitted to, unless the set is fixed.
-    `init` returns buffers of its own, each once, so that the state may be donated.
+    next step, so a record is computed on data that the step did not use, unless the pairs are
+    fixed. `init` returns new buffers, each of them once, so that the state may be donated.
 
     On the CPU, eigenvalues are computed by LAPACK. Do not run such programs at the same time on
-    several CPU devices (`jax.shard_map`): under jaxlib 0.10 they may wait for each other for ever.
+    several CPU devices (`jax.shard_map`): under jaxlib 0.10 they may deadlock.
     `jssl.sweep` uses several devices safely.
 
     Args:
         problem: what to simulate; hyperparameters inside it may be tracers.
         observe: `observe(params, pairs) -> dict` of arrays and of `jssl.EigenvaluesOf(matrix)`,
             which is recorded as the eigenvalues; None for the loss and the eigenvalues of C.
-        precision: of matrix products, `highest` so that TF32 or bfloat16 never enters unseen;
-            any name that `jax.default_matmul_precision` knows.
+        precision: of matrix products, `highest` so that TF32 and bfloat16 are not used;
+            any name that `jax.default_matmul_precision` accepts.
 
     Returns:
         `Simulation(init, advance)`; both can be jitted, vmapped over keys and sharded.
@@ -138,7 +138,7 @@ def simulate(
 def simulate_undecomposed(
     problem: Problem, observe: Observe | None = None, *, precision: str = "highest"
 ) -> Simulation:
-    """Return `simulate(problem, observe)` with records that still hold `EigenvaluesOf(matrix)`.
+    """Return `simulate(problem, observe)` whose records contain `EigenvaluesOf(matrix)`.
 
     Example:
         >>> import jssl, optax
@@ -151,7 +151,7 @@ def simulate_undecomposed(
         >>> print(record["eigenvalues"].matrix)
         [[4.]]
 
-    The arguments are those of `simulate`. The default observables hold no LAPACK call then.
+    The arguments are those of `simulate`. The default observables then contain no LAPACK call.
     """
     value = objective(problem)
     see = observe if observe is not None else observe_embeddings(problem)
@@ -220,7 +220,7 @@ def run(
 
     Args:
         problem: what to simulate.
-        record_steps: (points,) steps at which observables are kept, increasing from 0 or more.
+        record_steps: (points,) steps at which observables are recorded, increasing from 0 or more.
         observe: see `simulate`.
         precision: see `simulate`.
 
@@ -261,7 +261,7 @@ def is_finite(params: Params) -> Array:
         False False
 
     Squares are summed in float32 at least, so an entry above 1.8e19 in float32 counts as
-    divergence: no norm of such parameters is a number.
+    divergence: the norm of such parameters overflows.
     """
     total = jnp.float32(0)
     for leaf in jax.tree.leaves(params):

@@ -1,4 +1,4 @@
-"""Programs that run once: their compilation takes longer than they do, so it is kept cheap.
+"""Programs that run once: they take longer to compile than to run, so compiling is kept short.
 
 Operations outside `jax.jit` are compiled one by one, some 0.05 s each. One program of all of them,
 compiled without the expensive optimisations, is ready in a fraction of that time.

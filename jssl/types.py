@@ -1,8 +1,8 @@
-"""The few nouns of jssl: Pairs, Model, Problem, State, Simulation, Trajectory, Claim.
+"""The types of jssl: Pairs, Model, Problem, State, Simulation, Trajectory, Claim.
 
-All are NamedTuples. `Pairs`, `State` and `Trajectory` hold arrays and are pytrees that may be
-mapped, stored and passed through jit; `Model`, `Problem` and `Simulation` hold pure functions and
-are built inside the trace, never passed as arguments of jit.
+All are NamedTuples. `Pairs`, `State` and `Trajectory` are pytrees of arrays, which may be mapped,
+stored and passed through jit. `Model`, `Problem` and `Simulation` contain pure functions; they are
+built inside the trace and never passed as arguments of jit.
 """
 
 from collections.abc import Callable, Mapping
@@ -37,7 +37,7 @@ class Model(NamedTuple):
         apply: `apply(params, x) -> z` with x (n, ...) and z (n, dim).
         kernel: `kernel(x1, x2) -> (nngp, ntk)` of the same architecture at infinite width,
             each (n1, n2); None where no such limit exists.
-        no_kernel: the reason why `kernel` is None, empty otherwise.
+        no_kernel: the reason why `kernel` is None; otherwise empty.
     """
 
     init: Callable[[Array], Params]
@@ -47,7 +47,7 @@ class Model(NamedTuple):
 
 
 class Problem(NamedTuple):
-    """One SSL problem, stated once, for theory and simulation alike.
+    """A problem of self-supervised learning, for theory and simulation.
 
     Attributes:
         pairs: `pairs(key) -> Pairs`, pure; a fixed set of pairs ignores its key.
@@ -55,9 +55,9 @@ class Problem(NamedTuple):
         loss: `loss(za, zb) -> scalar` on two (n, dim) embeddings.
         optimiser: an optax transformation. One with an attribute `learning_rate` is plain
             gradient descent, so a run under it has a gradient-flow time
-            (`jssl.optim.gradient_descent`); any other counts steps only.
-        objective: `objective(params, pairs, key) -> scalar` where the objective is no function of
-            the two embeddings alone (predictors, target networks, supervision); None for
+            (`jssl.optim.gradient_descent`); a run under any other has steps only.
+        objective: `objective(params, pairs, key) -> scalar` where the objective is not a function
+            of the two embeddings only (predictors, target networks, supervision); None for
             `loss(apply(params, first), apply(params, second))`.
     """
 
@@ -69,7 +69,7 @@ class Problem(NamedTuple):
 
 
 class State(NamedTuple):
-    """What a simulation carries from step to step.
+    """The state of a simulation between steps.
 
     Attributes:
         params: parameters of the model.
@@ -123,23 +123,24 @@ class Trajectory(NamedTuple):
 def start_key(key: Array) -> Array:
     """Return the key that draws the initial parameters of the run `key`.
 
-    Step k of a run draws from `fold_in(key, k)`; the start has an index no step reaches, so that
-    theory and simulation, given the same run key, begin from the same parameters.
+    Step k of a run draws from `fold_in(key, k)`; the start has an index that no step reaches.
+    Theory and simulation with the same run key therefore have the same initial parameters.
     """
     return jax.random.fold_in(key, 0xFFFF_FFFF)
 
 
 class Claim(NamedTuple):
-    """One statement of a paper, run and judged.
+    """A statement of a paper and the result of its test.
 
     Attributes:
         name: short and unique, `paper/what`.
         statement: the sentence that is tested, in at most 25 words.
-        source: paper and equation or figure.
-        predicted: what the theory says.
-        measured: what came out.
-        tolerance: how far apart the two may be; follows from theory, decided beforehand.
-        passed: the verdict.
+        source: paper and equation or figure. It begins with "Beyond", "Derived here" or
+            "Requirement of jssl" if the claim is not made in a paper.
+        predicted: value that theory predicts.
+        measured: value in the simulation.
+        tolerance: largest allowed difference; it follows from theory and is decided before the run.
+        passed: whether the claim holds.
         relation: how the two are compared: `=` (within the tolerance), `<=` or `>=`
             (measured against predicted, the tolerance being slack).
         details: where the tolerance comes from, sizes and settings; may be empty.

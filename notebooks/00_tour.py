@@ -74,7 +74,7 @@ import numpy as np
 
 import jssl
 from jssl import losses
-from jssl.data import images, pairs, views
+from jssl.data import images, pairs, reduced, views
 from jssl.models import linear
 from jssl.optim import gradient_descent
 from jssl.precision import float64
@@ -99,7 +99,7 @@ key = jax.random.key(0)
 with float64():
     sample = images.subset(key, images.digits(), count).x.astype(np.float64)
     two_views = pairs.make_pairs(jax.random.fold_in(key, 1), jnp.asarray(sample), views.shift(1))
-    data = pairs.compress(pairs.flatten(two_views))
+    data = reduced.compress(pairs.flatten(two_views))
     gamma = pairs.cross_moment(data)
     modes = stepwise.modes(gamma)
 print(np.asarray(modes.eigenvalues[:dim]).round(3))
@@ -160,7 +160,7 @@ with float64():
     found = stepwise.suggest(gamma, dim, dtype=np.float32)
     print(
         f"learning rate {found.learning_rate:.3g}, start {found.start_scale:g}, "
-        f"{found.steps:,} steps; {found.message}"
+        f"{found.steps:,} steps. {found.message}"
     )
 
 # %% [markdown]

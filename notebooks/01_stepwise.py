@@ -85,8 +85,8 @@ seeds = 3 if tiny else 16
 # $$\lambda_j(t) = \frac{\gamma_j}{\gamma_j + (s_j(0)^{-2} - \gamma_j)\,e^{-8\gamma_j t}},
 # \qquad \tau_j = -\frac{\log(\gamma_j s_j(0)^2)}{8\gamma_j}.$$
 #
-# Each eigenvalue of $C$ is a sigmoid. Its time $\tau_j$ goes as $1/\gamma_j$, hence the staircase.
-# We choose a spectrum with a negative eigenvalue: a direction in which the two views disagree, which
+# Each eigenvalue of $C$ is a sigmoid in $t$. Its time $\tau_j$ is proportional to $1/\gamma_j$ (up to a
+# logarithm), so that the loss decreases in steps. We choose a spectrum with a negative eigenvalue: a direction in which the two views disagree, which
 # is never learned.
 
 # %%
@@ -121,7 +121,7 @@ axes[0].set(xlabel="t = learning rate × step", ylabel="eigenvalues of C", title
 axes[0].legend(frameon=False, loc="center", fontsize=8)
 for values in simulated.observables["loss"]:
     axes[1].plot(times, values, color="#0072b2", alpha=0.4, linewidth=1)
-axes[1].set(xlabel="t", ylabel="loss", title=f"the loss of {seeds} seeds: 4, 3, 2, 1, 0")
+axes[1].set(xlabel="t", ylabel="loss", title=f"loss of {seeds} seeds")
 with float64():
     halves = [half_times(times, v) for v in simulated.observables["eigenvalues"]]
     expected = [half_times(times, v) for v in predicted.observables["eigenvalues"]]
@@ -141,20 +141,20 @@ print(
 )
 
 # %% [markdown]
-# The small delay is expected: gradient descent takes finite steps, and mode $j$ is learned later by the
-# factor $1 + 2\eta\gamma_j$.
+# The small delay is expected: at a finite learning rate $\eta$, mode $j$ is learned later by the factor
+# $1 + 2\eta\gamma_j$.
 #
 # ## 2. How small is a small start?
 # With a larger start the *steps* remain, but another *subspace* is learned. The share of the final
-# weight outside the top modes goes as
+# weight outside the top modes, the leakage, is of the order
 #
 # $$\text{leakage} \sim \alpha^{\,1 - \gamma_{d+1}/\gamma_d}.$$
 #
-# With a close fifth eigenvalue ($\gamma_5/\gamma_4 = 0.8$) the exponent is only 0.2.
+# If the next eigenvalue is close, $\gamma_{d+1}/\gamma_d = 0.8$, the exponent is only 0.2.
 
 # %%
 alphas = np.logspace(-6, -0.5, 5 if tiny else 12)
-gaps = {"far: 0.05 after 0.5": [1.0, 0.5, 0.05], "close: 0.4 after 0.5": [1.0, 0.5, 0.4]}
+gaps = {"large gap: 0.05 after 0.5": [1.0, 0.5, 0.05], "small gap: 0.4 after 0.5": [1.0, 0.5, 0.4]}
 
 
 def leakage(scale, key, values):
@@ -187,25 +187,28 @@ for (name, values), colour in zip(leaks.items(), ["#0072b2", "#d55e00"]):
     fitted = np.polyfit(np.log(alphas[:4]), np.log(np.median(values, 1)[:4]), 1)[0]
     print(f"{name}: slope {fitted:.3f}, theory {slope:.3f}")
 ax.set(xscale="log", yscale="log", xlabel="scale of the start", ylabel="leakage", ylim=(1e-6, 2))
-ax.set_title("dashed: the slope of theory; band: all seeds")
+ax.set_title("dashed: slope from theory; band: all seeds")
 ax.legend(frameon=False)
 figure
 
 # %% [markdown]
-# `stepwise.predict` warns in such a case, and `stepwise.suggest` says which start and learning rate
-# to take before you run anything:
+# `stepwise.predict` warns in such a case. `stepwise.explain` describes the errors to expect, and
+# `stepwise.suggest` gives a start and a learning rate before you run anything:
 
 # %%
 with float64():
     print(
-        stepwise.explain(stepwise.error_estimate(1e-3, jnp.array(gaps["close: 0.4 after 0.5"]), 2))
+        stepwise.explain(
+            stepwise.error_estimate(1e-3, jnp.array(gaps["small gap: 0.4 after 0.5"]), 2)
+        )
     )
     print(stepwise.suggest(jnp.diag(spectrum), dim, dtype=np.float32).message)
 
 # %% [markdown]
 # ## 3. The weight that Barlow Twins uses
-# With the off-diagonal terms weighted by $\lambda < 1$ the first learned direction serves *all*
-# outputs at once and $C$ overshoots: on the plateau of $k$ learned modes out of $d$
+# If the off-diagonal terms have a weight $\lambda < 1$, *all* outputs learn the first direction, and $C$
+# exceeds 1. On the plateau with $k$ of $d$ modes learned, its eigenvalues $c_k$ and the growth of the
+# next mode are
 #
 # $$c_k = \frac{1}{\kappa + \lambda(1-\kappa)}, \quad \kappa = k/d, \qquad
 # \frac{d \log \lambda_{k+1}}{dt} = 8\,\gamma_{k+1}\,\lambda\,c_k.$$
@@ -229,6 +232,5 @@ right.legend(frameon=False)
 figure
 
 # %% [markdown]
-# **Where next.** For wide networks replace $\Gamma$ by the
-# contrastive kernel (`jssl.kernels.contrastive_modes`); notebook 05 shows it. `jssl reproduce
-# stepwise` runs the claims of the paper.
+# **Where next.** For wide networks, the contrastive kernel (`jssl.kernels.contrastive_modes`) takes the
+# place of $\Gamma$; notebook 05 shows it. `jssl reproduce stepwise` runs the claims of the paper.

@@ -79,10 +79,11 @@ tiny = bool(os.environ.get("JSSL_TINY"))
 BLUE, ORANGE, GREEN = "#0072b2", "#d55e00", "#009e73"
 
 # %% [markdown]
-# ## 1. Naive dynamics collapse
+# ## 1. Without a constraint the encoder collapses
 # For $z = W^\top x$ the linear contrastive loss $\frac1n\sum_i z_i^\top(z_i^- - z_i^+)$ is a quadratic
 # form $L = \mathrm{Tr}(W^\top C W)$, and gradient flow is $W(t) = e^{-2Ct}W_0$. Every output obeys the
-# same equation, so all of them turn towards the eigenvector of the smallest eigenvalue $l_1$:
+# same equation, so all of them converge in direction to the eigenvector of the smallest eigenvalue $l_1$.
+# The singular values of $W$ satisfy
 #
 # $$\frac{s_2}{s_1} \sim e^{-2(l_2 - l_1)\,t}.$$
 
@@ -124,23 +125,23 @@ for j, colour in zip((1, 2), (BLUE, ORANGE)):
     ax.plot(naive.t, known[:, j] / known[:, 0], "--", color="black", lw=1)
 ax.plot([], [], "--", color="black", lw=1, label="theory")
 ax.set(yscale="log", xlabel="t = learning rate × step", ylabel="singular value over the largest")
-ax.set(ylim=(1e-14, 2), title="all outputs become one")
+ax.set(ylim=(1e-14, 2), title="all outputs become parallel")
 ax.legend(frameon=False)
 late = slice(len(naive.t) // 3, len(naive.t) * 2 // 3)
 slope = np.polyfit(naive.t[late], np.log(seen[late, 1] / seen[late, 0]), 1)[0]
 finite = np.log1p(-2e-3 * levels[1]) - np.log1p(-2e-3 * levels[0])
-print(f"slope of log s2/s1: {slope:.4f}; theory, -2 (l2 - l1): {-rate:.4f}, and with descent's")
-print(f"finite steps of 0.001: {finite / 1e-3:.4f}")
+print(f"slope of log s2/s1: {slope:.4f}; theory, -2 (l2 - l1): {-rate:.4f}")
+print(f"theory at the finite learning rate of 0.001: {finite / 1e-3:.4f}")
 figure
 
 # %% [markdown]
-# ## 2. With $W^\top W = I$ the flow is solved
-# Gradient flow on the Grassmannian, $\dot W = -2(I - WW^\top)CW$, moves the *projector*
+# ## 2. With $W^\top W = I$ the flow has a closed form
+# Under gradient flow on the Grassmannian, $\dot W = -2(I - WW^\top)CW$, the *projector* is
 #
 # $$P(t) = E\,(E^\top E)^{-1}E^\top, \qquad E = e^{-2Ct}W_0,$$
 #
-# a formula that depends neither on the width nor on the basis. Evaluated as written it becomes
-# singular at late times; `grassmann.projector` uses a form that stays accurate. The distance of
+# which depends neither on the width nor on the basis. This formula is numerically singular at late
+# times; `grassmann.projector` uses an equivalent one that is accurate at all times. The distance of
 # `jssl.optim.grassmann_sgd` from the flow is proportional to the learning rate.
 
 
@@ -174,14 +175,14 @@ right.plot(steps, steps * distances[0.01] / 0.01, "--", color="black", lw=1, lab
 right.set(xscale="log", yscale="log", xlabel="learning rate", ylabel="largest distance")
 right.set_xticks(steps, [f"{step:g}" for step in steps], minor=False)
 right.set_xticks([], minor=True)
-right.set_title("first order in the step")
+right.set_title("proportional to the learning rate")
 right.legend(frameon=False)
 figure
 
 # %% [markdown]
-# ## 3. The rate is set by one gap
+# ## 3. One gap determines the rate
 # The optimum is the bottom eigenspace of $C$, and the largest principal angle to it decays as
-# $e^{-2(l_{z+1}-l_z)t}$. Thousands of starts run in one `vmap`; the theory is exact for each.
+# $e^{-2(l_{z+1}-l_z)t}$. Many starts run in one `vmap`; the theory is exact for each of them.
 
 # %%
 starts = 20 if tiny else 300
@@ -209,8 +210,9 @@ figure
 
 # %% [markdown]
 # ## 4. On images
-# Digits under shifts and noise; negatives are views of other digits. Both encoders are trained on the
-# same loss with the same learning rate, and the naive one is divided by its norm before it is evaluated.
+# The data are digits with shifts and noise, and negatives are views of other digits. Both encoders are
+# trained on the same loss with the same learning rate. The embedding is divided by its norm before its
+# rank is computed, because it grows without bound without the constraint.
 
 # %%
 outputs, count = 10, 80 if tiny else 600
@@ -232,17 +234,20 @@ with float64():
     free = jax.jit(jssl.run(make_problem(gradient_descent(step), plain), record, ranks))(key)
     held = make_problem(grassmann_sgd(step, manifold=rows), frame)
     held = jax.jit(jssl.run(held, record, ranks))(key)
-    print("orthonormal to", float(manifold_error(held.observables["weight"][-1], rows)))
+    print(
+        "deviation from orthonormal weights:",
+        float(manifold_error(held.observables["weight"][-1], rows)),
+    )
 figure, (ax,) = new_figure(1, width=5.5, height=3.6)
 ax.plot(record, held.observables["rank"], color=BLUE, label="orthonormal weights")
-ax.plot(record, free.observables["rank"], color=ORANGE, label="naive")
+ax.plot(record, free.observables["rank"], color=ORANGE, label="no constraint")
 ax.axhline(outputs, color="black", lw=0.8, ls=":")
 ax.set(xscale="log", xlabel="step", ylabel="effective rank of the embeddings", ylim=(0, 10.5))
-ax.set_title("the constraint keeps the dimensions")
+ax.set_title("effective rank on digits")
 ax.legend(frameon=False)
 figure
 
 # %% [markdown]
-# **Where next.** `jssl.optim.stiefel_adam` and its siblings put any leaf of any parameter tree on a
-# manifold inside an ordinary optax chain. `jssl reproduce grassmann` runs the claims of the paper,
-# the deep and the wide networks among them.
+# **Where next.** With `jssl.optim.stiefel_adam` and similar transformations, any leaf of a parameter tree
+# can be kept on a manifold in an ordinary optax chain. `jssl reproduce grassmann` runs the claims of the
+# paper, including those on deep and wide networks.

@@ -12,9 +12,9 @@
 #
 # **What you will see.** A self-supervised loss is, for small weights, a quartic polynomial. An
 # embedding dimension is learned if its eigenvalue of one matrix $B$, that of the quadratic part, is
-# positive. You will watch four minima become two and then one (figure 1), compare thresholds with
-# the exact InfoNCE loss under different placements of the augmentation (figure 2), see the modes rise
-# in time (figure 3), and prevent a collapse by normalisation, which a bias undoes (figure 4).
+# positive. You will see four minima become two and then one (figure 1), compare thresholds with
+# the exact InfoNCE loss for different placements of the augmentation (figure 2), see when each mode is
+# learned (figure 3), and prevent a collapse by normalisation, unless there is a bias (figure 4).
 # Ziyin et al. 2023, *What shapes the loss landscape of self-supervised learning?*, arXiv 2210.00638.
 
 # %% tags=["hide-input"]
@@ -79,11 +79,12 @@ COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7")
 
 # %% [markdown]
 # ## 1. The matrix B
-# Data of covariance $A_0$, additive augmentation of covariance $C$, encoder $z = Wx$. To fourth order
+# The data have the covariance $A_0$, an additive augmentation has the covariance $C$, and the encoder is
+# $z = Wx$. To fourth order in $W$ the loss is
 #
 # $$L(W) = -\mathrm{Tr}[W (B - \gamma I) W^\top] + c_4\,\mathrm{Tr}[(W\Sigma W^\top)^2],$$
 #
-# with weight decay $\gamma$. For InfoNCE with a clean anchor, an augmented positive and clean
+# where $\gamma$ is the weight decay. For InfoNCE with a clean anchor, an augmented positive and clean
 # negatives $B = A_0 - C/2$: a mode survives while $c_i < 2a_i$. With two weights,
 # $W = \mathrm{diag}(w_1, w_2)$, the landscape can be drawn.
 
@@ -113,19 +114,19 @@ axes[0].set_ylabel("second weight")
 figure
 
 # %% [markdown]
-# Crosses are the predicted minima; darker is lower. Every other stationary point is a saddle:
-# `found.masks()` lists them, `found.hessian_spectrum(mask)` gives their curvature.
+# Crosses are the predicted minima; darker is lower. All other stationary points are saddles:
+# `found.masks()` lists them, and `found.hessian_spectrum(mask)` gives their curvatures.
 #
 # ## 2. Where the augmentation is placed
-# The threshold depends on *which* views are augmented. SimCLR augments all of them, $B = A_0$, and
-# then no augmentation, however strong, removes a dimension: weights shrink, the rank stays. We
+# The threshold depends on *which* views are augmented. SimCLR augments all of them. Then
+# $B = A_0$, and no augmentation removes a dimension: weights become smaller, but the rank is unchanged. We
 # minimise the **exact** InfoNCE loss of Gaussian data with infinitely many negatives and compare it with
 # the theory.
 
 # %%
 placements = {
     "all views augmented (SimCLR)": "augmented-augmented-augmented",
-    "positive alone augmented": CLEAN,
+    "only the positive augmented": CLEAN,
     "negatives clean": "augmented-augmented-clean",
 }
 variances = np.array([1.0, 0.6, 0.3])
@@ -173,9 +174,9 @@ figure
 #
 # $$w_i^2(t) = \frac{w_*^2}{1 + (w_*^2/w_i^2(0) - 1)\,e^{-4(B_i - \gamma)t}}.$$
 #
-# The spectral contrastive loss is this quartic for *any* data, so the flow of the sample's own moments
-# must follow a simulation on sampled pairs at once; the formula above, with the population's moments,
-# follows up to sampling noise.
+# The spectral contrastive loss is such a quartic polynomial for *any* data. The flow computed from the
+# moments of the sample therefore agrees with a simulation on this sample. The formula above, with the
+# moments of the population, agrees up to sampling noise.
 
 # %%
 augmentation, start_scale, rate = 0.5, 1e-2, 0.01
@@ -213,22 +214,33 @@ for i, colour in enumerate(COLOURS[:3]):
         lw=2,
         label=f"descent, variance {variances[i]:g}",
     )
-    ax.plot(moved.t, own[:, i], "--", color="black", lw=1, label="the sample's flow" * (i == 2))
-    ax.plot(moved.t, squares[:, i], ":", color="black", lw=1.2, label="the population's" * (i == 2))
+    ax.plot(
+        moved.t, own[:, i], "--", color="black", lw=1, label="theory, sample moments" * (i == 2)
+    )
+    ax.plot(
+        moved.t,
+        squares[:, i],
+        ":",
+        color="black",
+        lw=1.2,
+        label="theory, population moments" * (i == 2),
+    )
 ax.set(xlabel="t = learning rate × step", ylabel="squared weight of each mode")
-ax.set_title("modes rise in the order of B")
+ax.set_title("modes are learned in the order of B")
 ax.legend(frameon=False, fontsize=8, loc="lower right", bbox_to_anchor=(1, 0.1))
 figure
 
 # %% [markdown]
-# ## 4. Normalisation prevents collapse, a bias undoes it
-# Add $\kappa\,\mathbb E(\|z\|^2 - 1)^2$. Without a bias the strengths $s_i$ of the modes (eigenvalues of
-# $\Sigma^{-1/2}(B-\gamma)\Sigma^{-1/2}$) are lifted together, water-filling with $T = \sum_i q_i$:
+# ## 4. Normalisation prevents collapse, unless there is a bias
+# Add $\kappa\,\mathbb E(\|z\|^2 - 1)^2$ to the loss. Let $s_i$ be the strengths of the modes (eigenvalues of
+# $\Sigma^{-1/2}(B-\gamma)\Sigma^{-1/2}$), $q_i$ their variances in the embedding, and $T = \sum_i q_i$. Without a
+# bias the minimum is
 #
 # $$q_i = \frac{(s_i + 2\kappa - 2\kappa T)_+}{2(c_4 + 2\kappa)},$$
 #
-# and complete collapse is impossible once $2\kappa > -s_{\max}$. With a bias $z = Wx + b$ the bias
-# supplies the norm: the modes are no longer raised, and one output is constant. We minimise the loss itself from many starts.
+# and complete collapse is impossible once $2\kappa > -s_{\max}$. With a bias, $z = Wx + b$, the norm
+# can come from the bias: normalisation then does not support the modes, and one output is constant. We
+# minimise the loss itself from many starts.
 
 # %%
 strength, c4 = np.array([-0.1, -0.3, -0.6]), 0.5
@@ -272,9 +284,9 @@ axes[0].set_ylabel("variance of each mode")
 figure
 
 # %% [markdown]
-# All three strengths are negative: without normalisation nothing survives. With normalisation the
-# modes survive one after the other; with a bias they do not.
+# All three strengths are negative, so without normalisation no mode survives. With increasing
+# normalisation the modes survive one after the other; with a bias they do not.
 #
 # **Where next.** `jssl.diagnostics.collapse(first, second)` estimates $A_0$ and $C$ from your own pairs
-# and how many dimensions survive; `landscape.collapsing_augmentation` designs an augmentation that
-# removes nuisance directions and nothing else. `jssl reproduce landscape` runs the paper's claims.
+# and the number of dimensions that survive; `landscape.collapsing_augmentation` designs an augmentation that
+# removes only nuisance directions. `jssl reproduce landscape` runs the paper's claims.

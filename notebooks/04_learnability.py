@@ -8,12 +8,12 @@
 # ---
 
 # %% [markdown]
-# # What a nonlinear self-supervised model learns, and a supervised one does not
+# # Features that self-supervised models learn and supervised models do not
 #
 # **What you will see.** The data have a feature that determines the label and a *hidden* one that does not.
-# You will see the objective of one neuron with its two minima and the basins of descent (figure 1),
+# You will see the objective of one neuron with its two minima and their basins of attraction (figure 1),
 # many seeds in which self-supervision learns both features while supervision learns one (figure 2),
-# and why it sometimes fails: two neurons falling into the same minimum (figure 3). Yang et al. 2023,
+# and when this fails: if all neurons reach the same minimum (figure 3). Yang et al. 2023,
 # *Understanding representation learnability of nonlinear self-supervised learning*, arXiv 2401.03214.
 
 # %% tags=["hide-input"]
@@ -81,8 +81,8 @@ BLUE, ORANGE, GREEN = "#0072b2", "#d55e00", "#009e73"
 # %% [markdown]
 # ## 1. One neuron
 # A sample is $x = s\,e_1 + q\,\tau\,e_2 + \rho\,\xi$ with $s = \pm1$ (the label) and $q \in \{0, 1\}$ (hidden).
-# The self-supervised loss $-\frac1n\sum_i \sigma(W\hat x_i)\cdot\sigma(W\hat x_i') + \alpha\|W\|_F^2$ splits
-# into rows, and without noise a row with coordinates $(u, v)$ along $e_1, e_2$ has the objective
+# The self-supervised loss $-\frac1n\sum_i \sigma(W\hat x_i)\cdot\sigma(W\hat x_i') + \alpha\|W\|_F^2$ is a sum
+# over rows. Without noise, a row with coordinates $(u, v)$ along $e_1, e_2$ has the objective
 #
 # $$l(u, v) = -\tfrac14\sum_{s, q}\sigma(su + q\tau v)^2 + \alpha(u^2 + v^2).$$
 
@@ -106,7 +106,7 @@ for point, down in zip(found.points, found.descents):
     kind = "o" if down == 0 else "x"
     ax.plot(*point, kind, color="black", ms=8, mew=2)
 ax.set(xlabel="u, along the labelled feature", ylabel="v, along the hidden feature")
-ax.set_title("dots: minima, cross: saddle; colours: where descent ends")
+ax.set_title("dots: minima; cross: saddle; colours: minimum reached by descent")
 ax.grid(visible=False)
 figure
 
@@ -115,15 +115,15 @@ figure
 # feature, and two neurons in opposite basins span both directions.
 #
 # ## 2. Many seeds
-# The published experiment: $d = 10$, $\tau = 7$, $n = 100$ samples, fresh view noise at every step, two
-# neurons whose starts have opposite signs along $e_1$; 1,000 steps of 0.4 where the paper takes 4,000
-# of 0.1. Supervision trains the same layer under a
-# head, on the label. One program runs all seeds.
+# This is the experiment of the paper: $d = 10$, $\tau = 7$, $n = 100$ samples, new view noise at every step,
+# and two neurons whose initial weights have opposite signs along $e_1$. We take 1,000 steps with learning
+# rate 0.4, where the paper takes 4,000 with 0.1. The supervised model has the same layer and a head, and
+# is trained on the label. One program runs all seeds.
 
 
 # %%
 def signed(model, rows):
-    """Return the model with the signs that the paper gives its start."""
+    """Return the model with the initial signs of the paper."""
 
     def init(key):
         params = model.init(key)
@@ -140,7 +140,7 @@ def observe(params, _):
 
 
 def no_loss(za, zb):
-    raise NotImplementedError("the objective below is no function of the embeddings alone")
+    raise NotImplementedError("the objective below is not a function of the embeddings only")
 
 
 def self_supervised(key, rows=2, start=signed, fresh_noise=True):
@@ -198,7 +198,9 @@ for place, (weights, colour) in enumerate(((ssl, BLUE), (labelled, ORANGE))):
     for j in range(2):
         strip.plot(j + 0.3 * place - 0.15 + jitter, part[:, j], "o", color=colour, ms=3, alpha=0.6)
 strip.set_xticks([0, 1], ["labelled feature", "hidden feature"])
-strip.set(ylabel="share of a neuron, |w · e| / |w|", ylim=(-0.03, 1.03), title="what neurons hold")
+strip.set(
+    ylabel="share of a neuron, |w · e| / |w|", ylim=(-0.03, 1.03), title="features in the weights"
+)
 strip.text(0.5, 0.62, "self-supervised", color=BLUE, ha="center")
 strip.text(0.5, 0.54, "supervised", color=ORANGE, ha="center")
 figure
@@ -206,9 +208,9 @@ figure
 # %% [markdown]
 # Crosses are the population minima from theory. Self-supervised neurons end at
 # $(\pm3.82, 1.52)$, supervised ones at $(\pm2.63, 0)$: the label does not depend on the hidden feature.
-# They scatter since $n = 100$: `learnability.sampling_law` gives the spread, and
-# `learnability.certificate` says whether the inverse function theorem covers it (at this $n$ it does
-# not).
+# The scatter comes from the finite sample, $n = 100$: `learnability.sampling_law` gives its size, and
+# `learnability.certificate` tests whether the inverse function theorem covers it (it does not at this
+# $n$).
 
 # %%
 with float64():
@@ -219,14 +221,14 @@ print(
     np.sqrt(np.diag(law.covariance) / samples).round(3),
 )
 right = ssl[:, -1, 0, :2]
-print("seen:                                     ", right[right[:, 0] > 2].std(0).round(3))
-print("covered by the certificate:", inside.sampling_inside, "- needs n >=", inside.samples_needed)
+print("measured:                                 ", right[right[:, 0] > 2].std(0).round(3))
+print(f"covered by the certificate: {inside.sampling_inside}; needs n >= {inside.samples_needed:,}")
 
 # %% [markdown]
 # ## 3. When it fails
-# From random signs all $m$ neurons fall on one side with probability $2^{1-m}$; then they have one
-# direction in common and the features are not separated. (Here without fresh view noise, which
-# does not decide sides.)
+# From random signs, all $m$ neurons reach the same minimum with probability $2^{1-m}$. They are then
+# parallel, and the features are not separated. These runs have no view noise, which has no influence on
+# the minimum that is reached.
 
 # %%
 record = np.array([100 if tiny else 300])
@@ -251,15 +253,15 @@ ax.errorbar(
     capsize=4,
     label="theory ± 2 standard errors",
 )
-ax.set(xlabel="number of neurons", ylabel="share of runs on one side", ylim=(0, 1.1))
+ax.set(xlabel="number of neurons", ylabel="share of runs with one minimum", ylim=(0, 1.1))
 ax.set_title("more neurons, fewer failures")
 ax.legend(frameon=False)
 figure
 
 # %% [markdown]
-# The runs lie slightly above: 100 drawn samples do not fill the four cells equally, so one side is a
-# little more likely for all neurons of a run. With equally filled cells (2,000 seeds) the shares are
-# those of theory.
+# The measured shares are slightly larger: the four cells of 100 random samples have unequal sizes, which
+# favours one minimum for all neurons of a run. With cells of equal size (2,000 seeds) the shares are those
+# of theory.
 #
 # **Where next.** `jssl reproduce learnability` runs hundreds of seeds, other activations and phase
-# diagrams, and says where the paper's certificate is too small.
+# diagrams, and tests where the certificate applies.

@@ -10,9 +10,9 @@
 # %% [markdown]
 # # Width: finite networks against the infinite-width limit
 #
-# **What you will see.** An infinitely wide network is a kernel, and its self-supervised training is
-# solved by the contrastive kernel. You will predict when a network learns each dimension before it
-# is trained (figure 1), watch trained networks approach the prediction as $1/\sqrt{\text{width}}$
+# **What you will see.** The training of an infinitely wide network is determined by a kernel, and has a closed
+# form in terms of the contrastive kernel. You will predict when a network learns each dimension before it
+# is trained (figure 1), see trained networks approach the prediction as $1/\sqrt{\text{width}}$
 # (figure 2), and see the tangent kernel of the trained network become constant (figure 3). After Simon et al.
 # 2023, arXiv 2303.15438, section 5, and Fleissner, Anil, Ghoshdastidar 2024, arXiv 2411.11176.
 
@@ -83,7 +83,7 @@ BLUE, ORANGE = "#0072b2", "#d55e00"
 # %% [markdown]
 # ## 1. Predict before training
 # For a kernel $k$ (here the neural tangent kernel of a two-layer network) and $n$ pairs, with
-# $\tilde K$ the $2n \times 2n$ Gram matrix of both views and $J$ the swap of the two,
+# $\tilde K$ the $2n \times 2n$ Gram matrix of both views and $J$ the matrix that exchanges the two,
 #
 # $$K_\Gamma = \frac{1}{2n}\,\tilde K^{1/2} J \tilde K^{1/2}$$
 #
@@ -108,7 +108,7 @@ print("largest eigenvalues of the contrastive kernel:", np.asarray(modes.eigenva
 # %% [markdown]
 # ## 2. Train finite networks
 # `centred` gives the small start that kernel theory assumes, without changing the tangent kernel.
-# Starts are nested: the 64-neuron network is the first 64 neurons of the wide one.
+# Starts are nested: the network of 64 neurons consists of the first 64 neurons of the wide one.
 
 # %%
 with float64():
@@ -167,17 +167,18 @@ axes[-1].legend(frameon=False, fontsize=8, loc="lower right")
 figure
 
 # %% [markdown]
-# The difference that remains at the largest width is the error of the closed form: a finite step delays the first dimension
-# by $2\eta\gamma_1$, 4 %, and a start of 0.01 is small but not vanishing (notebook 01).
+# The remaining difference at the largest width is the error of the closed form: the finite learning rate
+# delays the first dimension by $2\eta\gamma_1$, 4 %, and a start of 0.01 is small but not infinitesimal
+# (notebook 01).
 #
 # ## 3. How fast is the limit approached?
 # The infinite network from the *same* start follows, in function space,
 #
 # $$\dot F = -\frac{2}{n}\,\tilde K J F\,(C - I), \qquad C = \frac{F^\top J F}{2n},$$
 #
-# which we step with the same learning rate. Theory says that the distance falls as
-# $\text{width}^{-1/2}$ (a random kernel's fluctuation) and the tangent kernel's drift during
-# training as $\text{width}^{-1}$ or slower.
+# which we integrate with steps of the same learning rate. According to theory, the distance decreases as
+# $\text{width}^{-1/2}$, like the fluctuations of the kernel at initialisation, and the change of the
+# tangent kernel during training as $\text{width}^{-1}$ or more slowly.
 
 
 # %%

@@ -10,8 +10,8 @@
 # %% [markdown]
 # # Sweeps: thousands of runs as one labelled array
 #
-# **What you will see.** Seeds × widths × learning rates as one call, on whatever devices Colab gave
-# you (CPU, GPU or TPU; Runtime → Change runtime type). You will interrupt the sweep on purpose, resume
+# **What you will see.** One call runs all combinations of seeds, widths and learning rates, on the CPU,
+# GPU or TPU of this machine (in Colab: Runtime → Change runtime type). You will interrupt the sweep on purpose, resume
 # it, and get the same bits; then open the result as an xarray dataset, draw learning curves with
 # every seed (figure 1), the order in which dimensions are learned (figure 2), and write the report
 # that `jssl report` writes.
@@ -80,7 +80,7 @@ for device in jax.devices():
 # %% [markdown]
 # ## 1. A problem with free parameters
 # `make_problem` is called inside the trace. Floats (the learning rate) become numbers of one program;
-# names and whole numbers become programs of their own, except `width` with a `max_width`, which
+# names and whole numbers become separate programs, except `width` with a `max_width`, which
 # may be padding where that is exact and faster.
 
 # %%
@@ -114,7 +114,7 @@ how = {
 # %% [markdown]
 # ## 2. Interrupt it, resume it
 # With `store` the result is a zarr folder, committed chunk by chunk with checksums. We stop after the
-# first chunk, as a lost Colab runtime would; put the store on your Drive there.
+# first chunk, as a lost Colab runtime would. In Colab, put the store on your Drive.
 
 # %%
 folder = pathlib.Path(tempfile.mkdtemp())
@@ -134,22 +134,22 @@ except KeyboardInterrupt:
     print(f"stopped after {seen[-1].done} of {seen[-1].total} runs")
 
 result = jssl.sweep(make_problem, axes, store=store, progress=seen.append, **how)
-print(f"went on and finished {seen[-1].done} of {seen[-1].total}")
+print(f"resumed and finished {seen[-1].done} of {seen[-1].total} runs")
 result.drop_attrs()
 
 # %% [markdown]
 # The plan is stored with the result, and seed $i$ of every point starts from `fold_in(key(root), i)`
-# and nothing else, so an uninterrupted run gives the same numbers:
+# only, so an uninterrupted sweep gives the same numbers:
 
 # %%
 whole = jssl.sweep(make_problem, axes, **how)
 same = np.array_equal(whole.loss.values, result.loss.values, equal_nan=True)
 apart = np.abs(whole.loss.values - result.loss.values).max()
-print("bit for bit the same:", same, "- largest difference", apart)
+print(f"equal bit for bit: {same}; largest difference: {apart}")
 
 # %% [markdown]
-# ## 3. Read it
-# Dimensions have names, so there are no shapes to remember. A run that diverged is marked by
+# ## 3. Read the result
+# Dimensions have names. A run that diverged is marked by
 # `first_bad_step` and does not slow the other runs.
 
 # %%
@@ -178,14 +178,14 @@ figure
 
 # %% [markdown]
 # ## 4. The report
-# One self-contained page: curves with every seed, final values with their errors, exponents in the
-# width. Download it from Colab's file browser.
+# The report is one self-contained page with curves of every seed, final values with their errors, and
+# exponents in the width. In Colab, download it from the file browser.
 
 # %%
 page, numbers = jssl.report.write_sweep_report(result, folder, "widths of an MLP on digits")
 print(page.name, f"{page.stat().st_size / 1e3:.0f} kB;", numbers.name)
 
 # %% [markdown]
-# **Where next.** The same from a file, on a cluster: `jssl sweep study.toml --plan` prints programs,
-# chunks, memory and time; `--shard 0/8` computes an eighth of it; `jssl report FOLDER` draws.
-# `jssl.sweeps.sweep_until` adds seeds until an interval is tight.
+# **Where next.** A study can also be a file, for example on a cluster: `jssl sweep study.toml --plan`
+# prints programs, chunks, memory and time; `--shard 0/8` computes an eighth of it; `jssl report FOLDER`
+# writes the report. `jssl.sweeps.sweep_until` adds seeds until a confidence interval is narrow enough.

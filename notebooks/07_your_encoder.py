@@ -88,8 +88,8 @@ BLUE, ORANGE, GREEN = "#0072b2", "#d55e00", "#009e73"
 
 # %% [markdown]
 # ## 1. Yours: pairs of views
-# Two arrays, row $i$ of one being another view of row $i$ of the other. Here: digits, cropped and
-# noisy.
+# Two arrays are needed; row $i$ of both is a view of the same sample. In this example, they are shifted
+# and noisy digits.
 
 # %%
 key = jax.random.key(0)
@@ -101,10 +101,10 @@ labels = sample.labels  # yours: (n,) integers, or None
 
 # %% [markdown]
 # ## 2. Before training: what can be learned?
-# The contrastive kernel of the data answers this without training: $\gamma_1 > \gamma_2 > \dots$ give the
-# order of the dimensions, $\tau_j \approx -\log(\gamma_j s^2)/(8\gamma_j)$ their times (notebook 01), and a
-# negative $\gamma$ is a direction in which the views disagree: it is never learned. A network's own
-# kernel takes the place of the linear one.
+# The contrastive kernel of the data answers this without training. Its eigenvalues
+# $\gamma_1 > \gamma_2 > \dots$ give the order of the dimensions, and $\tau_j \approx -\log(\gamma_j
+# s^2)/(8\gamma_j)$ their times (notebook 01). A negative $\gamma$ is a direction in which the views disagree,
+# which is never learned. For a network, its kernel takes the place of the linear one.
 
 # %%
 top = 16 if tiny else 24
@@ -121,23 +121,23 @@ linear = np.asarray(linear)
 print(f"linear encoder: {int((linear > 0).sum())} of {len(linear)} directions can be learned")
 print(
     f"8 dimensions: learning rate {found.learning_rate:.3g}, start {found.start_scale:g}, "
-    f"{found.steps:,} steps; {found.message}"
+    f"{found.steps:,} steps. {found.message}"
 )
 figure, (left, right) = new_figure(2, width=4.6)
 for values, colour, name in ((linear, BLUE, "linear"), (modes.eigenvalues, ORANGE, "infinite MLP")):
     shown = np.asarray(values[:top])
     left.plot(np.arange(1, len(shown) + 1), shown / shown[0], "o-", color=colour, ms=4, label=name)
 left.set(yscale="log", xlabel="dimension", ylabel="eigenvalue over the largest")
-left.set_title("what the pairs offer")
+left.set_title("eigenvalues of the pairs")
 left.legend(frameon=False)
 right.plot(np.arange(1, top + 1), times, "o-", color=BLUE, ms=4)
 right.set(yscale="log", xlabel="dimension", ylabel="t = learning rate × step")
-right.set_title("when a linear encoder learns each")
+right.set_title("times of a linear encoder")
 figure
 
 # %% [markdown]
-# `jssl.predict` does the same for a loss of your choice, tests on held-out pairs which dimensions are
-# distinguishable from sampling noise, and says what is uncertain:
+# `jssl.predict` does the same for a loss of your choice. It tests on held-out pairs which dimensions are
+# distinguishable from sampling noise, and lists its caveats:
 
 # %%
 forecast = jssl.predict((first, second), loss="simclr", dim=16, kernel="mlp-erf-2")
@@ -145,8 +145,8 @@ print("\n".join((*forecast.summary, *forecast.caveats)))
 
 # %% [markdown]
 # ## 3. Yours: a trained encoder
-# Any library will do; here an MLP under SimCLR's loss and Adam, in a plain optax loop. Keep the
-# embeddings at a few steps.
+# You can use any library. This example trains an MLP with the loss of SimCLR and Adam in a plain optax
+# loop, and keeps the embeddings of a few steps.
 
 # %%
 model, loss = mlp(first.shape[1], 16, width=128, depth=2), losses.get("nt_xent", temperature=0.5)
@@ -177,7 +177,7 @@ z, other = checkpoints[at], np.asarray(model.apply(params, y))  # yours: (n, dim
 # ## 4. After training: what has been learned?
 # The spectrum of the embeddings shows how many dimensions they use: the effective rank is
 # $\exp(-\sum_i p_i \log p_i)$ with $p_i$ the share of singular value $i$. A linear probe shows how well
-# they separate the classes; the overlap with the leading modes of the kernel, how near they are to theory.
+# they separate the classes. The overlap with the leading modes of the kernel compares them with theory.
 
 # %%
 half = count // 2
@@ -216,10 +216,10 @@ figure
 # it as a page:
 
 # %%
-seen = jssl.diagnose(
-    z, labels=labels, views=other, over={str(k): e for k, e in checkpoints.items()}
+diagnosis = jssl.diagnose(
+    z, labels=labels, views=other, checkpoints={str(k): e for k, e in checkpoints.items()}
 )
-print("\n".join((*seen.summary, *seen.caveats)))
+print("\n".join((*diagnosis.summary, *diagnosis.caveats)))
 
 # %% [markdown]
 # ## 5. Over checkpoints: when was each dimension learned?
@@ -230,7 +230,7 @@ with float64():
         [np.asarray(spectrum(covariance(e.astype(np.float64)))) for e in checkpoints.values()]
     )
     found = detect_steps(np.array(list(checkpoints)), logged)
-print(f"{int(found.learned)} dimensions learned, in {int(found.distinct)} distinct steps")
+print(f"dimensions learned: {int(found.learned)}; distinct steps: {int(found.distinct)}")
 figure, (ax,) = new_figure(1, width=6, height=3.6)
 draw_modes(ax, list(checkpoints), logged)
 ax.set(xscale="log", yscale="log", xlabel="step", ylabel="variances of the embeddings")
@@ -238,6 +238,6 @@ ax.set_title("dark: the largest variance, light: the smallest")
 figure
 
 # %% [markdown]
-# Cosine losses have no scale, so from a standard start and under Adam all dimensions are learned at
-# once, without steps (Simon et al. 2023, figure 3). From a small start under Barlow Twins they are sharp:
-# compare notebook 00.
+# The loss of SimCLR does not depend on the scale of the embeddings, and the start is a standard one, so
+# all dimensions are learned at the same time (Simon et al. 2023, figure 3). From a small start under
+# Barlow Twins the steps are separate: see notebook 00.

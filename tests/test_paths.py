@@ -72,7 +72,7 @@ def test_diagnose_and_predict_read_and_write_in_the_home_folder(home):
     np.save(home / "z.npy", z)
     np.savez(home / "pairs.npz", first=z, second=z + 0.1)
     np.testing.assert_array_equal(read_array("~/z.npy"), z)
-    assert cli.run(["diagnose", "~/z.npy", "--over", "~/z*.npy", "--out", "~/d"]) == 0
+    assert cli.run(["diagnose", "~/z.npy", "--checkpoints", "~/z*.npy", "--out", "~/d"]) == 0
     given = ["--dim", "2", "--kernel", "linear"]
     assert cli.run(["predict", "--pairs", "~/pairs.npz", *given, "--out", "~/p"]) == 0
     assert {path.name for path in home.glob("*/report.html")} == {"report.html"}

@@ -8,6 +8,7 @@ from docutils import nodes
 from docutils.parsers.rst import Directive
 
 REPORT = Path(__file__).parents[1] / "reports" / "quick.json"
+COLUMNS = ("claim", "predicted", "measured", "tolerance", "verdict")
 SIGNS = {"=": "", "<=": "≤ ", ">=": "≥ "}
 
 
@@ -17,7 +18,7 @@ def number(value):
 
 
 class Claims(Directive):
-    """A table of a paper's claims, and its remarks."""
+    """A table of a paper's claims, with the observations and caveats of its run."""
 
     required_arguments = 1
 
@@ -36,20 +37,23 @@ class Claims(Directive):
         before = f"{held} of {len(claims)} claims hold at {where}."
         head = "".join(
             f'<th scope="col"{" class=n" * (k > 0 and k < 4)}>{text}</th>'
-            for k, text in enumerate(("claim", "predicted", "measured", "tolerance", "verdict"))
+            for k, text in enumerate(COLUMNS)
         )
         rows = "".join(self.row(claim) for claim in claims)
         body = f"<thead><tr>{head}</tr></thead><tbody>{rows}</tbody>"
         table = f'<div class="scroll"><table class="claims">{body}</table></div>'
-        remarks = nodes.bullet_list()
-        for remark in report["papers"][paper]["remarks"]:
-            remarks += nodes.list_item("", nodes.paragraph(text=remark))
+        run = report["papers"][paper]
         found = [nodes.paragraph(text=before), nodes.raw("", table, format="html")]
-        return (
-            [*found, nodes.paragraph(text="Remarks of the run:"), remarks]
-            if len(remarks)
-            else found
-        )
+        for title, sentences in (
+            ("Observations of the run that are not claims:", run["summary"]),
+            ("Caveats:", run["caveats"]),
+        ):
+            if sentences:
+                items = nodes.bullet_list()
+                for sentence in sentences:
+                    items += nodes.list_item("", nodes.paragraph(text=sentence))
+                found += [nodes.paragraph(text=title), items]
+        return found
 
     def row(self, claim):
         """Return a claim as a row."""
@@ -62,13 +66,17 @@ class Claims(Directive):
             number(claim["measured"]),
             tolerance,
         )
-        numbers = "".join(f"<td class=n>{cell}</td>" for cell in cells)
         verdict = "✓ holds" if claim["passed"] else "✗ fails"
+        numbers = "".join(
+            f'<td class=n data-label="{label}">{cell}</td>'
+            for label, cell in zip(COLUMNS[1:], (*cells, verdict), strict=True)
+        )
         name = html.escape(f"{claim['name']} · {claim['source']}")
         details = html.escape(claim.get("details", ""))
-        folded = f"<details><summary>details</summary>{details}</details>" if details else "<br>"
-        first = f"<td>{statement}{folded}<small>{name}</small></td>"
-        return f"<tr>{first}{numbers}<td class=n>{verdict}</td></tr>"
+        small = f"<small>{name}</small>"
+        details = f"{details}<br>{small}" if details else small
+        first = f"<td>{statement}<details><summary>details</summary>{details}</details></td>"
+        return f"<tr>{first}{numbers}</tr>"
 
 
 def setup(app):

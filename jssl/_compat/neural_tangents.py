@@ -1,7 +1,7 @@
 """What neural-tangents 0.6.5 needs on a current JAX, in one place.
 
 neural-tangents is archived and does not import on JAX >= 0.6. On JAX 0.10 to 0.12 it works after
-five additions, made once, when a kernel is first asked for, and only where something is missing:
+five additions, made once, when a kernel is first used, and only where something is missing:
 
 * the names `Jaxpr`, `JaxprEqn`, `ClosedJaxpr`, `Literal`, `Var`, `Primitive`, `jaxpr_as_fun` on
   `jax.core`, taken from `jax.extend.core`;
@@ -89,9 +89,9 @@ def installed() -> tuple[bool, str]:
 
 
 def status() -> tuple[bool, str]:
-    """Return whether infinite-width kernels work here, and one line that says why or what to do.
+    """Return whether infinite-width kernels work here, and one line with the reason or what to do.
 
-    One small kernel is computed and held against its closed form, the arc-cosine kernel of two
+    One small kernel is computed and compared with its closed form, the arc-cosine kernel of two
     orthogonal inputs of unit length.
 
     Example:

@@ -1,5 +1,6 @@
 """The commands of the command line and their options."""
 
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,7 +8,7 @@ from typing import Annotated, Literal
 
 import tyro
 
-from jssl.commands.parsing import one_line
+from jssl.commands.parsing import one_line, refuse_empty
 
 Flag = Annotated[bool, tyro.conf.FlagCreatePairsOff]
 """An option that takes no value."""
@@ -94,7 +95,7 @@ class Diagnose:
     """A .npy file of n classes, for the accuracies of probes."""
     views: Path | None = None
     """A .npy file of embeddings of second views in the same order, for alignment and LiDAR."""
-    over: tuple[Path, ...] = ()
+    checkpoints: tuple[Path, ...] = ()
     """Files of embeddings at checkpoints; they are sorted by the numbers in their names."""
     out: Path = Path("jssl-diagnose")
     """Folder for the report, created if needed."""
@@ -164,6 +165,8 @@ def parse(arguments: Sequence[str] | None = None) -> Command:
         SystemExit: with status 2, after one line, for invalid arguments; with status 0 after a
             page of help.
     """
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    refuse_empty(words, "jssl")
     with one_line("jssl"):
         command: Command = tyro.extras.subcommand_cli_from_dict(
             {
@@ -179,6 +182,6 @@ def parse(arguments: Sequence[str] | None = None) -> Command:
                 "Simulate self-supervised learning dynamics and compare them with theory. "
                 "`jssl --version` prints the version."
             ),
-            args=list(arguments) if arguments is not None else None,
+            args=words,
         )
     return command

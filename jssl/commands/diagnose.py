@@ -24,7 +24,7 @@ def run_diagnose(
     embeddings: Path,
     labels: Path | None,
     views: Path | None,
-    over: Sequence[Path],
+    checkpoints: Sequence[Path],
     out: Path,
     seed: int,
     exact: bool,
@@ -41,7 +41,7 @@ def run_diagnose(
         z,
         None if labels is None else read_array(labels),
         None if views is None else read_array(views),
-        checkpoints(over) if over else None,
+        named_checkpoints(checkpoints) if checkpoints else None,
         seed=seed,
         exact=exact,
     )
@@ -58,14 +58,14 @@ def run_diagnose(
     return 2 if failures else 0
 
 
-def checkpoints(over: Sequence[Path]) -> dict[str, Path]:
+def named_checkpoints(patterns: Sequence[Path]) -> dict[str, Path]:
     """Return name -> path in the order of the numbers in the names, after expanding patterns.
 
     Raises:
         InputError: where a pattern matches nothing.
     """
     paths: list[str] = []
-    for path in map(str, map(expanded, over)):
+    for path in map(str, map(expanded, patterns)):
         matched = glob.glob(path) if glob.has_magic(path) and not Path(path).exists() else [path]
         if not matched:
             message = f"no file matches {path}; check the path"

@@ -27,7 +27,7 @@ PAPERS = {
     ),
     "learnability": Paper(
         "Understanding representation learnability of nonlinear self-supervised learning "
-        "(Yang et al. 2024)",
+        "(Yang et al. 2023)",
         ("2401.03214",),
     ),
     "landscape": Paper(

@@ -4,7 +4,7 @@ import contextlib
 import io
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 
 @contextlib.contextmanager
@@ -34,8 +34,38 @@ def one_line(prog: str) -> Iterator[None]:
         raise
 
 
+def refuse_empty(arguments: Sequence[str], prog: str) -> None:
+    """Exit with status 2 after one line if an argument is empty, as an unset shell variable is.
+
+    Example:
+        >>> import contextlib, sys
+        >>> with contextlib.redirect_stderr(sys.stdout), contextlib.suppress(SystemExit):
+        ...     refuse_empty(["report", "runs", "--out", ""], "jssl")
+        jssl: the value of --out is empty; pass one, or leave --out out
+
+    Args:
+        arguments: the words after the name of the program.
+        prog: name of the program, which begins the line.
+
+    Raises:
+        SystemExit: if one is empty, or ends with `=`.
+    """
+    before = ""
+    for argument in arguments:
+        option = before if before.startswith("--") else "an argument"
+        if argument.startswith("--") and argument.endswith("="):
+            option, argument = argument[:-1], ""
+        if not argument.strip():
+            one = f"the value of {option} is empty; pass one, or leave {option} out"
+            line = one if option != "an argument" else "an argument is empty; pass a name or a path"
+            print(f"{prog}: {line}", file=sys.stderr)
+            raise SystemExit(2)
+        before = argument
+
+
 _RULE = re.compile(r"[─╭╰━].*|-{5,}")
 _DETAIL = re.compile(r"Got errors:|Argument helptext:")
+_TOO_LONG = re.compile(r"Exceeds the limit .* value has (\d+) digits; .* to increase the limit")
 
 
 def _shortened(box: str, prog: str) -> str:
@@ -57,7 +87,8 @@ def _shortened(box: str, prog: str) -> str:
         if _DETAIL.match(line):
             break
         first.append(line)
-    parts = [" ".join(first).rstrip(".")]
+    text = " ".join(first).rstrip(".")
+    parts = [_TOO_LONG.sub(lambda digits: f"a number of {digits[1]} digits is too large", text)]
     for section in paragraphs[1:]:
         if section[0].startswith("Available subcommands"):
             parts.append(section[0][0].lower() + section[0][1:])

@@ -73,8 +73,8 @@ def reproduce(
         console = Console()
         console.print(claims_table(claims))
         for name, outcome in results.items():
-            for remark in outcome.remarks:
-                console.print(f"{name}: {remark}", markup=False, highlight=False)
+            for sentence in (*outcome.summary, *outcome.caveats):
+                console.print(f"{name}: {sentence}", markup=False, highlight=False)
         held = sum(claim.passed for claim in claims)
         line = f"{held} of {len(claims)} claims hold, {seconds:.0f} s"
         if lost is not None:

@@ -13,7 +13,7 @@ from jssl import interrupts
 from jssl.commands.processes import process_index
 from jssl.commands.sweep_text import missing_chunks, show_plan
 from jssl.devices import cores, use_all_cores
-from jssl.errors import InputError
+from jssl.errors import InputError, shown
 from jssl.precision import float64
 from jssl.progress import Progress, duration, progress_bar
 from jssl.studies.study_file import read_study
@@ -131,9 +131,9 @@ def _shard(shard: str | None) -> tuple[int, int]:
     if shard is None:
         return 0, 1
     index, slash, count = shard.partition("/")
-    valid = bool(slash) and index.isdecimal() and count.isdecimal()
-    if not valid or not int(index) < int(count):
-        message = f"--shard must be i/n with 0 <= i < n, such as 0/4; got '{shard}'"
+    valid = all(number.isdecimal() and len(number) < 20 for number in (index, count))
+    if not (slash and valid and int(index) < int(count)):
+        message = f"--shard must be i/n with 0 <= i < n, such as 0/4; got {shown(shard)}"
         raise InputError(message)
     return int(index), int(count)
 

@@ -4,7 +4,7 @@ from jssl._lazy import attach
 
 __getattr__, __dir__ = attach(
     __name__,
-    modules=("images", "pairs", "toy", "views"),
+    modules=("images", "pairs", "reduced", "toy", "views"),
     members={
         "FixedPairs": "pairs",
         "Images": "images",
@@ -14,7 +14,7 @@ __getattr__, __dir__ = attach(
         "centre": "pairs",
         "check_pairs": "pairs",
         "compose": "views",
-        "compress": "pairs",
+        "compress": "reduced",
         "cross_moment": "pairs",
         "expected_cross_moment": "pairs",
         "fixed": "pairs",

@@ -1,7 +1,7 @@
 """Arrays of .npy and .npz files, checked by their headers before any memory is taken.
 
-A header is believed only as far as the file bears it out: an array that claims more bytes than its
-file or archive member holds, or more than the free memory, is refused by arithmetic.
+Headers are checked before data are read: an array that would have more bytes than its file or
+archive member, or more than the free memory, is refused.
 """
 
 import math
@@ -30,7 +30,7 @@ _TORCH = "load it with torch.load and save each tensor with numpy.save(path, ten
 
 
 class Header(NamedTuple):
-    """What a file says of an array.
+    """The header of an array in a file.
 
     Attributes:
         shape: of the array.
@@ -55,7 +55,7 @@ class _Refusal(Exception):
 
 
 def read_headers(path: str | os.PathLike[str]) -> dict[str, Header]:
-    """Return what an .npz or .npy file says of its arrays; their contents are not read.
+    """Return the headers of the arrays in an .npz or .npy file, without reading their contents.
 
     Example:
         >>> read_headers("absent.npz")
@@ -64,7 +64,7 @@ def read_headers(path: str | os.PathLike[str]) -> dict[str, Header]:
         jssl.errors.InputError: no file absent.npz; check the path
 
     Args:
-        path: the file; what it is is told by its first bytes, not by its name.
+        path: the file; its type is detected from its first bytes, not from its name.
 
     Returns:
         Name -> header; the one array of a .npy file is called as the file.
@@ -94,7 +94,7 @@ def load_arrays(
         {'b': array([0., 0., 0.])}
 
     Args:
-        path: the file; what it is is told by its first bytes, not by its name.
+        path: the file; its type is detected from its first bytes, not from its name.
         names: which arrays; None for all.
 
     Raises:
@@ -180,7 +180,7 @@ def _headers(path: Path) -> dict[str, Header]:
         header = _header(file, "its header")
         held = path.stat().st_size - file.tell()
     if held < header.bytes:
-        message = f"it is shorter than its header says: {held} bytes of data, not {header.bytes}"
+        message = f"it is shorter than its header states: {held} bytes of data, not {header.bytes}"
         raise _Refusal(message)
     return {path.stem: header}
 
@@ -201,17 +201,17 @@ def _zip_headers(path: Path) -> dict[str, Header]:
         for info in members:
             name = info.filename.removesuffix(".npy")
             if name == info.filename:
-                message = f"it holds '{info.filename[:60]}', which is not an array"
+                message = f"it contains '{info.filename[:60]}', which is not an array"
                 raise _Refusal(message)
             if name in found:
-                message = f"it holds two arrays called '{name[:60]}'"
+                message = f"it contains two arrays called '{name[:60]}'"
                 raise _Refusal(message)
             found[name] = _member(archive, info, f"array '{name[:60]}'")
     return found
 
 
 def _member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, what: str) -> Header:
-    """Return the header of an array in an archive, after a check of what the archive says."""
+    """Return the header of an array in an archive, after checking its size."""
     if info.flag_bits & 1:
         message = f"{what} is encrypted"
         raise _Refusal(message, "unpack it with its password and write it with numpy.savez")
@@ -243,11 +243,11 @@ def _header(file: Any, what: str) -> Header:
         whole = tuple(int(size) for size in shape)
     except (OSError, zipfile.BadZipFile):
         raise
-    except Exception as error:  # NumPy evaluates the header, and what it holds may be anything
+    except Exception as error:  # NumPy evaluates the header, which may contain anything
         message = f"{what} is not that of an array"
         raise _Refusal(message) from error
     if min(whole, default=0) < 0:
-        message = f"{what} says the shape {shape}"
+        message = f"{what} has the shape {shape}"
         raise _Refusal(message)
     if dtype.hasobject:
         message = "no arrays of numbers are in it, but Python objects"
@@ -279,7 +279,7 @@ def _choose(
         return candidates[0]
     if name is None:
         held = ", ".join(f"{key} {value.shape}" for key, value in arrays.items()) or "nothing"
-        message = f"{path} holds {held}; say which array holds the {what}"
+        message = f"{path} contains {held}; pass {what}=NAME, or save that array only"
         raise InputError(message)
     require_name(f"array of {path.name}", name, arrays)
     if name not in candidates:

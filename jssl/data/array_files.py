@@ -1,6 +1,6 @@
 """Embeddings of JAX, NumPy, PyTorch or a file, checked, as NumPy arrays.
 
-Files are memory-mapped: nothing is read before it is needed, and then a chunk at a time.
+Files are memory-mapped, so that data are read in chunks and when they are needed.
 """
 
 from collections.abc import Mapping
@@ -21,7 +21,7 @@ LARGEST = 1e60
 
 
 def to_numpy(name: str, value: Any, *, lazy: bool = False) -> np.ndarray:
-    """Return an array of any of the libraries as NumPy's, without a copy where there need be none.
+    """Return an array of any of these libraries as a NumPy array, without a copy where possible.
 
     Example:
         >>> to_numpy("embeddings", [[1.0, 2.0]]).shape
@@ -30,20 +30,21 @@ def to_numpy(name: str, value: Any, *, lazy: bool = False) -> np.ndarray:
     Args:
         name: what it is called in a message.
         value: a NumPy or JAX array, a PyTorch tensor (on any device, with or without gradient), a
-            table of pandas, or nested lists. NumPy saves bfloat16 as 2-byte void (V2) and no other
-            type so: V2 is read as bfloat16.
-        lazy: leave bfloat16 as it is, so that a memory map stays one; else it becomes float32.
+            table of pandas, or nested lists. NumPy saves bfloat16, and no
+            other type, as 2-byte void (V2), which is therefore read as bfloat16.
+        lazy: keep bfloat16 unchanged, so that a memory map is not copied; otherwise it becomes
+            float32.
 
     Raises:
-        InputError: for what NumPy cannot hold, a masked or sparse array, and 1-byte void, of which
-            the type is unknown.
+        InputError: for objects that cannot become an array, masked or sparse arrays, and 1-byte
+            void, whose type is unknown.
     """
     if np.ma.is_masked(value):
         count = int(np.ma.getmaskarray(value).sum())
         message = f"{name} has {count:,} masked values; leave those rows out, or fill them first"
         raise InputError(message)
     if hasattr(value, "toarray"):
-        message = f"{name} is a sparse array; give {name}.toarray()"
+        message = f"{name} is a sparse array; pass {name}.toarray()"
         raise InputError(message)
     try:
         if hasattr(value, "detach"):
@@ -65,7 +66,7 @@ def to_numpy(name: str, value: Any, *, lazy: bool = False) -> np.ndarray:
 
 
 def is_stored_bfloat16(dtype: np.dtype) -> bool:
-    """Return whether a dtype is what NumPy makes of bfloat16 in a file: two bytes of void.
+    """Return whether a dtype is 2-byte void, as which NumPy stores bfloat16.
 
     Example:
         >>> is_stored_bfloat16(np.dtype("V2")), is_stored_bfloat16(np.dtype("float16"))
@@ -75,27 +76,27 @@ def is_stored_bfloat16(dtype: np.dtype) -> bool:
 
 
 def stored_as_void(given: Mapping[str, Any]) -> list[str]:
-    """Return a line for each array that came as 2-byte void and was read as bfloat16.
+    """Return a sentence for each array that is 2-byte void and was read as bfloat16.
 
     Example:
         >>> stored_as_void({"views": np.zeros(3, "V2"), "embeddings": np.zeros(3)})
-        ['views came as 2-byte void (V2), which is how NumPy stores bfloat16: read as bfloat16']
+        ['views is stored as 2-byte void (V2), as NumPy stores bfloat16, and was read as bfloat16']
     """
     return [
-        f"{name} came as 2-byte void (V2), which is how NumPy stores bfloat16: read as bfloat16"
+        f"{name} is stored as 2-byte void (V2), as NumPy stores bfloat16, and was read as bfloat16"
         for name, value in given.items()
         if isinstance(value, np.ndarray) and is_stored_bfloat16(value.dtype)
     ]
 
 
 def _one_byte(name: str, array: np.ndarray) -> np.ndarray:
-    """Return a 1-byte type of JAX that is still named, or say how to name it."""
+    """Return a 1-byte array whose type is known; raise an error for 1-byte void."""
     if array.dtype != np.dtype("V1"):
         return array
     message = (
-        f"{name} holds 1-byte void (V1): NumPy saves float8 and int4 so, and which one is lost; "
-        "save it again with x.astype('float32'), or give "
-        "numpy.load(path).view(ml_dtypes.float8_e4m3fn) from Python, with the dtype it had"
+        f"{name} is 1-byte void (V1), as which NumPy saves float8 and int4: its type is unknown; "
+        "save it again with x.astype('float32'), or pass "
+        "numpy.load(path).view(ml_dtypes.float8_e4m3fn) from Python, with its dtype"
     )
     raise InputError(message)
 
@@ -110,13 +111,13 @@ def read_array(path: str | Path) -> np.ndarray:
         jssl.errors.InputError: no file absent.npy; check the path
 
     Raises:
-        InputError: for a missing, damaged or foreign file, one with pickled objects, an .npz of
-            several arrays, or one that does not fit into the free memory.
+        InputError: for a missing or damaged file, one of another format, one with pickled objects,
+            an .npz of several arrays, or one that does not fit into the free memory.
     """
     headers = read_headers(path)
     if len(headers) != 1:
         held = ", ".join(f"{key} {header.shape}" for key, header in headers.items()) or "nothing"
-        message = f"{path} holds {held}; save the one array meant with numpy.save"
+        message = f"{path} contains {held}; save one array with numpy.save"
         raise InputError(message)
     return next(iter(load_arrays(path).values()))
 
@@ -131,14 +132,14 @@ def read_arrays(path: str | Path) -> dict[str, np.ndarray]:
         jssl.errors.InputError: no file absent.npz; check the path
 
     Raises:
-        InputError: for a missing, damaged or foreign file, one with pickled objects, or an .npz
-            that does not fit into the free memory.
+        InputError: for a missing or damaged file, one of another format, one with pickled objects,
+            or an .npz that does not fit into the free memory.
     """
     return load_arrays(path)
 
 
 def check_embeddings(name: str, z: np.ndarray) -> np.ndarray:
-    """Return embeddings (n, dim) with their values unchanged, or say what is wrong with them.
+    """Return embeddings (n, dim) with their values unchanged, after checking them.
 
     Example:
         >>> check_embeddings("embeddings", np.array([[1.0], [np.nan], [np.inf]]))

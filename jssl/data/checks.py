@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from jssl.errors import InputError, unknown_name
+from jssl.errors import InputError, printable, shown, unknown_name
 
 
 def host_value(value: Any) -> np.ndarray | None:
@@ -52,7 +52,7 @@ def require_range(name: str, value: Any, low: float, high: float = math.inf) -> 
     if known is None:
         return
     if known.dtype.kind not in "iuf" or not ((known >= low) & (known <= high)).all():
-        message = f"{name} must be a number in [{low:g}, {high:g}]; got {value}"
+        message = f"{name} must be a number in [{low:g}, {high:g}]; got {_text(value)}"
         raise InputError(message)
 
 
@@ -81,7 +81,7 @@ def require_count(name: str, value: Any, low: int = 1, high: float = math.inf) -
     except TypeError:  # as those of traced values are
         count = None
     if count is None or isinstance(value, bool) or not low <= count <= high:
-        message = f"{name} must be a whole number in [{low}, {high:g}]; got {value}"
+        message = f"{name} must be a whole number in [{low}, {high:g}]; got {_text(value)}"
         raise InputError(message)
     return count
 
@@ -107,3 +107,8 @@ def require_name(kind: str, name: str, known: Iterable[str]) -> None:
     if name not in names:
         error = unknown_name(kind, name, names)
         raise error
+
+
+def _text(value: Any) -> str:
+    """Return a value as a message shows it; a whole number may have thousands of digits."""
+    return shown(value) if isinstance(value, int) else printable(str(value))

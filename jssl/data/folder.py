@@ -1,4 +1,4 @@
-"""A folder of image files, read with pillow; what cannot be read is named and left out."""
+"""A folder of image files, read with Pillow; files that cannot be read are listed and left out."""
 
 import warnings
 from collections import Counter
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp")
 LARGEST = 64
-"""Images are kept in their own size up to so many pixels a side."""
+"""Largest side in pixels of images that are not resized."""
 _SMALL = 32
 
 
@@ -51,7 +51,7 @@ def read_folder(
     Args:
         path: the folder; its subfolders are searched.
         count: how many images at most, drawn without replacement; None for all.
-        size: side to which each is resized; None keeps their own size where all have one, of at
+        size: side to which each is resized; None keeps their size where all have the same, of at
             most 64 pixels, and else takes 32.
         seed: of the draw.
 
@@ -66,7 +66,7 @@ def read_folder(
         raise InputError(message)
     files = sorted(p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file())
     if not files:
-        message = f"{folder} holds no images ({', '.join(s[1:] for s in SUFFIXES)})"
+        message = f"{folder} contains no images ({', '.join(s[1:] for s in SUFFIXES)})"
         raise InputError(message)
     if count is not None and require_count("count", count) < len(files):
         chosen = np.random.default_rng(seed).choice(len(files), count, replace=False)
@@ -103,7 +103,7 @@ def read_folder(
 
 
 def _read(file: Path, side: int | None) -> tuple["Image.Image", tuple[int, int]]:
-    """Return an image, resized where that is wanted or it is large, and its own size."""
+    """Return an image, resized if requested or if it is large, and its original size."""
     from PIL import Image
 
     with warnings.catch_warnings():
@@ -121,5 +121,5 @@ def _read(file: Path, side: int | None) -> tuple["Image.Image", tuple[int, int]]
 
 
 def _require_room(folder: Path, pixels: int, what: str) -> None:
-    """Refuse what does not fit: three colours, each kept as a byte and as float32 twice."""
+    """Raise an error if the images do not fit into memory, as bytes and twice as float32."""
     require_memory(f"{folder} with {what}", 3 * 9 * pixels, "take fewer images, or a smaller size")

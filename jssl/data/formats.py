@@ -1,6 +1,6 @@
 """Readers of published image formats: IDX, CIFAR batches, STL-10 binaries.
 
-All read from disk only, check what they read, and return the stored arrays unscaled.
+All readers use the disk only, check the files, and return the stored arrays without scaling.
 """
 
 import gzip
@@ -68,9 +68,9 @@ def read_cifar10(path: str | pathlib.Path, split: str) -> tuple[np.ndarray, np.n
         >>> read_cifar10("absent", "train")
         Traceback (most recent call last):
         ...
-        jssl.errors.InputError: no CIFAR-10 at absent; give the folder of batches or its .tar.gz
+        jssl.errors.InputError: no CIFAR-10 at absent; pass the folder of batches or its .tar.gz
 
-    Pickled batches are read by an unpickler that can rebuild NumPy arrays and nothing else;
+    Pickled batches are read by an unpickler that can build only NumPy arrays;
     archives are read in memory and never extracted.
 
     Args:
@@ -108,15 +108,15 @@ def read_stl10(
         >>> read_stl10("absent", "train")
         Traceback (most recent call last):
         ...
-        jssl.errors.InputError: no file absent/train_X.bin; give the folder of STL-10's .bin files
+        jssl.errors.InputError: no file absent/train_X.bin; pass the folder of STL-10's .bin files
 
     An image is three planes of 96 x 96 bytes, each column by column. The images are mapped from the
-    file: of the 100,000 unlabeled ones (2.8 GB) only those that are asked for are read.
+    file: of the 100,000 unlabeled ones (2.8 GB) only the requested ones are read.
 
     Args:
         folder: that of `train_X.bin`, `train_y.bin`, `test_X.bin` ..., unpacked.
         split: "train" (5,000), "test" (8,000) or "unlabeled" (100,000).
-        count: the first images alone; None for all.
+        count: number of images, from the first on; None for all.
 
     Returns:
         Images (n, 96, 96, 3) uint8, and labels (n,) from 0, or None for "unlabeled".
@@ -129,15 +129,15 @@ def read_stl10(
     pixels = folder / f"{split}_X.bin"
     image = 3 * _STL10_SIDE**2
     if not pixels.is_file():
-        message = f"no file {pixels}; give the folder of STL-10's .bin files"
+        message = f"no file {pixels}; pass the folder of STL-10's .bin files"
         raise InputError(message)
     size = pixels.stat().st_size
     if not size or size % image:
-        message = f"{pixels} holds {size} bytes, not a whole number of images; download it again"
+        message = f"{pixels} has {size} bytes, not a whole number of images; download it again"
         raise InputError(message)
     stored = np.memmap(pixels, np.uint8, "r", shape=(size // image, 3, _STL10_SIDE, _STL10_SIDE))
     chosen = stored[:count]
-    require_memory(f"{pixels}, as float32,", 5 * chosen.size, "ask for the first images alone")
+    require_memory(f"{pixels}, as float32,", 5 * chosen.size, "pass a smaller count")
     x = np.ascontiguousarray(chosen.transpose(0, 3, 2, 1))
     if split == "unlabeled":
         return x, None
@@ -150,7 +150,7 @@ def read_stl10(
 
 
 def _read_idx(path: pathlib.Path) -> np.ndarray:
-    """Return the array of an IDX file; nothing is read that its header does not promise."""
+    """Return the array of an IDX file, after comparing its size with its header."""
     with path.open("rb") as plain:
         packed = plain.read(2) == b"\x1f\x8b"
     with gzip.open(path) if packed else path.open("rb") as file:
@@ -174,7 +174,7 @@ def _read_idx(path: pathlib.Path) -> np.ndarray:
             held = len(payload) + more
     if held != expected:
         message = (
-            f"{path} is truncated or damaged: {held} bytes of data where its header says "
+            f"{path} is truncated or damaged: {held} bytes of data, but its header states "
             f"{expected}; download it again"
         )
         raise InputError(message)
@@ -187,7 +187,7 @@ def _members(path: pathlib.Path, wanted: list[str]) -> dict[str, bytes]:
         _require_room(path, sum(file.stat().st_size for file in there))
         return {file.name: file.read_bytes() for file in there}
     if not path.is_file():
-        message = f"no CIFAR-10 at {path}; give the folder of batches or its .tar.gz"
+        message = f"no CIFAR-10 at {path}; pass the folder of batches or its .tar.gz"
         raise InputError(message)
     found: dict[str, bytes] = {}
     try:
@@ -211,15 +211,13 @@ def _refused(path: pathlib.Path, error: OSError) -> InputError:
 
 
 def _require_room(path: pathlib.Path, size: int) -> None:
-    """Refuse batches that do not fit into memory; they are held twice while they are decoded."""
+    """Raise an error if batches do not fit into memory, twice as large while they are decoded."""
     require_memory(f"{path}, by its sizes,", 2 * size, "check that it is the right file")
 
 
 def _binary_batch(source: str, data: bytes) -> tuple[np.ndarray, np.ndarray]:
     if not data or len(data) % (1 + _PIXELS):
-        message = (
-            f"{source} holds {len(data)} bytes, not a whole number of images; download it again"
-        )
+        message = f"{source} has {len(data)} bytes, not a whole number of images; download it again"
         raise InputError(message)
     rows = np.frombuffer(data, np.uint8).reshape(-1, 1 + _PIXELS)
     return rows[:, 1:], rows[:, 0]
@@ -238,7 +236,7 @@ _ALLOWED: dict[tuple[str, str], Any] = {
 class _ArrayUnpickler(pickle.Unpickler):
     def find_class(self, module: str, name: str) -> Any:
         if (module, name) not in _ALLOWED:
-            message = f"it asks for {module}.{name}"
+            message = f"it requires {module}.{name}"
             raise pickle.UnpicklingError(message)
         return _ALLOWED[module, name]
 
@@ -258,6 +256,8 @@ def _pickled_batch(source: str, data: bytes) -> tuple[np.ndarray, np.ndarray]:
         or labels.ndim != 1
         or labels.dtype.kind not in "iu"
     ):
-        message = f"{source} does not hold images and as many labels; download the archive again"
+        message = (
+            f"{source} does not contain images and a label for each; download the archive again"
+        )
         raise InputError(message)
     return pixels, labels.astype(np.uint8)

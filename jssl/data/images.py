@@ -117,7 +117,8 @@ def stl10(
     Args:
         path: folder of the .bin files, unpacked; None to look for it.
         split: "train" (5,000), "test" (8,000) or "unlabeled" (100,000).
-        count: the first images alone; None for all: as float32, 11 GB of the unlabeled ones.
+        count: number of images, from the first on; None for all (the unlabeled ones are 11 GB as
+            float32).
 
     Returns:
         x (n, 96, 96, 3), and labels 0 ... 9, or None for "unlabeled".
@@ -143,7 +144,7 @@ def npz(path: str | pathlib.Path, images: str | None = None, labels: str | None 
         x (n, h, w, c), and labels or None.
 
     Raises:
-        InputError: for a file that does not hold such images.
+        InputError: for a file without such images.
     """
     return _images(expanded(path), *read_npz(path, images, labels))
 
@@ -270,7 +271,7 @@ def _images(source: pathlib.Path, x: np.ndarray, labels: np.ndarray | None) -> I
     if x.ndim == 3:
         x = x[..., None]
     if x.ndim != 4 or not x.size or x.dtype.kind not in "biuf":
-        message = f"{source} must hold images (n, h, w, c); got {x.dtype}{list(x.shape)}"
+        message = f"{source} must contain images (n, h, w, c); got {x.dtype}{list(x.shape)}"
         raise InputError(message)
     if x.shape[3] > 4 and x.shape[1] <= 4:
         message = f"{source} has channels first, {x.shape}; transpose to (n, h, w, c)"

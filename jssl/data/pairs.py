@@ -1,7 +1,7 @@
 """Positive pairs, samplers of them, and their cross moment.
 
-A sampler is a pure function `sampler(key) -> Pairs`, the first field of a Problem. All that a
-linear model under a loss of C = W Gamma W^T knows of its data is the symmetric matrix
+A sampler is a pure function `sampler(key) -> Pairs`, the first field of a Problem. A linear model
+under a loss of C = W Gamma W^T depends on its data through the symmetric matrix only,
 
     Gamma = (1/2n) sum_i (x_i x'_i^T + x'_i x_i^T),
 
@@ -28,16 +28,16 @@ PLACEMENTS = ("both", "second")
 class FixedPairs(NamedTuple):
     """The sampler that returns the same pairs for every key.
 
-    A theory that needs a given data set asks `isinstance(sampler, FixedPairs)` and reads `pairs`.
+    A theory for a fixed data set checks `isinstance(sampler, FixedPairs)` and uses `pairs`.
 
     Attributes:
-        pairs: what every call returns.
+        pairs: result of every call.
     """
 
     pairs: Pairs
 
     def __call__(self, key: Array) -> Pairs:
-        """Return the pairs; the key changes nothing."""
+        """Return the pairs; the key is not used."""
         del key
         return self.pairs
 
@@ -101,7 +101,7 @@ def make_pairs(key: Array, x: Array, view: View, *, placement: str = "both") -> 
         True
 
     Args:
-        key: typed key; sample i draws from it and i alone.
+        key: typed key; the view of sample i depends on the key and i only.
         x: (n, ...) floating-point samples.
         view: `view(key, x) -> x` on one sample.
         placement: "both", or "second" for a first view that is the sample itself.
@@ -146,7 +146,7 @@ def centre(pairs: Pairs) -> Pairs:
 
 
 def check_pairs(pairs: Pairs) -> Pairs:
-    """Return the pairs unchanged, or say what is wrong with them; on the host, outside jit.
+    """Return the pairs unchanged, after checking their shapes and values; outside jit.
 
     Example:
         >>> check_pairs(Pairs(jnp.ones((3, 2)), jnp.ones((3, 2)).at[1, 0].set(jnp.nan)))
@@ -161,7 +161,7 @@ def check_pairs(pairs: Pairs) -> Pairs:
     views = {name: np.asarray(x) for name, x in pairs._asdict().items() if x is not None}
     for name, x in views.items():
         if x.ndim < 2 or len(x) < 2:
-            message = f"pairs.{name} must hold two or more samples (n, ...); got shape {x.shape}"
+            message = f"pairs.{name} must have two or more samples (n, ...); got shape {x.shape}"
             raise InputError(message)
         if not jnp.issubdtype(x.dtype, jnp.floating):
             message = f"pairs.{name} must be floating point; convert {x.dtype} to float first"
@@ -223,8 +223,8 @@ def expected_cross_moment(
         >>> bool((abs(mean - x / 3) < 6 * error).all())
         True
 
-    This is the Gamma that small steps under `fresh` follow. One draw is one pair of views of every
-    sample; draws are averaged as they come and never stored.
+    Training with `fresh` and a small learning rate follows this Gamma. One draw is one pair of
+    views of every sample; draws are averaged one after the other and not stored.
 
     Args:
         key: typed key; draw k uses fold_in(key, k).
@@ -252,68 +252,6 @@ def expected_cross_moment(
     zero = jnp.zeros((x[0].size, x[0].size), working(x=x)[0].dtype)
     mean, squares = jax.lax.fori_loop(0, draws, step, (zero, zero))
     return mean, jnp.sqrt(squares / float(draws * (draws - 1)))
-
-
-def compress(pairs: Pairs, *, rank: int | None = None) -> Pairs:
-    """Return the fewest pairs with the same cross moment.
-
-    Example:
-        >>> x = jax.random.normal(jax.random.key(0), (100, 3))
-        >>> pairs = Pairs(x, x[::-1])
-        >>> small = compress(pairs)
-        >>> same = jnp.allclose(cross_moment(small), cross_moment(pairs), atol=1e-5)
-        >>> small.first.shape, bool(same)
-        ((3, 3), True)
-
-    With Gamma = sum_j g_j v_j v_j^T of rank r: x_j = sqrt(|g_j| r) v_j and x'_j = sign(g_j) x_j.
-    A linear model trained on them under a loss that sees its data through Gamma alone (linearised
-    Barlow Twins) takes the same steps; under any other loss or model it does not.
-
-    Args:
-        pairs: n pairs of any shape; samples are flattened to m features.
-        rank: number of modes kept, the largest |g_j| first, static; None for all those above the
-            rounding error of Gamma, which needs values and works outside jit only.
-
-    Returns:
-        max(rank, 2) pairs of shape (m,), |g_j| descending; pairs beyond the rank are zero.
-
-    Raises:
-        InputError: for a rank outside [1, m].
-
-    References:
-        Simon et al. 2023, arXiv 2303.15438, section 4, for Gamma; the reduction is this library's.
-    """
-    values, vectors = jnp.linalg.eigh(cross_moment(pairs))
-    order = jnp.argsort(-jnp.abs(values))
-    values, vectors = values[order], vectors[:, order]
-    if rank is None:
-        sizes = np.abs(np.asarray(values))
-        rank = int((sizes > sizes[0] * len(sizes) * jnp.finfo(values.dtype).eps).sum())
-    else:
-        rank = require_count("rank", rank, high=len(values))
-    return from_modes(values[:rank], vectors[:, :rank], jnp.eye(max(rank, 2), rank))
-
-
-def from_modes(eigenvalues: Array, vectors: Array, mixing: Array) -> Pairs:
-    """Return pairs with Gamma = V diag(g) V^T: X = sqrt(n) Q |G|^{1/2} V^T, X' with sign(G) in it.
-
-    Example:
-        >>> pairs = from_modes(jnp.array([4.0, -1.0]), jnp.eye(2), jnp.eye(2))
-        >>> bool(jnp.allclose(cross_moment(pairs), jnp.diag(jnp.array([4.0, -1.0]))))
-        True
-
-    Args:
-        eigenvalues: (r,) g, of any sign.
-        vectors: (m, r) orthonormal columns V.
-        mixing: (n, r) orthonormal columns Q.
-
-    Returns:
-        n pairs of m features.
-    """
-    scores = mixing.astype(eigenvalues.dtype) * jnp.sqrt(jnp.abs(eigenvalues) * len(mixing))
-    first = jnp.matmul(scores, vectors.T, precision="highest")
-    second = jnp.matmul(scores * jnp.sign(eigenvalues), vectors.T, precision="highest")
-    return Pairs(first, second)
 
 
 def _samples(x: Array) -> Array:

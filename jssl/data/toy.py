@@ -15,7 +15,8 @@ import jax
 import jax.numpy as jnp
 
 from jssl.data.checks import host_value, require_count, require_name, require_range
-from jssl.data.pairs import PLACEMENTS, from_modes
+from jssl.data.pairs import PLACEMENTS
+from jssl.data.reduced import from_modes
 from jssl.errors import InputError
 from jssl.types import Array, Pairs
 
@@ -119,7 +120,7 @@ def pairs_with_cross_moment(
         True
 
     X = sqrt(n) Q |G|^{1/2} V^T and X' = sqrt(n) Q sign(G) |G|^{1/2} V^T with V orthogonal and Q of
-    orthonormal columns, so Gamma = V diag(spectrum) V^T up to rounding, whatever V and Q.
+    orthonormal columns, so Gamma = V diag(spectrum) V^T up to rounding, for any V and Q.
 
     Args:
         spectrum: (m,) eigenvalues of Gamma, of any sign and order; may be traced.

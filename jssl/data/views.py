@@ -3,8 +3,8 @@
 A factory such as `shift(1)` returns `view(key, x) -> x`, made for one image (h, w, c);
 `batch_view` maps it over a batch, sample i drawing from `fold_in(key, i)`, so that a sample's view
 does not depend on how many samples follow it. Views can be jitted, vmapped and differentiated in
-x; strengths may be traced, sizes are static. Nothing is clipped: additive noise stays additive, as
-the theories want it.
+x; strengths may be traced, sizes are static. Values are not clipped, because the
+theories assume additive noise.
 """
 
 import inspect
@@ -16,7 +16,7 @@ import jax
 import jax.numpy as jnp
 
 from jssl.data.checks import require_count, require_name, require_range
-from jssl.errors import InputError
+from jssl.errors import InputError, shown
 from jssl.types import Array
 
 View = Callable[[Array, Array], Array]
@@ -39,7 +39,7 @@ def identity() -> View:
 
 
 def shift(max_pixels: int = 1) -> View:
-    """Shift the image by up to some whole pixels along each axis, zeros coming in.
+    """Shift the image by whole pixels along each axis, and fill with zeros.
 
     Example:
         >>> image = jnp.arange(16.0).reshape(4, 4, 1)
@@ -194,7 +194,7 @@ def cutout(size: int = 4) -> View:
         `view(key, x)` on x (h, w, c).
 
     Raises:
-        InputError: for a size that is no such number; at the call for a smaller image or another
+        InputError: for a size out of range; at the call for a smaller image or another
             rank.
     """
     side = require_count("size", size, low=0)
@@ -230,7 +230,7 @@ def compose(*views: View) -> View:
 def batch_view(view: View) -> View:
     """Map a view over the leading axis, sample i drawing from fold_in(key, i).
 
-    The first samples of a batch are viewed alike however many follow.
+    The view of a sample does not depend on the number of samples after it.
 
     Example:
         >>> batch, key = jnp.zeros((5, 3)), jax.random.key(0)
@@ -272,7 +272,7 @@ def named(text: str) -> View:
         text: names of `VIEWS` separated by commas, each with `=number` or with its default.
 
     Raises:
-        InputError: for an unknown name, or a number that is none or is out of range.
+        InputError: for an unknown name, or a number that is invalid or out of range.
     """
     return compose(*(_parse(part.strip()) for part in text.split(",")))
 
@@ -288,7 +288,7 @@ def _parse(part: str) -> View:
     try:
         number: Any = int(value) if value.lstrip("+-").isdecimal() else float(value)
     except ValueError:
-        message = f"view '{part}' needs a number after '=', such as '{name}=1'"
+        message = f"view {shown(part)} needs a number after '=', such as '{name}=1'"
         raise InputError(message) from None
     return VIEWS[name](number)
 

@@ -59,7 +59,7 @@ class CheckpointHistory(NamedTuple):
 
 
 def follow(
-    over: Sequence[Any] | Mapping[str, Any],
+    checkpoints: Sequence[Any] | Mapping[str, Any],
     dim: int,
     tolerance: float,
     draws: np.random.Generator,
@@ -67,7 +67,7 @@ def follow(
     """Return the history of embeddings over checkpoints.
 
     Args:
-        over: arrays, or name -> array or path. A path that cannot be used is listed in
+        checkpoints: arrays, or name -> array or path. A path that cannot be used is listed in
             `failures` and the others are still read; an array that cannot be used raises.
         dim: of the embeddings of which these are checkpoints.
         tolerance: as in `diagnose`.
@@ -76,7 +76,7 @@ def follow(
     Raises:
         InputError: for an array that cannot be used, or where nothing could be read.
     """
-    read, failures, caveats = _read(over, dim)
+    read, failures, caveats = _read(checkpoints, dim)
     by_name = {name: spectrum_of(z) for name, z in read.items()}
     spectra = np.stack([np.resize(s.eigenvalues, dim) for s in by_name.values()])
     for row, z in zip(spectra, read.values(), strict=True):
@@ -113,10 +113,10 @@ def follow(
 
 
 def _read(
-    over: Sequence[Any] | Mapping[str, Any], dim: int
+    checkpoints: Sequence[Any] | Mapping[str, Any], dim: int
 ) -> tuple[dict[str, np.ndarray], list[str], list[str]]:
     """Return the checkpoints that can be used, a line for each that cannot, and caveats."""
-    items = over.items() if isinstance(over, Mapping) else enumerate(over)
+    items = checkpoints.items() if isinstance(checkpoints, Mapping) else enumerate(checkpoints)
     read, failures, void = {}, [], []
     for name, value in ((str(name), value) for name, value in items):
         on_disk = hasattr(value, "__fspath__")

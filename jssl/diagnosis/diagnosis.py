@@ -62,7 +62,7 @@ def diagnose(
     embeddings: Any,
     labels: Any = None,
     views: Any = None,
-    over: Sequence[Any] | Mapping[str, Any] | None = None,
+    checkpoints: Sequence[Any] | Mapping[str, Any] | None = None,
     *,
     seed: int = 0,
     exact: bool = False,
@@ -92,9 +92,9 @@ def diagnose(
             `jssl.diagnosis.labels.read_labels` for the values that mean "no label".
         views: (n, dim) embeddings of second views of the same samples in the same order, for
             alignment and LiDAR.
-        over: embeddings of the same samples at checkpoints, in the order of training and of equal
-            dimension, for the steps of the spectrum. Where names are given and numeric, they are
-            the step numbers.
+        checkpoints: embeddings of the same samples at checkpoints, in the order of training and of
+            equal dimension, for the steps of the spectrum. Where names are given and numeric, they
+            are the step numbers.
         seed: of the random sample and of the split of the probes, 0 or more.
         exact: whether all pairs of rows are compared, in blocks, instead of those of a sample.
         neighbours: k of the nearest-neighbour probe.
@@ -129,7 +129,7 @@ def diagnose(
         probes = _probes(z, classes, chosen, draws, exact, neighbours, tolerance)
         metrics += probes.metrics
         caveats += [*classes.caveats, *probes.caveats]
-    history = None if over is None else follow(over, z.shape[1], tolerance, draws)
+    history = None if checkpoints is None else follow(checkpoints, z.shape[1], tolerance, draws)
     named = {metric.name: metric for metric in metrics}
     summary = summary_of(z, verdict, named, distances, tolerance)
     if history is not None:

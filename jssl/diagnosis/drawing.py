@@ -28,7 +28,9 @@ def _spectrum(diagnosis: Diagnosis, tolerance: float) -> Figure:
         ax.loglog(index[positive], values[positive], ".-", color="#0b4f8a", label="eigenvalues")
         lowest = values[positive].min()
         if lowest < 100 * tolerance * top:
-            ax.axhline(tolerance * top, color="black", linestyle="--", linewidth=1, label="lost")
+            ax.axhline(
+                tolerance * top, color="black", linestyle="--", linewidth=1, label="lost below"
+            )
         alpha = diagnosis.metrics["alpha"].value
         if np.isfinite(alpha) and positive.sum() > 2:
             logs, weights = np.log(index[positive]), 1 / index[positive]

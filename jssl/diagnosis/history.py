@@ -79,12 +79,13 @@ def _steps(t: np.ndarray, steps: Steps) -> str:
     listed += f", ... ({len(later)} in all)" if len(later) > 8 else ""
     count, learned = int(steps.distinct), int(steps.learned)
     what = "1 dimension was" if learned == 1 else f"{learned} dimensions were"
-    separate = "1 separate step" if count == 1 else f"{count} separate steps"
-    sentence = (
-        f"{what} learned in {separate} (final variance above a tenth of the largest final variance)"
-    )
+    how = "all in one step" if count == 1 else f"in {count} separate steps"
+    how = "" if learned == 1 else f", {how}"
+    sentence = f"{what} learned{how} (final variance above a tenth of the largest final variance)"
     if not at_start:
         return f"{sentence}, half-learned at {listed}." if len(later) else f"{sentence}."
     was, others = "was" if at_start == 1 else "were", "other" if len(later) == 1 else "others"
-    sentence += f"; {at_start} of them {was} half-learned at the first checkpoint"
+    early = f"{at_start} of them {was}" if len(later) else "all of them were"
+    early = "it was" if learned == 1 else early
+    sentence += f"; {early} half-learned at the first checkpoint"
     return f"{sentence}, and the {others} at {listed}." if len(later) else f"{sentence}."

@@ -1,4 +1,4 @@
-"""Arrays in, numbers out: usable on anybody's embeddings.
+"""Metrics of embeddings, from any encoder: functions from arrays to numbers.
 
 | what | range | good | paper |
 |---|---|---|---|
@@ -15,8 +15,8 @@
 | `detect_steps` | | | arXiv 2303.15438 |
 
 Embeddings may be integers or half precision: all is computed in float32 at least, in the dtype of
-the embeddings where that is wider. A value that is not finite gives NaN (counts: -1), never a
-number, or is refused.
+the embeddings where that is wider. A value that is not finite gives NaN (counts: -1), or raises
+an error.
 """
 
 from jssl.diagnostics.collapse import Collapse, collapse

@@ -1,4 +1,4 @@
-r"""Will this encoder collapse? The landscape's prediction beside what an encoder has done.
+r"""The rank that the landscape theory predicts, and the measured rank of embeddings.
 
 Features h of two augmented views of the same samples, and a linear head z = W h after them, see the
 landscape -Tr[W (B - decay) W^T] + ... with B = A0 - f C estimated from the features: a dimension of
@@ -33,7 +33,7 @@ class Collapse(NamedTuple):
     Attributes:
         signal: (d, d) B of the features, before weight decay.
         covariance: (d, d) Sigma of the features, augmentation included where the negatives have it.
-        eigenvalues: (d,) eig(B) read on held-out pairs, in the order of B's own eigenvalues.
+        eigenvalues: (d,) u^T B u on held-out pairs, in the order of the eigenvalues of B.
         errors: (d,) their standard errors.
         predicted_rank: dimensions whose eigenvalue exceeds the weight decay, by more than rounding
             error, at most the outputs.
@@ -81,7 +81,7 @@ def collapse(
         second: (n, d) features of the second views.
         embeddings: (N, m) outputs of the trained head; None for the features of the first views.
         placement: how the loss uses the views, a name in `jssl.theory.landscape.PLACEMENTS`.
-        clean_first: whether `first` comes from samples that were not augmented.
+        clean_first: whether `first` was not augmented.
         weight_decay: >= 0, multiplies the head's ||W||_F^2.
         temperature: > 0.
         alignment: weight of the positive term.

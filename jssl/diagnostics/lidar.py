@@ -33,12 +33,12 @@ def lidar(clouds: Array, *, ridge: float = 1e-4) -> Array:
     where the means of all samples agree to rounding error.
 
     With many samples, a dimension of variance s between samples and w between views of one sample
-    has the eigenvalue (s + w / views) / (w (1 - 1 / views) + ridge), a dimension of noise alone
-    about 1 / (views - 1): means over few views vary too. The rank sees ratios of eigenvalues alone.
-    So noise dimensions count little beside dimensions whose views agree well, s / w far above
+    has the eigenvalue (s + w / views) / (w (1 - 1 / views) + ridge), a dimension of pure noise
+    about 1 / (views - 1): means over few views vary too. The rank depends on ratios of eigenvalues
+    only. So noise dimensions count little beside dimensions whose views agree well, s / w far above
     1 / views, and unlike in RankMe their size does not matter. But embeddings that are noise
-    throughout have equal eigenvalues and a LiDAR near dim, however many views there are: read
-    LiDAR beside the `alignment` of views or a probe.
+    throughout have equal eigenvalues and a LiDAR near dim, however many views there are: read LiDAR
+    together with the `alignment` of views or a probe.
 
     Args:
         clouds: (..., samples, views, dim), two or more of each.
@@ -47,7 +47,7 @@ def lidar(clouds: Array, *, ridge: float = 1e-4) -> Array:
 
     Returns:
         (...) in the dtype of the embeddings, at least float32. NaN where a value is not finite, or
-        where the within covariance is singular beside a ridge below its rounding error.
+        where the within covariance is singular and the ridge is below its rounding error.
 
     Raises:
         InputError: for fewer than two samples or views, a ridge that is not positive, or values

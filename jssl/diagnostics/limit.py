@@ -63,7 +63,8 @@ def distance_to_limit(t: Any, embeddings: Any, limit: Any, pairs: int) -> WidthD
     Args:
         t: (points,) increasing times or steps.
         embeddings: (points, 2n + q, dim) of the net: first views, second views, other points.
-        limit: likewise, from `jssl.theory.width.descend` or `.embeddings`, from the same start.
+        limit: the same of the limit, from `jssl.theory.width.descend` or `.embeddings`, from the
+            same start.
         pairs: n.
 
     Returns:
@@ -97,8 +98,8 @@ def paired_exponent(widths: Any, values: Any) -> Exponent:
         >>> print(round(fit.exponent, 6), fit.error < 1e-12)
         -1.0 True
 
-    Starts are nested (`jssl.models.width`), so a seed is a line of its own: the mean of the seeds'
-    slopes has the error of these slopes, whatever the widths share.
+    Starts are nested (`jssl.models.width`), so a line is fitted for each seed. The standard error
+    is that of the mean of these slopes, and holds even though the widths of a seed are correlated.
 
     Args:
         widths: (n,) positive, two or more that differ.

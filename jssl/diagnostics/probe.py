@@ -1,4 +1,4 @@
-"""What a simple readout finds in embeddings: the ridge probe, in closed form, and neighbours.
+"""Probes of embeddings: ridge regression in closed form, and nearest neighbours.
 
     minimise ||Z A + b - Y||_F^2 + ridge (tr(Z^T Z) / dim) ||A||_F^2      Z, Y centred, Y one-hot
 
@@ -6,8 +6,8 @@ The ridge is in units of the mean eigenvalue of Z^T Z, so the answer does not de
 the embeddings. The nearest-neighbour probe lets the k most similar training points vote, by cosine
 (Wu et al. 2018, arXiv 1805.01978, unweighted).
 
-Negative labels are refused; where labels are traced, and cannot be seen, such a row neither trains,
-votes nor is judged. Both compute in float32 at least, whatever the dtype of the embeddings, and
+Negative labels raise an error. Under jit they cannot be checked; rows with negative labels are then
+not used. Both compute in float32 at least, for any dtype of the embeddings, and
 return NaN where a value of the embeddings is not finite.
 """
 
@@ -42,7 +42,7 @@ def ridge_probe(
         >>> print(ridge_probe(z, labels, z, labels))
         1.0
 
-    Directions whose variance is far below the ridge are not read: a collapsed embedding counts as
+    Directions whose variance is far below the ridge have no effect: a collapsed embedding counts as
     collapsed, though its other directions are not exactly zero. Regression on one-hot labels cannot
     find a class that lies between others on a line (masking: Hastie, Tibshirani and Friedman 2009,
     section 4.2), where a logistic classifier can.
@@ -90,7 +90,7 @@ def knn_probe(
         1.0
 
     Similarity is the cosine; a tie goes to the class of the lowest number. Nothing is fitted, so it
-    sees classes that lie in clumps whether or not they are linearly separable.
+    detects classes that form clusters whether or not they are linearly separable.
 
     Args:
         train: (n, dim) embeddings that vote.
@@ -99,7 +99,7 @@ def knn_probe(
         test_labels: (m,) integers from 0.
         neighbours: k, 1 <= k <= n, static.
         classes: number of classes; read from `train_labels` if None, which then cannot be traced.
-        block: test rows at a time; the program holds (block, n) numbers.
+        block: test rows at a time; the program needs (block, n) numbers.
 
     Returns:
         Share of test samples whose class wins, in [0, 1]; 1 / classes is chance. NaN where a value
@@ -134,7 +134,7 @@ def _check(
     known = host_value(train_labels)
     if classes is None:
         if known is None:
-            message = "labels are traced: say how many classes there are, classes=..."
+            message = "labels are traced; pass the number of classes, classes=..."
             raise InputError(message)
         classes = int(known.max()) + 1
     classes = require_count("classes", classes)

@@ -1,4 +1,4 @@
-r"""How many dimensions a spectrum fills, without a threshold.
+r"""Numbers of dimensions of a spectrum that need no threshold.
 
     entropy rank          exp(-sum_j p_j log p_j),   p = values / their sum
     RankMe                the entropy rank of the singular values of Z, not centred
@@ -7,7 +7,8 @@ r"""How many dimensions a spectrum fills, without a threshold.
 
 All are 0 (alpha: NaN) for a spectrum of zeros, which is complete collapse, NaN where a value is not
 finite, and map over leading axes. The eigenvalues of a covariance or Gram matrix are the squares of
-singular values, up to a factor that no rank sees: `entropy_rank(eigenvalues, squares=True)`.
+singular values, up to a factor that does not change ranks: `entropy_rank(eigenvalues,
+squares=True)`.
 """
 
 from functools import partial
@@ -32,12 +33,12 @@ def entropy_rank(values: Array, *, squares: bool = False) -> Array:
         >>> print(entropy_rank(jnp.array([[2.0, 2.0, 0.0], [0.0, 0.0, 0.0]])).round(3))
         [2. 0.]
 
-    Between 1 (one value holds all) and k (all equal). Of singular values it is the effective rank
-    of Roy and Vetterli 2007, which is RankMe's.
+    Between 1 (one value is nonzero) and k (all are equal). Of singular values it is the effective
+    rank of Roy and Vetterli 2007, which is RankMe's.
 
     An eigenvalue that is exactly 0 comes out of a float32 eigensolver at up to 4e-7 of the largest,
     of either sign. Its square root, 6e-4 of the largest singular value, is not small: sixty of
-    them turn a rank of 3 into 3.4. So give eigenvalues themselves, with `squares`.
+    them change a rank of 3 to 3.4. Pass eigenvalues themselves, with `squares=True`.
 
     Args:
         values: (..., k) singular values, or eigenvalues with `squares`.
@@ -106,9 +107,10 @@ def alpha_req(eigenvalues: Array, *, first: int = 1, last: int | None = None) ->
         >>> print(f"{law.exponent:.3f} {law.fit:.3f}")
         1.500 1.000
 
-    Least squares of log eigenvalue_j on log j with weights 1/j, so that every octave counts alike.
-    Near 1 is good; far above 1 few dimensions carry everything, far below 1 the spectrum is flat
-    as noise is. Eigenvalues below 16 eps of the largest are rounding error and take no part.
+    Least squares of log eigenvalue_j on log j with weights 1/j, so that every octave has the same
+    weight. Near 1 is good. Far above 1, few dimensions have most of the variance; far below 1, the
+    spectrum is flat as noise is. Eigenvalues below 16 eps of the largest are rounding error and
+    take no part.
 
     Args:
         eigenvalues: (..., k) of a covariance, descending.
@@ -140,7 +142,7 @@ def rank_of_rows(z: Array, centre: bool) -> Array:
     z = z / jnp.where(largest == 0, 1, largest)
     values = jnp.linalg.svd(
         centred(z) if centre else z,
-        full_matrices=False,  # else n x n numbers are allocated though none is asked for
+        full_matrices=False,  # otherwise n x n numbers are allocated that are not used
         compute_uv=False,
     )
     size = jnp.linalg.norm(z, axis=(-2, -1))[..., None]

@@ -1,4 +1,4 @@
-r"""Do two encoders say the same? Linear CKA, plain and debiased, and the overlap of subspaces.
+r"""Similarity of two embeddings: linear CKA, plain and debiased, and the overlap of subspaces.
 
     CKA = HSIC(K, L) / sqrt(HSIC(K, K) HSIC(L, L)),    K = A A^T,  L = B B^T
 
@@ -76,15 +76,15 @@ def subspace_overlap(a: Array, b: Array, *, leading: int | None = None) -> Array
     ||P_A P_B||_F^2 / d with P the orthogonal projectors, d the number of columns: the mean squared
     cosine of the principal angles. Two random d-dimensional subspaces of R^n agree by d/n.
 
-    The value depends on the spans alone, and so does its gradient: equal singular values within
+    The value depends on the spans only, and so does its gradient: equal singular values within
     the leading components, or among the others, do no harm. With `leading` two things have no
-    gradient: components of zero variance count as 0, a step that the gradient does not see; and
-    where the variances of the last leading component and of the next agree to rounding error the
-    span itself is not defined, and value and gradient are NaN.
+    gradient: components of zero variance count as 0, a step that does not appear in the gradient;
+    and where the variances of the last leading component and of the next agree to rounding error
+    the span itself is not defined, and value and gradient are NaN.
 
     Args:
         a: (..., n, d) embeddings of n points (or d directions in R^n), of full column rank.
-        b: (..., n, d) likewise.
+        b: (..., n, d), the other embedding.
         leading: compare the spans of so many leading principal components of the centred
             embeddings instead; then ranks need not be full, nor dimensions equal, and random ones
             agree by leading / (n - 1). Static.

@@ -90,7 +90,7 @@ def spectrum(matrix: Array) -> Array:
 
 
 def effective_rank(z: Array, *, centre: bool = True) -> Array:
-    """Return the effective rank (RankMe) of embeddings.
+    """Return the effective rank of embeddings; without centring it is RankMe.
 
     Example:
         >>> print(effective_rank(jnp.eye(4), centre=False), effective_rank(jnp.ones((4, 3))))

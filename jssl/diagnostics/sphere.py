@@ -97,7 +97,7 @@ def uniformity(z: Array, *, sharpness: float = 2.0, block: int = 512) -> Measure
     Args:
         z: (n, dim) embeddings, n >= 2; map over more with vmap.
         sharpness: t of the Gaussian potential, 0 or more.
-        block: rows at a time; the program holds (block, n) numbers.
+        block: rows at a time; the program needs (block, n) numbers.
 
     Returns:
         Measured.

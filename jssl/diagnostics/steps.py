@@ -2,10 +2,12 @@
 
 Mode j of a spectrum that is sorted at every record point is *learned* when its last value exceeds
 a share of the largest last value; its half time is its first crossing of half its last value; two
-neighbouring modes are *separate steps* when the earlier has reached the plateau level (a share of
-its last value) before the later reaches half of its own.
+neighbouring modes are *separate steps* when the earlier one has reached the plateau level (a share
+of its last value) before the later one reaches half of its own last value.
 
-A time is NaN where a value up to it is not finite; counts are -1 where a last value is not.
+A time is NaN where a value up to it is not finite. A value that is not finite after the crossing
+does not change the time; `detect_steps` then gives `distinct` = -1. Counts are -1 where a last
+value is not finite.
 """
 
 from functools import partial
@@ -36,7 +38,7 @@ def crossing_times(t: ArrayLike, values: ArrayLike, levels: ArrayLike) -> Array:
 
     Returns:
         (dim,) times; NaN where the level is never reached, or where a value before that is not
-        finite: the level may have been reached there.
+        finite, because the level may have been reached there.
 
     Raises:
         InputError: for shapes that do not fit, or values that are not real numbers.
@@ -90,9 +92,9 @@ def detect_steps(
     Args:
         t: (points,) increasing times or step numbers.
         values: (points, dim) eigenvalues, sorted descending at every point.
-        final: (dim,) or scalar level of a learned mode, where theory knows it (1 for the
-            eigenvalues of C under Barlow Twins, the temperature for unnormalised InfoNCE, which
-            grows on without bound); None for the last value.
+        final: (dim,) or scalar level of a learned mode, where it is known from theory: 1 for
+            the eigenvalues of C under Barlow Twins, the temperature for unnormalised InfoNCE, whose
+            eigenvalues grow without bound. None for the last value.
         learned_share: a mode is learned when its last value exceeds this share of the largest
             final value.
         plateau: share of its last value that a mode must have reached before the next one is

@@ -1,4 +1,4 @@
-r"""The span of the leading principal components, with a derivative that depends on the span alone.
+r"""The span of the leading principal components, with a derivative that depends on the span only.
 
 With the singular value decomposition Z = U S V^T of centred rows, U = [U_1 U_2], U_1 the leading
 components, the span of U_1 moves with Z by

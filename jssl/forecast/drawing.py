@@ -58,7 +58,14 @@ def _staircase(forecast: Forecast) -> Figure:
     )
     ax.set_ylabel("share of the final eigenvalue")
     count.set_ylabel("dimensions learned")
-    count.legend(framealpha=0.9, edgecolor="none", fontsize=8)
+    count.legend(
+        framealpha=0.9,
+        edgecolor="none",
+        fontsize=8,
+        loc="lower left",
+        bbox_to_anchor=(0, 1),
+        ncols=2,
+    )
     for axis in (ax, count):
         axis.set_xscale("log")
         axis.set_xlim(first, last)
@@ -83,7 +90,7 @@ def _spectrum(forecast: Forecast) -> Figure:
     centre = np.maximum(forecast.held_out, bottom)
     bars = np.stack([centre - np.maximum(low, bottom), 3.9 * forecast.errors])
     for chosen, fill, label in (
-        (low > 0, "#d55e00", "held-out pairs, 3.9 errors"),
+        (low > 0, "#d55e00", "held-out pairs, 3.9 standard errors"),
         (low <= 0, "white", "the same, not distinguishable from noise"),
     ):
         if chosen.any():
@@ -98,11 +105,17 @@ def _spectrum(forecast: Forecast) -> Figure:
                 linewidth=1,
                 label=label,
             )
-    ax.axvline(len(forecast.steps) + 0.5, color="0.4", linestyle=":", linewidth=1.2, label="dim")
+    ax.axvline(
+        len(forecast.steps) + 0.5,
+        color="0.4",
+        linestyle=":",
+        linewidth=1.2,
+        label="number of outputs (dim)",
+    )
     ax.set_ylim(bottom=bottom)
     ax.set_xlabel("mode of the contrastive kernel")
     ax.set_ylabel("eigenvalue")
-    ax.legend(framealpha=0.9, edgecolor="none", fontsize=8)
+    ax.legend(framealpha=0.9, edgecolor="none", fontsize=8, loc="upper right")
     text = (
         f"The {len(index)} largest eigenvalues of the contrastive kernel, from "
         f"{forecast.eigenvalues[0]:.2g} down to {forecast.eigenvalues[-1]:.2g}, and eigenvalues on "

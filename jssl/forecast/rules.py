@@ -14,9 +14,10 @@ is replaced by B = A0 - f C. Simon et al. 2023, arXiv 2303.15438; Ziyin et al. 2
 
 from typing import NamedTuple
 
+from jssl.data.checks import require_name
 from jssl.errors import InputError, unknown_name
 from jssl.losses.registry import ALIASES, LOSSES
-from jssl.theory.landscape.dictionary import SIMCLR
+from jssl.theory.landscape.dictionary import PLACEMENTS, SIMCLR
 
 
 class Rule(NamedTuple):
@@ -87,9 +88,9 @@ RULES: dict[str, Rule] = {
         centred=True,
         tempered=True,
         stands_for="info_nce with the score -|z - z'|^2 / 2",
-        caveat="The cosine of SimCLR has no scale. Order and times are those of the same loss "
-        "with the distance as its score, on Gaussian data with many negatives. With the cosine "
-        "and a standard start the steps overlap and the times are not predicted.",
+        caveat="The cosine of SimCLR does not depend on scale. Order and times are those of the "
+        "same loss with the distance as its score, on Gaussian data with many negatives. With the "
+        "cosine and a standard start the steps overlap and the times are not predicted.",
     ),
 }
 """Loss -> Rule. The times of all but linearised Barlow Twins are leading-order."""
@@ -117,6 +118,7 @@ def rule_of(loss: str, placement: str = SIMCLR) -> tuple[str, Rule]:
         message = f"the theory does not cover {name}; use one of {', '.join(sorted(RULES))}"
         raise InputError(message)
     rule = RULES[name]
+    require_name("placement", placement, PLACEMENTS)
     if placement != SIMCLR and not rule.landscape.startswith("info_nce_euclidean"):
         message = f"a placement needs the loss nt_xent; {name} augments both views"
         raise InputError(message)

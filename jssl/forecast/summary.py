@@ -74,8 +74,8 @@ def _noise(forecast: Forecast) -> str:
         return f"All {modes} computed modes are {what}: the views share {modes} or more dimensions."
     if count == 0:
         return (
-            f"No mode is {what}: there are too few pairs, or too much weight decay, to say how "
-            "many dimensions the views share."
+            f"No mode is {what}. How many dimensions the views share cannot be determined from so "
+            f"few pairs{' and with this weight decay' if decay else ''}."
         )
     first = "first mode is" if count == 1 else f"first {count} modes are"
     return (
@@ -89,8 +89,8 @@ def _augmentation(forecast: Forecast) -> list[str]:
     decay = " and weight decay" if forecast.settings["weight decay"] else ""
     lines = [
         f"For a linear encoder, {lost.surviving:,} of the {lost.carried:,} directions of the views "
-        f"survive augmentation{decay}. The number of lost ones is {lost.lost:,}, and that of "
-        f"undecided ones, within the sampling error, {lost.undecided:,}."
+        f"survive augmentation{decay}. {lost.lost:,} are lost, and {lost.undecided:,} are "
+        "undecided within the sampling error."
     ]
     if np.isfinite(lost.factor) and lost.factor > 0:
         lines.append(
@@ -122,8 +122,9 @@ def caveats_of(
         )
     if rule.caveat:
         lines.append(rule.caveat)
-    sentence = explanation[0].upper() + explanation[1:]
-    lines.append(f"{sentence} (start at {forecast.relative_start:.1g} of the final amplitude).")
+    lines.append(
+        f"{explanation} The start is {forecast.relative_start:.1g} of the final amplitude."
+    )
     off = np.abs(forecast.eigenvalues - forecast.held_out) > 3.9 * forecast.errors
     if off.any():
         first = int(np.argmax(off))
@@ -143,7 +144,7 @@ def _never_learned(forecast: Forecast, ends: Ends) -> list[str]:
     if modes < dim and placement != SIMCLR:
         lines.append(
             f"Modes that grow under {placement}: {modes}. Along all others, the augmentation "
-            "outweighs what the views share, and they are never learned."
+            "exceeds the variance that the views share, and they are never learned."
         )
     elif modes < dim:
         lines.append(
@@ -160,14 +161,15 @@ def _never_learned(forecast: Forecast, ends: Ends) -> list[str]:
     absent = ends.learned[: len(forecast.steps)] & ~np.isfinite(forecast.steps[:modes])
     if absent.any():
         lines.append(
-            f"The initial embedding has no component beyond rounding along {int(absent.sum())} of "
-            "the modes, as where outputs are copies of each other. They are never learned."
+            f"The initial embedding has no component along {int(absent.sum())} of the modes (up to "
+            "rounding), for example because outputs are copies of each other. They are never "
+            "learned."
         )
     if ends.replaced:
         r, j = ends.replaced[0]
         lines.append(
-            f"Dimension {r + 1} is learned but later replaced by mode {j + 1}, which has its place "
-            "at the minimum of the loss because the views agree on it more exactly."
+            f"Dimension {r + 1} is learned but later replaced by mode {j + 1}, which the "
+            "minimum of the loss contains instead, because the views agree on it more closely."
         )
     return lines
 
@@ -183,8 +185,8 @@ def _encoder(forecast: Forecast, own: OwnEncoder | None) -> list[str]:
             "times; the order is more robust."
         ]
     lines = [
-        "The tangent kernel is assumed to stay as it is at the start. Features that are learned "
-        "later change it, less so for wider encoders."
+        "The tangent kernel is assumed to be constant during training. Learned features change it, "
+        "less so for wider encoders."
     ]
     if own.deviation.whole > _NOTICED:
         lines.append(

@@ -3,13 +3,13 @@ r"""Exact moments of embeddings that need not fit in memory, a chunk of rows at 
     scatter = sum_i (z_i - mean)(z_i - mean)^T
 
 Chunks are shifted by the first row and summed in float64, and merged as Chan, Golub and LeVeque
-(1983) do, so that a large mean costs no digits:
+(1983) do, so that a large mean causes no loss of accuracy:
 
     scatter = scatter_1 + scatter_2 + (n_1 n_2 / n) (mean_2 - mean_1)(mean_2 - mean_1)^T
 
 A value that is not finite makes its row and column of the scatter NaN.
 
-NumPy on the host: `np.load(path, mmap_mode="r")` is read once, and only a chunk is held.
+NumPy on the host: `np.load(path, mmap_mode="r")` is read once, a chunk at a time.
 """
 
 from typing import Any, NamedTuple
@@ -65,7 +65,7 @@ def moments(z: Any, *, chunk: int | None = None) -> Moments:
     chunk = None if chunk is None else require_count("chunk", chunk)
     origin = host_float64("embeddings", z[0])
     count, mean, scatter = 0, np.zeros(len(origin)), np.zeros((len(origin),) * 2)
-    with np.errstate(invalid="ignore", over="ignore"):  # the result says so: NaN or inf
+    with np.errstate(invalid="ignore", over="ignore"):  # the result is then NaN or inf
         for _, part in rows(z, chunk):
             part = part - origin
             middle = part.mean(0)

@@ -1,4 +1,4 @@
-"""How many dimensions a spectrum fills: `jssl.diagnostics.ranks` has the definitions."""
+"""Effective rank and other numbers of dimensions; `jssl.diagnostics.ranks` has the definitions."""
 
 from typing import Any, NamedTuple
 

@@ -9,13 +9,13 @@ PLATEAU = 0.8
 
 
 class Steps(NamedTuple):
-    """What the detector finds.
+    """The steps in a spectrum.
 
     Attributes:
         half_times: (dim,) first crossing of half the last value; NaN where not learned.
         rise_times: (dim,) time from 10 % to 90 % of the last value; NaN where not learned.
         learned: () number of learned dimensions; -1 where a last value is not finite.
-        separate: (dim - 1,) whether mode j + 1 was learned in a step of its own after mode j.
+        separate: (dim - 1,) whether mode j + 1 was learned in a separate step after mode j.
         distinct: () number of distinct steps: `learned` if every dimension had its own; -1 where a
             last value, or any value of a learned mode, is not finite.
     """

@@ -1,10 +1,10 @@
-"""What the losses share: host-side checks, one dtype, and unit vectors without a singularity.
+"""Functions that losses share: checks of arguments, a common dtype, and safe unit vectors.
 
 Every loss computes and returns in float32 at least: half-precision embeddings are converted first,
-so that sums over a batch neither overflow nor lose digits, and their gradients come back in half
+so that sums over a batch neither overflow nor lose accuracy, and their gradients are again in half
 precision. A value that is not finite in the embeddings makes the loss not finite.
 
-A hyperparameter's name means the same in every loss, so its range is kept here once, by name.
+A hyperparameter has the same meaning in every loss; its allowed range is defined here, by name.
 """
 
 import math
@@ -35,7 +35,7 @@ def prepare(za: Any, zb: Any, least: int = 1, **hyperparameters: Any) -> tuple[A
     Args:
         za: (n, dim) embeddings of the first views.
         zb: (n, dim) embeddings of the second views.
-        least: the smallest n that the loss is defined for.
+        least: the smallest n for which the loss is defined.
         **hyperparameters: numbers, checked by `check_number`.
 
     Raises:
@@ -71,7 +71,7 @@ def check_number(name: str, value: Any) -> None:
 
 
 def check_choice(name: str, value: Any, known: Iterable[str]) -> None:
-    """Raise unless `value` is one of the known strings, naming the nearest."""
+    """Raise unless `value` is one of the known strings, with the nearest name in the message."""
     if not isinstance(value, str) or value not in known:
         raise unknown_name(name, value, known)
 
@@ -87,9 +87,9 @@ def check_rows(name: str, rows: Array, za: Array, *, paired: bool = False) -> No
 def unit(z: Array) -> Array:
     """Return rows of norm one; a zero row stays zero, with gradient zero.
 
-    The rows are divided by their largest entry first, held constant: z / |z| is free of scale, so
-    all derivatives stay exact and no square of a small or large embedding leaves the dtype. A row
-    with a value that is not finite is NaN throughout.
+    The rows are first divided by their largest entry, which is treated as a constant. As z / |z|
+    does not depend on scale, derivatives stay exact, and squares of small or large entries are in
+    range. A row with a value that is not finite is NaN throughout.
 
     Example:
         >>> import jax.numpy as jnp

@@ -1,9 +1,9 @@
-r"""Contrastive losses: pull the two views of a sample together, push samples apart.
+r"""Contrastive losses: views of the same sample become similar, and different samples dissimilar.
 
     L_i = -log [ e^{s(a, p)/T} / (e^{s(a, p)/T} + sum_k e^{s(a, n_k)/T}) ]
 
-with an anchor a, its positive p, negatives n_k, a score s and a temperature T. `info_nce` is this
-with every choice open; `nt_xent` (SimCLR, arXiv 2002.05709) and `decoupled_contrastive`
+with an anchor a, its positive p, negatives n_k, a score s and a temperature T. `info_nce` has
+all of them as arguments; `nt_xent` (SimCLR, arXiv 2002.05709) and `decoupled_contrastive`
 (arXiv 2110.06848) fix them. `spectral_contrastive` (arXiv 2106.04156) and `align_uniform`
 (arXiv 2005.10242) replace the log-ratio by a quartic and by a pair potential.
 """
@@ -30,7 +30,7 @@ def info_nce(
     include_positive: bool = True,
     symmetric: bool = False,
 ) -> Array:
-    r"""InfoNCE: the log-ratio loss with every choice of score and negatives open.
+    r"""InfoNCE: the log-ratio loss with a choice of scores and negatives.
 
     Example:
         >>> import jax.numpy as jnp
@@ -53,7 +53,7 @@ def info_nce(
         score: `dot` z . z', `cosine`, or `euclidean` -|z - z'|^2 / 2 (static).
         negatives: `others`, the n - 1 second views of the other samples; `views`, both views of
             the other samples, 2 (n - 1); or an array (count, dim) that all anchors share.
-        include_positive: whether the denominator holds the positive (static). Without it the
+        include_positive: whether the denominator includes the positive (static). Without it the
             loss is decoupled and can be negative.
         symmetric: whether the loss is averaged over both choices of the anchor's view (static).
 

@@ -1,4 +1,4 @@
-r"""Losses on second moments: make the views agree and the coordinates uncorrelated.
+r"""Losses of second moments: the views become similar and the coordinates uncorrelated.
 
     Barlow Twins          sum_i (C_ii - 1)^2 + redundancy sum_{i != j} C_ij^2
     VICReg                invariance |za - zb|^2 + variance hinge(std) + covariance (off-diagonal)^2
@@ -48,8 +48,8 @@ def barlow_twins(
         redundancy: weight lambda >= 0 of the off-diagonal terms.
         batch_norm: whether embeddings are standardised over the batch (static).
         epsilon: added to the variance, >= 0, as batch norm does; the paper's equation has 0,
-            where a constant coordinate has no value. Lower it below the squared scale of small
-            embeddings: a standard deviation of 1e-6 is invisible at the default.
+            for which the loss of a constant coordinate is undefined. Set it below the squared
+            scale of small embeddings: a standard deviation of 1e-6 has no effect at the default.
 
     Returns:
         The loss, a scalar in the dtype of the embeddings, at least float32.
@@ -100,7 +100,7 @@ def vicreg(
         variance: weight of the hinge, >= 0.
         covariance: weight of the off-diagonal covariances, >= 0.
         epsilon: added to the variance, >= 0; at 0 a constant coordinate has no gradient.
-        target_std: the standard deviation that the hinge asks for, positive.
+        target_std: target of the standard deviation in the hinge, positive.
 
     Returns:
         The loss, a scalar in the dtype of the embeddings, at least float32.
@@ -153,8 +153,8 @@ def vicreg_squared(
         zb: (n, dim) embeddings of the second views.
         invariance: weight beta >= 0 of the distance.
         centre: whether the mean of all 2n embeddings is taken out of Sigma (static). The theory
-            is written for data that are centred already, where both are the same; off, it holds
-            with the second moments of whatever data come in.
+            is written for centred data, where both are the same. Without centring, the formula
+            uses second moments.
 
     Returns:
         The loss, a scalar in the dtype of the embeddings, at least float32.
@@ -186,7 +186,7 @@ def _off(c: Array) -> Array:
 def _standardise(z: Array, epsilon: Array) -> Array:
     """Return (z - mean) / sqrt(variance + epsilon), from squares that cannot leave the dtype.
 
-    Numerator and root are divided by one size, held constant: the quotient does not depend on it.
+    Numerator and root are divided by the same constant, which does not change the quotient.
     """
     z = centred(z)
     size = jnp.maximum(jnp.max(jnp.abs(z), axis=0), jnp.sqrt(epsilon))

@@ -1,10 +1,10 @@
 r"""Losses with a target that is not differentiated: SimSiam, BYOL, and the averaged network.
 
-    cosine of q(za) with target_b and of q(zb) with target_a, targets held constant
+    cosine of q(za) with target_b and of q(zb) with target_a, targets as constants
 
 q is the predictor. Without a target network the targets are the embeddings themselves
 (SimSiam, arXiv 2011.10566); with one they come from the exponential average of the online
-network (BYOL, arXiv 2006.07733). A loss knows embeddings only; what trains a predictor and a
+network (BYOL, arXiv 2006.07733). A loss depends on embeddings only; what trains a predictor and a
 target network is `target_objective` with `track_target`, on the parameters of `target_model`.
 The stop-gradient leaves no potential: these are vector fields, not gradients of a function.
 """
@@ -35,7 +35,7 @@ def simsiam(
     predictor: Callable[[Array], Array] | None = None,
     targets: tuple[Array, Array] | None = None,
 ) -> Array:
-    r"""SimSiam: negative cosine between a prediction and the other view, held constant.
+    r"""SimSiam: negative cosine between a prediction and the other view, which is constant.
 
     Example:
         >>> import jax.numpy as jnp
@@ -82,7 +82,7 @@ def byol_regression(
     $$L = \frac1n \sum_i \Big[ \big|\overline{q(z_{a,i})} - \bar t_{b,i}\big|^2
     + \big|\overline{q(z_{b,i})} - \bar t_{a,i}\big|^2 \Big], \qquad \bar v = v / |v|$$
 
-    with t held constant. For the same arguments this is 4 + 4 `simsiam`.
+    with t constant. For the same arguments this is 4 + 4 `simsiam`.
 
     Args:
         za: (n, dim) online embeddings of the first views.
@@ -207,8 +207,8 @@ def track_target(
     $$\text{target} \leftarrow \text{decay} \cdot \text{target}
     + (1 - \text{decay}) \cdot \text{online}_{\text{new}}$$
 
-    Everything but "target" goes through `optimiser`, which never sees the target: weight decay
-    and momentum leave it alone. The average is over steps, so a run has no gradient-flow time.
+    Everything but "target" goes through `optimiser`, but not the target: weight decay
+    and momentum do not act on it. The average is over steps, so a run has no gradient-flow time.
 
     Args:
         optimiser: any optax transformation.
@@ -270,7 +270,7 @@ def _cosines(
     online = prepare(za, zb)
     ta, tb = online if targets is None else prepare(*targets)
     pa, pb = online
-    if predictor is not None:  # it sees the embeddings in their own dtype
+    if predictor is not None:  # it gets the embeddings in their dtype
         pa, pb = (predictor(z) for z in floating(za=za, zb=zb))
     for name, rows in {"the predictor's output": pa, "targets": ta}.items():
         check_rows(name, rows, online[0], paired=True)

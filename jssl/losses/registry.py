@@ -22,7 +22,7 @@ class LossSpec(NamedTuple):
         source: the paper.
         symmetric: whether exchanging the views leaves the loss as it is.
         scale_free: whether multiplying both embeddings by one positive number does.
-        rotation_invariant: whether rotating both embeddings alike does.
+        rotation_invariant: whether rotating both embeddings in the same way does.
         potential: whether the gradient is that of the value; false with a stop-gradient.
         bounded_below: whether the infimum over all embeddings is finite.
         choices: names allowed for hyperparameters that are strings.

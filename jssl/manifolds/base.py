@@ -98,7 +98,7 @@ class Manifold(abc.ABC):
 
         Args:
             x: the point that `vector` belongs to.
-            y: the point to carry it to.
+            y: the point to which it is transported.
             vector: like x.
         """
         del x
@@ -116,7 +116,7 @@ class Manifold(abc.ABC):
         Differentiable to every order where x has full rank, equal singular values included.
 
         Args:
-            x: any array whose two axes hold n >= p.
+            x: any array whose two axes have n >= p.
         """
         (matrix,) = self.matrices(x)
         return self.restore(nearest(matrix)).astype(jnp.asarray(x).dtype)
@@ -156,7 +156,7 @@ class Manifold(abc.ABC):
         """Return the arrays with their two axes last, (..., n, p), and at least float32.
 
         Raises:
-            InputError: for arrays that hold no such matrices, or whose shapes differ.
+            InputError: for arrays without such matrices, or of different shapes.
         """
         self.check(*arrays)
         moved = []
@@ -175,7 +175,7 @@ class Manifold(abc.ABC):
         return self.restore(numbers[..., None, None]) if keepdims else numbers
 
     def check(self, *arrays: Array) -> None:
-        """Raise an InputError unless every array holds n x p matrices with n >= p."""
+        """Raise an InputError unless every array consists of n x p matrices with n >= p."""
         shape = np.shape(arrays[0])
         rank = len(shape)
         axes = (self.row_axis, self.col_axis)

@@ -1,4 +1,4 @@
-"""The Grassmannian Gr(n, p): p-dimensional subspaces, each held as one orthonormal basis.
+"""The Grassmannian Gr(n, p): p-dimensional subspaces, each stored as one orthonormal basis.
 
     X^T X = I, X and X R the same point for R in O(p);   tangent: X^T xi = 0
 
@@ -8,8 +8,8 @@
     principal angles t: cos t = singular values of X^T Y, sin t = those of Y - X X^T Y
 
 Y Z is the basis of Y nearest to X, and g is smooth on [0, 1], so log depends neither on the choice
-of bases nor on differences of angles, and stays accurate up to angles of pi/2: Z depends on sums
-cos t_i + cos t_j alone. At pi/2, the cut locus, several geodesics are shortest and Z picks one.
+of bases nor on differences of angles, and stays accurate up to angles of pi/2: Z depends only on
+sums cos t_i + cos t_j. At pi/2, the cut locus, several geodesics are shortest and Z picks one.
 Edelman, Arias and Smith 1998, arXiv physics/9806030, section 2.5; Bendokat, Zimmermann and Absil
 2020, arXiv 2011.13699, section 5.2, for a logarithm by singular values; Bjoerck and Golub 1973 for
 the angles.
@@ -31,7 +31,7 @@ from jssl.types import Array
 
 @dataclasses.dataclass(frozen=True)
 class Grassmann(Manifold):
-    """Subspaces, held as orthonormal columns on two axes of an array; all other axes are batch.
+    """Subspaces, stored as orthonormal columns on two axes of an array; all other axes are batch.
 
     Example:
         >>> import jax
@@ -118,14 +118,14 @@ class Grassmann(Manifold):
             [0.     1.5708]
 
         Each is differentiable where it differs from the others, from 0 and from pi/2; take
-        `distance` or `log`, which bear equal angles, where all of them count.
+        `distance` or `log`, which are differentiable at equal angles, if all angles are used.
 
         Args:
             x: points.
             y: points, like x, in any basis.
 
         Returns:
-            (..., p) radians in [0, pi/2], small and large ones alike to rounding.
+            (..., p) radians in [0, pi/2], accurate to rounding for small and large angles.
         """
         x, y = self.matrices(x, y)
         overlap = matmul(x.mT, y)

@@ -1,6 +1,6 @@
 """Small matrix algebra of the manifolds: products at a pinned precision, functions of a matrix.
 
-Functions of a matrix are built of products alone, so they are differentiable to every order where
+Functions of a matrix are computed by products only, so they are differentiable to every order where
 eigenvalues are equal; the derivative of `eigh` is NaN there.
 """
 
@@ -49,7 +49,7 @@ def identity_like(a: Array) -> Array:
 
 @jax.jit
 def expm(a: Array) -> Array:
-    """Return the matrix exponential of (..., p, p) by products alone, to rounding.
+    """Return the matrix exponential of (..., p, p) by products only, to rounding.
 
     Example:
         >>> print(expm(jnp.array([[0.0, -jnp.pi], [jnp.pi, 0.0]])).round(3) + 0)
@@ -86,7 +86,7 @@ def symmetric_polynomial(coefficients: tuple[float, ...], a: Array) -> Array:
 
     Args:
         coefficients: c_0, c_1, ...
-        a: (..., p, p) symmetric with eigenvalues in [0, 1], beyond them by rounding.
+        a: (..., p, p) symmetric with eigenvalues in [0, 1] up to rounding.
     """
     eye = jnp.broadcast_to(identity_like(a), a.shape)
     twice = 4 * a - 2 * eye

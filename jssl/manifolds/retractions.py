@@ -1,6 +1,6 @@
 """Ways back to orthonormal columns: Y (..., n, p) of full rank -> Q with Q^T Q = I.
 
-    polar          Q = Y (Y^T Y)^{-1/2}   the nearest point, by products alone
+    polar          Q = Y (Y^T Y)^{-1/2}   the nearest point, by products only
     cholesky_qr2   Y = Q R, twice         R^T R = Y^T Y, a Cholesky factor of the small Gram matrix
     qr             Y = Q R                Householder (LAPACK), the reference: a loop under vmap
                                           on a GPU
@@ -9,7 +9,7 @@
 A tangent step has Gram matrix I + xi^T xi, so its square root is never ill-conditioned. Polar runs
 Newton-Schulz on the p x p Gram matrix, each step scaled for the interval the eigenvalues are known
 to lie in (Chen and Chow 2014): six steps and one polish reach rounding for steps of spectral norm
-up to 20 in float32 and 10 in float64, whatever their spectrum; a longer one lands nearby and the
+up to 20 in float32 and 10 in float64, for any spectrum; a longer one lands nearby and the
 next steps finish. Rotating the columns of Y rotates those of `polar(Y)`, not those of a QR factor.
 Edelman, Arias and Smith 1998, arXiv physics/9806030, sections 2.2 and 2.4, for the geodesic, here
 without the QR factor of K.
@@ -145,7 +145,7 @@ def geodesic(
         >>> print(jnp.round(geodesic(x, jnp.zeros((1, 1)), k, second=k.T @ k), 5).T + 0)
         [[0. 1.]]
 
-    The block exponential serves all three geodesics without a QR factor, so it is smooth at a
+    The block exponential is used for all three geodesics without a QR factor, so it is smooth at a
     zero step: the Grassmannian (rotation = 0), the canonical metric (rotation = A) and the
     Euclidean one (rotation = twist = A, then a factor exp(-A)).
 

@@ -1,4 +1,4 @@
-"""The activations by name, with what padding and the infinite-width limit need to know of them."""
+"""Activations by name, with properties that padding and the infinite-width limit depend on."""
 
 import math
 from collections.abc import Callable
@@ -17,7 +17,7 @@ class Activation(NamedTuple):
     Attributes:
         function: phi, elementwise.
         weight_std: the gain that a model takes when none is given.
-        zero_at_zero: whether phi(0) = 0, so that a padded neuron stays silent.
+        zero_at_zero: whether phi(0) = 0, so that the output of a padded neuron is 0.
     """
 
     function: Callable[[Array], Array]
@@ -44,7 +44,7 @@ ACTIVATIONS = {
     "softplus": Activation(jax.nn.softplus, zero_at_zero=False),
     "tanh": Activation(jnp.tanh),
 }
-"""Name -> activation. relu takes weight_std sqrt(2), which keeps its signal's size; others 1."""
+"""Name -> activation. weight_std is sqrt(2) for relu, to preserve variances, and 1 for others."""
 
 
 def activation(name: str) -> Activation:

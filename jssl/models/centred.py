@@ -1,4 +1,4 @@
-"""A small start that leaves the NTK alone: f(params, x) - (1 - scale) f(start, x)."""
+"""A small initial output without a change of the NTK: f(params, x) - (1 - scale) f(start, x)."""
 
 from typing import Any
 
@@ -22,10 +22,10 @@ def centred(model: Model, scale: Any = 1e-3) -> Model:
         True
 
     The start is `scale` times the base model's and the gradient with respect to "params" is the
-    base model's at every parameter, so NTK = NTK_base and NNGP = scale^2 NNGP_base exactly: the
-    small start that kernel theory speaks of. `output_scale` of `jssl.models.mlp` is the small start
-    of practice, which shrinks the hidden layers' NTK as well. scale = 0 is a stationary point of
-    losses that are even in z, where training never moves.
+    base model's at every parameter, so NTK = NTK_base and NNGP = scale^2 NNGP_base exactly: this
+    is the small start of kernel theory. `output_scale` of `jssl.models.mlp` reduces the NTK of the
+    hidden layers as well, as small initial weights in practice do. scale = 0 is a stationary point
+    of losses that are even in z.
 
     Args:
         model: the base model.
@@ -33,7 +33,7 @@ def centred(model: Model, scale: Any = 1e-3) -> Model:
 
     Returns:
         Model with params {"params": ..., "start": ...}. The start is frozen by stop_gradient: its
-        gradients are 0 and gradient descent, momentum and Adam leave it alone; weight decay would
+        gradients are 0 and gradient descent, momentum and Adam do not change it; weight decay would
         not, so mask "start" out of it (`optax.masked`).
 
     References:

@@ -9,11 +9,13 @@ from typing import Any
 
 import jax.numpy as jnp
 
-from jssl.errors import InputError, unknown_name
+from jssl.data.checks import require_name
+from jssl.errors import InputError
 from jssl.models import limits
 from jssl.models.activations import activation as find_activation
 from jssl.models.layers import (
     NO_LIMIT,
+    Affine,
     affine,
     check_at_least_one,
     check_parametrisation,
@@ -84,56 +86,42 @@ def conv(
     height, width, colours = _check_shape(image_shape)
     check_at_least_one(out_dim=out_dim, layers=layers, stride=stride)
     check_parametrisation(parametrisation)
-    if readout not in ("average", "flatten"):
-        error = unknown_name("readout", readout, ("average", "flatten"))
-        raise error
+    require_name("readout", readout, ("average", "flatten"))
     phi = find_activation(activation)
     check_padding(activation, max_channels)
     gain = phi.weight_std if weight_std is None else weight_std
     size, live = resolve_width(channels, max_channels)
-    positions = 1
-    if readout == "flatten":
-        positions = _shrunk(height, stride, layers) * _shrunk(width, stride, layers)
+    positions = _positions((height, width), stride, layers) if readout == "flatten" else 1
 
     common = {
         "weight_std": gain,
         "bias_std": bias_std,
         "parametrisation": parametrisation,
         "net_width": channels,
+        "dtype": dtype,
     }
-    area = _FILTER**2
-    first = affine(
-        (size, colours, _FILTER, _FILTER), area * colours, live=(live, None), dtype=dtype, **common
-    )
-    hidden = affine(
-        (size, size, _FILTER, _FILTER), area * channels, live=(live, live), dtype=dtype, **common
-    )
+    filters = _convolutions(size, colours, channels, live, layers, common)
     last = affine(
         (out_dim, size * positions),
         channels * positions,
         live=(None, None if live is None else live * positions),
         start=output_scale,
         last=True,
-        dtype=dtype,
         **common,
     )
-    stack = [first, *[hidden] * (layers - 1), last]
 
     def init(key: Array) -> Params:
-        return init_layers(stack, key)
+        return init_layers([*filters, last], key)
 
     def apply(params: Params, x: Array) -> Array:
         if x.ndim != 4 or x.shape[1:] != (height, width, colours):
             message = f"x must be (n, {height}, {width}, {colours}) images; got shape {x.shape}"
             raise InputError(message)
         h = x
-        for layer, layer_params in zip(stack[:-1], params[:-1], strict=True):
-            moved = convolve(h, layer_params["weight"], stride)
-            h = phi.function(layer.finish(layer_params, moved))
-        if readout == "average":
-            features = jnp.mean(h, axis=(1, 2))
-        else:
-            features = jnp.moveaxis(h, -1, 1).reshape(h.shape[0], -1)
+        for layer, layer_params in zip(filters, params[:-1], strict=True):
+            summed = convolve(h, layer_params["weight"], stride)
+            h = phi.function(layer.finish(layer_params, summed))
+        features = _read_out(h, readout)
         return last.finish(params[-1], features @ params[-1]["weight"].T)
 
     if parametrisation in NO_LIMIT:
@@ -152,10 +140,29 @@ def conv(
     return Model(init, apply, kernel)
 
 
-def _shrunk(size: int, stride: int, layers: int) -> int:
+def _convolutions(
+    size: int, colours: int, channels: Any, live: Any, layers: int, common: dict[str, Any]
+) -> list[Affine]:
+    """Return the convolutions: from the colours of the image, then from `size` channels."""
+    area = _FILTER**2
+    shape = (size, colours, _FILTER, _FILTER)
+    first = affine(shape, area * colours, live=(live, None), **common)
+    shape = (size, size, _FILTER, _FILTER)
+    hidden = affine(shape, area * channels, live=(live, live), **common)
+    return [first, *[hidden] * (layers - 1)]
+
+
+def _positions(sides: tuple[int, int], stride: int, layers: int) -> int:
+    """Return the number of positions after the last convolution."""
     for _ in range(layers):
-        size = -(-size // stride)
-    return size
+        sides = -(-sides[0] // stride), -(-sides[1] // stride)
+    return sides[0] * sides[1]
+
+
+def _read_out(h: Array, readout: str) -> Array:
+    if readout == "average":
+        return jnp.mean(h, axis=(1, 2))
+    return jnp.moveaxis(h, -1, 1).reshape(h.shape[0], -1)
 
 
 def _check_shape(image_shape: tuple[int, int, int]) -> tuple[int, int, int]:

@@ -9,8 +9,9 @@ With fan-in n, gain g = weight_std, bias_std b, start s (1 unless stated) and a 
 with r = sqrt(w) in the last layer and 1 elsewhere. The first two draw the same function from the
 same key; they differ in how training moves it (Jacot et al., arXiv 1806.07572). The third starts
 with outputs smaller by 1 / sqrt(w) and moves every neuron by order one under gradient descent at a
-learning rate that does not know the width: it learns features and has no kernel limit (Yang and Hu,
-arXiv 2011.14522, the abc-parametrisation for SGD). A bias exists only where bias_std is not 0.
+learning rate that does not depend on the width: it learns features and has no kernel limit (Yang
+and Hu, arXiv 2011.14522, the abc-parametrisation for SGD). A bias exists only where bias_std is not
+0.
 """
 
 import itertools
@@ -228,7 +229,7 @@ def flatten(x: Array, in_dim: int) -> Array:
     """Return x of shape (n, ...) as (n, in_dim).
 
     Raises:
-        InputError: a sample does not hold in_dim numbers.
+        InputError: if a sample does not have in_dim numbers.
     """
     if x.ndim < 2 or math.prod(x.shape[1:]) != in_dim:
         message = f"x must be (n, ...) with {in_dim} numbers a sample; got shape {x.shape}"

@@ -4,7 +4,7 @@ For h' = (g / sqrt(n)) W phi(h) + b B, with h Gaussian of covariance K (Jacot et
 
     K' = g^2 E[phi(u) phi(v)] + b^2,    NTK' = K' + g^2 NTK E[phi'(u) phi'(v)].
 
-neural-tangents knows both expectations for erf, relu, gelu, sin; those of tanh, sigmoid, softplus
+neural-tangents has both expectations for erf, relu, gelu, sin; those of tanh, sigmoid, softplus
 and silu are in `jssl.models.logistic`.
 """
 
@@ -109,7 +109,7 @@ def _kernel(
         stax = neural_tangents.load().stax
         *_, function = stax.serial(*layers(stax))
         with warnings.catch_warnings():
-            # sums of branches must be of independent ones: each ends in a dense layer of its own
+            # sums of branches must be of independent ones: each ends in a separate dense layer
             warnings.filterwarnings("ignore", "`FanIn` layers assume independent inputs")
             inputs = (check(x) for x in (x1, x2))
             nngp, ntk = function(*inputs, ("nngp", "ntk"))

@@ -31,9 +31,9 @@ def linear(
         [1.0, 0.0, 0.0]
 
     W starts as N(0, scale^2 / in), b at 0. Each output's covariance over starts is
-    (scale^2 / in) x1 x2^T. The NTK is x1 x2^T, plus 1 with a bias, and does not know the scale:
-    the scale is only in the start. A start of one's own is `model._replace(init=...)` that returns
-    {"weight": (out, in)}.
+    (scale^2 / in) x1 x2^T. The NTK is x1 x2^T, plus 1 with a bias, and does not depend on the
+    scale: the scale is only in the start. A start of one's own is `model._replace(init=...)` that
+    returns {"weight": (out, in)}.
 
     Args:
         in_dim: numbers a sample; x may be (n, in) or (n, ...) that flattens to it.
@@ -43,7 +43,7 @@ def linear(
         dtype: dtype of the parameters; None for JAX's default float.
 
     Returns:
-        Model with params {"weight": (out, in)} and, if asked for, "bias": (out,).
+        Model with params {"weight": (out, in)} and, with bias=True, "bias": (out,).
 
     Raises:
         InputError: a size is not positive, or x does not flatten to in_dim.

@@ -170,7 +170,7 @@ def mixture() -> tuple[np.ndarray, np.ndarray]:
         Andrews and Mallows, J. R. Statist. Soc. B 36 (1974) 99; Monahan and Stefanski, Handbook of
         the Logistic Distribution (1992), for approximations with few terms.
     """
-    import scipy.stats  # takes half a second, so only where a kernel is asked for
+    import scipy.stats  # takes half a second, so only where a kernel is used
 
     logs = np.linspace(np.log(0.1), np.log(6.0), 1001)
     density = scipy.stats.kstwobign.pdf(np.exp(logs)) * np.exp(logs)

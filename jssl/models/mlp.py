@@ -36,8 +36,8 @@ def mlp(
         >>> model.apply(model.init(jax.random.key(0)), jnp.ones((5, 3))).shape
         (5, 2)
 
-    `output_scale` multiplies the last layer's initial weight and bias, hence the initial function:
-    a practitioner's small start. It shrinks the hidden layers' share of the NTK with it,
+    `output_scale` multiplies the last layer's initial weight and bias, and thereby the initial
+    function. It also reduces the share of the hidden layers in the NTK,
 
         NNGP = s^2 NNGP_1,    NTK = NNGP_1 + s^2 (NTK_1 - NNGP_1),
 
@@ -46,10 +46,10 @@ def mlp(
     model of output_scale 1 in `jssl.models.centred`.
 
     Starts are nested (`jssl.models.width`): the net of width 128 is the first 128 neurons of the
-    net of width 256 from the same key, but for the factors 1 / sqrt(fan-in).
+    net of width 256 from the same key, except for the factors 1 / sqrt(fan-in).
 
     Args:
-        in_dim: numbers a sample; x may be (n, in) or (n, height, width, channels).
+        in_dim: numbers in a sample; x may be (n, in) or (n, height, width, channels).
         out_dim: dimension of the embedding.
         width: hidden width; may be traced where max_width is given.
         depth: number of hidden layers, 0 or more.
@@ -105,7 +105,7 @@ def mlp(
 
 
 def check_padding(activation: str, max_width: int | None) -> None:
-    """Raise InputError where padded neurons would speak."""
+    """Raise InputError if the outputs of padded neurons would not be 0."""
     if max_width is not None and not find_activation(activation).zero_at_zero:
         message = f"{activation}(0) is not 0, so width cannot be padding; leave max_width out"
         raise InputError(message)

@@ -59,7 +59,7 @@ def residual(
         parametrisation: "ntk", "standard" or "mup".
         weight_std: gain g of the first and the last layer; None for the activation's own.
         branch_std: gain c of the branches; None for g / sqrt(blocks), so that the variance at the
-            last block stays of order one however many there are.
+            last block is of order one for any number of blocks.
         bias_std: 0 for no biases; may be traced.
         output_scale: multiplies the last layer's start, > 0; may be traced.
         max_width: width of the arrays where width is padding; needs phi(0) = 0.

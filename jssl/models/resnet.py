@@ -8,9 +8,9 @@ convolution) and doubles the channels; its shortcut is a normalised 1x1 convolut
 last stage: the mean over positions and a dense layer. Weights start normal with variance 2 / fan-in
 (standard parametrisation), norms at scale 1 and shift 0, the last norm of a block included.
 
-`batch` takes the statistics of the batch at hand, for training and for testing alike: a pure
-function, in which the rows of z **depend on one another**. Such a network has no tangent kernel
-between single samples.
+`batch` uses the statistics of the given batch, in training and in testing. The network is then a
+pure function in which the rows of z **depend on one another**, and has no tangent kernel between
+single samples.
 
     ResNet-18  resnet((32, 32, 3), dim, blocks=(2, 2, 2, 2))
     ResNet-50  resnet((224, 224, 3), dim, blocks=(3, 4, 6, 3), block="bottleneck", stem="large")
@@ -25,6 +25,7 @@ import jax.numpy as jnp
 
 from jssl.data.checks import require_name
 from jssl.errors import InputError
+from jssl.models.activations import Activation
 from jssl.models.activations import activation as find_activation
 from jssl.models.layers import Start, affine, cast_like, check_at_least_one, start_all
 from jssl.models.patches import convolve
@@ -38,12 +39,12 @@ _EPSILON = 1e-5
 
 
 class ResNet(NamedTuple):
-    """A residual network and what its stages hold.
+    """A residual network and a function of its hidden layers.
 
     Attributes:
         model: Model(init, apply, None, reason): the encoder.
         stages: `stages(params, x) -> tuple` of (n, channels), the mean over positions after the
-            stem and after every stage; the last is what the dense layer reads.
+            stem and after every stage; the last is the input of the dense layer.
     """
 
     model: Model
@@ -107,7 +108,7 @@ def resnet_with_stages(
         channels: of the stem and the first stage; doubled from stage to stage.
         block: "basic" or "bottleneck", whose output has four times the channels.
         norm: "group", "layer" (over positions and channels of a sample), "batch" (over samples and
-            positions of the batch at hand: rows depend on one another) or "none".
+            positions of the given batch: rows depend on one another) or "none".
         groups: of "group", at most; the greatest common divisor with the channels is taken.
         stem: "small", a 3x3 convolution for images of some 30 pixels, or "large", a 7x7 one of
             stride 2 and a 3x3 maximum of stride 2 after it.
@@ -124,59 +125,16 @@ def resnet_with_stages(
     References:
         He, Zhang, Ren, Sun, arXiv 1512.03385; group normalisation: Wu, He, arXiv 1803.08494.
     """
-    if len(image_shape) != 3:
-        message = f"image_shape must be (height, width, channels); got {image_shape}"
-        raise InputError(message)
-    check_at_least_one(out_dim=out_dim, channels=channels, groups=groups, stages=len(blocks))
-    for count in (*image_shape, *blocks):
-        check_at_least_one(sizes=count)
+    _check_sizes(image_shape, blocks, out_dim=out_dim, channels=channels, groups=groups)
     require_name("block", block, BLOCKS)
     require_name("norm", norm, NORMS)
     require_name("stem", stem, STEMS)
     phi = find_activation(activation)
-    expansion = BLOCKS[block][-1][1]
-    spatial = [size for size, _ in BLOCKS[block]].index(3)
-    strides = [
-        [2 if stage and not index else 1 for index in range(count)]
-        for stage, count in enumerate(blocks)
-    ]
-
-    def convolution(path: tuple[int, ...], size: int, inputs: int, outputs: int) -> Start:
-        fan_in = size * size * inputs
-        layer = affine(
-            (outputs, inputs, size, size),
-            fan_in,
-            weight_std=phi.weight_std,
-            parametrisation="standard",
-            dtype=dtype,
-        )
-
-        def place(normals: Sequence[Array]) -> dict[str, Array]:
-            params = layer.place(normals)
-            if norm != "none":
-                like = params["weight"].dtype
-                params |= {"scale": jnp.ones(outputs, like), "shift": jnp.zeros(outputs, like)}
-            return params
-
-        return Start(layer._replace(place=place), path)
-
-    def init_block(path: tuple[int, ...], inputs: int, base: int) -> dict[str, Any]:
-        sizes = [inputs, *(base * factor for _, factor in BLOCKS[block])]
-        params: dict[str, Any] = {
-            "body": tuple(
-                convolution((*path, k), size, *ends)
-                for k, ((size, _), ends) in enumerate(
-                    zip(BLOCKS[block], itertools.pairwise(sizes), strict=True)
-                )
-            )
-        }
-        if inputs != sizes[-1]:
-            params["shortcut"] = convolution((*path, len(sizes)), 1, inputs, sizes[-1])
-        return params
-
+    net = _Net(tuple(image_shape), tuple(blocks), channels, block, norm, groups, stem, phi, dtype)
+    features = channels * net.expansion * 2 ** (len(blocks) - 1)
     head = affine(
-        (out_dim, channels * expansion * 2 ** (len(blocks) - 1)),
-        channels * expansion * 2 ** (len(blocks) - 1),
+        (out_dim, features),
+        features,
         weight_std=1.0,
         start=output_scale,
         parametrisation="standard",
@@ -184,50 +142,124 @@ def resnet_with_stages(
     )
 
     def init(key: Array) -> Params:
-        stages, inputs = [], channels
-        for stage, count in enumerate(blocks):
-            base, parts = channels * 2**stage, []
-            for index in range(count):
-                parts.append(init_block((2 + stage, index), inputs, base))
-                inputs = base * expansion
-            stages.append(tuple(parts))
-        first = convolution((0,), STEMS[stem], image_shape[2], channels)
-        net = {"stem": first, "stages": tuple(stages), "head": Start(head, (1,))}
-        return start_all(net, key)
-
-    def normed(params: dict[str, Array], h: Array, stride: int = 1) -> Array:
-        h = convolve(h, params["weight"], stride)
-        if norm == "none":
-            return h
-        return normalise(h, norm, groups) * params["scale"] + params["shift"]
-
-    def residual(params: dict[str, Any], h: Array, stride: int) -> Array:
-        out, short = h, h
-        for index, layer in enumerate(params["body"]):
-            step = stride if index == spatial else 1
-            out = normed(layer, phi.function(out) if index else out, step)
-        if "shortcut" in params:
-            short = normed(params["shortcut"], h, stride)
-        return phi.function(short + out)
+        return start_all(_layers(net) | {"head": Start(head, (1,))}, key)
 
     def stages(params: Params, x: Array) -> tuple[Array, ...]:
-        if x.ndim != 4 or x.shape[1:] != tuple(image_shape):
-            message = f"x must be (n, {', '.join(map(str, image_shape))}) images; got {x.shape}"
-            raise InputError(message)
-        h = phi.function(normed(params["stem"], x, 2 if stem == "large" else 1))
-        if stem == "large":
-            h = _max_pool(h)
-        seen = [h]
-        for parts, steps in zip(params["stages"], strides, strict=True):
-            for part, stride in zip(parts, steps, strict=True):
-                h = residual(part, h, stride)
-            seen.append(h)
-        return tuple(jnp.mean(h, axis=(1, 2)) for h in seen)
+        return _stages(net, params, x)
 
     def apply(params: Params, x: Array) -> Array:
         return head.finish(params["head"], stages(params, x)[-1] @ params["head"]["weight"].T)
 
     return ResNet(Model(init, apply, None, no_kernel(norm)), stages)
+
+
+class _Net(NamedTuple):
+    """The static choices of a network."""
+
+    image_shape: tuple[int, ...]
+    blocks: tuple[int, ...]
+    channels: int
+    block: str
+    norm: str
+    groups: int
+    stem: str
+    phi: Activation
+    dtype: Any
+
+    @property
+    def expansion(self) -> int:
+        """Channels of a block's output over those of its stage."""
+        return BLOCKS[self.block][-1][1]
+
+
+def _check_sizes(image_shape: Sequence[int], blocks: Sequence[int], **sizes: int) -> None:
+    if len(image_shape) != 3:
+        message = f"image_shape must be (height, width, channels); got {image_shape}"
+        raise InputError(message)
+    check_at_least_one(**sizes, stages=len(blocks))
+    for count in (*image_shape, *blocks):
+        check_at_least_one(sizes=count)
+
+
+def _layers(net: _Net) -> dict[str, Any]:
+    """Return the layers of the stem and the stages, and how the key of each is derived."""
+    stages, inputs = [], net.channels
+    for stage, count in enumerate(net.blocks):
+        base, parts = net.channels * 2**stage, []
+        for index in range(count):
+            parts.append(_block_layers(net, (2 + stage, index), inputs, base))
+            inputs = base * net.expansion
+        stages.append(tuple(parts))
+    first = _convolution(net, (0,), STEMS[net.stem], net.image_shape[2], net.channels)
+    return {"stem": first, "stages": tuple(stages)}
+
+
+def _block_layers(net: _Net, path: tuple[int, ...], inputs: int, base: int) -> dict[str, Any]:
+    filters = BLOCKS[net.block]
+    sizes = [inputs, *(base * factor for _, factor in filters)]
+    ends = itertools.pairwise(sizes)
+    layers: dict[str, Any] = {
+        "body": tuple(
+            _convolution(net, (*path, k), size, *pair)
+            for k, ((size, _), pair) in enumerate(zip(filters, ends, strict=True))
+        )
+    }
+    if inputs != sizes[-1]:
+        layers["shortcut"] = _convolution(net, (*path, len(sizes)), 1, inputs, sizes[-1])
+    return layers
+
+
+def _convolution(net: _Net, path: tuple[int, ...], size: int, inputs: int, outputs: int) -> Start:
+    """Return a convolution without a bias, with the scale and the shift of the norm after it."""
+    layer = affine(
+        (outputs, inputs, size, size),
+        size * size * inputs,
+        weight_std=net.phi.weight_std,
+        parametrisation="standard",
+        dtype=net.dtype,
+    )
+
+    def place(normals: Sequence[Array]) -> dict[str, Array]:
+        params = layer.place(normals)
+        if net.norm != "none":
+            like = params["weight"].dtype
+            params |= {"scale": jnp.ones(outputs, like), "shift": jnp.zeros(outputs, like)}
+        return params
+
+    return Start(layer._replace(place=place), path)
+
+
+def _stages(net: _Net, params: Params, x: Array) -> tuple[Array, ...]:
+    if x.ndim != 4 or x.shape[1:] != net.image_shape:
+        message = f"x must be (n, {', '.join(map(str, net.image_shape))}) images; got {x.shape}"
+        raise InputError(message)
+    h = net.phi.function(_normed(net, params["stem"], x, 2 if net.stem == "large" else 1))
+    if net.stem == "large":
+        h = _max_pool(h)
+    hidden = [h]
+    for stage, parts in enumerate(params["stages"]):
+        for index, part in enumerate(parts):
+            h = _residual(net, part, h, 2 if stage and not index else 1)
+        hidden.append(h)
+    return tuple(jnp.mean(h, axis=(1, 2)) for h in hidden)
+
+
+def _residual(net: _Net, params: dict[str, Any], h: Array, stride: int) -> Array:
+    spatial = [size for size, _ in BLOCKS[net.block]].index(3)  # its convolution has the stride
+    out, short = h, h
+    for index, layer in enumerate(params["body"]):
+        step = stride if index == spatial else 1
+        out = _normed(net, layer, net.phi.function(out) if index else out, step)
+    if "shortcut" in params:
+        short = _normed(net, params["shortcut"], h, stride)
+    return net.phi.function(short + out)
+
+
+def _normed(net: _Net, params: dict[str, Array], h: Array, stride: int = 1) -> Array:
+    h = convolve(h, params["weight"], stride)
+    if net.norm == "none":
+        return h
+    return normalise(h, net.norm, net.groups) * params["scale"] + params["shift"]
 
 
 def no_kernel(norm: str) -> str:

@@ -3,8 +3,8 @@
 Row i of a weight is `normal(fold_in(key, i), (columns,))`. Partitionable threefry in one dimension
 has the prefix property, normal(key, (W,))[:w] = normal(key, (w,)), so a narrow net's start is the
 first rows and columns of a wide one's. A net of width w may then live in arrays of a width W > w
-that hold zeros beyond w: where phi(0) = 0 it is the same function, its gradients there are exactly
-zero, and they stay so under optax optimisers. Orthonormal starts are not nested.
+that are zero beyond w. If phi(0) = 0, it is the same function; its gradients there are exactly
+zero, and the weights stay zero under optax optimisers. Orthonormal starts are not nested.
 """
 
 import functools
@@ -43,7 +43,7 @@ def nested_normal(key: Array, rows: int, columns: int, dtype: Any = None) -> Arr
         (rows, columns) array.
 
     Raises:
-        InputError: the key is no typed threefry key.
+        InputError: if the key is not a typed threefry key.
     """
     return nested_normals([key], ((rows, columns),), dtype)[0]
 
@@ -62,7 +62,7 @@ def nested_normals(
         True
 
     Every row is drawn as wide as the widest and cut; where that is more than four million numbers,
-    rows are drawn with those of like width only.
+    rows are drawn with those of similar width only.
 
     Args:
         keys: typed threefry keys.
@@ -70,7 +70,7 @@ def nested_normals(
         dtype: dtype of the results; None for JAX's default float.
 
     Raises:
-        InputError: a key is no typed threefry key.
+        InputError: if a key is not a typed threefry key.
     """
     for key in keys:
         check_key(key)
@@ -100,7 +100,7 @@ def normals_at(
         shapes: (rows, columns) of each, static.
 
     Raises:
-        InputError: the key is no typed threefry key.
+        InputError: if the key is not a typed threefry key.
     """
     check_key(key)
     pieces = tuple((0, path, shape) for path, shape in zip(paths, shapes, strict=True))
@@ -114,8 +114,8 @@ def _draws(pieces: Sequence[Piece]) -> Callable[[Array], list[Array]]:
     """Return `draw(key data (maps, keys, 2)) -> [(maps, rows, columns)]` of the pieces.
 
     All keys of a path and of its rows come from one loop, and where `draw` is mapped the maps are
-    drawn as more rows: each threefry more, and each dimension of it, costs the compiler as much as
-    a training step does.
+    drawn as more rows: each further threefry, and each dimension of it, takes as long to compile
+    as a training step.
     """
     shapes = [shape for *_, shape in pieces]
     deepest = max(len(path) for _, path, _ in pieces)
@@ -180,7 +180,7 @@ def cut(array: Array, *live: Any) -> Array:
 
     Args:
         array: any array.
-        live: for each leading axis the number of live entries, may be traced; None leaves it whole.
+        live: for each leading axis the number of live entries, may be traced; None for all.
     """
     for axis, size in enumerate(live):
         if size is not None:
@@ -199,7 +199,7 @@ def pad(params: Params, like: Params) -> Params:
 
     Args:
         params: parameters of the narrow net.
-        like: pytree of the same structure whose leaves have the shapes wanted (arrays, or the
+        like: pytree of the same structure whose leaves have the target shapes (arrays, or the
             result of `jax.eval_shape(wide.init, key)`).
     """
 
@@ -219,7 +219,7 @@ def crop(params: Params, like: Params) -> Params:
 
     Args:
         params: parameters of the wide net.
-        like: pytree of the same structure whose leaves have the shapes wanted.
+        like: pytree of the same structure whose leaves have the target shapes.
     """
 
     def shrink(leaf: Array, target: Any) -> Array:
@@ -231,7 +231,7 @@ def crop(params: Params, like: Params) -> Params:
 def check_key(key: Array) -> None:
     """Raise InputError unless the key is typed and threefry.
 
-    Under vmap the numbers that a seed draws with `rbg` depend on the seeds beside it.
+    Under vmap the numbers that a seed draws with `rbg` depend on the other seeds.
 
     Example:
         >>> import jax

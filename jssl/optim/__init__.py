@@ -1,4 +1,4 @@
-"""Optimisers in optax form: plain descent with its time, and links that stay on a manifold."""
+"""Optax transformations: gradient descent with an effective time, and descent on manifolds."""
 
 from jssl._lazy import attach
 

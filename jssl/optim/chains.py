@@ -1,4 +1,4 @@
-"""The chains people want: gradient descent and Adam on Stiefel and Grassmann manifolds.
+"""Ready-made chains: gradient descent and Adam on Stiefel and Grassmann manifolds.
 
     project_to_tangent -> momentum or Adam -> learning rate -> retract
 
@@ -66,7 +66,8 @@ def stiefel_sgd(
         An optax transformation; a `Descent`, with its learning rate, where there is no momentum.
 
     Raises:
-        InputError: in `init` for shapes that hold no such matrices or a start off the manifold.
+        InputError: in `init` for shapes that contain no such matrices, or a start that is not on
+            the manifold.
 
     References:
         Absil, Mahony and Sepulchre 2008, section 4.2.
@@ -107,7 +108,8 @@ def stiefel_adam(
         [-0.01 -0.01] 0.01
 
     Args:
-        learning_rate: the length of a step, an angle in radians, whatever the size of the matrix.
+        learning_rate: the length of a step, an angle in radians that does not depend on the size of
+            the matrix.
         b1: in [0, 1), decay of the first moment.
         b2: in [0, 1), decay of the second.
         eps: added to the root of the second moment.
@@ -120,7 +122,8 @@ def stiefel_adam(
         An optax transformation.
 
     Raises:
-        InputError: in `init` for shapes that hold no such matrices or a start off the manifold.
+        InputError: in `init` for shapes that contain no such matrices, or a start that is not on
+            the manifold.
 
     References:
         Becigneul and Ganea 2019, arXiv 1810.00760.
@@ -153,7 +156,7 @@ def grassmann_sgd(
         >>> print(tx.learning_rate, updates.shape)
         0.5 (3, 2)
 
-    For a loss that depends on the span of the columns alone, such as tr(W^T C W), it takes the
+    For a loss that depends on the span of the columns only, such as tr(W^T C W), it takes the
     same path as `stiefel_sgd`.
 
     Args:
@@ -196,7 +199,8 @@ def grassmann_adam(
         0.01
 
     Args:
-        learning_rate: the length of a step, an angle in radians, whatever the size of the matrix.
+        learning_rate: the length of a step, an angle in radians that does not depend on the size of
+            the matrix.
         b1: in [0, 1), decay of the first moment.
         b2: in [0, 1), decay of the second.
         eps: added to the root of the second moment.

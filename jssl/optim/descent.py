@@ -1,4 +1,4 @@
-"""Plain gradient descent that says its learning rate, so that a run has a gradient-flow time.
+"""Plain gradient descent with its learning rate as a field, so that a run has an effective time.
 
 W <- W - learning_rate * dL/dW,   t = sum of the learning rates.
 """
@@ -17,7 +17,7 @@ Schedule = Callable[[Any], Any]
 class Descent(NamedTuple):
     """An optax transformation that follows a gradient flow.
 
-    Usable wherever optax takes a `GradientTransformation`; the third field is what tells
+    Usable wherever optax takes a `GradientTransformation`; the third field is what shows
     `jssl.simulate` that effective time exists.
 
     Attributes:

@@ -1,10 +1,11 @@
-"""Optax links that keep parameters on a manifold.
+"""Optax transformations that keep parameters on a manifold.
 
-    gradient -> project_to_tangent -> any optax links -> retract -> optax.apply_updates
+    gradient -> project_to_tangent -> any of optax -> retract -> optax.apply_updates
 
-Tangent vectors flow through ordinary links; the last link turns a tangent step xi at X into
-R_X(xi) - X, so that `optax.apply_updates` lands on the manifold. Whatever rescales or adds after
-`retract` (scale, clip, weight decay, averages of parameters) leaves the manifold: put it before.
+Tangent vectors pass through ordinary transformations. The last one, `retract`, turns a tangent step
+xi at X into R_X(xi) - X, so that `optax.apply_updates` gives a point of the manifold. Put any
+transformation that rescales or adds (scale, clip, weight decay, averages of parameters) before
+`retract`: after it, the parameters leave the manifold.
 
 `manifold` is one spec for all parameters, or a pytree of specs that is a prefix of theirs, with
 None for parameters that are free: those pass `project_to_tangent` and `retract` untouched and get
@@ -144,7 +145,7 @@ def scale_by_riemannian_adam(
 
     m_k = b1 P(m_{k-1}) + (1 - b1) g_k,  v_k = b2 v_{k-1} + (1 - b2) <g_k, g_k>,  step
     m_k / (sqrt(v_k) + eps) with both moments corrected for their start at 0. As the whole matrix
-    shares v, a step has about unit length in the metric, whatever n and p: the learning rate is an
+    shares v, a step has about unit length in the metric, for all n and p: the learning rate is an
     angle in radians a step. It commutes with rotations of the columns, which Adam by entries does
     not. Free parameters get ordinary Adam.
 

@@ -56,7 +56,7 @@ def map_manifold(
 
 
 def check_start(manifold: ManifoldTree, params: Params) -> None:
-    """Raise where parameters cannot be on their manifold; warn where 16 bits hold them.
+    """Raise an error if parameters are not on their manifold; warn if they are stored in 16 bits.
 
     Values are looked at where they are concrete, shapes always.
 
@@ -136,7 +136,7 @@ def _check_leaf(spec: Manifold, x: Array) -> Array:
     half = jnp.asarray(x).dtype.itemsize < 4
     if half:
         message = (
-            f"parameters stored as {x.dtype} stay within about 3e-3 of the manifold only; keep "
+            f"parameters stored as {x.dtype} can only stay within about 3e-3 of the manifold; keep "
             "float32 masters and cast where they are used"
         )
         warnings.warn(message, stacklevel=2)

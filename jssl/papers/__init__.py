@@ -107,8 +107,8 @@ def run_study_or_record_failure(name: str, study: str, settings: Settings) -> Pa
             1,
             details=f"The study stopped with {type(error).__name__}: {error}",
         )
-        remark = f"The study '{study}' stopped with {type(error).__name__}: {error}"
-        return Part([completed], [], (remark,))
+        sentence = f"The study '{study}' stopped with {type(error).__name__}: {error}"
+        return Part([completed], [], (sentence,))
 
 
 def run(

@@ -4,6 +4,19 @@ import math
 
 from jssl.types import Claim
 
+NOT_IN_PAPERS = ("Beyond", "Derived here", "Requirement of jssl")
+"""How the source of a claim begins that is not made in a paper."""
+
+
+def is_in_paper(claim: Claim) -> bool:
+    """Return whether a paper makes the claim; false if it is new here, by its source.
+
+    Example:
+        >>> is_in_paper(close("demo/a", "One is one.", "Derived here; not in the paper", 1, 1, 0))
+        False
+    """
+    return not claim.source.startswith(NOT_IN_PAPERS)
+
 
 def close(
     name: str,

@@ -55,17 +55,17 @@ class Settings(NamedTuple):
 
 
 class Part(NamedTuple):
-    """One study's claims and figures.
+    """Results of one study.
 
     Attributes:
         claims: every claim, with its verdict.
-        figures: its figures.
-        remarks: observations that are not claims, in complete sentences.
+        figures: of the study. Where there are several, each names the claims that it shows.
+        summary: observations that are not claims, in complete sentences.
     """
 
-    claims: list[Claim]
-    figures: list[Figure]
-    remarks: tuple[str, ...] = ()
+    claims: Sequence[Claim]
+    figures: Sequence[Figure]
+    summary: tuple[str, ...] = ()
 
 
 class Experiment(NamedTuple):
@@ -74,28 +74,41 @@ class Experiment(NamedTuple):
     Attributes:
         studies: name -> `study(settings) -> Part`, in the order of the report.
         settings: name -> value (sizes, learning rates), for the report.
-        remarks: on the paper as a whole: what is not run, and why.
+        caveats: limits of the results as a whole, for example what is not run and why.
     """
 
     studies: Mapping[str, Callable[[Settings], Part]]
     settings: Mapping[str, Any] = {}
-    remarks: tuple[str, ...] = ()
+    caveats: tuple[str, ...] = ()
 
 
 class Outcome(NamedTuple):
     """Results of all studies of a paper.
 
     Attributes:
-        claims: every claim, with its verdict.
-        figures: the figures of its report.
+        parts: name of the study -> its results, in the order of the report.
         settings: name -> value (sizes, learning rates), for the report.
-        remarks: observations that are not claims: negative results, what was not run and why.
+        caveats: limits of the results as a whole, for example what was not run and why.
     """
 
-    claims: tuple[Claim, ...]
-    figures: tuple[Figure, ...] = ()
+    parts: Mapping[str, Part]
     settings: Mapping[str, Any] = {}
-    remarks: tuple[str, ...] = ()
+    caveats: tuple[str, ...] = ()
+
+    @property
+    def claims(self) -> tuple[Claim, ...]:
+        """The claims of all studies."""
+        return tuple(claim for part in self.parts.values() for claim in part.claims)
+
+    @property
+    def figures(self) -> tuple[Figure, ...]:
+        """The figures of all studies."""
+        return tuple(figure for part in self.parts.values() for figure in part.figures)
+
+    @property
+    def summary(self) -> tuple[str, ...]:
+        """The observations of all studies that are not claims."""
+        return tuple(sentence for part in self.parts.values() for sentence in part.summary)
 
 
 def gather(experiment: Experiment, parts: Sequence[Part]) -> Outcome:
@@ -103,16 +116,12 @@ def gather(experiment: Experiment, parts: Sequence[Part]) -> Outcome:
 
     Example:
         >>> part = Part([], [], ("One run diverged.",))
-        >>> gather(Experiment({"demo": lambda settings: part}), [part]).remarks
+        >>> gather(Experiment({"demo": lambda settings: part}), [part]).summary
         ('One run diverged.',)
 
     Args:
         experiment: the studies.
         parts: the result of each study, in the order of the studies.
     """
-    return Outcome(
-        tuple(claim for part in parts for claim in part.claims),
-        tuple(figure for part in parts for figure in part.figures),
-        experiment.settings,
-        (*(remark for part in parts for remark in part.remarks), *experiment.remarks),
-    )
+    named = dict(zip(experiment.studies, parts, strict=True))
+    return Outcome(named, experiment.settings, experiment.caveats)

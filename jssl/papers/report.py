@@ -5,9 +5,11 @@ import math
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from jssl.papers.outcome import Outcome
+from jssl.papers.claims import is_in_paper
+from jssl.papers.outcome import Outcome, Part
+from jssl.report.figure import Figure
 from jssl.report.files import writable_folder, write_report_files
 from jssl.report.html import environment, render
 from jssl.types import Claim
@@ -24,6 +26,44 @@ def claim_record(claim: Claim) -> dict[str, Any]:
         key: None if isinstance(value, float) and not math.isfinite(value) else value
         for key, value in claim._asdict().items()
     }
+
+
+class Block(NamedTuple):
+    """Figures of a report, and the claims that stand beside or under them.
+
+    Attributes:
+        figures: none where no figure shows the claims.
+        claims: in the order of the study.
+    """
+
+    figures: tuple[Figure, ...]
+    claims: tuple[Claim, ...]
+
+
+def blocks(part: Part) -> list[Block]:
+    """Return the figures of a study, each with its claims, and then all other claims.
+
+    Example:
+        >>> from jssl.papers.claims import close
+        >>> claims = [close(f"demo/{name}", "One is one.", "arithmetic", 1, 1, 0) for name in "ab"]
+        >>> figures = [Figure("f", "F", "", None, ("demo/b",)), Figure("g", "G", "", None)]
+        >>> for block in blocks(Part(claims, figures)):
+        ...     print([figure.name for figure in block.figures], [c.name for c in block.claims])
+        ['f'] ['demo/b']
+        ['g'] []
+        [] ['demo/a']
+
+    Args:
+        part: results of a study. If it has one figure, and this names no claims, the figure shows
+            all claims.
+    """
+    figures = tuple(part.figures)
+    if len(figures) == 1 and not figures[0].claims:
+        return [Block(figures, tuple(part.claims))]
+    found = [Block((f,), tuple(c for c in part.claims if c.name in f.claims)) for f in figures]
+    named = {name for figure in figures for name in figure.claims}
+    rest = tuple(claim for claim in part.claims if claim.name not in named)
+    return [*found, Block((), rest)] if rest else found
 
 
 def write_report(
@@ -60,7 +100,11 @@ def write_report(
         "environment": versions,
         "passed": all(c["passed"] for c in claims),
         "papers": {
-            name: {"settings": dict(o.settings), "remarks": list(o.remarks)}
+            name: {
+                "settings": dict(o.settings),
+                "summary": list(o.summary),
+                "caveats": list(o.caveats),
+            }
             for name, o in outcomes.items()
         },
         "claims": claims,
@@ -70,8 +114,13 @@ def write_report(
         outcomes=outcomes,
         settings=settings,
         versions=versions,
+        blocks={
+            name: {study: blocks(part) for study, part in outcome.parts.items()}
+            for name, outcome in outcomes.items()
+        },
         total=len(judged),
         failed=[claim for claim in judged if not claim.passed],
+        new=[claim for claim in judged if not is_in_paper(claim)],
     )
     data = json.dumps(record, indent=2, default=_plain, allow_nan=False) + "\n"
     return write_report_files(folder, page, data)

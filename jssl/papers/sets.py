@@ -13,7 +13,7 @@ LABELS = {
 
 
 def image_sets(scale: Scale) -> tuple[list[str], tuple[str, ...]]:
-    """Return the image sets of a scale, and a remark if Fashion-MNIST is not used.
+    """Return the image sets of a scale, and a sentence if Fashion-MNIST is not used.
 
     Example:
         >>> image_sets("quick")[0]

@@ -11,9 +11,11 @@ class Figure(NamedTuple):
         title: one line.
         description: what the figure shows; also its alternative text.
         figure: a matplotlib Figure, or `jssl.report.html.Drawn` of one.
+        claims: names of the claims that it shows, where a study has several figures.
     """
 
     name: str
     title: str
     description: str
     figure: Any
+    claims: tuple[str, ...] = ()

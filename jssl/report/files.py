@@ -30,6 +30,9 @@ def writable_folder(out: str | os.PathLike[str]) -> Path:
     Raises:
         InputError: if it cannot be used.
     """
+    if not os.fspath(out):
+        message = "the output folder has an empty name; choose another one with --out"
+        raise InputError(message)
     folder = expanded(out)
     try:
         parents = (folder, *folder.absolute().parents)

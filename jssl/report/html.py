@@ -31,7 +31,7 @@ def environment() -> dict[str, str]:
 
 
 def _version(package: str) -> str:
-    """Return the version of a package; one that is not imported yet stays so."""
+    """Return the version of a package; without importing the package."""
     if package in sys.modules:
         return str(sys.modules[package].__version__)
     return importlib.metadata.version(package)
@@ -61,7 +61,7 @@ def number(value: float | None) -> str:
 
 def render(template: str, **values: Any) -> str:
     """Return the page that a template of this folder gives with these values."""
-    import jinja2  # here, as matplotlib in `draw`: the versions alone need neither
+    import jinja2  # imported here, as matplotlib is in `draw`: the versions need neither
 
     engine = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent),

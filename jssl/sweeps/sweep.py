@@ -355,15 +355,18 @@ def _attributes(workload: Workload) -> dict[str, Any]:
         "versions": {k: v for k, v in facts.items() if k not in ("devices", "cores", "system")},
         "device": f"{facts['devices']}, {facts['system']}",
         "precision": f"{workload.settings['dtype']}, products {workload.spec.precision}",
-        "git_revision": _revision(),
+        "git_revision": _revision(os.getcwd()),
     }
 
 
 @functools.cache
-def _revision() -> str:
+def _revision(folder: str) -> str:
+    """Return the git revision of a folder, "none" outside repositories."""
     command = ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)
+        done = subprocess.run(
+            command, cwd=folder, capture_output=True, text=True, timeout=10, check=False
+        )
     except (OSError, subprocess.SubprocessError):
         return "none"
     return done.stdout.strip() or "none"

@@ -1,14 +1,14 @@
-r"""What an encoder's kernel predicts: its embeddings at any time, at infinite width or at its own.
+r"""The embeddings that the tangent kernel of an encoder predicts, at finite or infinite width.
 
-An encoder f trained on linearised Barlow Twins (S-2) whose tangent kernel k does not move follows
+An encoder f with a constant tangent kernel k, trained on linearised Barlow Twins (S-2), follows
 
     df(x)/dt = -(2/n) k(x, Z) J F (C - I),    C = F^T J F / 2n,
 
-with Z the 2n views of n pairs, F (2n, dim) the embeddings there and J the swap of the two views.
-it is. Of either, `embeddings` is the closed form from a small start, as good as S-14 says, and
-`descend` gradient descent of the kernel model itself, which leaves nothing out but the motion
-gradient descent of the kernel model itself, step by step, which leaves nothing out but the motion
-of the kernel. `jssl.diagnostics.distance_to_limit` lays a trained net beside them.
+with Z the 2n views of n pairs, F (2n, dim) their embeddings, and J the matrix that exchanges the
+two views. `infinite` gives the kernel model of an architecture at infinite width, and `empirical`
+that of given parameters. `embeddings` is its closed form from a small start, with the error that
+S-14 estimates. `descend` is gradient descent of the kernel model itself; its only approximation is
+that the kernel is constant. `jssl.diagnostics.distance_to_limit` compares a trained net with them.
 
 Simon et al. 2023, arXiv 2303.15438, section 5; that the kernel of Barlow Twins does become constant
 as width grows is Fleissner, Anil, Ghoshdastidar 2024, arXiv 2411.11176.
@@ -32,7 +32,7 @@ from jssl.types import Array, Model, Pairs, Params
 
 
 class KernelModel(NamedTuple):
-    """An encoder as its kernel sees it.
+    """The kernels that determine the training of an encoder.
 
     Attributes:
         everywhere: (2n + q, 2n) kernel of the views, then of q other points, with the 2n views.
@@ -58,14 +58,14 @@ def infinite(
         model: with an infinite-width kernel.
         pairs: n positive pairs.
         dim: dimension of the embedding, at most the number of positive modes.
-        others: (q, ...) further points, seen or not; None for none.
+        others: (q, ...) further points, or None.
         rows: rows of the kernel computed at a time, None for all.
 
     Returns:
         KernelModel.
 
     Raises:
-        InputError: the model has no infinite-width kernel (what to do is said), or fewer than dim
+        InputError: if the model has no infinite-width kernel, or fewer than dim
             modes can be learned from these pairs.
     """
     gram = infinite_kernels.gram(model, pairs, rows=rows)
@@ -147,7 +147,7 @@ def embeddings(kernel: KernelModel, times: Any, start: Array) -> Array:
 def descend(
     kernel: KernelModel, start: Array, learning_rate: Any, steps: Sequence[int] | np.ndarray
 ) -> Array:
-    """Return gradient descent of the kernel model, at the steps asked for.
+    """Return gradient descent of the kernel model, at the given steps.
 
     Example:
         >>> gram = jnp.tile(jnp.diag(jnp.array([4.0, 1.0])), (2, 2))

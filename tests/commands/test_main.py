@@ -76,6 +76,7 @@ def test_an_interrupted_run_leaves_the_earlier_report(paper, tmp_path, capsys):
         (["reproduce", "--jobs", "0"], "--jobs must be from 1 to 1,024"),
         (["reproduce", "--jobs", "1000000000"], "--jobs must be from 1 to 1,024"),
         (["reproduce", "--out", "/dev/null/sub"], "choose a writable folder"),
+        (["sweep", "study.toml", "--shard", "9" * 5001 + "/3"], "--shard must be i/n"),
     ],
 )
 def test_bad_input_is_one_line_and_status_2(arguments, says, capsys):
@@ -93,6 +94,7 @@ def test_bad_input_is_one_line_and_status_2(arguments, says, capsys):
         (["reproduce", "--sead", "3"], "perhaps you meant --seed"),
         (["reproduse"], "available subcommands: reproduce"),
         (["sweep"], "Missing from jssl sweep: PATH"),
+        (["predict", "--count", "9" * 5001], "--count: a number of 5001 digits is too large;"),
         ([], "Expected one of {reproduce"),
     ],
 )
@@ -104,6 +106,23 @@ def test_arguments_not_understood_are_one_line_and_status_2(arguments, says, cap
     assert error.startswith("jssl: ")
     assert says in error
     assert "--help" in error
+    assert error.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["diagnose", "z.npy", "--out", ""], "the value of --out is empty"),
+        (["diagnose", "z.npy", "--out="], "the value of --out is empty"),
+        (["diagnose", " "], "an argument is empty"),
+    ],
+)
+def test_an_empty_argument_is_refused_and_is_not_the_current_folder(arguments, says, capsys):
+    with pytest.raises(SystemExit) as stop:
+        cli.run(arguments)
+    assert stop.value.code == 2
+    error = capsys.readouterr().err
+    assert says in error
     assert error.count("\n") == 1
 
 

@@ -58,19 +58,19 @@ FILES = {
     "directory.npz": (pair()[:-22] + b"\0" * 22, "it is damaged"),
     "large.npz": (pair("(10000000000000, 6)"), "claims 240000000000000 bytes and has 1440"),
     "small.npz": (pair("(59, 6)"), "claims 1416 bytes and has 1440"),
-    "negative.npz": (pair("(-60, 6)"), "says the shape (-60, 6)"),
+    "negative.npz": (pair("(-60, 6)"), "has the shape (-60, 6)"),
     "text.npz": (pair("'abc'"), "the header of array 'first' is not that of an array"),
     "torch.npz": (
         archive({"archive/data.pkl": b"x", "archive/data/0": b"y"}),
         "it is a PyTorch file); load it with torch.load",
     ),
-    "other.npz": (archive({"readme.txt": b"x"}), "it holds 'readme.txt', which is not an array"),
+    "other.npz": (archive({"readme.txt": b"x"}), "it contains 'readme.txt', which is not an array"),
     "nothing.npz": (b"", "it is empty"),
     "hello.npz": (b"hello", "it is neither a .npy nor an .npz file"),
 }
 HEADERS = {
     "large.npy": ("(10000000000000, 6)", "1440 bytes of data, not 240000000000000"),
-    "negative.npy": ("(-60, 6)", "its header says the shape (-60, 6)"),
+    "negative.npy": ("(-60, 6)", "its header has the shape (-60, 6)"),
     "text.npy": ("'abc'", "its header is not that of an array"),
     "fraction.npy": ("(1.5, 6)", "its header is not that of an array"),
     "nested.npy": ("(" * 150, "its header is not that of an array"),

@@ -61,7 +61,7 @@ def test_bad_folders_are_refused(folder):
     with pytest.raises(InputError, match="no folder"):
         read_folder(folder / "absent")
     (folder / "empty").mkdir()
-    with pytest.raises(InputError, match="holds no images"):
+    with pytest.raises(InputError, match="contains no images"):
         read_folder(folder / "empty")
     (folder / "empty" / "x.png").write_bytes(b"")
     with pytest.raises(InputError, match="none of the 1 images"):

@@ -72,7 +72,7 @@ def test_damaged_idx_files_are_refused_by_name(tmp_path):
     good = idx_bytes(np.zeros((3, 4, 5)))
     packed = gzip.compress(good)
     cases = {
-        "short": (good[:-1], "truncated or damaged: 59 bytes of data where its header says 60"),
+        "short": (good[:-1], "truncated or damaged: 59 bytes of data, but its header states 60"),
         "long": (good + b"0", "61 bytes"),
         "header": (good[:9], "not an IDX file"),
         "empty": (b"", "not an IDX file (magic missing"),
@@ -95,7 +95,7 @@ def test_an_idx_header_that_claims_more_than_memory_is_refused_by_arithmetic(tmp
     claims = struct.pack(">BBBB3I", 0, 0, 8, 3, 60_000, 28_000, 28_000)
     path = tmp_path / "x"
     path.write_bytes(gzip.compress(claims) if packed else claims)
-    says = "needs 9.41e+04 GB of memory" if packed else "0 bytes of data where its header says"
+    says = "needs 9.41e+04 GB of memory" if packed else "0 bytes of data, but its header states"
     tracemalloc.start()
     assert says in refusal(lambda: read_idx(path))
     _, peak = tracemalloc.get_traced_memory()
@@ -107,7 +107,7 @@ def test_a_packed_idx_file_is_unpacked_no_further_than_its_header_says(tmp_path)
     path = tmp_path / "x"
     path.write_bytes(gzip.compress(idx_bytes(np.zeros((3, 4, 5))) + b"\0" * 50_000_000))
     tracemalloc.start()
-    assert "61 bytes of data where its header says 60" in refusal(lambda: read_idx(path))
+    assert "61 bytes of data, but its header states 60" in refusal(lambda: read_idx(path))
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < 10_000_000
@@ -259,7 +259,7 @@ def test_a_hostile_pickle_runs_nothing(tmp_path, monkeypatch, smuggled):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "test_batch").write_bytes(pickle.dumps(smuggled, protocol=2))
     message = refusal(lambda: read_cifar10(tmp_path, "test"))
-    assert "it asks for" in message
+    assert "it requires" in message
     assert not (tmp_path / "attacked").exists()
 
 
@@ -271,7 +271,7 @@ def test_damaged_cifar10_files_are_refused_by_name(tmp_path):
     said = refusal(lambda: I.cifar10(tmp_path / "py", "test"))
     assert "test_batch is not a CIFAR-10 batch" in said
     batch.write_bytes(pickle.dumps({b"data": np.zeros((2, 3), np.uint8), b"labels": [1, 2]}, 4))
-    assert "does not hold" in refusal(lambda: I.cifar10(tmp_path / "py", "test"))
+    assert "does not contain" in refusal(lambda: I.cifar10(tmp_path / "py", "test"))
     (tmp_path / "py" / "data_batch_3").unlink()
     assert "lacks data_batch_3;" in refusal(lambda: I.cifar10(tmp_path / "py"))
     batch = tmp_path / "bin" / "test_batch.bin"
@@ -306,7 +306,7 @@ def test_npz_images_are_scaled_to_one(tmp_path, stored, expected):
 def test_npz_arrays_are_chosen_by_name(tmp_path):
     path = tmp_path / "x.npz"
     np.savez(path, a=np.zeros((2, 4, 4)), b=np.ones((2, 4, 4)), y=np.arange(2), z=np.arange(2))
-    assert "say which array holds the images" in refusal(lambda: I.npz(path))
+    assert "pass images=NAME" in refusal(lambda: I.npz(path))
     assert "unknown array" in refusal(lambda: I.npz(path, "c"))
     assert "cannot be images" in refusal(lambda: I.npz(path, "y"))
     assert "cannot be labels" in refusal(lambda: I.npz(path, "a", "b"))

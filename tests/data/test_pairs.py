@@ -38,56 +38,6 @@ def test_cross_moment_gives_the_embedding_cross_covariance():
     np.testing.assert_allclose(weight @ P.cross_moment(pairs) @ weight.T, c, atol=1e-13)
 
 
-@pytest.mark.parametrize("shape", [(4,), (3, 2, 1)])
-def test_compression_keeps_gamma_with_negative_eigenvalues(shape):
-    pairs = random_pairs(n=50, shape=shape)
-    small = P.compress(pairs)
-    gamma = loop_gamma(pairs)
-    assert np.linalg.eigvalsh(gamma).min() < -1e-3
-    assert small.first.shape == (gamma.shape[0], gamma.shape[0])
-    np.testing.assert_allclose(loop_gamma(small), gamma, atol=1e-13)
-
-
-def test_compression_needs_only_as_many_pairs_as_the_rank():
-    basis = np.random.default_rng(3).normal(size=(2, 6))
-    latent = random_pairs(n=30, shape=(2,))
-    pairs = Pairs(latent.first @ basis, latent.second @ basis)
-    small = P.compress(pairs)
-    assert small.first.shape == (2, 6)
-    np.testing.assert_allclose(loop_gamma(small), loop_gamma(pairs), atol=1e-13)
-
-
-@pytest.mark.parametrize("features", [1, 3])
-def test_compression_of_rank_one_and_zero_pads_to_two_pairs(features):
-    x = jnp.ones((5, features))
-    for pairs in [Pairs(x, -2 * x), Pairs(0 * x, x)]:
-        small = P.check_pairs(P.compress(pairs))
-        assert small.first.shape == (2, features)
-        np.testing.assert_allclose(loop_gamma(small), loop_gamma(pairs), atol=1e-14)
-
-
-def test_compression_to_a_given_rank_keeps_the_largest_modes_under_jit():
-    pairs = random_pairs()
-    values, vectors = np.linalg.eigh(loop_gamma(pairs))
-    kept = np.argsort(-abs(values))[:3]
-    expected = vectors[:, kept] * values[kept] @ vectors[:, kept].T
-    small = jax.jit(lambda p: P.compress(p, rank=3))(pairs)
-    np.testing.assert_allclose(loop_gamma(small), expected, atol=1e-13)
-
-
-def test_linear_training_cannot_tell_compressed_pairs_apart():
-    pairs = random_pairs(n=40)
-    weight = jnp.asarray(np.random.default_rng(4).normal(size=(2, 4)))
-
-    def loss(w, data):
-        za, zb = data.first @ w.T, data.second @ w.T
-        c = (za.T @ zb + zb.T @ za) / (2 * len(za))
-        return jnp.sum((c - jnp.eye(2)) ** 2)
-
-    full, small = (jax.jit(jax.grad(loss))(weight, data) for data in (pairs, P.compress(pairs)))
-    np.testing.assert_allclose(small, full, rtol=1e-12, atol=1e-12)
-
-
 def test_expected_gamma_of_additive_noise_is_the_second_moment():
     x = jnp.asarray(np.random.default_rng(5).normal(size=(6, 4)))
     mean, error = P.expected_cross_moment(KEY, x, noise(0.5), 4000)
@@ -174,7 +124,6 @@ def test_float32_samples_stay_float32_inside_double_precision():
     for function in [
         lambda x: P.make_pairs(KEY, x, noise(0.1)),
         lambda x: P.expected_cross_moment(KEY, x, noise(0.1), 2),
-        lambda x: P.compress(Pairs(x, x), rank=1),
     ]:
         leaves = jax.tree.leaves(jax.eval_shape(function, x))
         assert {leaf.dtype.name for leaf in leaves} == {"float32"}
@@ -240,8 +189,6 @@ def test_check_pairs_returns_good_pairs_unchanged():
         lambda x: P.make_pairs(KEY, x.astype(int), noise()),
         lambda x: P.make_pairs(KEY, x[:, 0], noise()),
         lambda x: P.expected_cross_moment(KEY, x, noise(), 1),
-        lambda x: P.compress(Pairs(x, x), rank=0),
-        lambda x: P.compress(Pairs(x, x), rank=4),
     ],
 )
 def test_bad_input_is_refused_in_one_line(call):

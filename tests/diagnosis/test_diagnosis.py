@@ -102,7 +102,7 @@ def staircase(steps=12):
 
 def test_steps_over_checkpoints_are_found_at_their_times():
     times, checkpoints = staircase()
-    history = jssl.diagnose(checkpoints[-1], over=checkpoints).history
+    history = jssl.diagnose(checkpoints[-1], checkpoints=checkpoints).history
     assert int(history.steps.learned) == int(history.steps.distinct) == 3
     np.testing.assert_allclose(history.steps.half_times, [2, 5, 8], atol=0.6)
     assert history.similarity[-1] == pytest.approx(1)
@@ -133,12 +133,12 @@ def test_bfloat16_that_numpy_stored_as_void_is_read_and_said(folder, capsys):
     np.save("b.npy", stored)
     np.savez("c1.npz", z=stored)
     expected = jssl.diagnose(stored.astype(np.float64)).summary
-    arguments = ["b.npy", "--views", "b.npy", "--over", "c1.npz", "b.npy"]
+    arguments = ["b.npy", "--views", "b.npy", "--checkpoints", "c1.npz", "b.npy"]
     assert cli.run(["diagnose", *arguments, "--out", "out"]) == 0
     out = capsys.readouterr().out
     assert all(sentence in out for sentence in expected)
     for name in ("embeddings", "views", "checkpoint b.npy"):
-        assert f"{name} came as 2-byte void (V2)" in out
+        assert f"{name} is stored as 2-byte void (V2)" in out
     seen = jssl.diagnose(np.load("b.npy"))
     assert list(seen.summary) == list(expected)
     assert "read as bfloat16" in seen.caveats[0]
@@ -180,7 +180,7 @@ def test_parts_of_one_set_are_not_reported_as_training():
     draws = np.random.default_rng(0)
     z = draws.normal(size=(500, 16))
     for parts in (np.split(z, 10), np.split(z, [40, 100, 300]), np.split(draws.permutation(z), 2)):
-        seen = jssl.diagnose(z, over={f"img_emb_{i}": part for i, part in enumerate(parts)})
+        seen = jssl.diagnose(z, checkpoints={f"img_emb_{i}": part for i, part in enumerate(parts)})
         assert "nothing was learned between them" in seen.summary[-1]
         assert "parts of one data set" in seen.summary[-1]
         assert seen.history.steps is None
@@ -191,7 +191,7 @@ def test_parts_of_one_set_are_not_reported_as_training():
 def test_checkpoints_of_unrelated_embeddings_have_no_similarity():
     for n in (200, 100):
         a, b = np.random.default_rng(0).normal(size=(2, n, 150))
-        history = jssl.diagnose(b, over={"z-1": a, "z-2": b}).history
+        history = jssl.diagnose(b, checkpoints={"z-1": a, "z-2": b}).history
         np.testing.assert_allclose(history.similarity, [0, 1], atol=4 * np.sqrt(2) / n)
 
 
@@ -199,7 +199,7 @@ def test_checkpoints_in_shuffled_order_keep_their_steps_and_are_said_to_be_shuff
     _, checkpoints = staircase()
     draws = np.random.default_rng(0)
     history = jssl.diagnose(
-        checkpoints[-1], over=[draws.permutation(z) for z in checkpoints]
+        checkpoints[-1], checkpoints=[draws.permutation(z) for z in checkpoints]
     ).history
     assert any("not contain the same samples in the same order" in each for each in history.summary)
     np.testing.assert_allclose(history.steps.half_times, [2, 5, 8], atol=0.6)
@@ -208,12 +208,14 @@ def test_checkpoints_in_shuffled_order_keep_their_steps_and_are_said_to_be_shuff
 
 
 def test_what_was_there_at_the_first_checkpoint_is_not_reported_as_learned_between():
-    same = jssl.diagnose(Z, over=[Z, Z, Z])
+    same = jssl.diagnose(Z, checkpoints=[Z, Z, Z])
     assert "The spectra are equal, so nothing was learned between the checkpoints." in same.summary
     assert same.history.same_rows
-    grown = jssl.diagnose(Z, over=[Z * np.array([1, g, 0, 0, 0, 0]) for g in (0.1, 0.5, 1.0)])
+    grown = jssl.diagnose(
+        Z, checkpoints=[Z * np.array([1, g, 0, 0, 0, 0]) for g in (0.1, 0.5, 1.0)]
+    )
     assert "1 of them was half-learned at the first checkpoint" in grown.summary[-1]
-    assert "One checkpoint was read" in jssl.diagnose(Z, over=[Z]).summary[-1]
+    assert "One checkpoint was read" in jssl.diagnose(Z, checkpoints=[Z]).summary[-1]
 
 
 @pytest.mark.parametrize(
@@ -224,17 +226,17 @@ def test_what_was_there_at_the_first_checkpoint_is_not_reported_as_learned_betwe
         ({"embeddings": 1e-200 * Z}, "powers do not fit in float64; divide"),
         ({"embeddings": np.ma.array(Z, mask=Z > 4)}, "masked values; leave those rows out"),
         ({"embeddings": np.ma.array(Z, mask=Z > 4).astype("f4")}, "masked values"),
-        ({"embeddings": scipy.sparse.csr_array(Z)}, r"sparse array; give embeddings.toarray\(\)"),
+        ({"embeddings": scipy.sparse.csr_array(Z)}, r"sparse array; pass embeddings.toarray\(\)"),
         ({"embeddings": Z.astype(object)}, "got object, convert it first"),
         ({"views": np.ma.array(Z, mask=Z > 4)}, "views has .* masked values"),
-        ({"over": [np.ma.array(Z, mask=Z > 4)]}, "checkpoint 0 has .* masked values"),
+        ({"checkpoints": [np.ma.array(Z, mask=Z > 4)]}, "checkpoint 0 has .* masked values"),
         ({"embeddings": np.array([["a", "b"], ["c", "d"]])}, "floating point"),
         ({"embeddings": Z.astype(complex)}, "floating point"),
         ({"labels": LABELS[1:]}, "one entry for each of the 400 rows"),
         ({"labels": LABELS + 0.5}, "integers or strings"),
         ({"labels": 0 * LABELS}, "only one class"),
         ({"views": Z[1:]}, "row by row"),
-        ({"over": [Z, Z[:, 1:]]}, "checkpoint 1 has 5 dimensions, the embeddings 6"),
+        ({"checkpoints": [Z, Z[:, 1:]]}, "checkpoint 1 has 5 dimensions, the embeddings 6"),
         ({"seed": -1}, "seed"),
     ],
 )
@@ -259,7 +261,7 @@ def test_the_command_prints_the_summary_and_writes_page_and_json(folder, capsys)
     for i, z in enumerate(staircase(4)[1]):
         np.save(f"c{8 + i}.npy", np.pad(z, ((0, 0), (0, 3))))
     arguments = ["diagnose", "z.npy", "--labels", "labels.npy", "--views", "views.npy"]
-    assert cli.run([*arguments, "--over", "c*.npy", "--out", "out"]) == 0
+    assert cli.run([*arguments, "--checkpoints", "c*.npy", "--out", "out"]) == 0
     out = capsys.readouterr().out
     assert out.startswith("No collapse")
     assert "Over 4 checkpoints" in out
@@ -284,7 +286,7 @@ def test_a_bad_checkpoint_is_named_and_the_rest_is_processed(folder, capsys):
     np.save("c7.npy", np.asarray(jnp.asarray(Z, jnp.float8_e5m2)))
     np.save("c6.npy", 1e200 * Z)
     np.save("c5.npy", Z.astype(complex))
-    assert cli.run(["diagnose", "z.npy", "--over", "c*.npy", "--out", "out"]) == 2
+    assert cli.run(["diagnose", "z.npy", "--checkpoints", "c*.npy", "--out", "out"]) == 2
     seen = capsys.readouterr()
     assert "c1.npy has 1 row" in seen.err
     assert "cannot read c9.npy" in seen.err
@@ -300,10 +302,10 @@ def test_a_bad_checkpoint_is_named_and_the_rest_is_processed(folder, capsys):
         (["text.npy"], "cannot read text.npy"),
         (["cut.npy"], "cannot read cut.npy"),
         (["objects.npy"], "cannot read objects.npy"),
-        (["two.npz"], "two.npz holds a (400, 6), b (400,)"),
+        (["two.npz"], "two.npz contains a (400, 6), b (400,)"),
         (["z.npy", "--labels", "z.npy"], "labels must have one entry for each"),
-        (["z.npy", "--over", "absent*.npy"], "no file matches"),
-        (["z.npy", "--over", "text.npy"], "no checkpoint could be read"),
+        (["z.npy", "--checkpoints", "absent*.npy"], "no file matches"),
+        (["z.npy", "--checkpoints", "text.npy"], "no checkpoint could be read"),
         (["z.npy", "--out", "/dev/null/x"], "choose a writable folder"),
     ],
 )

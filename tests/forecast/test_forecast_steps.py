@@ -205,7 +205,7 @@ def test_the_place_of_the_augmentation_decides_on_the_steps(clean):
 def test_pairs_that_do_not_show_where_the_augmentation_is_must_be_explained():
     x, e, f = np.random.default_rng(0).normal(size=(3, 100, 2))
     given = {"loss": "simclr", "dim": 1, "kernel": "linear", "placement": "clean-augmented-clean"}
-    with pytest.raises(InputError, match="clean_first=True or False"):
+    with pytest.raises(InputError, match="pass clean_first=True or clean_first=False"):
         jssl.predict((x + 0.7 * e, x + f), **given)
     assert jssl.predict((x + 0.2 * e, x + 0.3 * f), **given, clean_first=False).lost.rank == 1
 
@@ -289,7 +289,7 @@ def test_both_views_of_images_are_augmented_and_pairs_may_be_said_to_be_clean(
     given += ["--placement", "clean-augmented-clean", "--overwrite"]
     assert cli.run(["predict", "--pairs", "views.npz", *given, "--clean-first", "True"]) == 0
     assert cli.run(["predict", "--pairs", "views.npz", *given]) == 2
-    assert "say clean_first=True or False" in capsys.readouterr().err
+    assert "pass clean_first=True or clean_first=False" in capsys.readouterr().err
     assert cli.run(["predict", "--images", "images.npz", "--views", "noise=0.1", *given]) == 0
 
 

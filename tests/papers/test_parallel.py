@@ -87,9 +87,9 @@ def test_processes_find_what_one_process_finds(paper, capfd):
     }
     assert found[1].claims == found[2].claims
     assert found[2].settings == {"scale": "paper"}
-    here, there = found[1].remarks[1], found[2].remarks[1]
+    here, there = found[1].summary[1], found[2].summary[1]
     assert here == str(os.getpid()) != there
-    assert found[2].remarks[2:] == ("end",)
+    assert found[2].caveats == ("end",)
     assert found[2].figures[0].figure.png.startswith(b"\x89PNG")
     for news in shown.values():
         assert [share for *_, share in news] == sorted(share for *_, share in news)
@@ -98,7 +98,7 @@ def test_processes_find_what_one_process_finds(paper, capfd):
     assert ("demo", "half way", 0.5 / 3) in shown[1]
     ended = found[2].claims[1]  # a study that raises becomes a claim that fails
     assert (ended.name, ended.passed) == ("demo/ended-stumble", False)
-    assert found[2].remarks[0] == (
+    assert found[2].summary[0] == (
         "The study 'stumble' stopped with ZeroDivisionError: nothing to divide by"
     )
     assert "ZeroDivisionError" in capfd.readouterr().err

@@ -1,6 +1,9 @@
+import base64
 import html.parser
 import json
 import re
+import shutil
+import subprocess
 
 import numpy as np
 import pytest
@@ -8,9 +11,10 @@ import pytest
 from jssl.errors import InputError
 from jssl.figures import new_figure, thin_labels
 from jssl.papers.claims import at_least, at_most, close
-from jssl.papers.outcome import Outcome
+from jssl.papers.outcome import Outcome, Part
 from jssl.papers.report import write_report
 from jssl.report.figure import Figure
+from jssl.report.page import Page, write_page
 
 
 def outcome(measured=1.0):
@@ -21,9 +25,8 @@ def outcome(measured=1.0):
         at_most("demo/b", "small", "eq. 2", 1.0, 0.5),
         at_least("demo/c", "large", "eq. 3", 1.0, 1.5),
     )
-    return Outcome(
-        claims, (Figure("f", "A line", "It rises.", figure),), {"n": np.int64(3)}, ("noted",)
-    )
+    part = Part(claims, (Figure("f", "A line", "It rises.", figure),), ("observed",))
+    return Outcome({"a study": part}, {"n": np.int64(3)}, ("noted",))
 
 
 def test_json_holds_every_claim_with_its_fields(tmp_path):
@@ -68,6 +71,75 @@ def test_every_picture_has_a_text_and_every_link_a_target(tmp_path):
     assert {"demo", "more"} <= ids
 
 
+def test_figures_come_before_the_claims_that_they_show(tmp_path):
+    page, _ = write_report(tmp_path, {"demo": outcome()}, {})
+    text = page.read_text()
+    places = ["A study", "<figure", "a &lt; b &amp; c", "observed", "noted"]
+    assert sorted(places, key=text.index) == places
+
+
+@pytest.mark.parametrize(
+    ("measured", "count", "opened"), [(1, 3, True), (1, 11, False), (2, 11, True)]
+)
+def test_a_long_table_of_claims_is_folded_unless_one_fails(tmp_path, measured, count, opened):
+    claims = [close(f"demo/{k}", "one", "source", 1.0, measured, 0.1) for k in range(count)]
+    page, _ = write_report(tmp_path, {"demo": Outcome({"study": Part(claims, [])})}, {})
+    (box,) = re.findall(r"<details class=\"box\"( open)?><summary><span", page.read_text())
+    assert bool(box) is opened
+
+
+def test_the_summary_lists_failed_claims_and_those_that_no_paper_makes(tmp_path):
+    new = close("demo/new", "It is new.", "Derived here; not in the paper", 1.0, 1.0, 0.1)
+    part = Part([*outcome(measured=2.0).claims, new], [])
+    page, _ = write_report(tmp_path, {"demo": Outcome({"study": part})}, {})
+    summary = page.read_text().partition("<nav")[0]
+    assert "3 of 4 claims hold." in summary
+    assert "Predicted 1, measured 2, tolerance 0.1" in summary
+    assert 'href="#demo/a"' in summary
+    assert "not in the papers:</strong> 1 of 1" in summary
+    assert "It is new." in summary
+    assert "small" not in summary
+
+
+def test_a_page_opens_with_the_answer_and_the_first_figure(tmp_path):
+    shown = [Figure(name, name, "d", new_figure(1)[0]) for name in ("first", "second")]
+    rows = [{"a": k} for k in range(9)]
+    page = Page("title", ("answer", "rest"), ("caveat",), shown, {"long": rows, "short": rows[:2]})
+    text = write_page(page, tmp_path)[0].read_text().partition("<body>")[2]
+    places = ["answer", "first", "rest", "second", "caveat", "long", "short"]
+    assert sorted(places, key=text.index) == places
+    assert re.findall(r"box\"( open)?><summary>(\w+) <", text) == [("", "long"), (" open", "short")]
+
+
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "chrome"))), None)
+MEASURE = """<body></body><script>
+const frame = document.createElement("iframe");
+frame.style = "width: 390px; height: 900px; border: 0";
+frame.srcdoc = atob("%s");
+frame.onload = () => { document.body.id = frame.contentDocument.documentElement.scrollWidth };
+document.body.append(frame);
+</script>"""
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium")
+def test_no_page_is_wider_than_a_phone(tmp_path):
+    wide = Figure("f", "A wide figure", "d" * 90, new_figure(3)[0])
+    rows = [{f"column {k}": "a long cell, " * 4 for k in range(9)}]
+    page = Page(
+        "title", ("answer " * 30,), ("caveat",), [wide], {"table": rows}, {"path": "x" * 99}
+    )
+    pages = [
+        write_report(tmp_path / "claims", {"demo": outcome(2.0)}, {"command": "x" * 99})[0],
+        write_page(page, tmp_path / "page")[0],
+    ]
+    for path in pages:
+        frame = tmp_path / "frame.html"
+        frame.write_text(MEASURE % base64.b64encode(path.read_bytes()).decode())
+        command = [CHROMIUM, "--headless", "--no-sandbox", "--dump-dom", frame.as_uri()]
+        found = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
+        assert int(re.search(r'<body id="(\d+)"', found.stdout)[1]) <= 390
+
+
 def test_the_page_fits_a_phone_and_the_dark(tmp_path):
     page, _ = write_report(tmp_path, {"demo": outcome()}, {})
     text = page.read_text()
@@ -75,6 +147,7 @@ def test_the_page_fits_a_phone_and_the_dark(tmp_path):
     assert viewport in _Seen(text).every("meta")
     assert "prefers-color-scheme: dark" in text
     assert "@media (max-width: 40rem)" in text
+    assert "@container (max-width: 44rem)" in text
     cells = [td for td in _Seen(text).every("td") if "data-label" in td]
     assert [td["data-label"] for td in cells[:4]] == [
         "predicted",
@@ -97,9 +170,18 @@ def test_labels_between_powers_of_ten_do_not_crowd(limits, expected):
     assert seen <= expected if expected is not None else len(seen) > 0
 
 
+@pytest.mark.parametrize(
+    ("columns", "rows", "shape"), [(3, 1, (1, 3)), (5, 1, (2, 3)), (4, 3, (3, 4))]
+)
+def test_a_row_of_more_than_three_panels_is_wrapped(columns, rows, shape):
+    figure, axes = new_figure(columns, rows)
+    assert len(axes) == len(figure.axes) == columns * rows
+    assert axes[0].get_subplotspec().get_gridspec().get_geometry() == shape
+
+
 def test_a_failed_claim_is_named_in_the_page(tmp_path):
     page, data = write_report(tmp_path, {"demo": outcome(measured=2.0)}, {})
-    assert "failed: demo/a" in page.read_text()
+    assert "<strong>Failed:</strong></p>\n<ul><li>a &lt; b &amp; c" in page.read_text()
     assert json.loads(data.read_text())["passed"] is False
 
 

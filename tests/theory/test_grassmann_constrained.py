@@ -169,7 +169,7 @@ def test_depth_speeds_the_product_by_its_multiplier(metric, expected):
 def test_a_start_that_misses_a_bottom_eigenvector_is_refused():
     vectors = np.linalg.eigh(C)[1]
     for solve in (grassmann.projector, grassmann.outer_product):
-        with pytest.raises(jssl.InputError, match="misses one of the bottom 2"):
+        with pytest.raises(jssl.InputError, match="orthogonal to one of the bottom 2"):
             solve(C, vectors[:, [0, 4]], 1.0)
 
 

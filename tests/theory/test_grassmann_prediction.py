@@ -89,7 +89,7 @@ def test_orthonormal_start_is_on_the_manifold_and_drops_the_kernel():
     ("changes", "what"),
     [
         ({"loss": barlow_twins_linearized}, "linear_non_contrastive"),
-        ({"objective": lambda *_: 0.0}, "drop the objective"),
+        ({"objective": lambda *_: 0.0}, "leave out `objective`"),
         ({"model": deep_linear(6, 2)}, "orthonormal|z = W x"),
         ({"model": linear(6, 2), "optimiser": optax.adam(0.1)}, "gradient-flow time"),
         ({"optimiser": stiefel_adam(0.1, manifold=ROWS)}, "gradient-flow time"),

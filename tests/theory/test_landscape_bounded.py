@@ -76,7 +76,7 @@ def test_losses_with_a_minimum_keep_it_and_flat_dimensions_are_said(case):
     np.testing.assert_allclose(seen.minima.loss, value, rtol=1e-7)
     np.testing.assert_allclose(seen.loss(seen.minima.weight), value, rtol=1e-7)
     assert seen.minima.isolated == (flat == 0)
-    assert any(f"{flat} dimensions are seen neither" in r for r in seen.remarks) == bool(flat)
+    assert any(f"does not depend on {flat} dimensions" in r for r in seen.caveats) == bool(flat)
 
 
 def test_weight_decay_gives_every_loss_a_minimum():

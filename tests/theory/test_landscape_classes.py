@@ -100,7 +100,7 @@ def test_a_design_keeps_the_signal_and_loses_the_nuisance():
 
 def test_designs_that_cannot_work_are_refused():
     data, directions = np.eye(3), jnp.eye(3)[:, :1]
-    with pytest.raises(InputError, match="collapses nothing; take clean-augmented-clean"):
+    with pytest.raises(InputError, match="causes no collapse; pass clean-augmented-clean"):
         landscape.collapsing_augmentation(
             data, directions, placement="augmented-augmented-augmented"
         )

@@ -97,20 +97,20 @@ def test_bad_times_and_starts_are_refused():
 def test_a_flow_without_a_minimum_is_an_error_and_ends(signal, start):
     """The integrator used to halve its steps for ever once the weight had overflowed."""
     form = landscape.general_form(signal, [1.0, 0.0])
-    with pytest.raises(InputError, match="falls without bound along the input direction"):
+    with pytest.raises(InputError, match="decreases without bound along the input direction"):
         landscape.trajectory(form, jnp.array(start), jnp.array([0.0, 1e4]))
 
 
 def test_a_flow_that_overflows_or_takes_too_many_steps_ends(monkeypatch):
     form = landscape.general_form([[1.0, 0.5], [0.5, 0.3]], [1.0, 1.0])
     start, times = jnp.array([[0.1, 0.2]]), jnp.array([0.0, 1.0])
-    with pytest.raises(InputError, match="could not be followed beyond t = 0 of 1"):
+    with pytest.raises(InputError, match="could not be integrated beyond t = 0 of 1"):
         landscape.trajectory(form, 1e200 * start, times)
     with pytest.raises(InputError, match="not finite"):
         landscape.trajectory(form, jnp.nan * start, times)
     flow = landscape.flow
     monkeypatch.setattr(flow, "MOST_STEPS", 5)
     flow._integrate.clear_cache()
-    with pytest.raises(InputError, match="could not be followed"):
+    with pytest.raises(InputError, match="could not be integrated"):
         landscape.trajectory(form, start, times)
     flow._integrate.clear_cache()

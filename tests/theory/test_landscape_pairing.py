@@ -51,7 +51,7 @@ def test_pairs_that_do_not_show_it_are_refused():
     x, e, f = jnp.asarray(np.random.default_rng(0).normal(size=(3, 300, 3)))
     with pytest.raises(InputError, match="swap the views"):
         first_is_clean(x + e, x)
-    with pytest.raises(InputError, match="say clean_first=True or False"):
+    with pytest.raises(InputError, match="pass clean_first=True or clean_first=False"):
         first_is_clean(x + 0.7 * e, x + f)
-    with pytest.raises(InputError, match="say clean_first"):
+    with pytest.raises(InputError, match="pass clean_first"):
         first_is_clean(x[:4], x[:4] + e[:4])

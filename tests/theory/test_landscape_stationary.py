@@ -126,7 +126,7 @@ def test_two_covariances_that_do_not_commute_are_minimised():
         "info_nce_euclidean", A0, C, placement="augmented-augmented-clean", dim=D
     )
     assert seen.modes is None
-    assert "do not commute" in seen.remarks[0]
+    assert "do not commute" in seen.caveats[0]
     starts = np.random.default_rng(5).standard_normal((3, D * D))
     value, point = best_of(oracle(seen.form, D), starts)
     np.testing.assert_allclose(seen.minima.loss, value, rtol=1e-7)
@@ -141,7 +141,7 @@ def test_a_singular_sigma_is_restricted_to_its_range_and_said_so():
     seen = landscape.from_loss(
         "info_nce_euclidean", data, noise, placement="clean-augmented-clean", dim=3
     )
-    assert "restricted to its range, 2 of 4" in seen.remarks[0]
+    assert "restricted to its range, and 2 of 4" in seen.caveats[0]
     starts = np.random.default_rng(8).standard_normal((6, 12))
     value, point = best_of(oracle(seen.form, 3), starts)
     np.testing.assert_allclose(seen.minima.loss, value, rtol=1e-7)
@@ -180,8 +180,8 @@ def test_rank_is_the_number_of_eigenvalues_of_b_above_the_decay_whatever_sigma()
 def test_without_negatives_nothing_but_the_kernel_of_c_is_kept():
     seen = landscape.from_loss("no_negatives", A0, [1.0, 1.0, 0.5, 0.0, 0.0], dim=2)
     assert seen.rank == 0
-    assert "2 dimensions" in seen.remarks[0]
-    assert landscape.from_loss("no_negatives", A0, C, dim=2).remarks == ()
+    assert "2 dimensions" in seen.caveats[0]
+    assert landscape.from_loss("no_negatives", A0, C, dim=2).caveats == ()
 
 
 def test_masks_are_lazy():

@@ -173,7 +173,7 @@ def test_projection_is_that_of_the_definition():
     [
         (lambda: certificate(7.0, 0.01, noise=-1, samples=100, dim=10), "noise must be 0 or more"),
         (lambda: certificate(7.0, 0.01, noise=0.1, samples=3, dim=10), "samples must be at least"),
-        (lambda: noisy_minimum(7.0, 1 / 800, 3.0), "the minimum is lost at noise"),
+        (lambda: noisy_minimum(7.0, 1 / 800, 3.0), "the minimum disappears at noise"),
         (
             lambda: noisy_minimum(7.0, 1 / 800, 0.1, view_noise=0.2, correlation=-1.0),
             "may not be negatively correlated",

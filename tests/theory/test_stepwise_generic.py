@@ -115,8 +115,8 @@ def test_estimates_jit_and_map_over_starts():
 
 def test_the_explanation_names_the_start_that_would_do():
     blurred = stepwise.error_estimate(1e-6, jnp.array([1.0, 0.9]), 1)
-    assert "0.1 needs a start_scale of 1e-10" in stepwise.explain(blurred)
-    assert "leakage about" in stepwise.explain(
+    assert "For a share of 0.1, the start_scale must be 1e-10." in stepwise.explain(blurred)
+    assert "the leakage is about" in stepwise.explain(
         stepwise.error_estimate(1e-6, jnp.array([1.0, 0.1]), 1)
     )
 

@@ -116,7 +116,7 @@ def test_a_start_too_large_for_the_gap_warns():
 def test_a_start_too_large_for_close_modes_warns():
     pairs = fixed(make_pairs(np.array([1.0, 0.45, -0.1, -0.3])))
     problem = make_problem(pairs=pairs, model=linear(4, 2, scale=0.09))
-    with pytest.warns(stepwise.IdentifiabilityWarning, match="take a smaller"):
+    with pytest.warns(stepwise.IdentifiabilityWarning, match="use a smaller"):
         stepwise.predict(problem, jnp.array([1.0]), KEY)
 
 

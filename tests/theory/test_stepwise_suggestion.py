@@ -49,9 +49,9 @@ def test_suggestions_count_to_the_last_mode_and_say_what_is_not_learned():
     np.testing.assert_allclose(advice.critical_times[2], last, rtol=1e-10)
     assert np.isinf(advice.critical_times[3])
     assert advice.steps == np.ceil((last + np.log(81) / 1.6) / 0.05)
-    assert "only 3 of 4 dimensions" in advice.message
+    assert "Only 3 of 4 dimensions" in advice.message
     coarse = stepwise.suggest(spectrum, 2, jnp.float32, start_scale=1e-6)
-    assert "rounding of float32" in coarse.message
+    assert "rounding errors of float32" in coarse.message
     blurred = stepwise.suggest(jnp.array([1.0, 0.95]), 1, jnp.float64)
     assert not blurred.identifiable
     assert "not identifiable" in blurred.message

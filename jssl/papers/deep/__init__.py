@@ -86,22 +86,22 @@ def _network(study: Study, settings: Settings) -> Part:
     runs = training.train(net, data, key)
     steps = staircases.claims_and_figures(study.phrase, study.short, runs)
     if "batch" in study.kind:
-        remark = (
+        note = (
             f"The tangent kernel of {study.phrase} is not compared with its embeddings, because "
             "batch norm makes each output depend on the whole batch."
         )
-        return steps._replace(remarks=(*steps.remarks, remark))
+        return steps._replace(summary=(*steps.summary, note))
     settings.progress(f"{study.title}: kernels", 0.8)
     kernels = agreement.compare(study.phrase, study.short, runs, data)
     return Part(
         [*steps.claims, *kernels.claims],
         [*steps.figures, *kernels.figures],
-        (*steps.remarks, *kernels.remarks),
+        (*steps.summary, *kernels.summary),
     )
 
 
 def image_sets(scale: Scale) -> tuple[list[str], tuple[str, ...]]:
-    """Return the image sets of a scale that are on this machine, and remarks on missing ones.
+    """Return the image sets of a scale that are on this machine, and sentences on missing ones.
 
     Example:
         >>> image_sets("quick")

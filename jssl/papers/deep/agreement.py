@@ -52,13 +52,14 @@ def compare(phrase: str, short: str, runs: Runs, data: Data) -> Part:
         *_chance_claims(phrase, short, by_name, images, mean + _Z * spread),
         _growth_claim(phrase, short, by_name),
     ]
-    listed = ", ".join(f"{a} and {b} {by_name[a, b]:.2f}" for a, b in _REMARKED)
-    remark = (
+    listed = ", ".join(f"{a} and {b} {by_name[a, b]:.2f}" for a, b in _REPORTED)
+    summary = (
         f"Agreement on held-out images for {phrase}: {listed}. Random subspaces agree by "
         f"{mean:.3f} +- {spread:.3f}. The float32 tangent kernels were made positive "
         f"semi-definite, which changed them by a relative {repair:.0e} at most."
     )
-    return Part(claims, [_figure(phrase, short, table, mean)], (remark,))
+    figure = _figure(phrase, short, table, mean)
+    return Part(claims, [figure._replace(claims=tuple(c.name for c in claims))], (summary,))
 
 
 def _embeddings(runs: Runs, data: Data) -> tuple[dict[str, np.ndarray], float]:
@@ -137,7 +138,7 @@ def _growth_claim(phrase: str, short: str, by_name: dict[tuple[str, str], float]
     )
 
 
-_REMARKED = [
+_REPORTED = [
     *((loss, f"kernel after {loss}") for loss in LOSSES),
     *((loss, "kernel at initialisation") for loss in LOSSES),
     ("Barlow Twins", "VICReg"),

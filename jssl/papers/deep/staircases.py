@@ -71,13 +71,13 @@ def claims_and_figures(phrase: str, short: str, runs: Runs) -> Part:
         for loss in LOSSES
     )
     gained = ", ".join(f"{loss} {count}" for loss, count in grown.items())
-    remark = (
+    summary = (
         f"Distinct learning steps of {phrase} from a small and from a standard initialisation: "
         f"{counts}. Dimensions of its last hidden layer that at least double during the "
         f"corresponding step of the embedding, from a small initialisation: {gained}."
     )
     figures = [_embedding_figure(phrase, short, runs), _hidden_figure(phrase, short, runs)]
-    return Part(claims, figures, (remark,))
+    return Part(claims, figures, (summary,))
 
 
 def _step_claim(phrase: str, short: str, small: dict[str, Staircase]) -> Claim:
@@ -207,7 +207,13 @@ def _embedding_figure(phrase: str, short: str, runs: Runs) -> Figure:
         "under Barlow Twins, VICReg and SimCLR. From a small initialisation (top) they rise one "
         "after the other, from a standard one (bottom) nearly together."
     )
-    return Figure(f"staircase-{short}", f"Eigenvalues over training, {title}", description, figure)
+    return Figure(
+        f"staircase-{short}",
+        f"Eigenvalues over training, {title}",
+        description,
+        figure,
+        (f"deep/finite-{short}", f"deep/steps-{short}", f"deep/standard-start-blurs-{short}"),
+    )
 
 
 def _hidden_figure(phrase: str, short: str, runs: Runs) -> Figure:
@@ -234,4 +240,10 @@ def _hidden_figure(phrase: str, short: str, runs: Runs) -> Figure:
         "most of all the last one, gain variance in the steps in which the embedding gains "
         "dimensions."
     )
-    return Figure(f"hidden-{short}", f"Hidden layers gain dimensions, {title}", description, figure)
+    return Figure(
+        f"hidden-{short}",
+        f"Hidden layers gain dimensions, {title}",
+        description,
+        figure,
+        (f"deep/hidden-still-{short}", f"deep/hidden-steps-{short}"),
+    )

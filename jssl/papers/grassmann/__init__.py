@@ -9,7 +9,7 @@ from jssl.papers.sets import LABELS, image_sets
 
 def plan(settings: Settings) -> Experiment:
     """Return the studies of the paper at a scale."""
-    sets, remarks = image_sets(settings.scale)
+    sets, caveats = image_sets(settings.scale)
     return Experiment(
         {
             "linear encoders without a constraint": naive.linear_collapse,
@@ -30,7 +30,7 @@ def plan(settings: Settings) -> Experiment:
         | {"tangent kernel of wide networks": wide.kernel_drift},
         {"image sets": ", ".join(LABELS[name] for name in sets), "precision": "float64"},
         (
-            *remarks,
+            *caveats,
             "With relu and orthonormal weights in the last layer only, the loss is unbounded below "
             "and training of narrow networks diverges. The study of wide networks therefore starts "
             "at width 1024.",

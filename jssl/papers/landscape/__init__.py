@@ -21,7 +21,7 @@ from jssl.papers.sets import LABELS, image_sets
 
 def plan(settings: Settings) -> Experiment:
     """Return the studies of the paper at a scale."""
-    sets, remarks = image_sets(settings.scale)
+    sets, caveats = image_sets(settings.scale)
     return Experiment(
         {
             "landscape of two weights": picture.two_weights,
@@ -41,5 +41,5 @@ def plan(settings: Settings) -> Experiment:
             for name in sets
         },
         {"image sets": ", ".join(LABELS[name] for name in sets), "precision": "float64"},
-        remarks,
+        caveats,
     )

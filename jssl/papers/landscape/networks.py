@@ -106,8 +106,8 @@ def features(name: str, settings: Settings) -> Part:
             NOISES, results.predicted_rank, results.rank, strict=True
         )
     )
-    remark = f"Predicted and measured rank of a convolutional network on {label}: {ranks}."
-    return Part(_claims(name, results), [_figure(name, results)], (remark,))
+    sentence = f"Predicted and measured rank of a convolutional network on {label}: {ranks}."
+    return Part(_claims(name, results), [_figure(name, results)], (sentence,))
 
 
 def _network(name: str, settings: Settings, chosen: Array, init_key: Array) -> Network:

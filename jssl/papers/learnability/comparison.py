@@ -71,7 +71,7 @@ def comparison(settings: Settings) -> Part:
         *supervised_claims(settings, by_labels[:, -1], alignments(ends.near)[1]),
     ]
     pictures = figures.comparison(points, near, sign, by_labels, base_supervised())
-    return Part(claims, pictures, (_certificate_remark(),))
+    return Part(claims, pictures, (_certificate_sentence(),))
 
 
 def _near_claims(ends: Ends) -> list[Claim]:
@@ -155,7 +155,7 @@ def _sign_claims(ends: Ends) -> list[Claim]:
     ]
 
 
-def _certificate_remark() -> str:
+def _certificate_sentence() -> str:
     theorem = base_certificate()
     return (
         f"The inverse function theorem at tau = {BASE.tau:g} and weight decay {BASE.decay:g}: in "

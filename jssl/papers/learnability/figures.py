@@ -45,6 +45,7 @@ def comparison(
             "minima (dashed). Self-supervised learning finds both features, supervised learning "
             "the label feature alone. Lines are medians and bands 10-90 % of seeds and rows.",
             _learning_curves(points, near, supervised, best),
+            _named("view-noise", "supervised-optimum", "supervised-minima"),
         ),
         Figure(
             "learned-vectors",
@@ -52,6 +53,7 @@ def comparison(
             "Final rows in the plane of the label feature e1 and the hidden feature e2, one point "
             "for each seed.",
             _learned_rows(sign, supervised),
+            _named("sign-pairs", "supervised-label"),
         ),
         Figure(
             "projections",
@@ -61,8 +63,17 @@ def comparison(
             _projections(
                 {"near the minimum": near, "random start": sign, "supervised": supervised}
             ),
+            _named(
+                *("near-label", "near-hidden", "near-distribution", "near-hidden-share"),
+                *("sign-hidden", "sign-distribution"),
+                *("supervised-hidden", "self-supervised-against-supervised"),
+            ),
         ),
     ]
+
+
+def _named(*claims: str) -> tuple[str, ...]:
+    return tuple(f"learnability/{claim}" for claim in claims)
 
 
 def _learning_curves(

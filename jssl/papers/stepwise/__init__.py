@@ -9,7 +9,7 @@ from jssl.papers.stepwise import kernel, linear, networks, starts, variants
 
 def plan(settings: Settings) -> Experiment:
     """Return the studies of the paper at a scale."""
-    sets, remarks = image_sets(settings.scale)
+    sets, caveats = image_sets(settings.scale)
     return Experiment(
         {
             f"linear model on {LABELS[name]}": functools.partial(linear.linear_model, name)
@@ -29,5 +29,5 @@ def plan(settings: Settings) -> Experiment:
             "multilayer and convolutional networks": networks.networks,
         },
         {"image sets": ", ".join(LABELS[name] for name in sets), "precision": "float64"},
-        remarks,
+        caveats,
     )

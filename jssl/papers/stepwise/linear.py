@@ -12,6 +12,7 @@ import numpy as np
 
 from jssl import losses
 from jssl.data import images, pairs, views
+from jssl.data.reduced import compress
 from jssl.diagnostics import half_times, subspace_overlap
 from jssl.figures import plot
 from jssl.models import linear
@@ -91,7 +92,7 @@ def linear_model(name: str, settings: Settings) -> Part:
 
 def run_linear(name: str, settings: Settings) -> LinearRun:
     """Train the linear model on an image set and compute its closed form."""
-    data = pairs.compress(image_pairs(name, settings))
+    data = compress(image_pairs(name, settings))
     gamma = pairs.cross_moment(data)
     spectrum = stepwise.modes(gamma)
     top = stepwise.modes(gamma, DIM)

@@ -11,7 +11,7 @@ from jssl.papers.width import divergence, drift, features, limits
 
 def plan(settings: Settings) -> Experiment:
     """Return the studies of width at a scale."""
-    sets, remarks = image_sets(settings.scale)
+    sets, caveats = image_sets(settings.scale)
     return Experiment(
         {
             "infinite-width limit": limits.distances,
@@ -24,7 +24,7 @@ def plan(settings: Settings) -> Experiment:
             "precision": "float64; float32 for the drift of the tangent kernel",
         },
         (
-            *remarks,
+            *caveats,
             "Anil et al. state that the tangent kernel becomes constant for cosine losses and not "
             "for dot-product losses. The linear dot-product loss confirms this at long times only; "
             "at a fixed time its drift also decreases as 1 / width. The spectral contrastive loss "

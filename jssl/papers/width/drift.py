@@ -186,6 +186,8 @@ def _figure(results: dict[Case, np.ndarray]) -> Figure:
                 linewidth=1.2, label=f"{label}: {fit.exponent:.2f} ± {fit.half_width:.2f}",
             )  # fmt: skip
         ax.set(xlabel="width", ylabel="drift of the tangent kernel")
+        low, high = ax.get_ylim()
+        ax.set_ylim(bottom=low * (low / high) ** 0.4)  # room for the legend
         draw_legend(figure, ax, size=6.5)
     axes[0].set_title("One hidden tanh layer, NTK parametrisation", fontsize=9)
     axes[1].set_title("Other activations, depths and parametrisations", fontsize=9)

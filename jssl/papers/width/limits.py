@@ -19,19 +19,17 @@ from jssl.data import pairs
 from jssl.diagnostics import distance_to_limit, paired_exponent
 from jssl.figures import draw_legend, draw_modes, new_figure
 from jssl.kernels.contrastive import contrastive_modes
-from jssl.models import centred, conv, mlp, residual
+from jssl.models import centred
 from jssl.optim import gradient_descent
 from jssl.papers.claims import at_most, close
 from jssl.papers.outcome import Part, Settings
-from jssl.papers.sets import LABELS, image_sets
-from jssl.papers.width.samples import clear_pairs, image_pairs
+from jssl.papers.width.architectures import COUNT, DIM, Architecture, architectures
 from jssl.report.figure import Figure
 from jssl.sweeps.sweep import sweep
 from jssl.theory import stepwise, width
-from jssl.types import Array, Claim, Model, Pairs, Params, Problem
+from jssl.types import Array, Claim, Pairs, Params, Problem
 
 SOURCE = "Simon et al. 2023, section 5; Fleissner et al. 2024, arXiv 2411.11176"
-COUNT, DIM, INPUTS, IMAGE = 10, 2, 8, (4, 4, 1)
 SMALL, STEPS, EVERY = 0.03, 150, 3
 QUANTITIES = {
     "function": "function values",
@@ -39,22 +37,6 @@ QUANTITIES = {
     "half times": "half times",
 }
 """Quantity -> its name in text."""
-
-
-class Architecture(NamedTuple):
-    """A family of networks of different widths.
-
-    Attributes:
-        description: noun phrase for the statements of claims.
-        build: `build(width, max_width) -> Model`; with max_width, weights are padded to it.
-        widths: increasing.
-        data: pairs, and unseen points.
-    """
-
-    description: str
-    build: Callable[[Any, int | None], Model]
-    widths: tuple[int, ...]
-    data: tuple[Pairs, Array]
 
 
 class Study(NamedTuple):
@@ -84,11 +66,11 @@ class Study(NamedTuple):
 def distances(settings: Settings) -> Part:
     """Test how distances from the infinite-width kernel model decrease with the width."""
     if not neural_tangents.status()[0]:
-        remark = (
+        sentence = (
             "Networks were not compared with their infinite-width kernel, because neural-tangents "
             "is not usable here. `jssl doctor` prints how to install it."
         )
-        return Part([], [], (remark,))
+        return Part([], [], (sentence,))
     chosen = architectures(settings)
     seeds = {"quick": 10, "paper": 12, "large": 64}[settings.scale]
     results = {}
@@ -97,57 +79,6 @@ def distances(settings: Settings) -> Part:
         results[name] = study(name, architecture, settings, seeds)
     claims = [claim for name in results for claim in _claims(name, results[name])]
     return Part(claims, [_distance_figure(results), _spectra_figure(results)])
-
-
-def architectures(settings: Settings) -> dict[str, Architecture]:
-    """Return the architectures of a scale by name."""
-    wide, deep = {
-        "quick": ((64, 256, 1024), (32, 128, 512)),
-        "paper": ((64, 256, 1024, 4096), (32, 128, 512)),
-        "large": ((64, 256, 1024, 4096, 16384), (64, 256, 1024, 4096)),
-    }[settings.scale]
-    quick = settings.scale == "quick"
-    data = clear_pairs(settings, COUNT, (INPUTS,))
-
-    def dense(
-        activation: str, depth: int, data: tuple[Pairs, Array] = data, where: str = ""
-    ) -> Architecture:
-        layers = "layer" if depth == 1 else "layers"
-        inputs = data[0].first.shape[1]
-        options = {"depth": depth, "activation": activation, "dtype": jnp.float64}
-        return Architecture(
-            f"an MLP with {depth} hidden {activation} {layers}{where}",
-            lambda size, padded: mlp(inputs, DIM, width=size, max_width=padded, **options),
-            wide if depth == 1 else deep,
-            data,
-        )
-
-    blocks = {"blocks": 1 if quick else 2, "activation": "erf", "dtype": jnp.float64}
-    layers = {"layers": 1 if quick else 2, "activation": "relu", "dtype": jnp.float64}
-    if quick:
-        nets = {"MLP-1-tanh": dense("tanh", 1), "MLP-2-erf": dense("erf", 2)}
-    else:
-        nets = {
-            f"MLP-{depth}-{name}": dense(name, depth)
-            for name in ("tanh", "relu", "erf")
-            for depth in (1, 2, 3, 4)
-        }
-        for name in image_sets(settings.scale)[0]:
-            images = image_pairs(settings, COUNT, name)
-            nets[f"MLP-1-tanh-{name}"] = dense("tanh", 1, images, f" on {LABELS[name]}")
-    nets["conv"] = Architecture(
-        "a convolutional network",
-        lambda size, padded: conv(IMAGE, DIM, channels=size, max_channels=padded, **layers),
-        deep if settings.scale == "large" else (16, 64, 256),
-        clear_pairs(settings, COUNT, IMAGE),
-    )
-    nets["residual"] = Architecture(
-        "a residual network",
-        lambda size, padded: residual(INPUTS, DIM, width=size, max_width=padded, **blocks),
-        deep,
-        data,
-    )
-    return nets
 
 
 def study(name: str, architecture: Architecture, settings: Settings, seeds: int) -> Study:
@@ -227,7 +158,7 @@ def _claims(name: str, result: Study) -> list[Claim]:
         fit = paired_exponent(widths, values)
         claims.append(
             close(
-                f"width/{name}-{quantity.replace(' ', '-')}".lower(),
+                _claim_name(name, quantity),
                 f"The distance in {QUANTITIES[quantity]} between {description} and its "
                 "infinite-width kernel model decreases as width^(-1/2).",
                 SOURCE,
@@ -243,7 +174,7 @@ def _claims(name: str, result: Study) -> list[Claim]:
         )
     claims.append(
         at_most(
-            f"width/{name}-closed-form".lower(),
+            _claim_name(name, "closed form"),
             f"For {description}, the closed form of K_Gamma agrees with the trained kernel model "
             "to the predicted order.",
             "Simon et al. 2023, section 5; S-14 and S-17 in docs/equations.md",
@@ -255,6 +186,10 @@ def _claims(name: str, result: Study) -> list[Claim]:
         )
     )
     return claims
+
+
+def _claim_name(architecture: str, quantity: str) -> str:
+    return f"width/{architecture}-{quantity.replace(' ', '-')}".lower()
 
 
 def _distance_figure(results: dict[str, Study]) -> Figure:
@@ -282,7 +217,8 @@ def _distance_figure(results: dict[str, Study]) -> Figure:
         "function values, learned subspace and half times. Each decreases as width^(-1/2). Points "
         "are geometric means over seeds, with bars of one standard error."
     )
-    return Figure("distance", "Networks approach their infinite-width kernel", text, figure)
+    names = tuple(_claim_name(name, q) for name in results for q in QUANTITIES)
+    return Figure("distance", "Networks approach their infinite-width kernel", text, figure, names)
 
 
 def _spectra_figure(results: dict[str, Study]) -> Figure:

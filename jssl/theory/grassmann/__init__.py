@@ -1,7 +1,7 @@
 """Learning dynamics under orthogonality: flows on the Grassmannian.
 
 Esser, Mukherjee, Ghoshdastidar, "Representation learning dynamics of self-supervised models", 2023,
-arXiv 2309.02011. Its letters, and the words used here:
+arXiv 2309.02011. Symbols, names and meanings:
 
     d, z                 d, dim             features of a sample, embedding dimension
     x_i, x_i^+, x_i^-    first, second, negative of `Pairs`, each (n, d)
@@ -14,22 +14,22 @@ arXiv 2309.02011. Its letters, and the words used here:
     l_1 <= l_2 ...       eigenvalues        of C, ascending
     t                    time               learning rate x step on L; the paper's is twice it
 
-`objective` the matrices · `naive` the collapse without a constraint · `constrained` the exact
-flow with W^T W = I · `full_rank` from any start, and for frozen features · `prediction` reads a
-stated problem.
+Modules: `objective`, the matrices; `naive`, the collapse without a constraint; `constrained`, the
+exact flow with W^T W = I; `rates`, how fast it approaches the optimum; `full_rank`, the flow from
+any start and for frozen features; `prediction`, the flow for a `Problem`.
 """
 
 from jssl._lazy import attach
 
 __getattr__, __dir__ = attach(
     __name__,
-    modules=("constrained", "full_rank", "naive", "objective", "prediction"),
+    modules=("constrained", "full_rank", "naive", "objective", "prediction", "rates"),
     members={
         "Setting": "prediction",
         "Tilt": "constrained",
         "collapse_rate": "naive",
-        "convergence_rate": "constrained",
-        "depth_multiplier": "constrained",
+        "convergence_rate": "rates",
+        "depth_multiplier": "rates",
         "excess_loss": "constrained",
         "flow_tilt": "constrained",
         "frozen_gram": "full_rank",
@@ -39,14 +39,14 @@ __getattr__, __dir__ = attach(
         "naive_outputs": "naive",
         "naive_weight": "naive",
         "objective_matrix": "objective",
-        "optimal_loss": "constrained",
+        "optimal_loss": "rates",
         "optimum_angles": "constrained",
         "outer_product": "full_rank",
         "pairing_matrix": "objective",
         "predict": "prediction",
         "projector": "constrained",
         "read": "prediction",
-        "stable_learning_rate": "constrained",
+        "stable_learning_rate": "rates",
         "stack_views": "objective",
         "subspace": "constrained",
         "supervised_outputs": "full_rank",

@@ -5,11 +5,13 @@
     V, l eigenvectors and eigenvalues of C, ascending;  V^T W_0 = [A; B],  T_0 = B A^{-1}
     T(t)_ij = e^{-2 (l_{dim+i} - l_j) t} (T_0)_ij,   span W(t) = span V [I; T(t)]
 
-The singular values of T(t) are the tangents of the angles to the optimum, so both keep their
-relative accuracy; the paper's e^{-Ct} W_0 becomes singular instead. The paper's equations are
-written for half the gradient: here t = learning rate x step on L, hence the factors of 2.
-Esser, Mukherjee, Ghoshdastidar 2023, arXiv 2309.02011, section 4. W(t) itself is one basis of the
-span, and not the polar factor of e^{-2Ct} W_0: compare projectors.
+The singular values of T(t) are the tangents of the angles to the optimum, so both are
+computed with small relative error; the paper's e^{-Ct} W_0 becomes numerically singular. The
+paper's equations are written for half the gradient. Here t = learning rate x step on L, which gives
+the factors of 2.
+
+Esser, Mukherjee, Ghoshdastidar 2023, arXiv 2309.02011, section 4. W(t) itself is
+one basis of the span, and not the polar factor of e^{-2Ct} W_0: compare projectors.
 """
 
 from typing import NamedTuple
@@ -18,7 +20,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jssl.data.checks import host_value, require_count, require_name
+from jssl.data.checks import host_value, require_count
 from jssl.errors import InputError
 from jssl.types import Array
 
@@ -30,7 +32,7 @@ class Tilt(NamedTuple):
         eigenvalues: (d,) of C, ascending.
         eigenvectors: (d, d), a column per eigenvalue.
         map: (d - dim, dim), T = B A^{-1}; 0 at the optimum.
-        coefficients: (dim, dim), A, what the start holds of the bottom eigenvectors.
+        coefficients: (dim, dim), A, the coefficients of the start in the bottom eigenvectors.
     """
 
     eigenvalues: Array
@@ -71,8 +73,8 @@ def tilt(objective: Array, weight: Array) -> Tilt:
         weight: W_0 (d, dim) of full rank, dim < d.
 
     Raises:
-        InputError: where W_0 misses a bottom eigenvector, A being singular to rounding: the flow
-            then never finds it. Traced values pass.
+        InputError: where A is numerically singular, because W_0 is orthogonal to a bottom
+            eigenvector: the flow then never reaches the optimum. Traced values are not checked.
     """
     d, dim = weight.shape
     require_count("dim", dim, high=d - 1)
@@ -82,8 +84,8 @@ def tilt(objective: Array, weight: Array) -> Tilt:
         smallest = np.linalg.svd(known, compute_uv=False).min()
         if smallest <= d * np.finfo(known.dtype).eps * np.linalg.norm(scale, 2):
             message = (
-                f"the start misses one of the bottom {dim} eigenvectors of the objective (overlap "
-                f"{smallest:.1e}) and can never find it; start elsewhere"
+                f"the start is orthogonal to one of the bottom {dim} eigenvectors of the objective "
+                f"(overlap {smallest:.1e}), so it never reaches the optimum; use another start"
             )
             raise InputError(message)
     return start
@@ -121,7 +123,7 @@ def graph(now: Array) -> Array:
 
 
 def subspace(objective: Array, weight: Array, time: Array) -> Array:
-    """Return an orthonormal basis of span W(t); the basis is arbitrary, the span is exact.
+    """Return an orthonormal basis of span W(t). The span is exact; the basis is arbitrary.
 
     Example:
         >>> c = jnp.diag(jnp.array([1.0, 2.0]))
@@ -137,13 +139,13 @@ def subspace(objective: Array, weight: Array, time: Array) -> Array:
         (..., d, dim).
 
     References:
-        Esser et al. 2023, arXiv 2309.02011, section 4, in a form that holds for all times.
+        Esser et al. 2023, arXiv 2309.02011, section 4, in a form that is accurate at all times.
     """
     return _basis(tilt(objective, weight), time)
 
 
 def projector(objective: Array, weight: Array, time: Array) -> Array:
-    """Return P(t) = W W^T of the exact flow, which no width and no basis enters.
+    """Return P(t) = W W^T of the exact flow, which does not depend on the width or on a basis.
 
     Example:
         >>> c = jnp.diag(jnp.array([1.0, 2.0]))
@@ -185,30 +187,20 @@ def optimum_angles(objective: Array, weight: Array, time: Array) -> Array:
         time: (...) learning rate x step.
 
     Returns:
-        (..., dim) radians; tiny ones keep their relative accuracy.
+        (..., dim) radians; small angles have a small relative error, too.
     """
     return _angles(flow_tilt(tilt(objective, weight), time))
 
 
-def optimal_loss(objective: Array, dim: int) -> Array:
-    """Return the least L over orthonormal W, the sum of the dim smallest eigenvalues of C.
-
-    Example:
-        >>> print(optimal_loss(jnp.diag(jnp.array([3.0, -1.0, 0.5])), 2))
-        -0.5
-    """
-    return jnp.linalg.eigvalsh(objective)[..., : require_count("dim", dim)].sum(-1)
-
-
 def excess_loss(objective: Array, weight: Array, time: Array) -> Array:
-    """Return L(t) - `optimal_loss`, accurate however small it is.
+    """Return L(t) - `optimal_loss`, with a small relative error however small it is.
 
     Example:
         >>> c = jnp.diag(jnp.array([1.0, 2.0]))
         >>> print(excess_loss(c, jnp.ones((2, 1)), jnp.array([0.0, 1.0])).round(5))
         [0.5     0.01799]
 
-    sum_ij (l_{dim+i} - l_j) T_ij (T (I + T^T T)^{-1})_ij, which falls as e^{-2 rate t}.
+    sum_ij (l_{dim+i} - l_j) T_ij (T (I + T^T T)^{-1})_ij, which decreases as e^{-2 rate t}.
 
     Args:
         objective: C (d, d) symmetric.
@@ -219,62 +211,6 @@ def excess_loss(objective: Array, weight: Array, time: Array) -> Array:
         (...) excess losses.
     """
     return _excess(tilt(objective, weight), time)
-
-
-def convergence_rate(objective: Array, dim: int) -> Array:
-    """Return 2 (l_{dim+1} - l_dim): sin of the largest angle decays as e^{-rate t}.
-
-    Example:
-        >>> print(convergence_rate(jnp.diag(jnp.array([3.0, -1.0, 0.5])), 1))
-        3.0
-
-    Retracted gradient descent contracts by 1 - learning_rate rate a step near the optimum.
-
-    Args:
-        objective: C (..., d, d) symmetric.
-        dim: columns of W, below d.
-
-    References:
-        Esser et al. 2023, arXiv 2309.02011, section 4.
-    """
-    dim = require_count("dim", dim, high=objective.shape[-1] - 1)
-    eigenvalues = jnp.linalg.eigvalsh(objective)
-    return 2 * (eigenvalues[..., dim] - eigenvalues[..., dim - 1])
-
-
-def stable_learning_rate(objective: Array) -> Array:
-    """Return 1 / (l_d - l_1), below which descent is stable at its optimum for every dim.
-
-    Example:
-        >>> print(stable_learning_rate(jnp.diag(jnp.array([3.0, -1.0]))))
-        0.25
-
-    Mode (i, j) of T contracts by 1 - 2 learning_rate (l_i - l_j) a step, at least -1.
-    """
-    eigenvalues = jnp.linalg.eigvalsh(objective)
-    return 1 / (eigenvalues[..., -1] - eigenvalues[..., 0])
-
-
-def depth_multiplier(depth: int, metric: str = "euclidean") -> float:
-    """Return how much faster the end-to-end map of a deep linear net moves than one layer.
-
-    Example:
-        >>> print(depth_multiplier(3), depth_multiplier(3, "canonical"))
-        2.0 3.0
-
-    W = W_1 ... W_L with square orthogonal hidden layers follows the flow with t times L in the
-    canonical metric and (L + 1) / 2 in the Euclidean one, where a square layer moves half as fast.
-
-    Args:
-        depth: L, the number of layers, the last being (d, dim).
-        metric: `euclidean` or `canonical`, of the Stiefel manifold of every layer.
-
-    References:
-        Esser et al. 2023, arXiv 2309.02011, section 4, with both metrics.
-    """
-    require_name("metric", metric, ("canonical", "euclidean"))
-    depth = require_count("depth", depth)
-    return float(depth) if metric == "canonical" else (depth + 1) / 2
 
 
 def _gaps(start: Tilt) -> Array:

@@ -1,4 +1,4 @@
-"""The flow from any full-rank start, and its twin for frozen features.
+"""The flow from any full-rank start, and the same flow for frozen features.
 
     W' = -2 (C W - W W^T C W)                       any full-rank W_0
     F' = -2 F M (K - F^T F)                         F = W^T Phi, K = Phi^T Phi, W^T W = I
@@ -8,8 +8,9 @@
     F^T F = K^{1/2} W W^T K^{1/2}                   with C = K^{1/2} M K^{1/2}, W_0 = K^{-1/2} F_0^T
 
 with V, l, A, T(t) of `constrained`. The paper's closed forms subtract numbers of size e^{-2Ct} and
-lose every digit by t of about 10; these do not. From an orthonormal W_0 the first is the
-Grassmann flow.
+have no correct digit from t of about 10 on; these formulas are accurate. From an orthonormal W_0
+the first is the Grassmann flow.
+
 Esser, Mukherjee, Ghoshdastidar 2023, arXiv 2309.02011, section 4; t = learning rate x step.
 """
 
@@ -45,16 +46,16 @@ def outer_product(objective: Array, weight: Array, time: Array) -> Array:
         (..., d, d); NaN from the time of a blow-up on.
 
     Raises:
-        InputError: where W_0 misses one of the bottom dim eigenvectors.
+        InputError: where W_0 is orthogonal to one of the bottom dim eigenvectors.
 
     References:
-        Esser et al. 2023, arXiv 2309.02011, section 4, in a form that holds for all times.
+        Esser et al. 2023, arXiv 2309.02011, section 4, in a form that is accurate at all times.
     """
     return _outer_product(tilt(objective, weight), weight, time)
 
 
 def frozen_gram(kernel: Array, pairing: Array, outputs: Array, time: Array) -> Array:
-    """Return F^T F (N, N) of a net whose last layer alone moves, with orthonormal columns.
+    """Return F^T F (N, N) of a net with only its last layer trained, with orthonormal columns.
 
     Example:
         >>> pairing = jnp.array([[0.0, -0.5], [-0.5, 0.0]])
@@ -63,7 +64,7 @@ def frozen_gram(kernel: Array, pairing: Array, outputs: Array, time: Array) -> A
         [[0.5 0.5]
          [0.5 0.5]]
 
-    The answer is closed in the kernel: neither the features nor their number enter.
+    The result depends on the features through their kernel only.
 
     Args:
         kernel: K (N, N) of the features, positive semi-definite; where it is singular (a point
@@ -76,10 +77,10 @@ def frozen_gram(kernel: Array, pairing: Array, outputs: Array, time: Array) -> A
         (..., N, N).
 
     Raises:
-        InputError: where F_0 misses one of the bottom dim directions.
+        InputError: where F_0 is orthogonal to one of the bottom dim directions.
 
     References:
-        Esser et al. 2023, arXiv 2309.02011, section 4, in a form that holds for all times.
+        Esser et al. 2023, arXiv 2309.02011, section 4, in a form that is accurate at all times.
     """
     root, inverse = kernel_root(kernel), kernel_root(kernel, inverse=True)
     objective = root @ pairing @ root
@@ -92,7 +93,7 @@ def frozen_gram(kernel: Array, pairing: Array, outputs: Array, time: Array) -> A
 
 @jax.jit
 def supervised_outputs(kernel: Array, outputs: Array, targets: Array, time: Array) -> Array:
-    """Return F(t) = Y + (F_0 - Y) e^{-Kt}, the linear dynamics that SSL does not share.
+    """Return F(t) = Y + (F_0 - Y) e^{-Kt}, the linear dynamics of supervised training.
 
     Example:
         >>> start, target = jnp.zeros((1, 2)), jnp.ones((1, 2))

@@ -1,11 +1,11 @@
-"""Descent without a constraint: every output obeys the same equation, so all become one.
+"""Descent without a constraint: all outputs follow the same equation and become parallel.
 
     W' = -2 C W        W(t) = e^{-2Ct} W_0                      linear encoder
     F' = -2 F M K      F(t) = F_0 e^{-2tMK}                     frozen kernel K
     s_2 / s_1 ~ e^{-2 (l_2 - l_1) t}                            l_1 <= l_2 <= ... of C, or of M K
 
 The norm diverges where l_1 < 0; descent at a fixed norm ||W||_F follows the same direction, since
-W' = -2 (C W - tr(W^T C W) W / ||W||_F^2) only rescales, and so collapses as fast.
+W' = -2 (C W - tr(W^T C W) W / ||W||_F^2) only rescales W, and so collapses at the same rate.
 Esser, Mukherjee, Ghoshdastidar 2023, arXiv 2309.02011, section 3; t = learning rate x step.
 """
 
@@ -37,7 +37,7 @@ def naive_weight(
         objective: C (d, d) symmetric.
         weight: W_0 (d, dim).
         time: (...) learning rate x step.
-        fixed_norm: descend with ||W||_F held at its start: nothing overflows.
+        fixed_norm: keep ||W||_F constant; the result then never overflows.
 
     Returns:
         (..., d, dim).
@@ -72,7 +72,8 @@ def naive_outputs(
         pairing: M (N, N) symmetric.
         outputs: F_0 (dim, N).
         time: (...) learning rate x step.
-        fixed_norm: scale F(t) to the norm of F_0, the direction of collapse: nothing overflows.
+        fixed_norm: scale F(t) to the norm of F_0, which gives the direction of collapse and never
+            overflows.
 
     Returns:
         (..., dim, N).

@@ -1,4 +1,4 @@
-"""The objectives as quadratic forms: of a linear encoder, and of any function on its sample.
+"""The losses as quadratic forms: of a linear encoder, and of any function on the sample.
 
     contrastive        L = (1/n) sum_i f(x_i) . (f(x_i^-) - f(x_i^+))
     non-contrastive    L = -(1/n) sum_i f(x_i) . f(x_i^+)
@@ -7,7 +7,7 @@
                                          C = -sum_i sym(x_i x_i^{+T}) / n
     any f, F (dim, N)  L = Tr(F M F^T),  M = +-1/(2n) between anchors and negatives (+),
                                          anchors and positives (-)
-    f = W^T Phi        K^{1/2} M K^{1/2} plays the part of C, K = Phi^T Phi
+    f = W^T Phi        K^{1/2} M K^{1/2} takes the place of C, K = Phi^T Phi
 
 Esser, Mukherjee, Ghoshdastidar 2023, arXiv 2309.02011, section 3. The losses themselves are
 `jssl.losses.linear_contrastive` and `linear_non_contrastive`.
@@ -36,7 +36,7 @@ def objective_matrix(pairs: Pairs) -> Array:
             non-contrastive one where it is None.
 
     Returns:
-        (d, d) symmetric; descent goes to the bottom of its spectrum.
+        (d, d) symmetric; descent converges to the eigenvectors of its smallest eigenvalues.
 
     Raises:
         InputError: for views that are not (n, d) arrays of one shape.

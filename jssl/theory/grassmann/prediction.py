@@ -1,8 +1,8 @@
-"""Host entries: the prediction for a stated problem.
+"""The prediction for a `Problem`.
 
 `predict(problem, times, key)` reads the problem (a plain linear encoder on a fixed set of pairs,
 the linear contrastive or non-contrastive loss, an optimiser with or without an orthogonality
-constraint) and returns the exact flow as a Trajectory; `trajectory` is its pure part.
+constraint) and returns the exact flow as a Trajectory; `trajectory` is the pure function inside.
 
 Esser, Mukherjee, Ghoshdastidar 2023, arXiv 2309.02011, sections 3 and 4.
 """
@@ -16,20 +16,16 @@ import numpy as np
 from jssl.data.checks import require_range
 from jssl.data.pairs import cross_moment, flatten
 from jssl.errors import InputError
-from jssl.theory.grassmann.constrained import (
-    excess_loss,
-    optimal_loss,
-    optimum_angles,
-    subspace,
-)
+from jssl.theory.grassmann.constrained import excess_loss, optimum_angles, subspace
 from jssl.theory.grassmann.naive import naive_weight
 from jssl.theory.grassmann.objective import objective_matrix
-from jssl.theory.reading import fixed_pairs, linear_weight
+from jssl.theory.grassmann.rates import optimal_loss
+from jssl.theory.problem import fixed_pairs, linear_weight
 from jssl.types import Array, Pairs, Params, Problem, Trajectory, start_key
 
 
 class Setting(NamedTuple):
-    """All that the theory needs to know of a problem.
+    """The parts of a problem that the theory depends on.
 
     Attributes:
         objective: (d, d) C with L = Tr(W^T C W).
@@ -65,8 +61,8 @@ def predict(problem: Problem, times: Array, key: Array) -> Trajectory:
         -1.667
 
     The run's parameters are `model.init(start_key(key))`, as a simulation with this key draws them.
-    The optimiser says which flow it is: the exact one on the Grassmannian where it keeps the weight
-    orthonormal, the naive one where it does not. Descent is off the flow by O(learning rate).
+    The optimiser determines the flow: that on the Grassmannian if it keeps the weight orthonormal,
+    and otherwise the unconstrained one. Descent differs from the flow by O(learning rate).
 
     Args:
         problem: a plain linear encoder on a fixed set of pairs under `linear_contrastive` or
@@ -80,9 +76,10 @@ def predict(problem: Problem, times: Array, key: Array) -> Trajectory:
         constraint, `angles` (points, dim) to the optimal subspace, ascending, in radians.
 
     Raises:
-        InputError: where the theory does not hold: another loss or objective, an encoder that is
+        InputError: where the theory does not apply: another loss or objective, an encoder that is
             not z = W x with W its only parameters, pairs that change with the key, an optimiser
-            with momentum, a start off its manifold or without part in the optimum.
+            with momentum, a start that is not orthonormal, or is orthogonal to a part of the
+            optimum.
 
     References:
         Esser et al. 2023, arXiv 2309.02011, sections 3 and 4.
@@ -94,7 +91,7 @@ def predict(problem: Problem, times: Array, key: Array) -> Trajectory:
 
 
 def trajectory(times: Array, setting: Setting) -> Trajectory:
-    """Return the exact loss, spectrum and angles of a setting: pure, to be mapped over starts.
+    """Return the exact loss, spectrum and angles of a setting; a pure function that can be vmapped.
 
     Example:
         >>> c = jnp.diag(jnp.array([-1.0, 0.0]))
@@ -126,7 +123,7 @@ def trajectory(times: Array, setting: Setting) -> Trajectory:
 
 
 def read(problem: Problem, key: Array) -> Setting:
-    """Return what the theory needs of a problem, or say why it does not hold.
+    """Return the parts of a problem that the theory depends on.
 
     Example:
         >>> from jssl.data.pairs import fixed
@@ -146,7 +143,7 @@ def read(problem: Problem, key: Array) -> Setting:
         InputError: as `predict`.
     """
     if problem.objective is not None:
-        message = "the theory knows losses of two embeddings only; drop the objective"
+        message = "the theory covers losses of two embeddings only; leave out `objective`"
         raise InputError(message)
     instead = "take the expectation of the objective over them and give it to trajectory()"
     pairs = flatten(fixed_pairs(problem, key, instead=instead))
@@ -165,7 +162,7 @@ def read(problem: Problem, key: Array) -> Setting:
 
 
 def _keeps_orthonormal(optimiser: Any, params: Params) -> bool:
-    """Whether a gradient along W, which only rescales, leaves W where it is."""
+    """Return whether the optimiser ignores a gradient along W, which would only rescale W."""
     update, _ = optimiser.update(params, optimiser.init(params), params)
     size = max(float(jnp.abs(leaf).max()) for leaf in jax.tree.leaves(params))
     return all(float(jnp.abs(leaf).max()) < 1e-5 * size for leaf in jax.tree.leaves(update))

@@ -1,27 +1,28 @@
 """The loss landscape of self-supervised learning: which dimensions survive, which collapse.
 
 Ziyin, Lubana, Ueda, Tanaka, "What shapes the loss landscape of self-supervised learning?", ICLR
-2023, arXiv 2210.00638, derived anew. Its letters, and the words used here:
+2023, arXiv 2210.00638, with derivations of our own. Symbols, names and meanings:
 
     d, m                 d, dim             dimensions of the data, outputs
     W (m, d)             weight             the linear encoder f(x) = W x
     A0 (d, d)            data_cov           covariance of the data before augmentation
     C (d, d)             augmentation_cov   covariance of additive augmentation
-    B (d, d)             signal             what pulls W up, of any sign
-    Sigma (d, d)         covariance         what the quartic sees
+    B (d, d)             signal             the linear growth of W, of any sign
+    Sigma (d, d)         covariance         in the quartic term
     c4                   quartic            L = -Tr[W (B - decay) W^T] + c4 Tr[(W Sigma W^T)^2]
     gamma                weight_decay       multiplies ||W||_F^2
     S, s_i               strength           Sigma^{-1/2} (B - decay) Sigma^{-1/2}, its eigenvalues
-    M                    mask               modes that a stationary point holds
+    M                    mask               modes that are nonzero at a stationary point
     kappa                kappa              weight of soft normalisation
     t                    times              learning rate x step
 
-`calculator` the answer for a stated loss · `dictionary` from a loss to B, Sigma and the quartic ·
-`bounded` whether there is a minimum · `stationary` points, Hessians, thresholds · `gaussian`
-InfoNCE on Gaussian data, exactly · `flow` when · `normalisation`, with and without a bias ·
-`imbalance` of classes · `design` of an augmentation · `estimate` from pairs · `pairing` moments as
-weights of the views · `stability` of descent · `minimiser` thousands of starts · `covariances`
-checked.
+Modules: `calculator`, the landscape of a given loss; `dictionary`, from a loss to B, Sigma and the
+quartic term; `bounded`, whether there is a minimum; `stationary`, stationary points and Hessians;
+`thresholds`, where dimensions are lost; `gaussian`, exact InfoNCE on Gaussian data; `flow`,
+gradient flow; `normalisation`, with and without a bias; `imbalance`, classes of unequal size;
+`design`, an augmentation that removes given directions; `estimate`, B from pairs of views;
+`pairing`, moments as weights of the two views; `stability`, the largest learning rate; `minimiser`,
+minimisation from many starts; `covariances`, checks of arguments.
 """
 
 from jssl._lazy import attach
@@ -43,6 +44,7 @@ __getattr__, __dir__ = attach(
         "pairing",
         "stability",
         "stationary",
+        "thresholds",
     ),
     members={
         "BoundCheck": "estimate",
@@ -59,11 +61,11 @@ __getattr__, __dir__ = attach(
         "PLACEMENTS": "dictionary",
         "Pairing": "pairing",
         "SignalSpectrum": "estimate",
-        "Thresholds": "calculator",
+        "Thresholds": "thresholds",
         "Views": "dictionary",
         "aligned_squares": "flow",
         "augmentation_factor": "design",
-        "augmentation_thresholds": "stationary",
+        "augmentation_thresholds": "thresholds",
         "biased_minima": "normalisation",
         "biased_minimum": "normalisation",
         "check_bound": "estimate",
@@ -73,7 +75,7 @@ __getattr__, __dir__ = attach(
         "collapsing_augmentation": "design",
         "covariance_pairings": "pairing",
         "crosstalk": "stability",
-        "decay_thresholds": "stationary",
+        "decay_thresholds": "thresholds",
         "decouple": "stationary",
         "energy": "dictionary",
         "estimate_covariances": "estimate",

@@ -1,12 +1,13 @@
-r"""Does a quartic landscape have a minimum? If not, along which input direction does it fall?
+r"""Whether a quartic landscape has a minimum, and if not, along which direction it decreases.
 
-    L(W) = -Tr[W B W^T] + own Tr[Kn^2] + cross Tr[Ka Kn],   B less weight decay
+    L(W) = -Tr[W B W^T] + own Tr[Kn^2] + cross Tr[Ka Kn],   B after subtraction of the weight decay
 
-The quartic vanishes on weights whose rows lie where cov(negative) does, or cov(anchor) if own = 0.
-With v a unit vector there and W = k e v^T, L = -k^2 v^T B v falls without bound where v^T B v > 0.
-Where v^T B v = 0 but both covariances vanish along v, so that the quartic is the same for all k,
-and B v is not 0, W = e (a u + k v)^T with u along B v has L = const - 2 a k u^T B v: it falls too.
-With one covariance, or two that commute, there is no other way to fall.
+The quartic term is 0 for weights whose rows lie in the kernel of cov(negative), or also in that of
+cov(anchor) if own = 0.
+For a unit vector v there and W = k e v^T, L = -k^2 v^T B v decreases without bound if v^T B v > 0.
+Where v^T B v = 0 but both covariances vanish along v, so that the quartic term does not depend on
+k, and B v is not 0, W = e (a u + k v)^T with u along B v has L = const - 2 a k u^T B v, which also
+decreases. With one covariance, or two that commute, these are all cases without a minimum.
 """
 
 import numpy as np
@@ -18,14 +19,14 @@ _SHOWN = 6
 
 
 def require_minimum(form: Form) -> None:
-    """Raise unless the loss is bounded below, as far as these directions show.
+    """Raise an error if the loss is unbounded below along one of these directions.
 
     Example:
         >>> from jssl.theory.landscape.dictionary import general_form
         >>> require_minimum(general_form([[1.0, 0.5], [0.5, 0.0]], [1.0, 0.0]))
         Traceback (most recent call last):
         ...
-        jssl.errors.InputError: the loss has no minimum: it falls without bound along the input
+        jssl.errors.InputError: the loss has no minimum: it decreases without bound along the input
         direction (0, 1), where the quartic vanishes and B couples it to other directions; add
         weight decay or augmentation there
 
@@ -33,7 +34,7 @@ def require_minimum(form: Form) -> None:
         form: from `jssl.theory.landscape.form`; its values must be known, so not under jit.
 
     Raises:
-        InputError: it names the direction, in the coordinates of the inputs.
+        InputError: with the direction, in the coordinates of the inputs.
     """
     signal, anchor, negative = (
         np.asarray(x) for x in (decayed_signal(form), form.anchor, form.negative)
@@ -83,7 +84,7 @@ def _falls(direction: np.ndarray, where: str) -> InputError:
         largest = [i for i in order[:_SHOWN] if abs(signed[i]) > 1e-3]
         named = "with entries " + ", ".join(f"{signed[i]:.3g} at {i}" for i in largest)
     message = (
-        f"the loss has no minimum: it falls without bound along the input direction {named}, "
+        f"the loss has no minimum: it decreases without bound along the input direction {named}, "
         f"{where}; add weight decay or augmentation there"
     )
     return InputError(message)

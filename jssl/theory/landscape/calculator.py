@@ -1,8 +1,7 @@
-"""The landscape of a stated loss: which dimensions survive, which collapse, and why.
+"""The landscape of a given loss: which dimensions survive and which collapse.
 
-`from_loss` and `from_moments` gather what the other files compute one by one, say how far each
-answer can be trusted, and minimise where no closed form exists. They are host entries: they check
-values, so they run outside jit.
+`from_loss` and `from_moments` combine the other modules, state how accurate each result is, and
+minimise numerically where no closed form exists. They check values, so they run outside jit.
 """
 
 import math
@@ -27,6 +26,11 @@ from jssl.theory.landscape.dictionary import (
 )
 from jssl.theory.landscape.minimiser import minimise
 from jssl.theory.landscape.stationary import Modes
+from jssl.theory.landscape.thresholds import (
+    Thresholds,
+    augmentation_thresholds,
+    decay_thresholds,
+)
 from jssl.types import Array, Trajectory
 
 EXACT, GAUSSIAN, LEADING = "exact", "exact for Gaussian data", "leading order"
@@ -36,9 +40,10 @@ class Minima(NamedTuple):
     """The global minimum, a point up to a rotation of the outputs.
 
     Attributes:
-        mask: (r,) which modes are held; None where they do not decouple.
+        mask: (r,) which modes are nonzero; None where they do not decouple.
         squared_amplitudes: (r,) their w^2 along `Modes.basis`: with one covariance the variance of
-            the embedding, W Sigma W^T; with two the squared weight; None likewise.
+            the embedding, W Sigma W^T; with two the squared weight; None where they do not
+            decouple.
         gram: (d, d) W^T W, the same at every point of the minimum, flat dimensions excepted.
         weight: (dim, d) one point of it.
         loss: the value there, 0 at W = 0 (plus the loss's own constant).
@@ -54,19 +59,6 @@ class Minima(NamedTuple):
     isolated: bool
 
 
-class Thresholds(NamedTuple):
-    """Where dimensions are lost, each descending; the rank is the number above.
-
-    Attributes:
-        decay: (d,) weight decay at which each is lost, eig(B).
-        augmentation: (d,) multiple of the given augmentation at which each is lost, infinite for
-            never, 0 for one already lost without it; None where only B is known.
-    """
-
-    decay: Array
-    augmentation: Array | None
-
-
 class Landscape(NamedTuple):
     """The landscape of a loss.
 
@@ -77,11 +69,11 @@ class Landscape(NamedTuple):
         rank: dimensions that survive at the minimum.
         thresholds: weight decay and augmentation at which they are lost.
         minima: the global minimum.
-        trust: how far amplitudes, losses and curvature hold: `exact`, `exact for Gaussian data` or
+        trust: accuracy of amplitudes, losses and curvatures: `exact`, `exact for Gaussian data` or
             `leading order` (small W).
-        rank_trust: how far the rank and the thresholds hold. Complete collapse, lambda_max(B) <=
+        rank_trust: accuracy of the rank and the thresholds. Complete collapse, lambda_max(B) <=
             decay, is exact for any distribution (`check_bound` tests it on data).
-        remarks: what to know about this answer.
+        caveats: limits of the result, as sentences.
     """
 
     form: Form
@@ -92,14 +84,14 @@ class Landscape(NamedTuple):
     minima: Minima
     trust: str
     rank_trust: str
-    remarks: tuple[str, ...] = ()
+    caveats: tuple[str, ...] = ()
 
     def loss(self, weight: Array) -> Array:
         """Return the quartic loss of weights (..., dim, d)."""
         return energy(self.form, weight)
 
     def masks(self) -> Iterator[np.ndarray]:
-        """Yield the masks of all stationary points, one by one; there may be very many."""
+        """Yield the masks of all stationary points, one at a time; there may be very many."""
         return stationary.masks(self._modes(), self.dim)
 
     def stationary_loss(self, mask: Any) -> Array:
@@ -123,7 +115,7 @@ class Landscape(NamedTuple):
         if self.modes is None:
             message = (
                 "the modes do not decouple: the covariances of anchor and negatives differ and do "
-                "not commute; minimise with `minimise_all(energy, ...)`"
+                "not commute; use `minimise_all(energy, ...)`"
             )
             raise InputError(message)
         return self.modes
@@ -160,7 +152,7 @@ def from_loss(
         dim: number of outputs m.
         placement: a name in `jssl.theory.landscape.PLACEMENTS`.
         temperature: > 0.
-        negatives: for each anchor; infinite for many.
+        negatives: number of negatives for each anchor; may be infinite.
         weight_decay: >= 0, multiplies ||W||_F^2.
         alignment: weight of the positive term of info_nce_euclidean.
         invariance: weight of vicreg_squared.
@@ -170,7 +162,7 @@ def from_loss(
 
     Raises:
         InputError: as `jssl.theory.landscape.form`, for dim below 1, and for a loss without a
-            minimum, with the direction along which it falls.
+            minimum, with the direction along which it decreases.
 
     References:
         Ziyin et al., ICLR 2023, arXiv 2210.00638.
@@ -189,15 +181,17 @@ def from_loss(
     kept = np.asarray(decayed_signal(clean))
     rounding = 100 * len(kept) * np.finfo(kept.dtype).eps * np.abs(np.asarray(stated.anchor)).max()
     grows = bool(np.diagonal(lost).max() > rounding)  # a multiple of C, so of one sign
-    lifted = stationary.augmentation_thresholds(kept, lost if grows else 0 * lost)
-    remarks, trust, rank_trust = [], EXACT, EXACT
+    lifted = augmentation_thresholds(kept, lost if grows else 0 * lost)
+    caveats, trust, rank_trust = [], EXACT, EXACT
     if loss.startswith("info_nce"):
         trust = GAUSSIAN if loss == "info_nce_dot" else LEADING
         rank_trust = GAUSSIAN
         if negatives != math.inf:
             trust = rank_trust = LEADING
-            remarks.append("finitely many negatives keep the threshold of complete collapse alone")
-    return _gather(stated, dim, lifted, trust, rank_trust, remarks)
+            caveats.append(
+                "With finitely many negatives, only the threshold of complete collapse is exact."
+            )
+    return _gather(stated, dim, lifted, trust, rank_trust, caveats)
 
 
 def from_moments(
@@ -218,7 +212,7 @@ def from_moments(
 
     Raises:
         InputError: for matrices that do not fit, numbers out of range, and a loss without a
-            minimum, with the direction along which it falls.
+            minimum, with the direction along which it decreases.
     """
     require_count("dim", dim)
     stated = general_form(signal, covariance, quartic, weight_decay=weight_decay)
@@ -231,35 +225,35 @@ def _gather(
     lifted: Array | None,
     trust: str,
     rank_trust: str,
-    remarks: list[str],
+    caveats: list[str],
 ) -> Landscape:
     require_minimum(stated)
-    thresholds = Thresholds(stationary.decay_thresholds(stated), lifted)
+    thresholds = Thresholds(decay_thresholds(stated), lifted)
     if float(stated.own + stated.cross) == 0:
-        return _without_quartic(stated, dim, thresholds, remarks)
+        return _without_quartic(stated, dim, thresholds, caveats)
     modes = stationary.decouple(stated)
     if modes is None:
-        remarks.append(
-            "anchor and negatives have two covariances that do not commute: the minimum was found "
-            "by minimisation"
+        caveats.append(
+            "The covariances of anchor and negatives do not commute; the minimum was found by "
+            "numerical minimisation."
         )
         minima, rank = _search(stated, dim)
-        return Landscape(stated, dim, None, rank, thresholds, minima, trust, LEADING, (*remarks,))
+        return Landscape(stated, dim, None, rank, thresholds, minima, trust, LEADING, (*caveats,))
     if modes.outside:
-        remarks.append(
-            f"Sigma is singular: restricted to its range, {modes.outside} of {len(modes.basis)} "
-            "dimensions left out"
+        caveats.append(
+            f"Sigma is singular: the result is restricted to its range, and {modes.outside} of "
+            f"{len(modes.basis)} dimensions are left out."
         )
     mask = stationary.minimum_mask(modes, dim)
     single = np.array_equal(stated.anchor, stated.negative)
     isolated = single or dim >= int((np.asarray(modes.strength) > 0).sum())
     if not isolated:
-        remarks.append("with two covariances and few outputs, other local minima may exist")
+        caveats.append("With two covariances and few outputs, there may be other local minima.")
     if modes.flat:
         isolated = False
-        remarks.append(
-            f"{modes.flat} dimensions are seen neither by B nor by the covariances: they keep what "
-            "the start gave them, and the minimum given has 0 there"
+        caveats.append(
+            f"The loss does not depend on {modes.flat} dimensions: they keep their initial "
+            "weights, which are 0 in the minimum given here."
         )
     minima = Minima(
         mask,
@@ -270,11 +264,11 @@ def _gather(
         isolated,
     )
     rank = int(mask.sum())
-    return Landscape(stated, dim, modes, rank, thresholds, minima, trust, rank_trust, (*remarks,))
+    return Landscape(stated, dim, modes, rank, thresholds, minima, trust, rank_trust, (*caveats,))
 
 
 def _without_quartic(
-    stated: Form, dim: int, thresholds: Thresholds, remarks: list[str]
+    stated: Form, dim: int, thresholds: Thresholds, caveats: list[str]
 ) -> Landscape:
     signal = decayed_signal(stated)
     values = np.asarray(jnp.linalg.eigvalsh(signal))
@@ -282,12 +276,12 @@ def _without_quartic(
     flat = int((values >= -small).sum())
     zero = jnp.zeros_like(signal)
     if flat:
-        remarks.append(
-            f"nothing opposes collapse; {flat} dimensions that the augmentation leaves alone are "
-            "flat and keep what the start gave them"
+        caveats.append(
+            f"The loss has no term against collapse. It does not depend on {flat} dimensions that "
+            "are not augmented; these keep their initial weights."
         )
     minima = Minima(None, None, zero, zero[:1].repeat(dim, 0), jnp.sum(zero), flat == 0)
-    return Landscape(stated, dim, None, 0, thresholds, minima, EXACT, EXACT, (*remarks,))
+    return Landscape(stated, dim, None, 0, thresholds, minima, EXACT, EXACT, (*caveats,))
 
 
 def _search(stated: Form, dim: int, starts: int = 8) -> tuple[Minima, int]:

@@ -1,4 +1,4 @@
-"""Numbers, variances and matrices handed in as covariances, checked."""
+"""Checks of covariances, which may be given as numbers, variances or matrices."""
 
 from typing import Any
 
@@ -17,11 +17,11 @@ def covariance(name: str, value: Any, dim: int | None = None) -> Array:
         >>> covariance("data_cov", [[1.0, 2.0], [2.0, 1.0]])
         Traceback (most recent call last):
         ...
-        jssl.errors.InputError: data_cov must be positive semi-definite; its least eigenvalue is -1
+        jssl.errors.InputError: data_cov must be positive semi-definite; its smallest ...
 
     Raises:
         InputError: for another shape, a matrix that is not symmetric, or not positive
-            semi-definite beyond rounding. Traced values pass.
+            semi-definite up to rounding. Traced values are not checked.
     """
     return jnp.asarray(known_covariance(name, value, dim))
 
@@ -32,7 +32,7 @@ def known_covariance(name: str, value: Any, dim: int | None = None) -> Any:
     known = host_value(matrix)
     if known is not None and not _is_semi_definite(known):
         least = np.linalg.eigvalsh(known)[0]
-        message = f"{name} must be positive semi-definite; its least eigenvalue is {least:.3g}"
+        message = f"{name} must be positive semi-definite; its smallest eigenvalue is {least:.3g}"
         raise InputError(message)
     return matrix
 

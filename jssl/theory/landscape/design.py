@@ -1,11 +1,11 @@
-r"""Collapse that helps: an augmentation that removes nuisance and keeps the signal (L-16).
+r"""Useful collapse: an augmentation that removes nuisance directions and keeps the signal (L-16).
 
 Under a placement with B = A0 - f C (f = 1/2 or 1) the augmentation
 
     C = (1 + margin) P A0 P / f,    P the projector on the nuisance directions,
 
-makes B negative there, -margin P A0 P, and leaves it alone across. By Sylvester's law the rank is
-the number of signal directions whether or not signal and nuisance are correlated.
+makes B = -margin P A0 P there, which is negative, and does not change B elsewhere. By Sylvester's
+law the rank is the number of signal directions whether or not signal and nuisance are correlated.
 """
 
 from typing import Any
@@ -41,7 +41,7 @@ def collapsing_augmentation(
     margin: float = 0.5,
     alignment: Any = 1.0,
 ) -> Array:
-    """Return the augmentation covariance (d, d) that collapses the nuisance directions alone.
+    """Return the augmentation covariance (d, d) under which only the nuisance directions collapse.
 
     Example:
         >>> print(collapsing_augmentation([1.0, 0.4], jnp.array([[0.0], [1.0]])) + 0)
@@ -50,23 +50,23 @@ def collapsing_augmentation(
 
     Args:
         data_cov: A0, (d,) variances or (d, d).
-        nuisance: (d, k) directions to lose, linearly independent columns.
-        placement: a name in `PLACEMENTS`, not one under which nothing collapses.
-        margin: how far past the threshold, > 0, relative.
+        nuisance: (d, k) directions to remove, as linearly independent columns.
+        placement: a name in `PLACEMENTS`, under which augmentation can cause a collapse.
+        margin: relative distance beyond the threshold, > 0.
         alignment: weight of the positive term.
 
     Returns:
-        C of rank k; `from_loss("info_nce_euclidean", data_cov, C, ...)` keeps d - k dimensions.
+        C of rank k; `from_loss("info_nce_euclidean", data_cov, C, ...)` has rank d - k.
 
     Raises:
-        InputError: for a placement whose B does not fall with C, a margin that is not positive, or
+        InputError: for a placement whose B does not depend on C, a margin that is not positive, or
             directions that do not fit.
     """
     data = covariance("data_cov", data_cov)
     factor = float(augmentation_factor(placement, alignment=alignment))
     if factor <= 0:
         message = (
-            f"under {placement} augmentation collapses nothing; take clean-augmented-clean, or "
+            f"under {placement} augmentation causes no collapse; pass clean-augmented-clean, or "
             "an alignment above 1"
         )
         raise InputError(message)

@@ -1,4 +1,4 @@
-r"""From a loss, a score and the place of the augmentation to the quartic landscape.
+r"""The quartic landscape of a loss, a score and a placement of the augmentation.
 
     L(W) = -Tr[W (B - decay I) W^T] + own Tr[Kn^2] + cross Tr[Ka Kn] + offset m     (L-1, L-3)
     Ka = W cov(anchor) W^T,   Kn = W cov(negative) W^T
@@ -15,8 +15,9 @@ of covariance A0, additive augmentation e of covariance C, all centred:
     no negatives                       B = -A_pos,              no quartic
 
 A_pos and A_neg are half the second moments of (anchor - positive) and (anchor - negative). A
-temperature T divides B by T and the quartic by T^2; K negatives beside the positive multiply B by
-K / (K + 1). After Ziyin, Lubana, Ueda, Tanaka, ICLR 2023, arXiv 2210.00638, derived anew.
+temperature T divides B by T and the quartic by T^2; K negatives in addition to the positive
+multiply B by K / (K + 1). After Ziyin, Lubana, Ueda, Tanaka, ICLR 2023, arXiv 2210.00638, with
+derivations of our own.
 """
 
 import math
@@ -59,14 +60,15 @@ _NOT_THIS_FORM = {
     "barlow_twins": "batch norm divides by the spread; take barlow_twins_linearized",
     "byol_regression": "a stopped gradient has no potential",
     "simsiam": "a stopped gradient has no potential; take simsiam_linear",
-    "nt_xent": "the cosine has no scale; take info_nce_euclidean, or `hard_normalised_loss`",
+    "nt_xent": "the cosine does not depend on scale; use info_nce_euclidean, or "
+    "`hard_normalised_loss`",
 }
 
 _SMALLEST, _LARGEST = float(np.finfo(np.float32).tiny), float(np.finfo(np.float32).max)
 
 
 class Views(NamedTuple):
-    """Covariances of what a loss compares.
+    """Covariances of the pairs that a loss compares.
 
     Attributes:
         positive: (d, d) A_pos, half the second moment of anchor - positive, times the alignment.
@@ -167,7 +169,7 @@ def form(
         placement: a name in `PLACEMENTS`.
         temperature: > 0, of InfoNCE.
         negatives: K for each anchor, with the positive in the denominator; infinite for many, or
-            for a loss without the positive there. Finite K leaves the thresholds alone right.
+            for a loss without the positive there. For finite K only the thresholds are correct.
         weight_decay: >= 0, multiplies ||W||_F^2.
         alignment: weight of the positive term of info_nce_euclidean, >= 0.
         invariance: weight of vicreg_squared, >= 0.
@@ -197,7 +199,7 @@ def form(
         raise InputError(message)
     known = host_value(alignment)
     if loss != "info_nce_euclidean" and (known is None or known != 1):
-        message = f"alignment belongs to info_nce_euclidean; {loss} takes none"
+        message = f"alignment belongs to info_nce_euclidean; {loss} has no such argument"
         raise InputError(message)
     if loss == "vicreg_squared" and placement != SIMCLR:
         message = f"vicreg_squared has both views augmented; placement must be {SIMCLR!r}"

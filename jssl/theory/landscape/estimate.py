@@ -1,4 +1,4 @@
-r"""A0, C and B from a sample of augmented pairs, with error bars, and the bound of L-9 on data.
+r"""Estimates of A0, C and B from augmented pairs, with error bars; a test of the bound L-9 on data.
 
 With x = s + e, x' = s + e' and independent noise of equal law, d = x - x',
 
@@ -8,10 +8,10 @@ Each is a mean over pairs, so the error of u^T B u is the spread over pairs of
 
     (u . x)(u . x') - f (u . d)^2 / 2
 
-divided by sqrt(n): two products with the data, no d x d matrix. Eigenvalues of a sample spread out
-more than those of the population, by sqrt(d / n) of their size, and its top eigenvectors flatter
-themselves; `held_out` reads each half of the pairs along the eigenvectors of the other, which does
-not.
+divided by sqrt(n): two products with the data, no d x d matrix. Eigenvalues of a sample are
+more spread out than those of the population, by a share of about sqrt(d / n), and the largest are
+optimistic. `held_out` evaluates each half of the pairs along the eigenvectors of the other half,
+which is unbiased.
 """
 
 from functools import partial
@@ -57,7 +57,7 @@ class SignalSpectrum(NamedTuple):
     Attributes:
         eigenvalues: (count,) of B of all pairs, descending.
         directions: (d, count) their eigenvectors.
-        held_out: (count,) u^T B u on pairs that did not choose u.
+        held_out: (count,) u^T B u on the half of the pairs that was not used to compute u.
         errors: (count,) standard errors of `held_out`.
     """
 
@@ -72,9 +72,9 @@ class BoundCheck(NamedTuple):
 
     Attributes:
         excess: (k,) loss over its bound; negative only by rounding.
-        violations: how many are below minus the rounding error, or not a number.
+        violations: number of values below minus the rounding error, or NaN.
         quartic_ratio: (k,) excess over the quartic of Gaussian data: 1 for small W and Gaussian
-            data, so its distance from 1 says how far the landscape's amplitudes can be trusted.
+            data, so its distance from 1 measures the error of the amplitudes of the landscape.
     """
 
     excess: Array
@@ -96,7 +96,7 @@ def estimate_covariances(first: Array, second: Array, *, clean_first: bool = Fal
     Args:
         first: (n, d) first views; the samples themselves if `clean_first`.
         second: (n, d) second views.
-        clean_first: whether augmentation acts on the second view alone.
+        clean_first: whether only the second view is augmented.
 
     Returns:
         Estimate, of views centred by their common mean, or by that of clean samples.
@@ -142,10 +142,10 @@ def signal_spectrum(
         first: (n, d) first views; the samples themselves if `clean_first`.
         second: (n, d) second views.
         factor: f, from `augmentation_factor(placement)`.
-        count: number of eigenvalues; None for all d, densely, else by Lanczos iteration on products
-            with the data, which needs memory (n + count) d.
-        clean_first: whether augmentation acts on the second view alone.
-        key: draws the start of the Lanczos iteration; None for a fixed one.
+        count: number of eigenvalues; None for all d, densely, otherwise by Lanczos iteration on
+            products with the data, which needs memory (n + count) d.
+        clean_first: whether only the second view is augmented.
+        key: of the start vector of the Lanczos iteration; None for a fixed one.
 
     Returns:
         SignalSpectrum.
@@ -195,15 +195,16 @@ def check_bound(
     score: str = "euclidean",
     temperature: float = 1.0,
 ) -> BoundCheck:
-    """Check L-9 on data: InfoNCE is never below its quadratic part, whatever the distribution.
+    """Check L-9 on data: InfoNCE is never below its quadratic part, for any distribution.
 
     Example:
         >>> draws = jax.random.t(jax.random.key(0), 3.0, (3, 50, 2))
         >>> print(check_bound(jnp.ones((1, 1, 2)), *draws).violations)
         0
 
-    So W = 0 is the global minimum exactly when lambda_max(B) <= weight decay: complete collapse is
-    predicted exactly. (The mean of an exponential is at least the exponential of the mean.)
+    So W = 0 is the global minimum exactly when lambda_max(B) <= weight decay: the
+    prediction of complete collapse is exact. (The mean of an exponential is at least the
+    exponential of the mean.)
 
     Args:
         weights: (k, m, d) weights to try.

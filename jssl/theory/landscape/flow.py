@@ -2,8 +2,8 @@ r"""Gradient flow in the quartic landscape, t = learning rate x step (L-10).
 
     dW/dt = 2 W (B - decay I) - 4 own Kn W N - 2 cross (Ka W N + Kn W A)
 
-with A = cov(anchor), N = cov(negative). Where all matrices commute and the start holds each mode in
-an output of its own, modes do not meet: with the rate r_i = 4 (B_i - decay),
+with A = cov(anchor), N = cov(negative). If all matrices commute and each mode is in a separate
+output at the start, modes do not interact: with the rate r_i = 4 (B_i - decay),
 
     w_i^2(t) = w_i^2(0) e^{r_i t} / (1 + (2 q_i / b_i) w_i^2(0) (e^{r_i t} - 1)),
 
@@ -27,7 +27,7 @@ from jssl.theory.landscape.dictionary import Form, decayed_signal, energy
 from jssl.types import Array, Trajectory
 
 MOST_STEPS = 10_000_000
-"""Steps of one integration: it ends within minutes, whatever the start and the times."""
+"""Largest number of steps of one integration, so that it ends within minutes."""
 
 
 def velocity(form: Form, weight: Array) -> Array:
@@ -40,7 +40,7 @@ def velocity(form: Form, weight: Array) -> Array:
 
 
 def aligned_squares(times: Array, start: Array, strength: Array, stiffness: Array) -> Array:
-    """Return w_i^2 (times, r) of modes that do not meet.
+    """Return w_i^2 (times, r) of modes that do not interact.
 
     Example:
         >>> print(aligned_squares(jnp.array([0.0, 9.0]), 1e-6, 1.0, 0.75).round(4))
@@ -78,7 +78,7 @@ def trajectory(
         form: from `jssl.theory.landscape.form`.
         start_weight: (m, d).
         times: (points,) from 0 on, not decreasing, learning rate x step.
-        tolerance: of the integration where no closed form holds, relative to each entry or to
+        tolerance: of the integration where there is no closed form, relative to each entry or to
             1e-4 of the largest; at least 100 rounding errors.
 
     Returns:
@@ -87,7 +87,7 @@ def trajectory(
 
     Raises:
         InputError: for shapes that do not fit, a start that is not finite, times that are negative,
-            decreasing or not finite, a loss without a minimum (it names the direction in which the
+            decreasing or not finite, a loss without a minimum (with the direction in which the
             flow diverges), and a flow that takes more than `MOST_STEPS` steps.
     """
     times = jnp.asarray(times, start_weight.dtype)
@@ -112,7 +112,7 @@ def trajectory(
         weights, reached = _integrate(form, start_weight, times, max(tolerance, floor))
         if float(reached) < float(times[-1]):
             message = (
-                f"the flow could not be followed beyond t = {float(reached):.3g} of "
+                f"the flow could not be integrated beyond t = {float(reached):.3g} of "
                 f"{float(times[-1]):.3g}: its steps became too small or too many; take earlier "
                 "times, or a smaller start"
             )
@@ -127,7 +127,7 @@ def trajectory(
 
 
 def _aligned(form: Form, weight: Array) -> bool:
-    """Return whether each output holds a coordinate of its own, all matrices being diagonal."""
+    """Return whether all matrices are diagonal and each output has a separate coordinate."""
     entries = np.asarray(weight) != 0
     alone = (entries.sum(0) <= 1).all() and (entries.sum(1) <= 1).all()
     matrices = (form.signal, form.anchor, form.negative)

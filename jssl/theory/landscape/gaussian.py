@@ -10,7 +10,7 @@ the modes decouple, and with p, a, n the eigenvalues of A_pos, cov(anchor), cov(
 
 is where dL/dw^2 = 0, t = 1 / (1 + n w^2 / T). The mode is lost where t >= 1, that is
 B = (a + n)/2 - p <= T decay: the threshold of the quartic landscape is exact.
-The dot score needs nothing of its own: its quartic landscape is exact for Gaussian data.
+For the dot score, the quartic landscape of `dictionary` is already exact for Gaussian data.
 """
 
 from typing import Any
@@ -87,7 +87,7 @@ def gaussian_amplitudes(
         weight_decay: >= 0.
 
     Returns:
-        (...): infinite where nothing holds a mode (p = 0 without weight decay).
+        (...): infinite where nothing limits a mode (p = 0 without weight decay).
     """
     pull = positive + temperature * weight_decay
     free = pull <= 0
@@ -132,8 +132,8 @@ def gaussian_times(
         weight_decay: >= 0.
 
     Returns:
-        (...): t = learning rate x step; 0 where the start is above it, infinite where the mode is
-        lost or its minimum is at infinity.
+        (...): t = learning rate x step; 0 where the start is above the share, infinite where the
+        mode is lost or its minimum is at infinity.
     """
     options = {"temperature": temperature, "weight_decay": weight_decay}
     end = gaussian_amplitudes(positive, anchor, negative, **options)

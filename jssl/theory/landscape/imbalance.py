@@ -1,14 +1,15 @@
-r"""Unequal classes: which of them a linear encoder keeps (L-15).
+r"""Classes of unequal size: which of them a linear encoder learns (L-15).
 
 K orthogonal classes at +-r e_k with probability p_k have A0 = diag(a), a_k = p_k r^2, and each is a
-mode of its own. For 2 c4 = 1 (the dot score) and augmentation c_k along the class direction,
+separate mode. For 2 c4 = 1 (the dot score) and augmentation c_k along the class direction,
 
     q_k = (a_k - decay)_+ / (a_k + c_k)
 
 is its variance in the embedding: 1 for every class, however rare, without augmentation and decay.
-Augmentation shrinks minorities, weight decay loses class k iff p_k r^2 <= decay, and a one-sided
-Euclidean loss iff c_k >= 2 p_k r^2. Classes at +r e_k only have a mean: InfoNCE centres it away,
-A0 = r^2 (diag p - p p^T) of K - 1 modes, while the spectral loss and Barlow Twins see r^2 diag p.
+Augmentation reduces the variance of rare classes. Class k is lost under weight decay if p_k r^2 <=
+decay, and under a Euclidean loss with one augmented side if c_k >= 2 p_k r^2. Classes at +r e_k
+only have a nonzero mean. InfoNCE does not depend on it, so A0 = r^2 (diag p - p p^T) with K - 1
+modes; the spectral loss and Barlow Twins do, so A0 = r^2 diag p.
 """
 
 from typing import Any
@@ -39,8 +40,8 @@ def class_covariance(
     Args:
         probabilities: (K,) p > 0, sum 1.
         radius: r > 0.
-        one_sided: classes at +r e_k; else at +-r e_k with equal chance.
-        centred: take the mean off (InfoNCE does), which matters for one-sided classes.
+        one_sided: classes at +r e_k; otherwise at +-r e_k with equal probability.
+        centred: subtract the mean, as InfoNCE does; this matters for one-sided classes only.
 
     Raises:
         InputError: for probabilities that are not positive or do not sum to 1, or a radius that is
@@ -57,7 +58,7 @@ def class_covariance(
 def class_variances(
     probabilities: Any, radius: Any = 1.0, *, augmentation: Any = 0.0, weight_decay: Any = 0.0
 ) -> Array:
-    """Return (K,) q_k, the variance that each class keeps under the dot score (2 c4 = 1).
+    """Return (K,) q_k, the variance of each class in the embedding under the dot score (2 c4 = 1).
 
     Example:
         >>> print(class_variances([0.9, 0.1], augmentation=0.1, weight_decay=0.05).round(3))

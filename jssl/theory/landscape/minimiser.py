@@ -1,8 +1,8 @@
 r"""Thousands of small minimisations as one program: L-BFGS whose every step is one evaluation.
 
-Each iteration tries one point: a step that lowers the loss enough (Armijo) is taken and its
-curvature pair remembered, any other is shortened. No inner loop, so under `vmap` a start that
-backtracks costs its neighbours nothing but waiting.
+Each iteration evaluates one point. A step that lowers the loss enough (Armijo) is accepted, and its
+curvature pair is stored; any other step is shortened. There is no inner loop, so under `vmap` all
+starts do the same work in every iteration.
 
 Nocedal and Wright 2006, algorithms 7.4 and 3.1.
 """
@@ -19,7 +19,7 @@ from jssl.types import Array
 
 
 class Minimum(NamedTuple):
-    """Where a minimisation ended.
+    """The end point of a minimisation.
 
     Attributes:
         point: of the shape of the start.
@@ -72,10 +72,10 @@ def minimise(
     Args:
         loss: differentiable; the point has the shape of the start.
         start: floating-point array.
-        *arguments: arrays the loss needs.
-        steps: most evaluations, static.
+        *arguments: further arguments of the loss.
+        steps: largest number of evaluations, static.
         tolerance: of the largest entry of the gradient, relative to 1 + that of the start.
-        memory: curvature pairs kept, static.
+        memory: number of stored curvature pairs, static.
         floor: a loss below it counts as diverged.
 
     Returns:
@@ -85,82 +85,23 @@ def minimise(
         InputError: for steps or memory below 1.
     """
     steps, memory = require_count("steps", steps), require_count("memory", memory)
-    shape, dtype = start.shape, start.dtype
+    shape = start.shape
 
     def evaluate(flat: Array) -> tuple[Array, Array]:
         return jax.value_and_grad(lambda x: loss(x.reshape(shape), *arguments))(flat)
-
-    def largest(gradient: Array) -> Array:
-        return jnp.max(jnp.abs(gradient))
-
-    empty = jnp.zeros((memory, start.size), dtype)
-    epsilon = jnp.finfo(dtype).eps
 
     def unfinished(state: _Search) -> Array:
         return (state.steps < steps) & ~state.done
 
     def step(state: _Search) -> _Search:
-        first = state.steps == 0  # evaluates the start: one copy of the loss in the program
-        move = state.size * state.direction
-        point = state.point + move
-        value, gradient = evaluate(point)
-        slope = jnp.vdot(state.gradient, move)
-        near = 4 * epsilon * jnp.where(first, 0, jnp.abs(state.value))
-        taken = value <= state.value + 1e-4 * slope + near
-        change = gradient - state.gradient
-        product = jnp.vdot(move, change)
-        curved = taken & (product > 1e-10 * jnp.vdot(change, change) * state.size)
-        inverse = 1 / jnp.where(curved, product, 1)
-        moves, changes, inverses = (
-            jnp.where(curved, jnp.concatenate([new[None], old[:-1]]), old)
-            for new, old in (
-                (move, state.moves),
-                (change, state.changes),
-                (inverse, state.inverse),
-            )
-        )
-        bad = first & ~(jnp.isfinite(value) & jnp.isfinite(largest(gradient)))
-        enough = jnp.where(first, tolerance * (1 + largest(gradient)), state.enough)
-        gradient = jnp.where(taken, gradient, state.gradient)
-        direction = _direction(gradient, moves, changes, inverses)
-        size = jnp.where(taken, 1, state.size * 0.3).astype(dtype)
-        size = jnp.where(first, 1 / jnp.maximum(jnp.linalg.norm(gradient), 1), size)
-        value = jnp.where(taken, value, state.value)
-        done = (largest(gradient) <= enough) | (size < 1e-12) | (value < floor) | bad
-        return _Search(
-            jnp.where(taken, point, state.point),
-            jnp.where(bad, jnp.nan, value),
-            gradient,
-            jnp.where(taken, direction, state.direction),
-            moves,
-            changes,
-            inverses,
-            size,
-            enough,
-            done,
-            state.steps + 1,
-        )
+        return _step(state, evaluate, tolerance, floor)
 
-    zero, flat = jnp.zeros((), dtype), start.ravel()
-    search = _Search(
-        point=flat,
-        value=jnp.full((), jnp.inf, dtype),
-        gradient=jnp.zeros_like(flat),
-        direction=jnp.zeros_like(flat),
-        moves=empty,
-        changes=empty,
-        inverse=empty[:, 0],
-        size=zero,
-        enough=zero,
-        done=jnp.zeros((), bool),
-        steps=jnp.int32(0),
-    )
-    end = jax.lax.while_loop(unfinished, step, search)
+    end = jax.lax.while_loop(unfinished, step, _start(start.ravel(), memory))
     diverged = ~jnp.isfinite(end.value) | (end.value < floor)
     return Minimum(
         end.point.reshape(shape),
         end.value,
-        largest(end.gradient),
+        _largest(end.gradient),
         end.steps,
         end.done & ~diverged,
         diverged,
@@ -180,7 +121,8 @@ def minimise_all(
         [-1.  1.  1.]
 
     Args:
-        loss: as in `minimise`; static, so hand in the same function again to reuse its program.
+        loss: as in `minimise`; static: pass the same function object again to reuse the compiled
+            program.
         starts: (starts, ...).
         *arguments: shared by all starts.
         batch: starts minimised together, static.
@@ -197,6 +139,80 @@ def minimise_all(
     one = jax.vmap(lambda s: minimise(loss, s, *arguments, **options))
     ends = jax.lax.map(one, rows)
     return jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:])[:count], ends)
+
+
+def _start(flat: Array, memory: int) -> _Search:
+    """Return the state before the first evaluation, of which the first step is zero."""
+    zero, empty = jnp.zeros((), flat.dtype), jnp.zeros((memory, flat.size), flat.dtype)
+    return _Search(
+        point=flat,
+        value=jnp.full((), jnp.inf, flat.dtype),
+        gradient=jnp.zeros_like(flat),
+        direction=jnp.zeros_like(flat),
+        moves=empty,
+        changes=empty,
+        inverse=empty[:, 0],
+        size=zero,
+        enough=zero,
+        done=jnp.zeros((), bool),
+        steps=jnp.int32(0),
+    )
+
+
+def _step(
+    state: _Search,
+    evaluate: Callable[[Array], tuple[Array, Array]],
+    tolerance: float,
+    floor: float,
+) -> _Search:
+    """Evaluate one point, and accept it if it lowers the loss enough."""
+    first = state.steps == 0  # evaluates the start: one copy of the loss in the program
+    move = state.size * state.direction
+    point = state.point + move
+    value, gradient = evaluate(point)
+    slope = jnp.vdot(state.gradient, move)
+    near = 4 * jnp.finfo(point.dtype).eps * jnp.where(first, 0, jnp.abs(state.value))
+    taken = value <= state.value + 1e-4 * slope + near
+    moves, changes, inverses = _remember(state, move, gradient - state.gradient, taken)
+    bad = first & ~(jnp.isfinite(value) & jnp.isfinite(_largest(gradient)))
+    enough = jnp.where(first, tolerance * (1 + _largest(gradient)), state.enough)
+    gradient = jnp.where(taken, gradient, state.gradient)
+    direction = _direction(gradient, moves, changes, inverses)
+    size = jnp.where(taken, 1, state.size * 0.3).astype(point.dtype)
+    size = jnp.where(first, 1 / jnp.maximum(jnp.linalg.norm(gradient), 1), size)
+    value = jnp.where(taken, value, state.value)
+    done = (_largest(gradient) <= enough) | (size < 1e-12) | (value < floor) | bad
+    return _Search(
+        jnp.where(taken, point, state.point),
+        jnp.where(bad, jnp.nan, value),
+        gradient,
+        jnp.where(taken, direction, state.direction),
+        moves,
+        changes,
+        inverses,
+        size,
+        enough,
+        done,
+        state.steps + 1,
+    )
+
+
+def _remember(
+    state: _Search, move: Array, change: Array, taken: Array
+) -> tuple[Array, Array, Array]:
+    """Return the curvature pairs, with the new one in front where the loss curves along it."""
+    product = jnp.vdot(move, change)
+    curved = taken & (product > 1e-10 * jnp.vdot(change, change) * state.size)
+    inverse = 1 / jnp.where(curved, product, 1)
+    pairs = ((move, state.moves), (change, state.changes), (inverse, state.inverse))
+    moves, changes, inverses = (
+        jnp.where(curved, jnp.concatenate([new[None], old[:-1]]), old) for new, old in pairs
+    )
+    return moves, changes, inverses
+
+
+def _largest(gradient: Array) -> Array:
+    return jnp.max(jnp.abs(gradient))
 
 
 def _direction(gradient: Array, moves: Array, changes: Array, inverse: Array) -> Array:

@@ -1,23 +1,24 @@
-r"""Normalised embeddings: no complete collapse, until a bias brings it back (L-12 to L-14).
+r"""Normalisation excludes complete collapse, unless the encoder has a bias (L-12 to L-14).
 
     -Tr[V S V^T] + c4 Tr[(V V^T)^2] + kappa E(|W x + b|^2 - 1)^2,    x ~ N(0, Sigma)
 
-and a score that ignores b. With q_i the variances of the embedding along its modes, T = sum q_i,
+and a score that does not depend on b. With q_i the variances of the embedding along its modes, T =
+sum q_i,
 
     E = sum(-s_i q_i + c4 q_i^2) + kappa [(T + |b|^2 - 1)^2 + 2 sum q_i^2 + 4 |b|^2 q_m].
 
-Without a bias the minimum is a water-filling on the top m modes,
+Without a bias, the minimum is a water-filling solution on the top m modes,
 
     q_i = (s_i + 2 kappa - 2 kappa T)_+ / (2 (c4 + 2 kappa)).                            (L-12)
 
-With one it is the lowest of three candidates (L-13):
+With a bias, it is the lowest of three candidates (L-13):
 
     orthogonal   q_i = (s_i)_+ / (2 (c4 + 2 kappa)) on the top m - 1, q_m = 0, |b|^2 = 1 - T > 0
     none         b = 0 and (L-12)
     along        |b|^2 = 1 - T - 2 q_m, 2 c4 q_m + 4 kappa |b|^2 = s_m,
                  q_i = (s_i + 4 kappa q_m)_+ / (2 (c4 + 2 kappa)) for i < m
 
-The first spends an output on the bias and normalisation no longer holds up any mode.
+In the first, one output is used for the bias, and normalisation no longer supports any mode.
 """
 
 from functools import partial
@@ -75,8 +76,8 @@ def soft_normalisation(strengths: Array, dim: int, *, quartic: Any, kappa: Any) 
         >>> print(soft_normalisation(jnp.array([-0.5, -1.0]), 2, quartic=0.5, kappa=0.5).round(3))
         [0.125 0.   ]
 
-    Complete collapse is impossible once 2 kappa > -s_max. Where T < 1 modes of negative strength
-    are revived; where T > 1 those with 0 < s_i < 2 kappa (T - 1) are lost.
+    Complete collapse is impossible once 2 kappa > -s_max. Where T < 1, modes of negative strength
+    are learned, too; where T > 1, those with 0 < s_i < 2 kappa (T - 1) are lost.
 
     Args:
         strengths: (r,) s of the modes, in any order.
@@ -109,7 +110,7 @@ def biased_minima(strengths: Array, dim: int, *, quartic: Any, kappa: Any) -> Fi
         kappa: weight of the normalisation, > 0.
 
     Returns:
-        Filled of arrays (3, ...). Two of the energies may belong to local minima at once.
+        Filled of arrays (3, ...). Two of the candidates may be local minima at the same time.
 
     Raises:
         InputError: as `soft_normalisation`.
@@ -142,7 +143,7 @@ def biased_minimum(strengths: Array, dim: int, *, quartic: Any, kappa: Any) -> F
 def hard_normalised_loss(
     weight: Array, bias: Array, signal: Array, *, temperature: Any = 1.0
 ) -> Array:
-    """Return -Tr[W~ B W~^T] / T, the loss of z = (W x + b) / |W x + b| for W small beside b.
+    """Return -Tr[W~ B W~^T] / T, the loss of z = (W x + b) / |W x + b| for W small compared with b.
 
     Example:
         >>> bias = jnp.array([0.0, 2.0])
@@ -218,7 +219,7 @@ def _biased(top: Array, dim: int, quartic: Any, kappa: Any) -> Filled:
 def _along(
     strengths: Array, quartic: Any, kappa: Any, width: Any, *, fits: bool
 ) -> tuple[Array, Array, Array]:
-    """Return the variances, |b|^2 and whether they exist, the best over the modes that are held."""
+    """Return the variances, |b|^2 and whether they exist, for the best number of nonzero modes."""
     others, last = strengths[:-1], strengths[-1]
     count = jnp.arange(len(others) + 1)
     strength = jnp.concatenate([jnp.zeros(1, strengths.dtype), jnp.cumsum(others)])

@@ -4,7 +4,7 @@ Every moment here is of the form
 
     M = (1/n) sum_i [first x_i x_i^T + (cross / 2) (x_i x'_i^T + x'_i x_i^T) + second x'_i x'_i^T],
 
-so it applies to features and kernels alike: in function space M is K^{1/2} A K^{1/2} with the
+so it applies to features and to kernels: in function space M is K^{1/2} A K^{1/2} with the
 symmetric pairing A of these weights. With x = s + e and x' = s + e', e and e' independent,
 
     moment                           both views augmented      first view clean (e = 0)
@@ -13,8 +13,8 @@ symmetric pairing A of these weights. With x = s + e and x' = s + e', e and e' i
     A0 + C                           both views, pooled         x' x'^T
     signal B = A0 - f C              (-f/2, 1 + f, -f/2)        (1 - f, 2 f, -f)
 
-The places of the augmentation and their factors f are those of `dictionary`; Ziyin et al. 2023,
-arXiv 2210.00638, derived anew.
+The placements of the augmentation and their factors f are those of `dictionary` (Ziyin et al. 2023,
+arXiv 2210.00638).
 """
 
 from typing import NamedTuple
@@ -58,7 +58,7 @@ def signal_pairing(placement: str, *, clean_first: bool = False) -> Pairing:
 
     Args:
         placement: a name in `PLACEMENTS`.
-        clean_first: whether the pairs at hand are (clean, augmented); else both are augmented.
+        clean_first: whether the pairs are (clean, augmented); otherwise both views are augmented.
 
     Raises:
         InputError: for an unknown placement.
@@ -78,7 +78,7 @@ def covariance_pairings(placement: str, *, clean_first: bool = False) -> tuple[P
 
     Args:
         placement: a name in `PLACEMENTS`.
-        clean_first: whether the pairs at hand are (clean, augmented); else both are augmented.
+        clean_first: whether the pairs are (clean, augmented); otherwise both views are augmented.
 
     Raises:
         InputError: for an unknown placement.
@@ -107,7 +107,8 @@ def first_is_clean(first: Array, second: Array) -> bool:
         second: (n, ...) second views.
 
     Raises:
-        InputError: where the ratio is none of 0 and 1, within 3.9 standard errors or .35.
+        InputError: where the ratio differs from both 0 and 1 by more than 3.9 standard errors and
+            0.35.
     """
     x, y = (v.reshape(len(v), -1) for v in (first, second))
     x, y = x - x.mean(0), y - y.mean(0)
@@ -120,9 +121,9 @@ def first_is_clean(first: Array, second: Array) -> bool:
     error = float(jnp.std(along - ratio * size)) / (mean * len(x) ** 0.5)
     nearest = min(max(round(ratio), 0), 2)
     if nearest == 2 or abs(ratio - nearest) + 3.9 * error > 0.85 or abs(ratio - nearest) > 0.35:
-        advice = "swap the views" if nearest == 2 else "say clean_first=True or False"
+        advice = "swap the views" if nearest == 2 else "pass clean_first=True or clean_first=False"
         message = (
-            f"cannot tell (clean, augmented) pairs from two augmented views: the ratio is "
+            f"cannot distinguish (clean, augmented) pairs from two augmented views: the ratio is "
             f"{ratio:.2f} ± {error:.2g}, 0 for the former and 1 for the latter; {advice}"
         )
         raise InputError(message)

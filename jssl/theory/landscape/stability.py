@@ -1,4 +1,4 @@
-r"""The largest learning rate of descent in a quartic landscape, from its modes.
+r"""The largest stable learning rate in a quartic landscape, computed from its modes.
 
     L = -Tr[W B W^T] + own Tr[Kn^2] + cross Tr[Ka Kn] + decay ||W||^2
 
@@ -8,11 +8,11 @@ mode r that is learned has w_r^2 = b_r / (2 own n_r^2 + 2 cross a_r n_r). Curvat
     4 b_r                                          of a learned mode
     (w_r^2 + w_j^2) q_rj                           of two learned modes, r != j
     w_r^2 q_rj - 2 b_j                             of output r along mode j that is not learned
-    -2 b_j                                         of an output that has learned nothing, b_j < 0
+    -2 b_j                                         of an output without a learned mode, b_j < 0
 
-with q_rj = 4 own n_r n_j + 2 cross (a_r n_j + n_r a_j). The third one counts directions that the
-views do not share: they have no signal, but their variance makes descent unstable. The last one
-holds at the start. Descent is stable below 2 over the largest.
+with q_rj = 4 own n_r n_j + 2 cross (a_r n_j + n_r a_j). The third includes directions that the
+views do not share: they have no signal, but their variance can make descent unstable. The last is
+the curvature at the start. Descent is stable below 2 / (the largest curvature).
 
 The first three agree with the Hessian spectrum of `stationary` in the coordinates W; derived here.
 """
@@ -25,7 +25,7 @@ from jssl.types import Array
 
 
 class Crosstalk(NamedTuple):
-    """What learned outputs do to directions that are not learned.
+    """Curvature that learned outputs cause along directions that are not learned.
 
     Attributes:
         anchor: largest coefficient of Sa in the curvature anchor Sa + negative Sn - 2 B.

@@ -1,7 +1,7 @@
-r"""Stationary points, minima, Hessians, ranks and thresholds of the quartic landscape.
+r"""Stationary points, minima and Hessians of the quartic landscape.
 
 With one covariance Sigma, S = Sigma^{-1/2} (B - decay I) Sigma^{-1/2} = U diag(s) U^T and
-V = W Sigma^{1/2}, every stationary point is a mask M of modes with s > 0, |M| <= m:
+V = W Sigma^{1/2}, every stationary point is given by a mask M of modes with s > 0, |M| <= m:
 
     W = R diag(w) (Sigma^{-1/2} U)^T,  w_i^2 = s_i / (2 c4) on M,  L = -(1/4 c4) sum_M s_i^2  (L-6)
 
@@ -13,8 +13,9 @@ cov(anchor), cov(negative), q = own n^2 + cross a n,
     w_i^2 = b_i / (2 q_i) on M,    L = -sum_M b_i^2 / (4 q_i)
 
 are stationary points; with m below the number of positive modes some of them besides the best may
-be local minima, and points that are no mask may be stationary. (b, a, n, c4) = (s, 1, 1, c4) is the
-first case, so one set of functions serves both. Hessians are in these coordinates: V, or W.
+be local minima, and there may be stationary points that no mask describes. The first case is
+(b, a, n, c4) = (s, 1, 1, c4), so one set of functions covers both. Hessians are with respect to V
+or W.
 """
 
 import itertools
@@ -27,13 +28,12 @@ import numpy as np
 from jssl.data.checks import require_count
 from jssl.errors import InputError
 from jssl.theory.landscape.bounded import require_minimum
-from jssl.theory.landscape.covariances import known_symmetric
 from jssl.theory.landscape.dictionary import Form, decayed_signal
 from jssl.types import Array
 
 
 class Modes(NamedTuple):
-    """Modes that decouple, those that lower the loss most first.
+    """Modes that decouple, in the order in which they lower the loss, largest first.
 
     Attributes:
         strength: (r,) s, or b.
@@ -42,9 +42,8 @@ class Modes(NamedTuple):
         own: coefficient of Tr[Kn^2].
         cross: coefficient of Tr[Ka Kn].
         basis: (d, r) columns: W = rotation diag(w) basis^T.
-        outside: number of dimensions where Sigma vanishes, left out.
-        flat: number of dimensions that neither B nor the quartic sees: the loss is the same
-            whatever the weight there.
+        outside: number of dimensions where Sigma is 0; they are left out.
+        flat: number of dimensions on which the loss does not depend.
     """
 
     strength: Array
@@ -65,8 +64,9 @@ def decouple(form: Form) -> Modes | None:
         >>> print(decouple(general_form([1.0, 2.0], [1.0, 4.0])).strength)
         [1.  0.5]
 
-    A singular Sigma is restricted to its range, after the weight outside has been eliminated: B
-    there is at most 0, and 0 only with no coupling to the range, or the loss has no minimum.
+    A singular Sigma is restricted to its range, after the weight outside the range has been
+    minimised out. If the loss has a minimum, B is at most 0 there, and 0 only without coupling to
+    the range.
 
     Args:
         form: from `jssl.theory.landscape.form`; needs values, so works outside jit only.
@@ -75,7 +75,7 @@ def decouple(form: Form) -> Modes | None:
         Modes; None for two covariances that do not commute.
 
     Raises:
-        InputError: where the loss has no minimum; it names the direction along which it falls.
+        InputError: where the loss has no minimum; with the direction along which it decreases.
     """
     require_minimum(form)
     if np.array_equal(form.anchor, form.negative):
@@ -91,7 +91,7 @@ def _one_covariance(form: Form) -> Modes:
     inside, outer = vectors[:, kept], vectors[:, ~kept]
     effective, lift, flat = inside.T @ signal @ inside, inside, 0
     if outer.shape[1]:
-        # W outside the range costs nothing in the quartic: minimise it out.
+        # The quartic term does not depend on W outside the range: minimise over it.
         block = outer.T @ signal @ outer
         coupling = outer.T @ signal @ inside
         own, directions = np.linalg.eigh(block)
@@ -112,7 +112,7 @@ def _one_covariance(form: Form) -> Modes:
 
 def _two_covariances(form: Form) -> Modes | None:
     matrices = np.stack([np.asarray(x) for x in (decayed_signal(form), form.anchor, form.negative)])
-    # A generic combination tells apart what any of the three tells apart.
+    # A generic combination separates all eigenspaces that one of the three separates.
     sizes = np.maximum(np.linalg.norm(matrices, axis=(1, 2)), np.finfo(matrices.dtype).tiny)
     mix = np.tensordot(np.array([1.0, 0.7548, 0.5698], matrices.dtype) / sizes, matrices, 1)
     basis = np.linalg.eigh(mix)[1]
@@ -145,7 +145,7 @@ def squared_amplitudes(modes: Modes, mask: Any) -> Array:
     an eigenvalue of W Sigma W^T; with two it is the squared weight, an eigenvalue of W^T W.
 
     Raises:
-        InputError: for a mask that holds a mode without positive strength.
+        InputError: for a mask that contains a mode without positive strength.
     """
     return jnp.asarray(_squares(modes, mask))
 
@@ -156,7 +156,7 @@ def stationary_loss(modes: Modes, mask: Any) -> Array:
 
 
 def stationary_gram(modes: Modes, mask: Any) -> Array:
-    """Return W^T W (d, d), all that a rotation of the outputs leaves alone."""
+    """Return W^T W (d, d), which does not change under rotations of the outputs."""
     rows = np.sqrt(_squares(modes, mask)) * np.asarray(modes.basis)
     return jnp.asarray(rows @ rows.T)
 
@@ -166,7 +166,7 @@ def stationary_weight(modes: Modes, mask: Any, dim: int) -> Array:
     amplitudes = np.sqrt(_squares(modes, mask))
     chosen = np.flatnonzero(amplitudes)
     if len(chosen) > dim:
-        message = f"the mask holds {len(chosen)} modes, more than the {dim} outputs"
+        message = f"the mask contains {len(chosen)} modes, more than the {dim} outputs"
         raise InputError(message)
     weight = np.zeros((dim, len(modes.basis)), amplitudes.dtype)
     weight[: len(chosen)] = amplitudes[chosen, None] * np.asarray(modes.basis).T[chosen]
@@ -189,7 +189,7 @@ def masks(modes: Modes, dim: int) -> Iterator[np.ndarray]:
         >>> [mask.astype(int).tolist() for mask in masks(modes, 2)]
         [[0, 0, 0], [1, 0, 0], [0, 1, 0], [1, 1, 0]]
 
-    There are sum_k binomial(n_+, k) of them: take what you need.
+    There are sum_k binomial(n_+, k) of them, so they are computed one at a time.
     """
     positive = np.flatnonzero(np.asarray(modes.strength) > _rounding(modes))
     for count in range(min(require_count("dim", dim), len(positive)) + 1):
@@ -229,10 +229,10 @@ def hessian_spectrum(modes: Modes, mask: Any, dim: int) -> Array:
     own, cross = float(modes.own), float(modes.cross)
     count, dim = int(held.sum()), require_count("dim", dim)
     if count > dim:
-        message = f"the mask holds {count} modes, more than the {dim} outputs"
+        message = f"the mask contains {count} modes, more than the {dim} outputs"
         raise InputError(message)
     pull = 2 * own * np.outer(n, n) + cross * (np.outer(a, n) + np.outer(n, a))
-    grown = squares[:, None] * pull  # [i, j]: what mode i does to mode j
+    grown = squares[:, None] * pull  # [i, j]: effect of mode i on mode j
     inside, off = np.flatnonzero(held), np.flatnonzero(~held)
     leave = 2 * (grown[np.ix_(inside, off)] - b[off])
     first, second = (inside[k] for k in np.triu_indices(count, 1))
@@ -244,57 +244,9 @@ def hessian_spectrum(modes: Modes, mask: Any, dim: int) -> Array:
 
 
 def saddle_index(modes: Modes, mask: Any, dim: int) -> int:
-    """Return the number of descending directions at a mask; 0 at the minimum alone (L-8)."""
+    """Return the number of descending directions at a mask; it is 0 at the minimum only (L-8)."""
     spectrum = np.asarray(hessian_spectrum(modes, mask, dim))
     return int((spectrum < -1e3 * _rounding(modes)).sum())
-
-
-def decay_thresholds(form: Form) -> Array:
-    """Return (d,) eig(B), descending: the weight decay at which each dimension is lost."""
-    return jnp.asarray(np.linalg.eigvalsh(np.asarray(form.signal))[::-1].copy())
-
-
-def augmentation_thresholds(kept: Any, lost: Any) -> Array:
-    """Return by how much the augmentation may grow before each dimension is lost.
-
-    Example:
-        >>> print(augmentation_thresholds(jnp.diag(jnp.array([1.0, 0.5])), 0.25 * jnp.eye(2)))
-        [4. 2.]
-
-    The multiples t > 0 at which an eigenvalue of P - t Q crosses zero, Q positive semi-definite:
-    generalised eigenvalues, after the kernel of Q is eliminated. The rank at t is their number
-    above t, as many outputs as dimensions.
-
-    Args:
-        kept: (d, d) P, B - decay I without augmentation.
-        lost: (d, d) Q, what the augmentation takes off it.
-
-    Returns:
-        (d,) descending: infinite for a dimension never lost, 0 for one that P has lost already.
-
-    Raises:
-        InputError: for matrices that are not symmetric, finite and of one size, or Q with negative
-            eigenvalues.
-    """
-    # Shapes depend on values: on the host, uncompiled.
-    p = known_symmetric("kept", kept, None)
-    q = known_symmetric("lost", lost, len(p))
-    sizes, vectors = np.linalg.eigh(q)
-    floor = len(sizes) * np.finfo(sizes.dtype).eps
-    if sizes[0] < -1e3 * floor * max(np.linalg.norm(p), np.linalg.norm(q)):
-        message = f"lost must be positive semi-definite; its least eigenvalue is {sizes[0]:.3g}"
-        raise InputError(message)
-    acting = sizes > floor * max(sizes[-1], 0)
-    free, touched = vectors[:, ~acting], vectors[:, acting]
-    values, axes = np.linalg.eigh(free.T @ p @ free)
-    certain = np.abs(values) > floor * np.linalg.norm(p)
-    inverse = np.where(certain, 1 / np.where(certain, values, 1), 0)
-    coupling = axes.T @ (free.T @ p @ touched)
-    schur = touched.T @ p @ touched - (coupling.T * inverse) @ coupling
-    root = sizes[acting] ** -0.5
-    finite = np.maximum(np.linalg.eigvalsh(root[:, None] * schur * root), 0)
-    ends = np.where(certain & (values > 0), np.inf, 0)
-    return jnp.asarray(np.sort(np.concatenate([finite, ends]))[::-1], p.dtype)
 
 
 def _rounding(modes: Modes) -> float:
@@ -310,9 +262,9 @@ def _squares(modes: Modes, mask: Any) -> np.ndarray:
 def _checked(modes: Modes, mask: Any) -> np.ndarray:
     held = np.asarray(mask, bool)
     if held.shape != modes.strength.shape:
-        message = f"a mask has one entry a mode, {modes.strength.shape}; got {held.shape}"
+        message = f"a mask has one entry for each mode, {modes.strength.shape}; got {held.shape}"
         raise InputError(message)
     if (held & (np.asarray(modes.strength) <= 0)).any():
-        message = "a mask may hold only modes of positive strength; see `masks`"
+        message = "a mask may contain only modes of positive strength; see `masks`"
         raise InputError(message)
     return held

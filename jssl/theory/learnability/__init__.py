@@ -1,9 +1,9 @@
-"""What a nonlinear self-supervised model learns, and a supervised one does not.
+"""Which features nonlinear self-supervised and supervised models learn.
 
 Yang, Li, Jiang, Li, "Understanding representation learnability of nonlinear self-supervised
-learning", AAAI 2023, arXiv 2401.03214. From its letters to the words here: sigma is the activation,
-alpha (and beta, gamma) the decay, rho the noise, tau the strength of the hidden feature, (u, v) the
-coordinates of a row along the label-related and the hidden feature.
+learning", AAAI 2023, arXiv 2401.03214. Symbols: sigma is the activation,
+alpha (and beta, gamma) the weight decay, rho the noise, tau the strength of the hidden feature, (u,
+v) the coordinates of a row along the label-related and the hidden feature.
 """
 
 from jssl.theory.learnability.basins import basin_map, duplicate_probability, safe_rate

@@ -1,4 +1,4 @@
-"""Where gradient descent on the row objective ends, and what that means for m rows.
+"""The minimum that gradient descent on the row objective reaches from each start.
 
 References:
     Yang, Li, Jiang, Li, arXiv 2401.03214 (N-2); with two mirror minima, rows of random sign fall
@@ -27,7 +27,7 @@ def basin_map(
     activation: str = "sigmoid",
     steps: int = 30_000,
 ) -> tuple[np.ndarray, StationaryPoints]:
-    """Return which minimum gradient descent reaches from every start (u, v).
+    """Return the index of the minimum that gradient descent reaches from every start (u, v).
 
     Example:
         >>> import numpy as np
@@ -79,14 +79,14 @@ def safe_rate(tau: float, decay: float, *, activation: str = "sigmoid") -> float
 
 
 def duplicate_probability(rows: int) -> float:
-    """Return 2^(1-m): the chance that m rows of random sign all fall on one side.
+    """Return 2^(1-m), the probability that m rows of random sign all reach the same minimum.
 
     Example:
         >>> [duplicate_probability(m) for m in (2, 3, 6)]
         [0.5, 0.25, 0.03125]
 
-    It holds for the population. A finite sample tilts all rows the same way, since its cells are
-    not equally filled, and the chance is then larger.
+    This is the probability for the population. In a finite sample the cells have unequal sizes,
+    which favours one minimum for all rows, and the probability is larger.
 
     Args:
         rows: m >= 1.

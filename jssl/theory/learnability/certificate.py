@@ -29,21 +29,21 @@ _SQUARES = 32  # along the diameter of the ball
 
 
 class Certificate(NamedTuple):
-    """What the inverse function theorem says about one row's minimum.
+    """The result of the inverse function theorem for the minimum of one row.
 
     Attributes:
         point: (2,) the minimum (u, v), u > 0.
         hessian: (2, 2) there.
         inverse_norm: ||H^-1|| in the plane of the features.
-        inverse_norm_full: the same in all dimensions, where 1 / (2 decay) competes.
-        radius: r, a lower bound that holds on the whole ball.
+        inverse_norm_full: the same in all dimensions: the maximum with 1 / (2 decay).
+        radius: r, the radius of the ball on which the condition is proved.
         covered: r / (2 inverse_norm), the perturbation of the gradient that is covered.
         covered_full: the same in all dimensions.
         noise_error: largest |gradient with noise - gradient without| found on the ball.
-        noise_inside: whether the noise is covered in the plane (it moves nothing across it).
+        noise_inside: whether the noise is covered in the plane; it has no effect orthogonal to it.
         sampling_error: root mean square gradient error of n samples at the minimum.
         sampling_inside: whether that is covered in all dimensions.
-        samples_needed: the n from which on it is.
+        samples_needed: the smallest n for which it is covered.
     """
 
     point: np.ndarray
@@ -134,7 +134,7 @@ def variation(
     """Bound ||H(x0)^-1 H(x) - I|| over the ball, square by square of a grid on it.
 
     H(x) - H(x0) = -1/2 sum_a (k(a . x) - k(a . x0)) a a^T. On a square each of the four
-    differences keeps within its own interval, and the norm, convex in them, is largest at a corner
+    differences lies in an interval, and the norm, convex in them, is largest at a corner
     of their box.
     """
     offsets = np.linspace(-1, 1, 2 * _SQUARES + 1)[1::2] * radius

@@ -1,8 +1,8 @@
-"""How much of a feature the rows hold (N-5): a projection, and a well-conditioned share.
+"""The share of a feature in the rows (N-5): by a projection, and row by row.
 
 With A = [w1 ... wm], P = A (A^T A)^-1 A^T and P_j = ||P e_j||. Where two rows are nearly parallel,
-as in the supervised model with w1 ~ -w2, P spans whatever small difference is left and P_j says
-nothing; the share |w . e_j| / |w| of each row does.
+as in the supervised model with w1 ~ -w2, P also contains the direction of their small difference
+and P_j is not meaningful; the share |w . e_j| / |w| of each row is.
 """
 
 import jax.numpy as jnp

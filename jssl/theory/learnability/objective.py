@@ -1,11 +1,11 @@
 """The row objective N-2 of the four cells, without noise, with it, and for a finite sample.
 
-The rows of the loss N-1 decouple, and with s = +-1, q in {0, 1} equally likely
+The rows of the loss N-1 decouple. With s = +-1 and q in {0, 1} equally likely,
 
     l(u, v) = -1/4 sum_{s, q} act(s u + q tau v)^2 + decay (u^2 + v^2).
 
 With sample noise rho xi and view noises rho e, rho e', a row w with coordinates (u, v) in the plane
-of the features and norm |w| in all dimensions sees the pre-activations m + rho |w| (xi + e) and
+of the features and norm |w| in all dimensions has the pre-activations m + rho |w| (xi + e) and
 m + rho |w| (xi + e'): the expectation is a double Gaussian quadrature.
 
 References:

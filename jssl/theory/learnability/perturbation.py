@@ -109,7 +109,8 @@ def noisy_minimum(
         >>> print(noisy_minimum(7.0, 1 / 800, 0.1).round(2))
         [3.86 1.54]
 
-    Newton from the noise-free minimum, the noise raised in steps of 0.05.
+    Newton's method starts from the minimum without noise, and the noise is increased in steps of
+    0.05.
 
     Args:
         tau: strength of the hidden feature, > 0.
@@ -123,7 +124,7 @@ def noisy_minimum(
         (2,) coordinates (u, v).
 
     Raises:
-        InputError: where the minimum is lost on the way.
+        InputError: where the minimum disappears at a smaller noise.
     """
     view_noise = noise if view_noise is None else view_noise
     require_problem(tau, decay, noise)
@@ -138,7 +139,7 @@ def noisy_minimum(
         levels = level * noise, level * view_noise, correlation
         point, lowest = _newton(point, tau, decay, *levels, activation)
         if not (bool(jnp.isfinite(point).all()) and float(lowest) > 0 and float(point[0]) > 0):
-            message = f"the minimum is lost at noise {level * noise:.3g}; use a smaller one"
+            message = f"the minimum disappears at noise {level * noise:.3g}; use a smaller one"
             raise InputError(message)
     return np.asarray(point)
 
@@ -177,7 +178,7 @@ def sampling_law(
     Args:
         tau: strength of the hidden feature, > 0.
         decay: weight decay (alpha), > 0.
-        noise: rho, >= 0; it enters the orthogonal coordinates alone.
+        noise: rho, >= 0; it affects the orthogonal coordinates only.
         dim: dimension d >= 2 of the samples.
         activation: `sigmoid`, `tanh` or `erf`.
     """

@@ -1,10 +1,11 @@
-"""Every minimum and saddle of the row objective N-2, by a search that cannot miss one.
+"""All stationary points of the row objective N-2, by a search that is proved to be complete.
 
 A stationary point satisfies 2 decay |p|^2 = 1/2 sum g(h) h with g = act act', so it lies in
-|p| <= sqrt(sup g(h) h / decay). That square is cut into boxes. A box goes when the gradient cannot
-vanish on it (mean value bound). A box is solved when ||H(c)^-1 H(p) - I|| <= 1/2 on its double,
-the condition of the inverse function theorem (N-3): at most one point is in it, and the chord
-iteration finds it if it is there. Any other box is cut in four. Coordinates are (u, tau v).
+|p| <= sqrt(sup g(h) h / decay). That square is cut into boxes. A box is discarded if the gradient
+cannot vanish on it (mean value bound). A box is solved if ||H(c)^-1 H(p) - I|| <= 1/2 on the box of
+twice its size, the condition of the inverse function theorem (N-3): at most one point is in it, and
+the chord iteration finds it if it is there. Any other box is cut into four. Coordinates are (u, tau
+v).
 
 References:
     Yang, Li, Jiang, Li, arXiv 2401.03214 (N-2, N-3); Krawczyk 1969 for the test of a box.
@@ -69,7 +70,7 @@ def stationary_points(tau: float, decay: float, *, activation: str = "sigmoid") 
 
 
 def minimum(tau: float, decay: float, *, activation: str = "sigmoid") -> np.ndarray:
-    """Return the lowest minimum (u, v) with u > 0: the row that holds the label-related feature.
+    """Return the lowest minimum (u, v) with u > 0: the row with the label-related feature.
 
     Example:
         >>> print(minimum(2.0, 1 / 800).round(3))
@@ -81,7 +82,7 @@ def minimum(tau: float, decay: float, *, activation: str = "sigmoid") -> np.ndar
         activation: `sigmoid`, `tanh` or `erf`; where minima with +-v tie, v >= 0.
 
     Raises:
-        InputError: no minimum has u > 0 there (it names the largest decay that has one), and as
+        InputError: if no minimum has u > 0 (with the largest decay that has one), and as
             `stationary_points`.
     """
     found = stationary_points(tau, decay, activation=activation)
@@ -108,7 +109,7 @@ def largest_decay(tau: float, *, activation: str = "sigmoid") -> float:
         activation: `sigmoid`, `tanh` or `erf`.
 
     Returns:
-        The edge by bisection, low by less than one per cent.
+        The threshold by bisection, too small by less than one per cent.
     """
 
     def has(decay: float) -> bool:
@@ -154,7 +155,7 @@ def _search(tau: float, decay: float, shape: Curve, finest: float) -> Stationary
             u, v = centres[0] / [1, tau]
             message = (
                 f"tau = {tau:g}, decay = {decay:g} is at a bifurcation: the stationary point near "
-                f"({u:.3g}, {v:.3g}) is degenerate; move either by a part in a thousand"
+                f"({u:.3g}, {v:.3g}) is degenerate; move either by a tenth of a per cent"
             )
             raise InputError(message)
         gradient = derivatives(centres, shape, penalty)[0]

@@ -4,7 +4,7 @@ p = sigmoid(F . act(W x)) is the probability of s = -1 (the published labels), a
 
     L = 1/4 sum_cells BCE(p, [s = -1]) + decay ||W||^2 + head_decay ||F||^2.
 
-The best minimum has w1 = -w2 along the label-related axis and no hidden part; a second local
+The best minimum has w1 = -w2 along the label-related axis and no hidden component; a second local
 minimum has two equal rows.
 
 References:
@@ -29,8 +29,8 @@ class SupervisedMinima(NamedTuple):
         head: (k, m) F.
         loss: (k,).
         slowest: (k,) smallest eigenvalue of the Hessian in all 3 m parameters: the rate at which
-            gradient flow at last approaches.
-        found: (k,) share of the random starts whose descent by BFGS ended there.
+            gradient flow finally approaches it.
+        found: (k,) share of the random starts from which BFGS reached it.
     """
 
     weight: np.ndarray
@@ -57,8 +57,9 @@ def supervised_minima(
         [[ 2.628  0.   ]
          [-2.628  0.   ]] [0.0874]
 
-    BFGS from starts N(0, 1), polished to a root of the gradient; permuting rows and flipping s are
-    symmetries. Unlike `stationary_points` this search may miss a minimum with a small basin.
+    BFGS from starts N(0, 1), refined to a root of the gradient. Results that differ by a
+    permutation of the rows or the sign of s are counted as one. Unlike `stationary_points` this
+    search may miss a minimum with a small basin.
 
     Args:
         tau: strength of the hidden feature, > 0.

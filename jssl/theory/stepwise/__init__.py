@@ -1,7 +1,7 @@
 """Stepwise learning: an encoder from a small start learns one dimension at a time.
 
-Simon, Knutins, Ziyin, Geisz, Fetterman, Albrecht, ICML 2023, arXiv 2303.15438. Its letters, and the
-words used here:
+Simon, Knutins, Ziyin, Geisz, Fetterman, Albrecht, ICML 2023, arXiv 2303.15438. Symbols, names
+and meanings:
 
     n, d, m              n, dim, m          pairs, embedding dimension, features of a sample
     X, X' (n, m)         first, second      the two views
@@ -10,7 +10,7 @@ words used here:
     gamma_j              eigenvalues        its eigenvalues, descending, of any sign
     Gamma^(<=d)          eigenvectors       its top eigenvectors as rows
     C (d, d)             c                  W Gamma W^T, the cross moment of the embeddings
-    U (d, d)             rotation           which embedding direction carries which mode
+    U (d, d)             rotation           embedding direction of each mode
     s_j(t), s_j(0)       scales             singular values of W along the modes
     lambda_j(t)          mode_eigenvalues   gamma_j s_j(t)^2, eigenvalues of C
     tau_j                critical_time      when mode j is learned
@@ -21,11 +21,11 @@ words used here:
     K_Gamma              contrastive kernel; its modes come from `jssl.kernels.contrastive`
     lambda               off_diagonal       weight of the off-diagonal terms of Barlow Twins
 
-`linear` the exact solution · `times` when · `generic` from a generic start · `close` equal and
-close eigenvalues · `landscape` critical points, Hessian, stability · `kernel` any model with a
-kernel, at unseen points · `prediction` from a stated problem · `suggestion` what to run · beyond
-the paper: `redundancy` (off-diagonal weight below 1), `decayed` (the same with weight decay and any
-number of outputs), `vicreg`, `spectral`, `infonce`.
+Modules: `linear`, the exact solution; `times`, when each mode is learned; `generic`, generic
+starts; `close`, equal and close eigenvalues; `landscape`, critical points, Hessian and stability;
+`kernel`, any model with a kernel, at unseen points; `prediction`, the solution for a `Problem`;
+`suggestion`, settings to run. Not in the paper: `redundancy` (off-diagonal weight below 1),
+`decayed` (the same with weight decay and any number of outputs), `vicreg`, `spectral`, `infonce`.
 """
 
 from jssl._lazy import attach

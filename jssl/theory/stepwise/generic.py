@@ -41,7 +41,7 @@ class Alignment(NamedTuple):
 
 
 class ErrorEstimate(NamedTuple):
-    """Orders of magnitude of what the aligned solution misses, relative to 1.
+    """Orders of magnitude of the errors of the aligned solution, relative to 1.
 
     Each is start_scale ** exponent; constants are of order one and not known.
 
@@ -53,8 +53,8 @@ class ErrorEstimate(NamedTuple):
         eigenvalue_exponent: twice that.
         leakage_exponent: 1 - gamma_{dim+1} / gamma_dim.
         identifiable: whether the leakage is within the tolerance.
-        spectrum: error of the eigenvalues of C in `trajectory`, at worst over time: it follows
-            close modes by `effective_modes`, so ties cost nothing.
+        spectrum: error of the eigenvalues of C in `trajectory`, at worst over time: equal
+            and close modes are handled by `effective_modes`.
     """
 
     weight: Array
@@ -119,7 +119,7 @@ def qr_alignment(projection: Array) -> Alignment:
 def error_estimate(
     start_scale: Array | float, eigenvalues: Array, dim: int, *, tolerance: float = 0.1
 ) -> ErrorEstimate:
-    """Return the orders of magnitude by which the aligned solution misses a generic start.
+    """Return the orders of magnitude of the errors of the aligned solution for a generic start.
 
     Example:
         >>> estimate = error_estimate(1e-6, jnp.array([1.0, 0.9]), dim=1)
@@ -179,11 +179,12 @@ def _spectrum_error(start_scale: Array, eigenvalues: Array, dim: int) -> Array:
 
 
 def explain(estimate: ErrorEstimate) -> str:
-    """Return one line that says what an estimate means; on the host.
+    """Return an error estimate as a sentence; outside jit.
 
     Example:
         >>> explain(error_estimate(1e-3, jnp.array([1.0, 0.1]), dim=1))
-        'the top modes are learned (leakage about 0.002); eigenvalues are off by about 4e-06'
+        'The top modes are learned: the leakage is about 0.002, and the error of eigenvalues about
+        4e-06.'
 
     Args:
         estimate: of scalars.
@@ -191,11 +192,12 @@ def explain(estimate: ErrorEstimate) -> str:
     leakage, eigenvalue = float(estimate.leakage), float(estimate.spectrum)
     if estimate.identifiable:
         return (
-            f"the top modes are learned (leakage about {leakage:.1g}); "
-            f"eigenvalues are off by about {eigenvalue:.1g}"
+            f"The top modes are learned: the leakage is about {leakage:.1g}, and the error of "
+            f"eigenvalues about {eigenvalue:.1g}."
         )
     needed = 0.1 ** (1 / max(float(estimate.leakage_exponent), 1e-3))
     return (
-        f"which subspace is learned is not identifiable: leakage out of the top modes is about "
-        f"{leakage:.1g}, and 0.1 needs a start_scale of {needed:.0e}; the steps themselves hold"
+        f"The learned subspace is not identifiable: about {leakage:.1g} of it lies outside the top "
+        f"modes. For a share of 0.1, the start_scale must be {needed:.0e}. The times of the steps "
+        f"are not affected."
     )

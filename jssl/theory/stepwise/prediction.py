@@ -1,8 +1,8 @@
-"""Host entries: the prediction for a stated problem.
+"""The prediction for a `Problem`.
 
 `predict(problem, times, key)` reads the problem (a plain linear encoder, linearised Barlow Twins, a
-fixed set of pairs) and returns the closed form as a Trajectory; `trajectory` is its pure part.
-`read` and `assess` say what was read and how far the closed form holds.
+fixed set of pairs) and returns the closed form as a Trajectory; `trajectory` is the pure function
+inside. `read` returns what the prediction depends on, and `assess` its errors.
 
 Simon et al. 2023, arXiv 2303.15438, proposition 4.1 and result 4.6.
 """
@@ -17,7 +17,7 @@ import numpy as np
 from jssl.data.checks import require_range
 from jssl.data.pairs import cross_moment
 from jssl.errors import InputError
-from jssl.theory.reading import fixed_pairs, linear_weight
+from jssl.theory.problem import fixed_pairs, linear_weight
 from jssl.theory.stepwise.close import effective_modes
 from jssl.theory.stepwise.generic import (
     ErrorEstimate,
@@ -33,7 +33,7 @@ _TOLERANCE = 0.05
 
 
 class Setting(NamedTuple):
-    """All that the theory needs to know of a problem.
+    """The parts of a problem that the theory depends on.
 
     Attributes:
         cross_moment: (m, m) Gamma of the pairs.
@@ -65,10 +65,10 @@ def predict(problem: Problem, times: Array, key: Array) -> Trajectory:
         [2.0, 1.0, 0.0]
 
     The run's parameters are `model.init(start_key(key))`, as a simulation with this key draws them.
-    Equal and close eigenvalues are followed too (`effective_modes`; `assess(...).spectrum` is the
+    Equal and close eigenvalues are handled, too (`effective_modes`; `assess(...).spectrum` is the
     error). The flow is that of a step -> 0: mode j of a real run is later by the factor
-    `descent_delay`, 1 + 2 lr gamma_j. Of more outputs than Gamma has positive modes, the rest stay
-    at 0 and the loss ends at their number.
+    `descent_delay`, 1 + 2 lr gamma_j. If there are more outputs than positive modes of
+    Gamma, the other outputs stay at 0, and the final loss is their number.
 
     Args:
         problem: a plain linear encoder on a fixed set of pairs under linearised Barlow Twins.
@@ -81,14 +81,15 @@ def predict(problem: Problem, times: Array, key: Array) -> Trajectory:
         optimiser has no constant `learning_rate`.
 
     Raises:
-        InputError: where the theory does not hold: another loss or objective, an encoder that is
+        InputError: where the theory does not apply: another loss or objective, an encoder that is
             not z = W x with W its only parameters, pairs that change with the key, a start of
             exactly zero, times that are negative or not finite.
 
     Warns:
-        IdentifiabilityWarning: where the start is too large for the gap after mode dim: the steps
-            hold, the learned subspace is not the top modes. Also where the start is so large that
-            modes that are close, but not equal, put the eigenvalues off by more than 0.05.
+        IdentifiabilityWarning: where the start is too large for the gap after mode dim: the
+            times of the steps hold, but the learned subspace is not that of the top modes. Also
+            where the start is so large that modes that are close, but not equal, put the
+            eigenvalues off by more than 0.05.
 
     References:
         Simon et al. 2023, arXiv 2303.15438, proposition 4.1 and result 4.6.
@@ -100,7 +101,10 @@ def predict(problem: Problem, times: Array, key: Array) -> Trajectory:
     if not estimate.identifiable:
         warnings.warn(explain(estimate), IdentifiabilityWarning, stacklevel=2)
     elif estimate.spectrum > _TOLERANCE:
-        message = f"{explain(estimate)}: some are close and the start is large; take a smaller one"
+        message = (
+            f"{explain(estimate)} Some eigenvalues are close and the start is large; use a "
+            "smaller start."
+        )
         warnings.warn(message, IdentifiabilityWarning, stacklevel=2)
     return trajectory(times, *setting)
 
@@ -116,8 +120,8 @@ def trajectory(
         >>> [round(x, 3) for x in spectrum[1].tolist()]
         [1.0, 0.0]
 
-    Pure: jit it, or vmap it over seeds (start_weight) and data sets (cross_moment). For pairs drawn
-    afresh at every step give it `jssl.data.pairs.expected_cross_moment`.
+    Pure: jit it, or vmap it over seeds (start_weight) and data sets (cross_moment). For pairs that
+    are drawn anew at every step, pass `jssl.data.pairs.expected_cross_moment`.
 
     Args:
         times: (points,) times >= 0.
@@ -136,7 +140,7 @@ def trajectory(
 
 
 def read(problem: Problem, key: Array) -> Setting:
-    """Return the cross moment, start and learning rate of a problem, or say why there is none.
+    """Return the cross moment, start and learning rate of a problem.
 
     Example:
         >>> from jssl.data.pairs import fixed
@@ -159,20 +163,20 @@ def read(problem: Problem, key: Array) -> Setting:
         InputError: as `predict`.
     """
     if problem.objective is not None:
-        message = "the stepwise theory knows losses of two embeddings only; drop the objective"
+        message = "the stepwise theory covers losses of two embeddings only; leave out `objective`"
         raise InputError(message)
     pairs = fixed_pairs(problem, key, instead="give trajectory() the expected_cross_moment")
     params = problem.model.init(start_key(key))
     weight = linear_weight(problem, params, pairs.first)
     _require_linearised(problem, weight)
     if not jnp.any(weight):
-        message = "the start is exactly zero, a stationary point that never moves; start small"
+        message = "the start is exactly zero, which is a stationary point; use a small start"
         raise InputError(message)
     return Setting(cross_moment(pairs), weight, getattr(problem.optimiser, "learning_rate", None))
 
 
 def assess(setting: Setting, *, tolerance: float = 0.1) -> ErrorEstimate:
-    """Return what the closed form misses for this start, in orders of magnitude.
+    """Return the errors of the closed form for this start, in orders of magnitude.
 
     Example:
         >>> gamma = jnp.diag(jnp.array([1.0, 0.9, 0.1]))

@@ -1,7 +1,7 @@
-"""What to run to see the steps: a stable learning rate, a small start, enough steps.
+"""A learning rate, a start and a number of steps with which the learning steps are visible.
 
     learning rate    share x `stability_threshold`     1 / (4 gamma_1), less for negative modes
-    start            8192 eps / sqrt(gamma_1)          above what rounding feeds the small modes
+    start            8192 eps / sqrt(gamma_1)          above the rounding error of the small modes
     steps            (tau_dim + rise time) / lr        until the last mode is learned
 
 Derived here for the model of Simon et al. 2023, arXiv 2303.15438.
@@ -22,22 +22,22 @@ from jssl.theory.stepwise.times import critical_time, rise_time
 from jssl.types import Array
 
 SMALLEST_START = 8192
-"""The smallest start a dtype bears, in units of its epsilon: 1e-3 in float32, 2e-12 in float64.
+"""Smallest start for a dtype, in units of its epsilon: 1e-3 in float32, 2e-12 in float64.
 
-The large modes' rounding error feeds the small ones, so a start must stay well above it."""
+Rounding errors of large modes are added to small modes, so a start must be well above them."""
 
 
 class Suggestion(NamedTuple):
-    """What to run to see the steps.
+    """Settings with which the learning steps are visible.
 
     Attributes:
         learning_rate: a share of the stability threshold.
         start_scale: standard deviation of the entries of W(0).
         steps: until the last of the modes is learned, its rise included.
         critical_times: (dim,) expected times of the steps, infinite for modes never learned.
-        smallest_start: the smallest start_scale that the dtype bears.
+        smallest_start: smallest start_scale for the dtype.
         identifiable: whether this start learns the top modes' subspace.
-        message: what this means, in a line.
+        message: the consequences, as a sentence.
     """
 
     learning_rate: float
@@ -64,7 +64,7 @@ def suggest(
         >>> round(advice.learning_rate, 3), advice.steps // 10, advice.identifiable
         (0.025, 19, True)
 
-    At the share s of the threshold the first step comes late by the fraction s / 2, and later ones
+    At the share s of the threshold the first step is late by the fraction s / 2, and later ones
     by less (`descent_delay`), so the default of a tenth keeps every step within 5 % of the flow.
     A start is relative to the first mode's final scale, gamma_1^{-1/2}.
 
@@ -74,26 +74,27 @@ def suggest(
         dtype: of the run; float32 or float64.
         share: of the `stability_threshold`, in (0, 1): 1 / (4 gamma_1), or 1 / (2 |gamma_m|) of the
             most negative eigenvalue where that is less.
-        start_scale: standard deviation of the entries of W(0); None for the smallest that the dtype
-            bears, but not below 1e-6 of the final scale.
+        start_scale: standard deviation of the entries of W(0); None for the smallest for the
+            dtype, but not below 1e-6 of the final scale.
 
     Returns:
         Suggestion.
 
     Raises:
-        InputError: for a cross moment without a positive mode, a dtype too coarse to hold a small
-            start, a share outside (0, 1), or a start_scale that is not positive.
+        InputError: for a cross moment without a positive mode, a dtype of too low precision for a
+            small start, a share outside (0, 1), or a start_scale that is not positive.
     """
     dim = require_count("dim", dim)
     require_range("share", share, np.finfo(float).eps, 1 - np.finfo(float).eps)
     values = jnp.asarray(cross_moment)
     spectrum = np.asarray(jnp.sort(values)[::-1] if values.ndim == 1 else modes(values).eigenvalues)
     if not np.isfinite(spectrum).all() or not spectrum.max(initial=0) > 0:
-        message = "the cross moment has no positive eigenvalue, so nothing can be learned from it"
+        message = "the cross moment has no positive eigenvalue, so no dimension can be learned"
         raise InputError(message)
     floor = SMALLEST_START * float(jnp.finfo(dtype).eps)
     if floor > 0.1:
-        message = f"{jnp.dtype(dtype).name} is too coarse for a small start; use float32 or float64"
+        name = jnp.dtype(dtype).name
+        message = f"the precision of {name} is too low for a small start; use float32 or float64"
         raise InputError(message)
     top = float(spectrum[0])
     smallest = floor / math.sqrt(top)
@@ -108,9 +109,10 @@ def suggest(
     estimate = error_estimate(min(start * math.sqrt(top), 1.0), eigenvalues, dim)
     message = explain(estimate)
     if start < smallest:
-        message += f"; below {smallest:.1e} the rounding of {jnp.dtype(dtype).name} sets the steps"
+        name = jnp.dtype(dtype).name
+        message += f" Below {smallest:.1e}, rounding errors of {name} determine the steps."
     learned = int((spectrum[:dim] > 0).sum())
     if learned < dim:
-        message += f"; only {learned} of {dim} dimensions can be learned"
+        message += f" Only {learned} of {dim} dimensions can be learned."
     steps = math.ceil(last / rate)
     return Suggestion(rate, start, steps, times, smallest, bool(estimate.identifiable), message)

@@ -1,4 +1,4 @@
-"""What the theories of linear encoders read from a stated problem, or why they cannot."""
+"""The pairs and the weight of a `Problem`, for theories of linear encoders on fixed pairs."""
 
 import math
 
@@ -12,7 +12,7 @@ from jssl.types import Array, Pairs, Params, Problem
 
 
 def fixed_pairs(problem: Problem, key: Array, *, instead: str) -> Pairs:
-    """Return the problem's pairs, having seen that they do not change with the key.
+    """Return the pairs of a problem, after checking that they do not change with the key.
 
     Example:
         >>> from jssl.data.pairs import fixed
@@ -23,7 +23,7 @@ def fixed_pairs(problem: Problem, key: Array, *, instead: str) -> Pairs:
     Args:
         problem: a problem.
         key: the run's typed key.
-        instead: what to do with pairs that are drawn afresh, for the message.
+        instead: end of the error message: what to do if pairs are drawn anew at every step.
 
     Raises:
         InputError: for pairs that change with the key, do not fit together or are not finite.
@@ -42,7 +42,7 @@ def fixed_pairs(problem: Problem, key: Array, *, instead: str) -> Pairs:
 
 
 def linear_weight(problem: Problem, params: Params, x: Array) -> Array:
-    """Return W (out, in) of z = W x, having seen that the entries of W are all the parameters.
+    """Return W (out, in) of z = W x, after checking that W contains all parameters.
 
     Example:
         >>> from jssl.models.linear import linear
@@ -52,7 +52,7 @@ def linear_weight(problem: Problem, params: Params, x: Array) -> Array:
         >>> bool((linear_weight(problem, params, jnp.ones((5, 3))) == params["weight"]).all())
         True
 
-    A bias, a factor or a hidden layer shows in the tangent kernel, which is |x|^2 I for z = W x.
+    The tangent kernel of z = W x is |x|^2 I; with a bias, a factor or a hidden layer it differs.
 
     Args:
         problem: a problem.
