@@ -9,7 +9,10 @@ import pytest
 
 import jssl
 
-PACKAGES = ["data", "diagnosis", "forecast", "kernels", "losses", "manifolds", "optim", "theory"]
+PACKAGES = [
+    *("data", "diagnosis", "forecast", "jaxprs", "kernels", "losses", "manifolds", "optim"),
+    *("report", "studies", "sweeps", "theory"),
+]
 
 
 def test_every_package_of_the_library_is_an_attribute_after_import_jssl_alone():
