@@ -178,6 +178,28 @@ def test_a_long_sweep_is_measured_first_and_keeps_its_numbers(monkeypatch):
     np.testing.assert_allclose(found.eigenvalues, expected.eigenvalues, rtol=1e-5, atol=1e-6)
 
 
+def test_a_sweep_passes_each_stage_once_and_a_resumed_one_takes_its_plan_from_the_store(
+    tmp_path, monkeypatch
+):
+    from jssl.sweeps import sweep
+
+    stages = ("make_study", "make_grid", "make_workload", "make_plan", "run_chunks")
+    passed = []
+    for stage in stages:
+
+        def noted(*arguments, real=getattr(sweep, stage), stage=stage, **options):
+            passed.append(stage)
+            return real(*arguments, **options)
+
+        monkeypatch.setattr(sweep, stage, noted)
+    axes = {"learning_rate": [0.01], "seed": 2}
+    small(axes)
+    small(axes, store=tmp_path / "store")
+    small(axes, store=tmp_path / "store")
+    resumed = [stage for stage in stages if stage != "make_plan"]
+    assert passed == [*stages, *stages, *resumed]
+
+
 def test_momentum_has_no_effective_time():
     import optax
 
