@@ -185,13 +185,12 @@ def test_a_sweep_passes_each_stage_once_and_a_resumed_one_takes_its_plan_from_th
 
     stages = ("make_study", "make_grid", "make_workload", "make_plan", "run_chunks")
     passed = []
+
+    def noted(stage, real):
+        return lambda *arguments, **options: passed.append(stage) or real(*arguments, **options)
+
     for stage in stages:
-
-        def noted(*arguments, real=getattr(sweep, stage), stage=stage, **options):
-            passed.append(stage)
-            return real(*arguments, **options)
-
-        monkeypatch.setattr(sweep, stage, noted)
+        monkeypatch.setattr(sweep, stage, noted(stage, getattr(sweep, stage)))
     axes = {"learning_rate": [0.01], "seed": 2}
     small(axes)
     small(axes, store=tmp_path / "store")
