@@ -20,7 +20,7 @@ def two_views(pairs: Any) -> tuple[np.ndarray, np.ndarray]:
     """Return first and second views in float64.
 
     Example:
-        >>> two_views((np.ones((2, 3), np.float32), np.ones((2, 3))))[0].dtype
+        >>> two_views((np.eye(2, dtype=np.float32), np.eye(2)))[0].dtype
         dtype('float64')
 
     Raises:
@@ -50,7 +50,7 @@ def two_views(pairs: Any) -> tuple[np.ndarray, np.ndarray]:
         )
         raise InputError(message)
     if largest and all((v == first[:1]).all() for v in (first, second)):
-        message = "all views are equal: the pairs must hold different samples"
+        message = "all views are equal: the pairs must contain different samples"
         raise InputError(message)
     return first, second
 
