@@ -12,7 +12,25 @@ if importlib.metadata.version("jaxlib").startswith("0.10."):
     os.environ["XLA_FLAGS"] = f"{flags} --xla_cpu_use_fusion_emitters=false".strip()
 
 import jax
+import pytest
 
 jax.config.update("jax_compilation_cache_dir", str(pathlib.Path(__file__).parent / ".jax_cache"))
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
 jax.config.update("jax_disable_most_optimizations", True)
+
+MOST_MAPPINGS = 25_000
+"""Memory mappings of a process above which compiled programs are dropped; Linux ends at 65,530."""
+
+
+def mappings() -> int:
+    """Return the number of memory mappings of this process, 0 where /proc does not tell it."""
+    maps = pathlib.Path("/proc/self/maps")
+    return maps.read_bytes().count(b"\n") if maps.exists() else 0
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _programs():
+    """Drop compiled programs after a module where their mappings come near the system's limit."""
+    yield
+    if mappings() > MOST_MAPPINGS:
+        jax.clear_caches()

@@ -27,9 +27,9 @@ import tyro
 
 from benchmarks import harness
 from jssl._compat import neural_tangents
+from jssl.devices import use_all_cores
 from jssl.kernels import empirical_ntk
 from jssl.models import conv
-from jssl.sweeps import use_all_cores
 
 OUTPUTS = 10
 MEMORY = 2**28

@@ -41,8 +41,8 @@ from benchmarks import harness
 from benchmarks import sweep_peers as peers
 from jssl import losses, models
 from jssl.data import pairs
+from jssl.devices import use_all_cores
 from jssl.optim import gradient_descent
-from jssl.sweeps import use_all_cores
 from jssl.theory import stepwise
 from jssl.types import Array, Pairs, Problem
 

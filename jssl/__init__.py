@@ -25,6 +25,7 @@ __getattr__, __dir__ = attach(
         "papers",
         "precision",
         "report",
+        "studies",
         "sweeps",
         "theory",
         "types",
@@ -46,5 +47,6 @@ __getattr__, __dir__ = attach(
         "sweep": "sweeps.sweep",
         "diagnose": "diagnosis.diagnosis",
         "predict": "forecast.forecast",
+        "use_all_cores": "devices",
     },
 )

@@ -1,5 +1,9 @@
-"""How much memory is free, and refusals by arithmetic before any is taken."""
+"""How much memory and disk is free, and refusals by arithmetic before any memory is taken."""
 
+import math
+import os
+import shutil
+import sys
 from pathlib import Path
 
 from jssl.errors import InputError
@@ -44,3 +48,34 @@ def require_memory(what: str, needed: float, remedy: str) -> None:
             f"{remedy}"
         )
         raise InputError(message)
+
+
+def free_disk(path: str | os.PathLike[str]) -> float:
+    """Return the free bytes of the disk on which a folder is or would be made; inf if unknown.
+
+    Example:
+        >>> free_disk("a/folder/that/is/not/there") > 0
+        True
+    """
+    place = Path(path).absolute()
+    try:
+        existing = next(p for p in (place, *place.parents) if p.exists())
+        return float(shutil.disk_usage(existing).free)
+    except (OSError, StopIteration, ValueError):
+        return math.inf
+
+
+def peak_memory() -> int:
+    """Return the peak resident bytes of this process, 0 where the system does not say.
+
+    Example:
+        >>> peak_memory() >= 0
+        True
+    """
+    try:
+        import resource
+    except ImportError:  # Windows
+        return 0
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else 1024 * peak

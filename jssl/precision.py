@@ -8,6 +8,7 @@ import contextlib
 from collections.abc import Iterator
 
 import jax
+import numpy as np
 
 
 @contextlib.contextmanager
@@ -26,3 +27,22 @@ def float64() -> Iterator[None]:
     """
     with jax.enable_x64(True), jax.default_device(jax.devices("cpu")[0]):
         yield
+
+
+def constant(array: np.ndarray) -> np.ndarray:
+    """Return a NumPy array in the precision of the moment, for use inside a traced function.
+
+    Example:
+        >>> table = np.linspace(0, 1, 3)
+        >>> print(constant(table).dtype)
+        float32
+        >>> with float64():
+        ...     print(constant(table) is table)
+        True
+
+    An array that outlives a call, such as a cached quadrature rule, needs this where functions are
+    traced in both precisions. JAX 0.10 keeps the rounded form of an array of 64 bits that it met in
+    32 bits and takes it again inside `float64()`: the numbers are then wrong by 1e-8, or the
+    program does not compile.
+    """
+    return np.asarray(array, jax.dtypes.canonicalize_dtype(array.dtype))

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from jssl.errors import InputError
+from jssl.errors import InputError, shown
 
 MAX_STEP = 2**31 - 1
 """The last step: steps are counted in int32, and step k draws from `fold_in(key, k)`."""
@@ -47,11 +47,17 @@ def checked_record_steps(
         ...
         jssl.errors.InputError: record_steps end at step 2**31 - 1 = 2147483647; got 2147483648
     """
-    steps = np.asarray(record_steps)
+    try:
+        steps = np.asarray(record_steps)
+    except ValueError:  # lists of different lengths
+        steps = np.empty(0)
     numbers = steps.ndim == 1 and steps.size and steps.dtype.kind in "iuf"
     whole = numbers and np.isfinite(steps).all() and (steps == np.trunc(steps)).all()
     if not whole or steps[0] < 0 or np.any(steps[1:] <= steps[:-1]):
-        message = f"{name} must be a non-empty list of whole numbers, increasing from 0 or more"
+        message = (
+            f"{name} must be a non-empty list of whole numbers, increasing from 0 or more; "
+            f"got {shown(record_steps)}"
+        )
         raise InputError(message)
     if steps[-1] > MAX_STEP:
         message = f"{name} end at step 2**31 - 1 = {MAX_STEP}; got {steps[-1]:.0f}"

@@ -73,7 +73,7 @@ from jssl.optim import gradient_descent
 from jssl.simulation import log_spaced_steps
 
 tiny = bool(os.environ.get("JSSL_TINY"))
-jssl.sweeps.use_all_cores()  # one CPU device per core; before the first array, no effect on a GPU
+jssl.use_all_cores()  # one CPU device per core; before the first array, no effect on a GPU
 for device in jax.devices():
     print(device.platform, device.device_kind)
 
@@ -182,7 +182,7 @@ figure
 # exponents in the width. In Colab, download it from the file browser.
 
 # %%
-page, numbers = jssl.sweeps.write_sweep_report(result, folder, "widths of an MLP on digits")
+page, numbers = jssl.report.write_sweep_report(result, folder, "widths of an MLP on digits")
 print(page.name, f"{page.stat().st_size / 1e3:.0f} kB;", numbers.name)
 
 # %% [markdown]

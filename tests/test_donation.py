@@ -12,7 +12,7 @@ from jssl.data import pairs
 from jssl.losses.distillation import target_model, target_objective, track_target
 from jssl.models import MODELS, centred
 from jssl.optim import gradient_descent, grassmann_adam, stiefel_adam, stiefel_sgd
-from jssl.sweeps.stated import OPTIMISERS
+from jssl.studies import OPTIMISERS
 
 IMAGES = ("conv", "resnet")
 SHAPE = (4, 4, 1)

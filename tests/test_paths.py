@@ -14,8 +14,8 @@ from jssl.data.formats import read_idx
 from jssl.errors import InputError
 from jssl.papers.report import write_report
 from jssl.paths import expanded
+from jssl.studies import read_study
 from jssl.sweeps import open_dataset, store
-from jssl.sweeps.study import read_study
 
 STUDY = """
 store = "~/store"
@@ -57,8 +57,8 @@ def test_a_sweep_a_study_and_a_report_write_into_the_home_folder(home, monkeypat
 
 
 def test_the_call_of_a_sweep_writes_into_the_home_folder(home):
-    request = read_study(_written(home)).request
-    jssl.sweep(request.make_problem, request.axes, record_steps=[0, 1], store="~/called")
+    study = read_study(_written(home))
+    jssl.sweep(study.make_problem, study.axes, record_steps=[0, 1], store="~/called")
     assert store.is_store(home / "called")
 
 

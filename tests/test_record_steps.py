@@ -42,6 +42,7 @@ def test_record_steps_beyond_32_bits_are_refused_in_one_line(steps):
         [0, np.inf],
         [0, np.nan],
         [[0, 1]],
+        [0, [1, 2]],
         [True],
     ],
 )

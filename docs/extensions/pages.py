@@ -14,7 +14,7 @@ from pathlib import Path
 import jssl.theory
 
 DOCS = Path(__file__).parents[1]
-LISTED = {"sweeps", "papers", "forecast", "diagnosis", "report"}
+LISTED = {"studies", "sweeps", "papers", "forecast", "diagnosis", "report"}
 """Packages of which only the public list is documented; of the others all that has an example."""
 UNLISTED = {"commands", "theory", "_compat", "_lazy"}
 SECTION = re.compile(
@@ -50,19 +50,31 @@ def heading(text, mark):
     return f"{text}\n{mark * len(text)}\n"
 
 
+def exported_from(package, folder):
+    """Return the members of a package's public list that one of its subpackages defines."""
+    members = {n: getattr(package, n) for n in sorted(dir(package)) if not n.startswith("_")}
+    start = f"{package.__name__}.{folder}."
+    return {
+        n: v for n, v in members.items() if f"{getattr(v, '__module__', '')}.".startswith(start)
+    }
+
+
 def package_page(name, *, whole):
     """Return the page of a package: its docstring, then every file with what it defines."""
     package = importlib.import_module(name)
     exported = set(dir(package))
     parts = [heading(name, "="), f".. automodule:: {name}\n   :no-index:\n"]
-    files = [info.name for info in pkgutil.iter_modules(package.__path__) if not info.ispkg]
-    for file in files:
+    for info in pkgutil.iter_modules(package.__path__):
+        file = info.name
         module = importlib.import_module(f"{name}.{file}")
-        found = {
-            n: v
-            for n, v in public(module).items()
-            if n in exported or (whole and "Example:" in (v.__doc__ or ""))
-        }
+        if info.ispkg:
+            found = exported_from(package, file)
+        else:
+            found = {
+                n: v
+                for n, v in public(module).items()
+                if n in exported or (whole and "Example:" in (v.__doc__ or ""))
+            }
         if not found:
             continue
         described = f".. automodule:: {module.__name__}\n   :no-index:\n" if whole else ""

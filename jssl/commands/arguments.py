@@ -111,7 +111,7 @@ class Diagnose:
 
 @dataclass(frozen=True)
 class Sweep:
-    """Run or resume a study that a TOML file describes; see jssl.sweeps.study for its keys."""
+    """Run or resume a study from a TOML file; jssl.studies.study_file lists its keys."""
 
     study: Annotated[Path, tyro.conf.Positional]
     """The TOML file of the study."""

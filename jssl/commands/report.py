@@ -8,8 +8,9 @@ from rich.console import Console
 from jssl.errors import InputError
 from jssl.paths import expanded
 from jssl.report.files import new_report_folder
-from jssl.sweeps.report import write_sweep_report
-from jssl.sweeps.store import NOT_RUN, check_whole, open_dataset
+from jssl.report.sweep_page import write_sweep_report
+from jssl.seed_statistics import NOT_RUN
+from jssl.sweeps.store import check_whole, open_dataset
 
 
 def report_folder(folder: Path, out: Path | None = None, *, overwrite: bool = False) -> int:

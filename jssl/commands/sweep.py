@@ -6,30 +6,24 @@ import time
 import warnings
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, TextColumn
-from rich.progress import Progress as Bars
 
 from jssl import interrupts
-from jssl.commands.sweep_text import describe, duration, lacking, show_plan
+from jssl.commands.processes import process_index
+from jssl.commands.sweep_text import missing_chunks, show_plan
+from jssl.devices import cores, use_all_cores
 from jssl.errors import InputError, shown
 from jssl.precision import float64
-from jssl.sweeps import journal
+from jssl.progress import Progress, duration, progress_bar
+from jssl.studies.study_file import read_study
 from jssl.sweeps import store as stores
-from jssl.sweeps.adaptive import check_observable, sweep_until
-from jssl.sweeps.devices import cores, use_all_cores
-from jssl.sweeps.execute import Progress
-from jssl.sweeps.labels import variables_of
-from jssl.sweeps.meeting import meet
-from jssl.sweeps.plan import Plan, from_json
-from jssl.sweeps.prepare import Prepared, cost_of, plan_of, prepare
-from jssl.sweeps.resume import refuse_other
-from jssl.sweeps.sizes import check_sizes
-from jssl.sweeps.study import Study, read_study
-from jssl.sweeps.sweep import sweep
-from jssl.sweeps.tiles import chunks
+from jssl.sweeps.costs import cost_of
+from jssl.sweeps.grid import make_grid
+from jssl.sweeps.plan import Plan, chunks, make_plan
+from jssl.sweeps.study import Study
+from jssl.sweeps.sweep import check_observable, run_study, stored_plan
+from jssl.sweeps.workload import make_workload
 
 LOST_SECONDS = 10.0
 """A process whose lock is free for this long, while its shard is not finished, is lost."""
@@ -63,7 +57,7 @@ def run_sweep(
     if coordinator is not None and shard is not None:
         message = "give --shard or --coordinator, not both"
         raise InputError(message)
-    _check_place(coordinator, processes, process, timeout)
+    _check_coordinator(coordinator, processes, process, timeout)
     study = read_study(path)
     errors = Console(stderr=True)
     use_all_cores(devices)
@@ -71,27 +65,18 @@ def run_sweep(
         line = f"jssl: {devices:,} devices share {cores():,} cores; one device per core is fastest"
         errors.print(line, highlight=False, soft_wrap=True)
     if coordinator is not None:
-        own = meet(coordinator, processes, process, timeout)
-    with float64() if study.precision == "float64" else contextlib.nullcontext():
-        prepared = prepare(study.request)
+        own = process_index(coordinator, processes, process, timeout)
+    with float64() if study.dtype == "float64" else contextlib.nullcontext():
         if plan:
-            show_plan(prepared, *_stored_or_new(prepared, study))
+            _show_plan(study)
             return 0
         with interrupts.unwinding():
             interrupts.outcome("finished chunks are kept; rerun to resume")
-            if coordinator is None:
-                last = _run(study, own, errors)
-            else:
-                with contextlib.ExitStack() as held:
-                    try:
-                        held.enter_context(journal.lock(_lock(study.store, *own)))
-                    except OSError as error:
-                        raise stores.cannot_write(study.store, error) from error
-                    last = _run(study, own, errors)
-                    _wait_for_others(study.store, prepared, own)
+            run = _run if coordinator is None else _run_with_others
+            made, last = run(study, own, errors)
     where = ", ".join(f"{duration(seconds)} {name}" for name, seconds in last.spent.items())
     if shard is not None:
-        line = lacking(study.store, prepared, own, path)
+        line = missing_chunks(made, own, path)
         Console().print(f"{line}; time spent: {where}", highlight=False, soft_wrap=True)
     elif own[0] == 0:
         runs = f"{last.done:,} of {last.total:,} runs" if study.until else f"{last.total:,} runs"
@@ -102,56 +87,44 @@ def run_sweep(
     return 0
 
 
-def _run(study: Study, shard: tuple[int, int], errors: Console) -> Progress:
-    if study.until is not None and shard[1] > 1:
-        message = "a study with [until] needs all seeds; run it in one process, without shards"
-        raise InputError(message)
-    request = study.request
-    options = {k: v for k, v in request._asdict().items() if k not in _GIVEN}
-    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[state]}"))
-    with warnings.catch_warnings(), Bars(*columns, console=errors) as bar:
-        task = bar.add_task("sweep", state="compiling")
-
-        last = Progress(0, 0, 0.0, 0.0, 0, 0, {})
+def _run(study: Study, shard: tuple[int, int], errors: Console) -> tuple[Plan, Progress]:
+    """Run a study with a bar on stderr; return its plan and the last progress."""
+    last = Progress(0, 0, 0.0, 0.0, 0, 0, {})
+    with warnings.catch_warnings(), progress_bar("sweep", errors) as draw:
 
         def show(progress: Progress) -> None:
             nonlocal last
             last = progress
-            bar.update(
-                task, total=progress.total, completed=progress.done, state=describe(progress)
-            )
+            draw(progress)
 
-        kept: dict[str, Any] = {"store": study.store, "progress": show, **options}
+        warnings.showwarning = lambda message, *_, **__: errors.print(
+            str(message), highlight=False, soft_wrap=True
+        )
+        plan, _ = run_study(study, shard=shard, progress=show)
+    return plan, last
+
+
+def _run_with_others(study: Study, own: tuple[int, int], errors: Console) -> tuple[Plan, Progress]:
+    """Run the shard of this process, then wait until those of the other processes are finished."""
+    with contextlib.ExitStack() as held:
         try:
-            warnings.showwarning = lambda message, *_, **__: errors.print(
-                str(message), highlight=False, soft_wrap=True
-            )
-            if study.until is None:
-                sweep(request.make_problem, request.axes, shard=shard, **kept)
-            else:
-                sweep_until(request.make_problem, request.axes, study.until, **kept)
-        except BaseException:
-            bar.live.transient = True  # remove the bar, so that the last line is the error
-            errors.quiet = not errors.is_terminal  # and print no empty line where it is a file
-            raise
-    return last
+            held.enter_context(stores.lock(_lock(str(study.store), *own)))
+        except OSError as error:
+            raise stores.cannot_write(str(study.store), error) from error
+        plan, last = _run(study, own, errors)
+        _wait_for_others(plan, own)
+    return plan, last
 
 
-_GIVEN = ("make_problem", "axes", "settings")
-
-
-def _stored_or_new(prepared: Prepared, study: Study) -> tuple[Plan, int]:
-    if stores.is_store(study.store):
-        attributes, stored = stores.read_plan(study.store)
-        refuse_other(study.store, attributes.get("settings", {}), prepared.settings)
-        plan = from_json(prepared.grid, stored, functools.partial(cost_of, prepared))
-        return plan, len(stores.finished_names(study.store))
-    plan = plan_of(prepared, study.request)
-    check_sizes(prepared.grid, plan, study.store, all_runs=study.until is None)
-    variables = variables_of(prepared, plan, study.request)
-    if study.until is not None:
-        check_observable(study.until, variables)
-    return plan, 0
+def _show_plan(study: Study) -> None:
+    workload = make_workload(make_grid(study))
+    plan = stored_plan(workload, cost_of=functools.partial(cost_of, workload))
+    if plan is not None:
+        show_plan(plan, len(stores.finished_names(str(study.store))))
+        return
+    plan, variables = make_plan(workload, measure=False)
+    check_observable(study.until, variables)
+    show_plan(plan, 0)
 
 
 def _shard(shard: str | None) -> tuple[int, int]:
@@ -165,7 +138,7 @@ def _shard(shard: str | None) -> tuple[int, int]:
     return int(index), int(count)
 
 
-def _check_place(
+def _check_coordinator(
     coordinator: str | None, processes: int | None, process: int | None, timeout: int
 ) -> None:
     if not 1 <= timeout <= 10**6:
@@ -190,17 +163,13 @@ def _lock(store: str, index: int, count: int) -> Path:
 
 
 def _wait_for_others(
-    store: str,
-    prepared: Prepared,
-    shard: tuple[int, int],
-    sleep: Callable[[float], None] = time.sleep,
+    plan: Plan, shard: tuple[int, int], sleep: Callable[[float], None] = time.sleep
 ) -> None:
     """Return when every shard is finished; raise where a process ended before its shard was."""
     index, count = shard
-    _, stored = stores.read_plan(store)
-    plan = from_json(prepared.grid, stored)
+    store = str(plan.workload.grid.study.store)
     names: list[set[str]] = [set() for _ in range(count)]
-    for number, chunk in enumerate(chunks(prepared.grid, plan)):
+    for number, chunk in enumerate(chunks(plan)):
         names[number % count].add(chunk.name)
     free_since: dict[int, float] = {}
     while True:
@@ -209,7 +178,7 @@ def _wait_for_others(
         if not unfinished:
             return
         for other in unfinished:
-            with journal.lock(_lock(store, other, count)) as free:
+            with stores.lock(_lock(store, other, count)) as free:
                 if not free or other == index:
                     free_since.pop(other, None)
                     continue

@@ -20,7 +20,7 @@ def two_views(pairs: Any) -> tuple[np.ndarray, np.ndarray]:
     """Return first and second views in float64.
 
     Example:
-        >>> two_views((np.eye(2, dtype=np.float32), np.eye(2)))[0].dtype
+        >>> two_views((np.eye(3, dtype=np.float32), np.eye(3)))[0].dtype
         dtype('float64')
 
     Raises:

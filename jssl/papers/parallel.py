@@ -14,6 +14,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wai
 from concurrent.futures.process import BrokenProcessPool
 from typing import Any
 
+from jssl.devices import cores
 from jssl.errors import InputError
 from jssl.memory import free_memory
 from jssl.papers import (
@@ -27,7 +28,6 @@ from jssl.papers import (
     run_study_or_record_failure,
 )
 from jssl.report.html import draw
-from jssl.sweeps.devices import cores
 
 MEMORY = {"quick": 4e9, "paper": 6e9, "large": 26e9}
 """Upper estimate of the memory of one process, in bytes; 4e9 were measured at `paper` (deep)."""

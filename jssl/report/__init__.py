@@ -4,6 +4,12 @@ from jssl._lazy import attach
 
 __getattr__, __dir__ = attach(
     __name__,
-    modules=("figure", "files", "html", "markdown", "page"),
-    members={"Figure": "figure", "Page": "page", "environment": "html", "write_page": "page"},
+    modules=("figure", "files", "html", "markdown", "page", "sweep_page"),
+    members={
+        "Figure": "figure",
+        "Page": "page",
+        "environment": "html",
+        "write_page": "page",
+        "write_sweep_report": "sweep_page",
+    },
 )

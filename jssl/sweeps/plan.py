@@ -3,72 +3,52 @@
     seconds = sum over programs of compile (0 if cached) + runs x steps x seconds a step / devices
 
 A call computes `lanes` runs of one program on all devices; each device maps over groups of `micro`
-of them, few enough to stay in its cache. Runs are committed in **tiles**, the chunks of the stored
-arrays: a block of seeds times a block of points. A chunk of work is a few tiles of one block of
-seeds. The plan is part of a result: another layout reorders sums. It is stored with the result and
-used again on resume; nothing here touches a device.
+of them, few enough to stay in its cache. A **tile** is a chunk of the stored arrays: a block of
+seeds times a block of points. A **chunk** is a piece of work, a few tiles of one block of seeds,
+which is stored as a whole. The plan is part of a result: another layout reorders sums. It is stored
+with the result and used again on resume.
 """
 
 import itertools
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from jssl.errors import InputError
-from jssl.sweeps.axes import Grid, Program, split, widths
+from jssl.memory import free_disk, free_memory
+from jssl.sweeps.arrays import Variable, variables_of
+from jssl.sweeps.axes import WIDTH
+from jssl.sweeps.costs import (
+    Cost,
+    can_be_padded,
+    cost_of,
+    devices_of,
+    group_in_memory,
+    measured,
+    runs_in_a_call,
+    working_bytes,
+)
+from jssl.sweeps.grid import Grid, Program, split, widths
+from jssl.sweeps.workload import Machine, Workload, traced_program
 
-CACHE_TRAFFIC = 16e6
-"""Bytes that a group of runs may write in one step and still stay mostly in a core's cache."""
-CHUNK_SECONDS = 20.0
-"""Aim of a chunk: what a crash may cost."""
 CHECKPOINT_SECONDS = 120.0
-"""A chunk predicted to take longer saves its state on the way."""
+"""A chunk that is predicted to take longer saves its state from time to time."""
+CHUNK_BYTES = 2_000
+"""Bytes of the list entry and the journal of a chunk."""
+SHARE_OF_FREE = 0.8
+"""Share of the free memory or disk that a result may take."""
 
 
-class Machine(NamedTuple):
-    """Where the sweep runs.
-
-    Attributes:
-        platform: "cpu", "gpu" or "tpu".
-        devices: devices of this process.
-        memory: bytes a device may use.
-    """
-
-    platform: str
-    devices: int
-    memory: float
-
-
-class Cost(NamedTuple):
-    """What a run of a program costs.
-
-    Attributes:
-        step: seconds a training step of one run on one device.
-        compile: seconds to compile, 0 where the program is cached.
-        traffic: bytes that one step of one run writes, an upper bound of what it holds.
-        state: bytes carried between steps.
-        record: bytes that a run returns.
-        micro: how many runs are best mapped together, if that was measured.
-        devices: on how many devices the program may run; None for all.
-    """
-
-    step: float
-    compile: float
-    traffic: float
-    state: float
-    record: float
-    micro: int | None = None
-    devices: int | None = None
-
-
-class Layout(NamedTuple):
+class ProgramLayout(NamedTuple):
     """How one program is run.
 
     Attributes:
         program: the program.
         micro: runs mapped together on a device.
         lanes: runs a call, a multiple of micro x the devices that the program uses.
-        tiles: point tiles a chunk.
+        tiles: tiles a chunk.
         cost: what was predicted.
     """
 
@@ -83,95 +63,273 @@ class Plan(NamedTuple):
     """What runs, in which pieces.
 
     Attributes:
+        workload: what is computed, and where.
         bins: width -> width of its arrays; empty where nothing is padded.
         layouts: one a program.
         seed_block: seeds a tile.
         blocks: positions a tile along each dimension, 1 along those that split programs.
-        segment: record points a call; fewer than all where a chunk saves its state on the way.
-        devices: devices the plan was made for.
+        segment: record points a call; fewer than all where a chunk saves its state.
+        devices: number of devices that the plan was made for.
     """
 
+    workload: Workload
     bins: Mapping[int, int]
-    layouts: tuple[Layout, ...]
+    layouts: tuple[ProgramLayout, ...]
     seed_block: int
     blocks: tuple[int, ...]
     segment: int
     devices: int
 
 
-def make_plan(
-    grid: Grid,
-    machine: Machine,
+class Tile(NamedTuple):
+    """A chunk of the stored arrays: slices along each dimension and along the seeds."""
+
+    slices: tuple[slice, ...]
+
+
+class Chunk(NamedTuple):
+    """A piece of work, stored as a whole.
+
+    Attributes:
+        name: of its entry in the journal.
+        layout: index of its program.
+        block: index of its block of seeds.
+        tiles: what it fills.
+    """
+
+    name: str
+    layout: int
+    block: int
+    tiles: tuple[Tile, ...]
+
+
+def make_plan(workload: Workload, *, measure: bool = True) -> tuple[Plan, dict[str, Variable]]:
+    """Return the plan of a workload and the arrays of its result, both checked.
+
+    Args:
+        workload: what is computed, and where.
+        measure: whether long programs are timed before the plan is chosen.
+
+    Raises:
+        InputError: where programs differ in their observables, names collide, or the result or one
+            run of some program does not fit.
+    """
+
+    def predicted(program: Program) -> Cost:
+        return cost_of(workload, program)
+
+    def exact(program: Program) -> bool:
+        return can_be_padded(workload, program)
+
+    plan = choose_plan(workload, predicted, exact)
+    check_sizes(plan)
+    variables = _variables(plan)
+    if measure:
+        timed = [(x.program, measured(workload, x.program, x.cost, x.micro)) for x in plan.layouts]
+        costs = {program: cost for program, cost in timed if cost is not None}
+        if costs:
+            plan = choose_plan(workload, lambda p: costs.get(p) or cost_of(workload, p), exact)
+            variables = _variables(plan)
+    return plan, variables
+
+
+def choose_plan(
+    workload: Workload,
     cost_of: Callable[[Program], Cost],
-    *,
-    steps: int,
-    records: int,
-    padding: Callable[[Program], bool] = lambda _: True,
-    chunk_seconds: float = CHUNK_SECONDS,
-    seed_block: int | None = None,
-    segment: int | None = None,
-    point_by_point: bool = False,
+    exact: Callable[[Program], bool] = lambda _: True,
 ) -> Plan:
     """Return the plan with the least predicted time.
 
     Example:
-        >>> from jssl.sweeps.axes import make_grid
+        >>> from jssl.sweeps.grid import make_grid
+        >>> from jssl.sweeps.study import make_study
         >>> def make_problem(width, rate, max_width=None): ...
-        >>> grid = make_grid(make_problem, {"width": [8, 16], "rate": [0.1, 0.2], "seed": 1000})
-        >>> cost = lambda program: Cost(1e-6, 2.0, 1e4, 1e3, 1e3)
-        >>> plan = make_plan(grid, Machine("cpu", 2, 1e9), cost, steps=100, records=10)
+        >>> axes = {"width": [8, 16], "rate": [0.1, 0.2], "seed": 1000}
+        >>> grid = make_grid(make_study(make_problem, axes, range(0, 101, 10)))
+        >>> work = Workload(grid, None, {}, Machine("cpu", 2, 1e9), {})
+        >>> plan = choose_plan(work, lambda program: Cost(1e-6, 2.0, 1e4, 1e3, 1e3))
         >>> print(len(plan.layouts), plan.bins)
         1 {8: 16, 16: 16}
 
     Args:
-        grid: the runs.
-        machine: where they run.
+        workload: what is computed, and where.
         cost_of: predicts a program's cost.
-        steps: training steps of a run.
-        records: record points of a run.
-        padding: whether a padded program computes the same as the plain one.
-        chunk_seconds: aim of a chunk.
-        seed_block: seeds a tile; None for as many as a chunk allows.
-        segment: record points between checkpoints; None to decide by predicted time.
-        point_by_point: a chunk a point, so that each may have its own number of seeds.
+        exact: whether a padded program computes the same as the plain one.
 
     Raises:
         InputError: if one run of some program does not fit in memory.
     """
-    bins = choose_bins(grid, machine, cost_of, steps)
+    grid, study = workload.grid, workload.grid.study
+    lane_devices = workload.machine.devices if study.parallel == "seed" else 1
+    machine = workload.machine._replace(devices=lane_devices)
+    steps, records = max(int(study.record_steps[-1]), 1), len(study.record_steps)
+    bins = _choose_bins(grid, machine, cost_of, steps)
     programs = split(grid, bins)
-    costs, micros = _costs(machine, programs, cost_of)  # what fits, before `padding` runs anything
-    if bins and not all(padding(p) for p in programs if "width" in p.traced):
+    costs, micros = _costs(machine, programs, cost_of)  # what fits, before `exact` runs anything
+    if bins and not all(exact(p) for p in programs if WIDTH in p.traced):
         bins = {}
         programs = split(grid, bins)
         costs, micros = _costs(machine, programs, cost_of)
-    capacity = [
-        _capacity(machine, cost, micro, steps, chunk_seconds)
+    most = [
+        runs_in_a_call(machine, cost, micro, steps, study.chunk_seconds)
         for cost, micro in zip(costs, micros, strict=True)
     ]
-    least = min(capacity)
-    block = _balanced(grid.seeds, seed_block or least)
-    room = 1 if point_by_point else max(1, least // block)
-    blocks = _point_blocks(grid, programs, room)
+    one_point = study.until is not None  # so that each point may have its own number of seeds
+    block = _balanced(grid.seeds, study.seed_block or min(most))
+    blocks = _point_blocks(grid, programs, 1 if one_point else max(1, min(most) // block))
     tile = block * math.prod(blocks)
     layouts = []
-    for program, cost, micro, most in zip(programs, costs, micros, capacity, strict=True):
-        count = math.prod(units(program, blocks, axis) for axis in range(len(blocks)))
-        tiles = 1 if point_by_point else _balanced(count, max(1, most // tile))
+    for program, cost, micro, runs in zip(programs, costs, micros, most, strict=True):
+        tiles = 1 if one_point else _balanced(_tile_count(program, blocks), max(1, runs // tile))
         devices = devices_of(cost, machine.devices)
         per_device = math.ceil(min(tiles * tile, program.points * block) / devices)
         group = _balanced(per_device, micro)
         lanes = devices * group * math.ceil(per_device / group)
-        layouts.append(Layout(program, group, lanes, tiles, cost))
+        layouts.append(ProgramLayout(program, group, lanes, tiles, cost))
     longest = steps * max(
         x.cost.step * x.lanes / devices_of(x.cost, machine.devices) for x in layouts
     )
-    if segment is None:
-        segment = max(1, records // max(1, math.ceil(longest / CHECKPOINT_SECONDS)))
-    return Plan(bins, tuple(layouts), block, blocks, min(segment, records), machine.devices)
+    segment = study.segment or max(1, records // max(1, math.ceil(longest / CHECKPOINT_SECONDS)))
+    devices = machine.devices
+    return Plan(workload, bins, tuple(layouts), block, blocks, min(segment, records), devices)
 
 
-def choose_bins(
+def predicted_seconds(plan: Plan) -> tuple[float, float]:
+    """Return the predicted seconds of (compiling, running)."""
+    study = plan.workload.grid.study
+    compiling = sum(x.cost.compile for x in plan.layouts)
+    each = (x.program.points * x.cost.step / devices_of(x.cost, plan.devices) for x in plan.layouts)
+    steps = max(int(study.record_steps[-1]), 1)
+    return compiling, sum(each) * plan.workload.grid.seeds * steps
+
+
+def chunk_bytes(layout: ProgramLayout, machine: Machine) -> float:
+    """Return the bytes that a call needs on one device."""
+    lanes = layout.lanes // devices_of(layout.cost, machine.devices)
+    together = layout.micro if machine.platform == "cpu" else lanes
+    return working_bytes(machine, layout.cost, together) + lanes * layout.cost.record
+
+
+def to_json(plan: Plan) -> dict[str, Any]:
+    """Return what is needed to make the same plan again, as plain JSON."""
+    return {
+        "bins": {str(w): size for w, size in plan.bins.items()},
+        "seed_block": plan.seed_block,
+        "blocks": list(plan.blocks),
+        "segment": plan.segment,
+        "devices": plan.devices,
+        "layouts": [{"micro": x.micro, "lanes": x.lanes, "tiles": x.tiles} for x in plan.layouts],
+    }
+
+
+def from_json(
+    workload: Workload,
+    data: Mapping[str, Any],
+    cost_of: Callable[[Program], Cost] = lambda _: Cost(0.0, 0.0, 0.0, 0.0, 0.0),
+) -> Plan:
+    """Return the plan that `to_json` wrote, for the same workload; costs are predicted again."""
+    bins = {int(w): size for w, size in data["bins"].items()}
+    layouts = tuple(
+        ProgramLayout(program, x["micro"], x["lanes"], x["tiles"], cost_of(program))
+        for program, x in zip(split(workload.grid, bins), data["layouts"], strict=True)
+    )
+    blocks = tuple(data["blocks"])
+    pieces = data["seed_block"], blocks, data["segment"], data["devices"]
+    return Plan(workload, bins, layouts, *pieces)
+
+
+def chunks(plan: Plan) -> Iterator[Chunk]:
+    """Return the pieces of work, all points of a block of seeds before the next block."""
+    grid = plan.workload.grid
+    for block in range(math.ceil(grid.seeds / plan.seed_block)):
+        seeds = slice(block * plan.seed_block, min((block + 1) * plan.seed_block, grid.seeds))
+        for number, layout in enumerate(plan.layouts):
+            sides = [
+                _slices(layout.program, grid, plan.blocks, axis) for axis in range(len(plan.blocks))
+            ]
+            shape = tuple(len(side) for side in sides)
+            for group in range(math.ceil(math.prod(shape) / layout.tiles)):
+                first = group * layout.tiles
+                last = min(first + layout.tiles, math.prod(shape))
+                tiles = tuple(
+                    Tile((*(side[i] for side, i in zip(sides, position, strict=True)), seeds))
+                    for position in _positions(shape, first, last)
+                )
+                yield Chunk(f"{number:04d}-{block:05d}-{group:06d}", number, block, tiles)
+
+
+def count_chunks(plan: Plan) -> int:
+    """Return the number of chunks without listing them."""
+    each = (math.ceil(_tile_count(x.program, plan.blocks) / x.tiles) for x in plan.layouts)
+    return sum(each) * math.ceil(plan.workload.grid.seeds / plan.seed_block)
+
+
+def count_runs(chunk: Chunk) -> int:
+    """Return the number of runs in a chunk.
+
+    Example:
+        >>> count_runs(Chunk("a", 0, 0, (Tile((slice(0, 2), slice(4, 7))),)))
+        6
+    """
+    return sum(math.prod(s.stop - s.start for s in tile.slices) for tile in chunk.tiles)
+
+
+def lanes_of(chunk: Chunk, lanes: int) -> tuple[np.ndarray, np.ndarray, int]:
+    """Return the runs of a chunk: (lanes, dimensions) positions, (lanes,) seeds, and their number.
+
+    The rest of the lanes repeats the first run.
+    """
+    index = [
+        np.stack(
+            np.meshgrid(*(np.arange(s.start, s.stop) for s in tile.slices), indexing="ij"), -1
+        ).reshape(-1, len(tile.slices))
+        for tile in chunk.tiles
+    ]
+    runs = np.concatenate(index)
+    live = len(runs)
+    filled = np.concatenate([runs, np.repeat(runs[:1], lanes - live, axis=0)])
+    return filled[:, :-1], filled[:, -1].astype(np.uint32), live
+
+
+def check_sizes(plan: Plan) -> None:
+    """Raise where the result of a plan does not fit in memory or on the disk of its store.
+
+        bytes of a result = runs x bytes that a run returns
+
+    Raises:
+        InputError: with the bytes needed and the bytes there are.
+    """
+    grid, store = plan.workload.grid, plan.workload.grid.study.store
+    all_runs = grid.study.until is None or store is None
+    needed = grid.runs * max(x.cost.record for x in plan.layouts) if all_runs else 0.0
+    free = free_memory() if store is None else free_disk(store)
+    if needed > SHARE_OF_FREE * free:
+        place = "in memory" if store is None else f"on the disk of '{store}'"
+        other = "give a store, or take" if store is None else "take"
+        message = (
+            f"the result of {grid.runs:,} runs does not fit {place}: it needs {needed / 1e9:.3g} "
+            f"GB and {free / 1e9:.3g} GB are free; {other} fewer seeds, points, record points or "
+            "observables"
+        )
+        raise InputError(message)
+    count = count_chunks(plan)
+    listed = count * CHUNK_BYTES + 8 * (grid.seeds + sum(d.size for d in grid.dimensions))
+    if listed > SHARE_OF_FREE * free_memory():
+        message = (
+            f"the lists of {grid.seeds:,} seeds and {count:,} chunks need {listed / 1e9:.3g} GB of "
+            f"memory and {free_memory() / 1e9:.3g} GB are free: take fewer seeds, or a larger "
+            "chunk_seconds or seed_block"
+        )
+        raise InputError(message)
+
+
+def _variables(plan: Plan) -> dict[str, Variable]:
+    grid = plan.workload.grid
+    observed = [traced_program(plan.workload, x.program).shapes for x in plan.layouts]
+    return variables_of(grid.dimensions, grid.seeds, observed, grid.study.dims)
+
+
+def _choose_bins(
     grid: Grid, machine: Machine, cost_of: Callable[[Program], Cost], steps: int
 ) -> dict[int, int]:
     """Return which widths share padded arrays, by the least predicted compile + run time.
@@ -184,7 +342,7 @@ def choose_bins(
         return {}
     plain = split(grid)
     of_width = {
-        w: [p for p in plain if any(w in _held(grid, p, axis) for axis in range(len(p.positions)))]
+        w: [p for p in plain if any(w in _widths_of(grid, p, a) for a in range(len(p.positions)))]
         for w in sizes
     }
     costs = {w: cost_of(of_width[w][0]) for w in sizes}
@@ -216,108 +374,13 @@ def choose_bins(
     return {w: group[-1] for group in groups for w in group}
 
 
-def predicted_seconds(plan: Plan, grid: Grid, steps: int) -> tuple[float, float]:
-    """Return the predicted seconds of (compiling, running)."""
-    compiling = sum(x.cost.compile for x in plan.layouts)
-    each = (x.program.points * x.cost.step / devices_of(x.cost, plan.devices) for x in plan.layouts)
-    return compiling, sum(each) * grid.seeds * steps
-
-
-def devices_of(cost: Cost, devices: int) -> int:
-    """Return on how many of so many devices a program runs.
-
-    Example:
-        >>> print(devices_of(Cost(1.0, 0.0, 0.0, 0.0, 0.0, devices=1), 8))
-        1
-    """
-    return devices if cost.devices is None else min(devices, cost.devices)
-
-
-def chunk_bytes(layout: Layout, machine: Machine) -> float:
-    """Return the bytes a call holds on one device."""
-    lanes = layout.lanes // devices_of(layout.cost, machine.devices)
-    return _flight(machine, layout.cost, layout.micro if machine.platform == "cpu" else lanes) + (
-        lanes * layout.cost.record
-    )
-
-
-def to_json(plan: Plan) -> dict[str, Any]:
-    """Return what is needed to make the same plan again, as plain JSON."""
-    return {
-        "bins": {str(w): size for w, size in plan.bins.items()},
-        "seed_block": plan.seed_block,
-        "blocks": list(plan.blocks),
-        "segment": plan.segment,
-        "devices": plan.devices,
-        "layouts": [{"micro": x.micro, "lanes": x.lanes, "tiles": x.tiles} for x in plan.layouts],
-    }
-
-
-def from_json(
-    grid: Grid,
-    data: Mapping[str, Any],
-    cost_of: Callable[[Program], Cost] = lambda _: Cost(0.0, 0.0, 0.0, 0.0, 0.0),
-) -> Plan:
-    """Return the plan that `to_json` wrote, for the same grid; costs are predicted anew."""
-    bins = {int(w): size for w, size in data["bins"].items()}
-    layouts = tuple(
-        Layout(program, x["micro"], x["lanes"], x["tiles"], cost_of(program))
-        for program, x in zip(split(grid, bins), data["layouts"], strict=True)
-    )
-    blocks = tuple(data["blocks"])
-    return Plan(bins, layouts, data["seed_block"], blocks, data["segment"], data["devices"])
-
-
-def group_size(traffic: float) -> int:
-    """Return how many runs are mapped together so that they stay mostly in a core's cache.
-
-    Example:
-        >>> print(group_size(1e3), group_size(1e6), group_size(1e9))
-        256 16 2
-
-    Args:
-        traffic: bytes that one step of one run writes.
-    """
-    return int(2 ** int(math.log2(min(max(2.0, CACHE_TRAFFIC / max(traffic, 1.0)), 256.0))))
-
-
 def _costs(
     machine: Machine, programs: Sequence[Program], cost_of: Callable[[Program], Cost]
 ) -> tuple[list[Cost], list[int]]:
     costs = [cost_of(program) for program in programs]
-    return costs, [_micro(machine, p, cost) for p, cost in zip(programs, costs, strict=True)]
-
-
-def _micro(machine: Machine, program: Program, cost: Cost) -> int:
-    if _flight(machine, cost, 1) + cost.record > machine.memory:
-        named = ((name.removeprefix("max_"), value) for name, value in program.static)
-        what = ", ".join(f"{name}={value}" for name, value in named) or "this problem"
-        needed = _flight(machine, cost, 1) + cost.record
-        message = (
-            f"one run of {what} needs about {needed / 1e9:.3g} GB and a device has "
-            f"{machine.memory / 1e9:.3g} GB, {needed / machine.memory:.2g} times less: take a "
-            "smaller width or batch, fewer record points, more memory, or parallel='batch' over "
-            "more devices"
-        )
-        raise InputError(message)
-    by_memory = int(machine.memory / (_flight(machine, cost, 1) + cost.record))
-    if machine.platform != "cpu":
-        return max(1, by_memory)
-    return max(1, min(cost.micro or group_size(cost.traffic), by_memory))
-
-
-def _flight(machine: Machine, cost: Cost, runs: int) -> float:
-    copies = 1.0 if machine.platform == "cpu" else 1.5
-    return copies * runs * (3 * cost.state + cost.traffic)
-
-
-def _capacity(machine: Machine, cost: Cost, micro: int, steps: int, chunk_seconds: float) -> int:
-    devices = devices_of(cost, machine.devices)
-    by_time = int(devices * chunk_seconds / max(cost.step * steps, 1e-9))
-    spare = machine.memory - _flight(machine, cost, micro if machine.platform == "cpu" else 0)
-    each = cost.record + (0 if machine.platform == "cpu" else _flight(machine, cost, 1))
-    by_memory = devices * int(spare / max(2 * each, 1.0))
-    return max(devices * micro if machine.platform == "cpu" else 1, min(by_time, by_memory))
+    return costs, [
+        group_in_memory(machine, p, cost) for p, cost in zip(programs, costs, strict=True)
+    ]
 
 
 def _balanced(count: int, most: int) -> int:
@@ -335,13 +398,27 @@ def _point_blocks(grid: Grid, programs: Sequence[Program], room: int) -> tuple[i
     return tuple(blocks)
 
 
-def units(program: Program, blocks: Sequence[int], axis: int) -> int:
-    """Return how many blocks a program has along a dimension."""
-    return math.ceil(len(program.positions[axis]) / blocks[axis])
+def _tile_count(program: Program, blocks: Sequence[int]) -> int:
+    """Return the number of tiles of a program for one block of seeds."""
+    sides = zip(program.positions, blocks, strict=True)
+    return math.prod(math.ceil(len(positions) / block) for positions, block in sides)
 
 
-def _held(grid: Grid, program: Program, axis: int) -> set[Any]:
+def _widths_of(grid: Grid, program: Program, axis: int) -> set[Any]:
     fields = grid.dimensions[axis].fields
-    if "width" not in fields:
-        return set()
-    return {fields["width"][i] for i in program.positions[axis]}
+    return {fields[WIDTH][i] for i in program.positions[axis]} if WIDTH in fields else set()
+
+
+def _slices(program: Program, grid: Grid, blocks: Sequence[int], axis: int) -> list[slice]:
+    size, block = grid.dimensions[axis].size, blocks[axis]
+    if block == 1:
+        return [slice(i, i + 1) for i in program.positions[axis]]
+    return [slice(i, min(i + block, size)) for i in range(0, size, block)]
+
+
+def _positions(shape: tuple[int, ...], first: int, last: int) -> Iterator[tuple[int, ...]]:
+    if not shape:
+        yield ()
+        return
+    for flat in range(first, last):
+        yield tuple(int(i) for i in np.unravel_index(flat, shape))

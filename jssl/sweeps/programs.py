@@ -1,23 +1,33 @@
-"""The programs of a sweep: a run as a function of (numbers, seed), mapped and sharded.
+"""The programs of a sweep: a run as a function of (numbers, seed), traced, mapped and sharded.
 
     run(numbers, i) = scan of `advance` over the record points, from fold_in(key(root), i)
 
 Runs are split over a mesh axis of all devices of this process and mapped in small groups on each:
-nothing is exchanged between devices. For models too wide for one device the batch is sharded
-instead, and the runs follow one another.
+devices exchange nothing. For models too wide for one device the batch is sharded instead, and the
+runs are computed one after another.
 """
 
 import functools
-from collections.abc import Callable, Mapping
+import math
+import traceback
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
+import numpy as np
 from jax import lax
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
-from jssl.errors import InputError
+from jssl.devices import local_devices
+from jssl.eigenvalues import decomposed_shape
+from jssl.errors import InputError, shown
+from jssl.jaxprs.work import Work, work_of
+from jssl.lapack import calls_lapack
 from jssl.simulation import simulate_undecomposed
-from jssl.sweeps.names import stored_names
+from jssl.sweeps.arrays import stored_names
+from jssl.sweeps.axes import WIDTH
 from jssl.types import Array, Pairs, Params, Problem, State
 
 MakeProblem = Callable[..., Problem]
@@ -54,8 +64,29 @@ class Calls(NamedTuple):
     segment: Any
 
 
+class Traced(NamedTuple):
+    """What the trace of a program says, without compiling it.
+
+    Attributes:
+        start: work of the start and of all records.
+        step: work of one training step.
+        state: bytes carried between steps.
+        record: bytes that the program returns of one run, matrices included.
+        shapes: observable -> shape and dtype of one run, record points first, once matrices are
+            decomposed.
+        lapack: whether the program calls LAPACK when it runs on the CPU.
+    """
+
+    start: Work
+    step: Work
+    state: int
+    record: int
+    shapes: Mapping[str, jax.ShapeDtypeStruct]
+    lapack: bool
+
+
 def run_key(root: Array, index: Any) -> Array:
-    """Return the key of run `index` under a root key: of these two and nothing else.
+    """Return the key of run `index`, which depends on the root key and the index only.
 
     Example:
         >>> root = jax.random.key(0)
@@ -80,13 +111,6 @@ def seed_mesh(devices: Any = None, *, axis: str = "seed") -> Mesh:
     return jax.make_mesh((len(devices),), (axis,), axis_types=(AxisType.Auto,), devices=devices)
 
 
-def local_devices() -> list[Any]:
-    """Return the devices of this process that a sweep uses."""
-    chosen = getattr(jax.config, "jax_default_device", None)
-    platform = getattr(chosen, "platform", chosen)
-    return jax.local_devices(backend=platform)
-
-
 def shard_batch(problem: Problem, mesh: Mesh) -> Problem:
     """Return the problem with every batch split over the devices of a mesh.
 
@@ -98,8 +122,8 @@ def shard_batch(problem: Problem, mesh: Mesh) -> Problem:
         >>> print(jax.jit(split.pairs)(jax.random.key(0)).first.shape)
         (4, 1)
 
-    The loss still is that of the whole batch, and so is its gradient: the compiler puts in the
-    sums over devices.
+    The loss and its gradient are those of the whole batch: the compiler inserts the sums over
+    devices.
 
     Args:
         problem: any problem; the batch must be a multiple of the number of devices to be split
@@ -118,16 +142,28 @@ def shard_batch(problem: Problem, mesh: Mesh) -> Problem:
     return problem._replace(pairs=pairs)
 
 
+def problem_of(
+    spec: Spec, static: tuple[tuple[str, Any], ...], numbers: Mapping[str, Any]
+) -> Problem:
+    """Return the problem of a point.
+
+    Raises:
+        InputError: where `make_problem` returns something else.
+    """
+    problem = spec.make_problem(**dict(static), **numbers)
+    if not isinstance(problem, Problem):
+        message = f"make_problem must return a jssl.Problem; got {type(problem).__name__}"
+        raise InputError(message)
+    return problem
+
+
 def one_run(
     spec: Spec, static: tuple[tuple[str, Any], ...], mesh: Mesh | None = None
 ) -> tuple[Callable[..., State], Callable[..., Any]]:
     """Return `start(numbers, seed, key)` and `segment(numbers, state, increments)` of one run."""
 
     def simulation(numbers: Mapping[str, Array]) -> tuple[Problem, Any]:
-        problem = spec.make_problem(**dict(static), **numbers)
-        if not isinstance(problem, Problem):
-            message = f"make_problem must return a jssl.Problem; got {type(problem).__name__}"
-            raise InputError(message)
+        problem = problem_of(spec, static, numbers)
         if spec.parallel == "batch" and mesh is not None:
             problem = shard_batch(problem, mesh)
         see = None if spec.observe is None else spec.observe(problem)
@@ -151,6 +187,84 @@ def one_run(
     return start, segment
 
 
+@functools.lru_cache(maxsize=256)
+def trace(
+    spec: Spec,
+    static: tuple[tuple[str, Any], ...],
+    traced: tuple[str, ...],
+    records: int,
+    token: str,
+) -> Traced:
+    """Return a program's work and shapes, or say why it cannot be traced.
+
+    Args:
+        spec: what the program is made from.
+        static: static fields.
+        traced: fields that are numbers inside the program.
+        records: number of record points.
+        token: digest of what the program computes (`jssl.sweeps.workload`), since the functions in
+            `spec` may compute something else than when they were traced before.
+
+    Raises:
+        InputError: where `make_problem` needs a traced number as a Python value, or fails.
+    """
+    del token  # part of the cache's key
+    start, segment = one_run(spec, static)
+    numbers = number_shapes(traced)
+    key = jax.eval_shape(lambda: jax.random.key(0, impl="threefry2x32"))
+
+    def run(numbers: Any, seed: Array, key: Array, increments: Array) -> Any:
+        state = start(numbers, seed, key)
+        return segment(numbers, state, increments)
+
+    increments = jax.ShapeDtypeStruct((records,), jnp.int32)
+    arguments = (numbers, jax.ShapeDtypeStruct((), jnp.uint32), key, increments)
+    closed, (state, outputs) = make_jaxpr(run, arguments, static, traced)
+    once, step = work_of(closed.jaxpr)
+    return Traced(
+        once,
+        step,
+        _tree_bytes(state),
+        _tree_bytes(outputs),
+        {name: decomposed_shape(value) for name, value in outputs.items()},
+        calls_lapack(closed.jaxpr),
+    )
+
+
+def make_jaxpr(
+    function: Callable[..., Any],
+    arguments: tuple[Any, ...],
+    static: Iterable[tuple[str, Any]],
+    traced: tuple[str, ...],
+) -> tuple[Any, Any]:
+    """Return the closed jaxpr of a function that calls `make_problem`, and its output's shapes.
+
+    Raises:
+        InputError: where `make_problem` needs a traced number as a Python value, or fails.
+    """
+    try:
+        return jax.make_jaxpr(function, return_shape=True)(*arguments)
+    except jax.errors.ConcretizationTypeError as error:
+        names = ", ".join(f"'{name}'" for name in traced)
+        message = (
+            f"make_problem needs one of the traced axes {names} as a Python number; name it in "
+            "static=(...), or use it in functions of jax.numpy only"
+        )
+        raise InputError(message) from error
+    except InputError:
+        raise
+    except (Exception, SystemExit) as error:  # whatever the user's functions raise
+        raise _failure(error, static, traced) from error
+
+
+def number_shapes(traced: tuple[str, ...], *lead: int) -> dict[str, jax.ShapeDtypeStruct]:
+    """Return the shapes of the traced fields: a padded width is int32, others are floats."""
+    return {
+        name: jax.ShapeDtypeStruct(lead, jnp.int32 if name == WIDTH else jnp.result_type(float))
+        for name in traced
+    }
+
+
 @functools.lru_cache(maxsize=64)
 def calls(
     spec: Spec, static: tuple[tuple[str, Any], ...], micro: int, mesh: Mesh, token: str = ""
@@ -162,7 +276,7 @@ def calls(
         static: static fields.
         micro: runs mapped together.
         mesh: the devices.
-        token: digest of what the program computes (`jssl.sweeps.identity`), since the functions in
+        token: digest of what the program computes (`jssl.sweeps.workload`), since the functions in
             `spec` may compute something else than when they were last called.
     """
     del token  # part of the cache's key
@@ -211,3 +325,42 @@ def place(tree: Any, spec: Spec, mesh: Mesh) -> Any:
 def share(tree: Any, mesh: Mesh) -> Any:
     """Put the same values on every device of a mesh."""
     return jax.device_put(tree, NamedSharding(mesh, PartitionSpec()))
+
+
+def _failure(
+    error: BaseException, static: Iterable[tuple[str, Any]], traced: Iterable[str]
+) -> InputError:
+    """Return the one-line error for an exception of the user's functions.
+
+    Example:
+        >>> try:
+        ...     [][0]
+        ... except IndexError as error:
+        ...     print(_failure(error, [("width", 8)], ["rate"]))
+        the problem with width=8, rate traced cannot run: IndexError: list index out of range ...
+
+    Args:
+        error: what was raised.
+        static: (field, value) pairs of the point.
+        traced: its fields that are numbers inside the program.
+
+    Returns:
+        An InputError with the file and the line in which `error` was raised.
+    """
+    where = traceback.extract_tb(error.__traceback__)[-1]
+    fixed = [f"{name}={shown(value)}" for name, value in static]
+    fields = ", ".join([*fixed, *(f"{name} traced" for name in traced)])
+    lines = str(error).strip().splitlines()
+    return InputError(
+        f"the problem{f' with {fields}' if fields else ''} cannot run: {type(error).__name__}: "
+        f"{lines[0] if lines else 'no message'} (in {Path(where.filename).name}, line "
+        f"{where.lineno}); correct it or the values of its fields"
+    )
+
+
+def _tree_bytes(tree: Any) -> int:
+    """Return the bytes of a pytree of arrays or shapes; a typed key counts as 8."""
+    return sum(
+        math.prod(leaf.shape) * (leaf.dtype.itemsize if isinstance(leaf.dtype, np.dtype) else 8)
+        for leaf in jax.tree.leaves(tree)
+    )

@@ -1,28 +1,38 @@
-"""`jssl.sweep`: seeds x widths x hyperparameters as few programs, in one labelled array.
+"""`jssl.sweep` and `jssl.sweeps.sweep_until`: a study passes each stage once, in one direction.
 
-result[point, i] = run(make_problem(**point), fold_in(key(root seed), i))
+    Study -> Grid -> Workload -> Plan -> run_chunks -> Result
+
+`make_study` checks what is asked, `make_grid` lists the runs, `make_workload` traces what each
+program computes, `make_plan` divides the work, `run_chunks` computes it chunk by chunk, and the
+`Result` stores it:
+
+    result[point, i] = run(make_problem(**point), fold_in(key(root seed), i))
 """
 
+import contextlib
+import functools
 import os
+import subprocess
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import xarray as xr
 
 from jssl.errors import InputError, unknown_name
-from jssl.paths import expanded
-from jssl.record_steps import log_spaced_steps
+from jssl.progress import Progress, progress_bar
+from jssl.seed_statistics import FINITE, student_interval
 from jssl.sweeps import store as stores
-from jssl.sweeps.arguments import check_function, check_shard, check_store
-from jssl.sweeps.execute import Progress, execute
-from jssl.sweeps.labels import attributes_of, coordinates_of, variables_of
-from jssl.sweeps.measure import measure
-from jssl.sweeps.plan import Plan, from_json, to_json
-from jssl.sweeps.prepare import Prepared, Request, one_device_line, plan_of, prepare
-from jssl.sweeps.resume import refuse_other
-from jssl.sweeps.sizes import check_sizes
+from jssl.sweeps.arrays import Variable, coordinates_of
+from jssl.sweeps.grid import make_grid
+from jssl.sweeps.plan import Chunk, Plan, from_json, make_plan, to_json
+from jssl.sweeps.run import run_chunks
+from jssl.sweeps.store import Result
+from jssl.sweeps.study import Layout, Study, Target, check_function, check_shard, make_study
+from jssl.sweeps.workload import Workload, differences, make_workload, one_device_line
+
+_SHARED = ("observe", "seed", "points", "zip", "static", "dims", "precision", "parallel")
 
 
 def sweep(
@@ -40,7 +50,7 @@ def sweep(
     precision: str = "highest",
     parallel: str = "seed",
     shard: tuple[int, int] = (0, 1),
-    progress: Callable[[Progress], None] | None = None,
+    progress: bool | Callable[[Progress], None] = True,
     **layout: Any,
 ) -> xr.Dataset:
     """Run every point under every seed; return one labelled array an observable.
@@ -63,8 +73,8 @@ def sweep(
         True
 
     Seed i of every point starts from fold_in(key(seed), i), so that neither another point nor
-    another seed changes a run's numbers, but for the order of sums: another plan (runs mapped
-    together, a width padded to another) moves them by rounding, 1e-8 to 2e-7 in float32. Work is
+    another seed changes a run's numbers, except for the order of sums: another plan (runs mapped
+    together, a width padded to another) changes them by rounding, 1e-8 to 2e-7 in float32. Work is
     done in chunks by a plan that is stored with the result. After an interruption, the same call
     resumes after the last finished chunk and ends with the same bits. A store is resumed only
     where the problem computes the same as when it was written: `make_problem` is traced, and its
@@ -79,7 +89,7 @@ def sweep(
         axes: field -> list of values; `seed` is the number of seeds (1 if absent). An axis of
             numbers with a float among them is traced.
         record_steps: (points,) steps at which observables are kept, increasing from 0 or more;
-            None for some 20, log-spaced up to 1,000.
+            None for about 20, log-spaced up to 1,000.
         store: folder of the result, created, or resumed if it is there; None keeps the result in
             memory.
         observe: `observe(problem) -> (params, pairs) -> dict` of arrays and of
@@ -96,34 +106,32 @@ def sweep(
             run, for models too wide for one.
         shard: (i, n): compute every n-th chunk, from chunk i on. The other n - 1 shards are
             computed by other calls with the same store.
-        progress: called with a `Progress` after every chunk.
-        **layout: fields of `Request` that shape the plan: `chunk_seconds`, `seed_block`,
-            `segment`, `memory` (bytes a device).
+        progress: True draws a bar on stderr if it is a terminal, or below a notebook's cell; False
+            draws none; a function is called with a `Progress` after every chunk.
+        **layout: how the work is divided: `chunk_seconds`, `seed_block`, `segment`, `memory` (bytes
+            a device).
 
     Returns:
         Dataset with dimensions of the axes, seed, step and those of each observable; variables
         are the observables, `t` (effective time, NaN where there is none) and `first_bad_step`
         (first step whose loss or parameters were not finite; -1: none, -2: not run). An observable
-        called like an axis is stored as `NAME_value`: `loss_value` beside an axis `loss`. From a
-        store, arrays are read when used.
+        with the name of an axis is stored as `NAME_value`: `loss_value` beside an axis `loss`. The
+        arrays of a store are read when used.
 
     On several CPU devices, programs that call LAPACK (`eigh`, `svd`, `qr`, `cholesky`, `solve` in
-    `observe`, in a start or in an optimiser) run on one of them, since they may wait for each other
-    for ever; a warning says so.
+    `observe`, in a start or in an optimiser) run on one of them, since they may deadlock on
+    several; a warning says so.
 
     Raises:
         InputError: for anything that cannot run, before anything is written.
-        jssl.sweeps.StoreError: where the store cannot take a result.
+        jssl.sweeps.StoreError: where nothing can be written into the store any more.
     """
-    check_shard(shard, store)
-    if store is not None:
-        check_store(store)
-    if progress is not None:
-        check_function("progress", progress)
-    request = make_request(
+    _check_options(layout, Layout.__struct_fields__)
+    study = make_study(
         make_problem,
         axes,
-        log_spaced_steps(1000, 20) if record_steps is None else record_steps,
+        record_steps,
+        store=store,
         observe=observe,
         seed=seed,
         points=points,
@@ -134,64 +142,231 @@ def sweep(
         parallel=parallel,
         **layout,
     )
-    prepared = prepare(request)
-    plan, result = open_result(prepared, request, store)
-    execute(prepared, plan, result, root=seed, shard=shard, progress=progress)
-    return result.dataset()
+    return run_study(study, shard=shard, progress=progress)[1].dataset()
 
 
-def make_request(
-    make_problem: Callable[..., Any], axes: Mapping[str, Any], record_steps: Any, **options: Any
-) -> Request:
-    """Return a request, or say which option is unknown."""
-    for name in options:
-        if name not in Request._fields:
-            raise unknown_name(kind="option", name=name, known=Request._fields)
-    return Request(make_problem, axes, record_steps, **options)
+def sweep_until(
+    make_problem: Callable[..., Any],
+    axes: Mapping[str, Any],
+    target: Target,
+    *,
+    record_steps: Any,
+    store: str | os.PathLike[str] | None = None,
+    progress: bool | Callable[[Progress], None] = True,
+    **options: Any,
+) -> xr.Dataset:
+    """Add blocks of seeds to every point until its interval is narrow enough.
+
+    The interval of a mean over n seeds is Student's, with half width t_{n-1} s / sqrt(n). It is
+    computed again after every block, so it covers a little less than its level (by 1-2 % after
+    some ten blocks at 95 %): choose a lower target where that matters.
+
+    Example:
+        >>> import jssl, jax.numpy as jnp
+        >>> from jssl import losses, models
+        >>> from jssl.data import pairs, toy
+        >>> from jssl.optim import gradient_descent
+        >>> def make_problem(scale):
+        ...     data = toy.pairs_with_cross_moment(jnp.array([1.0, 0.5]), 4)
+        ...     loss, rule = losses.get("vicreg"), gradient_descent(0.01)
+        ...     return jssl.Problem(pairs.fixed(data), models.linear(2, 1, scale=scale), loss, rule)
+        >>> target = Target("loss", half_width=1e3, least=2)
+        >>> axes = {"scale": [0.1], "seed": 100}
+        >>> result = sweep_until(make_problem, axes, target, record_steps=[0, 1])
+        >>> print(int((result.first_bad_step == -1).sum()))
+        2
+
+    Args:
+        make_problem: see `jssl.sweep`.
+        axes: see `jssl.sweep`; `seed` is the greatest number of seeds.
+        target: when a point has enough.
+        record_steps: see `jssl.sweep`.
+        store: see `jssl.sweep`.
+        progress: see `jssl.sweep`.
+        **options: further arguments of `jssl.sweep`; `seed_block` is the number of seeds added
+            at a time, `target.least` if not given.
+
+    Returns:
+        Dataset with all seeds as a dimension; runs that were not needed have `first_bad_step` -2
+        and NaN.
+
+    Raises:
+        InputError: as `jssl.sweep`, or for a target that no interval can meet.
+    """
+    _check_options(options, (*_SHARED, *Layout.__struct_fields__))
+    study = make_study(make_problem, axes, record_steps, store=store, until=target, **options)
+    return run_study(study, progress=progress)[1].dataset()
 
 
-def open_result(
-    prepared: Prepared, request: Request, store: str | os.PathLike[str] | None
-) -> tuple[Plan, stores.Result]:
+def run_study(
+    study: Study,
+    *,
+    shard: tuple[int, int] = (0, 1),
+    progress: bool | Callable[[Progress], None] = True,
+) -> tuple[Plan, Result]:
+    """Run a study, or resume it from its store; return its plan and its result.
+
+    Args:
+        study: what is asked for.
+        shard: see `jssl.sweep`.
+        progress: see `jssl.sweep`.
+
+    Raises:
+        InputError: for anything that cannot run, before anything is written.
+        StoreError: where nothing can be written into the store any more.
+    """
+    check_shard(shard, study.store)
+    if shard[1] > 1 and study.until is not None:
+        message = "a study with [until] needs all seeds; run it in one process, without shards"
+        raise InputError(message)
+    if not isinstance(progress, bool):
+        check_function("progress", progress)
+    workload = make_workload(make_grid(study))
+    plan, result = open_result(workload)
+    line = one_device_line(workload, [x.program for x in plan.layouts])
+    if line:
+        warnings.warn(line, stacklevel=3)
+    wanted = None if study.until is None else _not_narrow(plan, result, study.until)
+    with contextlib.ExitStack() as stack:
+        show = None if isinstance(progress, bool) else progress
+        if progress is True:
+            show = stack.enter_context(progress_bar("sweep"))
+        run_chunks(plan, result, shard=shard, progress=show, wanted=wanted)
+    return plan, result
+
+
+def open_result(workload: Workload) -> tuple[Plan, Result]:
     """Return the plan and the place of the result: those of the store where there is one.
 
     Raises:
-        InputError: for a store of another configuration, or a folder that cannot be written.
+        InputError: for a store with other settings, or a folder that cannot be written.
     """
-    store = None if store is None else expanded(store)
-    if store is not None and not stores.is_store(store):
-        if not stores.is_free(store):
-            message = f"'{store}' is there and holds no sweep; name another store"
+    grid, study = workload.grid, workload.grid.study
+    plan = stored_plan(workload)
+    if plan is None:
+        plan, variables = make_plan(workload)
+        check_observable(study.until, variables)
+        coordinates = coordinates_of(grid.dimensions, grid.seeds, study.record_steps, variables)
+        attributes = _attributes(workload)
+        if study.store is None:
+            return plan, stores.in_memory(variables, coordinates, attributes)
+        pieces = to_json(plan), (*plan.blocks, plan.seed_block)
+        if not stores.create(study.store, variables, coordinates, attributes, *pieces):
+            plan = stored_plan(workload) or plan  # another process made the store meanwhile
+    result = stores.in_folder(str(study.store))
+    if study.until is not None:
+        check_observable(study.until, result.dataset().data_vars)
+    return plan, result
+
+
+def stored_plan(workload: Workload, **costs: Any) -> Plan | None:
+    """Return the plan in the store of a study; None where there is no store yet.
+
+    Args:
+        workload: what the study computes.
+        **costs: `cost_of` of `jssl.sweeps.plan.from_json`.
+
+    Raises:
+        InputError: for a store with other settings, or a folder with something else.
+    """
+    store = workload.grid.study.store
+    if store is None or not stores.is_store(store):
+        if store is not None and not stores.is_free(store):
+            message = f"'{store}' exists and is not the store of a sweep; name another store"
             raise InputError(message)
-        plan, variables = _measured_plan(prepared, request, store)
-        coordinates = coordinates_of(prepared, variables)
-        attributes = attributes_of(prepared)
-        tile = (*plan.blocks, plan.seed_block)
-        stores.create(store, variables, coordinates, attributes, to_json(plan), tile)
-    if store is not None:
-        attributes, stored = stores.read_plan(store)
-        refuse_other(store, attributes.get("settings", {}), prepared.settings)
-        plan = from_json(prepared.grid, stored)
-        _warn_of_one_device(prepared, plan)
-        return plan, stores.in_folder(store)
-    plan, variables = _measured_plan(prepared, request, None)
-    _warn_of_one_device(prepared, plan)
-    coordinates = coordinates_of(prepared, variables)
-    return plan, stores.in_memory(variables, coordinates, attributes_of(prepared))
+        return None
+    attributes, stored = stores.read_plan(store)
+    found = differences(attributes.get("settings", {}), workload.settings)
+    if found:
+        more = f" and {len(found) - 3} more" if len(found) > 3 else ""
+        message = (
+            f"the store '{store}' was written with other settings ({'; '.join(found[:3])}{more}); "
+            "name another store"
+        )
+        raise InputError(message)
+    return from_json(workload, stored, **costs)
 
 
-def _measured_plan(
-    prepared: Prepared, request: Request, store: str | os.PathLike[str] | None
-) -> tuple[Plan, dict[str, stores.Variable]]:
-    """Return the plan and the arrays of the result; all is checked before anything is measured."""
-    plan = plan_of(prepared, request)
-    check_sizes(prepared.grid, plan, store, all_runs=not request.point_by_point)
-    variables = variables_of(prepared, plan, request)
-    measured = measure(prepared, plan, request.seed)
-    return plan_of(prepared, request, measured) if measured else plan, variables
+def check_observable(target: Target | None, variables: Mapping[Any, Variable | Any]) -> None:
+    """Raise unless a target names an observable and an index along each of its dimensions.
+
+    Args:
+        target: when a point has enough seeds; None is always right.
+        variables: the arrays of the result, with `dims` and `shape`.
+    """
+    if target is None:
+        return
+    observed = {name: v for name, v in variables.items() if "step" in v.dims}
+    if target.observable not in observed:
+        raise unknown_name(kind="observable", name=target.observable, known=observed)
+    variable = observed[target.observable]
+    sizes = dict(zip(variable.dims, variable.shape, strict=True))
+    further = set(sizes) - {*variables["first_bad_step"].dims, "step"}
+    for name, index in target.select.items():
+        if name not in further:
+            kind = f"dimension of '{target.observable}'"
+            raise unknown_name(kind=kind, name=name, known=further)
+        if not -sizes[name] <= index < sizes[name]:
+            message = f"select.{name} must be from 0 to {sizes[name] - 1}; got {index}"
+            raise InputError(message)
+    left = further - {*target.select}
+    if left:
+        message = f"'{target.observable}' has dimensions {sorted(left)}: select an index of each"
+        raise InputError(message)
 
 
-def _warn_of_one_device(prepared: Prepared, plan: Plan) -> None:
-    line = one_device_line(prepared, plan)
-    if line:
-        warnings.warn(line, stacklevel=4)
+def interval(result: xr.Dataset, target: Target) -> tuple[np.ndarray, np.ndarray]:
+    """Return (half width, mean) of the target's observable at every point; see `Target`."""
+    values = result[target.observable].isel({"step": -1, **target.select}).transpose(..., "seed")
+    finite = result.first_bad_step.transpose(..., "seed").values == FINITE
+    return student_interval(values.values, finite, target.level)
+
+
+def _not_narrow(plan: Plan, result: Result, target: Target) -> Callable[[Chunk], bool]:
+    """Return whether a point of a chunk still needs seeds; results are read once a block."""
+    needed: dict[int, np.ndarray] = {}
+
+    def wanted(chunk: Chunk) -> bool:
+        if chunk.block not in needed:
+            first = chunk.block * plan.seed_block
+            half, mean = interval(result.dataset().isel(seed=slice(0, first)), target)
+            wide = ~(half <= np.maximum(target.half_width, target.relative * np.abs(mean)))
+            needed[chunk.block] = (first < target.least) | wide
+        points = needed[chunk.block]
+        return any(bool(points[tile.slices[:-1]].any()) for tile in chunk.tiles)
+
+    return wanted
+
+
+def _check_options(options: Mapping[str, Any], known: Iterable[str]) -> None:
+    for name in options:
+        if name not in known:
+            raise unknown_name(kind="option", name=name, known=known)
+
+
+def _attributes(workload: Workload) -> dict[str, Any]:
+    """Return what a result depends on: settings, versions, revision, device, precision."""
+    from jssl.report.html import environment
+
+    facts = environment()
+    return {
+        "title": "jssl sweep",
+        "settings": workload.settings,
+        "versions": {k: v for k, v in facts.items() if k not in ("devices", "cores", "system")},
+        "device": f"{facts['devices']}, {facts['system']}",
+        "precision": f"{workload.settings['dtype']}, products {workload.spec.precision}",
+        "git_revision": _revision(os.getcwd()),
+    }
+
+
+@functools.cache
+def _revision(folder: str) -> str:
+    """Return the git revision of a folder, "none" outside repositories."""
+    command = ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
+    try:
+        done = subprocess.run(
+            command, cwd=folder, capture_output=True, text=True, timeout=10, check=False
+        )
+    except (OSError, subprocess.SubprocessError):
+        return "none"
+    return done.stdout.strip() or "none"

@@ -7,8 +7,8 @@ import pytest
 import jssl
 from jssl.commands import main as cli
 from jssl.commands import sweep as command
+from jssl.devices import use_all_cores
 from jssl.errors import InputError
-from jssl.sweeps import use_all_cores
 
 STUDY = """
 store = "{store}"
@@ -87,10 +87,10 @@ def test_a_number_of_devices_out_of_range_is_refused_before_any_is_made(
 
 @pytest.fixture
 def finished(tmp_path):
-    from jssl.sweeps.study import read_study
+    from jssl.studies import read_study
 
     (tmp_path / "s.toml").write_text(STUDY.format(store=tmp_path / "store"))
-    asked = read_study(tmp_path / "s.toml").request
+    asked = read_study(tmp_path / "s.toml")
     jssl.sweep(asked.make_problem, asked.axes, record_steps=[0, 1], store=tmp_path / "store")
     return tmp_path / "store"
 

@@ -97,7 +97,7 @@ def test_the_layout_of_the_readme_is_the_tree():
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     block = readme.partition("    jssl/\n")[2].partition("    benchmarks/")[0]
     named = set(re.findall(r"(?<![\w.])_?\w+(?:/|\.py)", block))
-    files = {"summary.py", "plan.py", "store.py", "ranks.py", "registry.py"}
+    files = {"summary.py", "plan.py", "store/", "ranks.py", "registry.py"}
     package = ROOT / "jssl"
     folders = {f"{path.parent.name}/" for path in package.glob("*/__init__.py")}
     modules = {path.name for path in package.glob("*.py") if not path.name.startswith("__")}
@@ -106,7 +106,7 @@ def test_the_layout_of_the_readme_is_the_tree():
         "forecast/summary.py",
         "diagnosis/summary.py",
         "sweeps/plan.py",
-        "sweeps/store.py",
+        "sweeps/store/__init__.py",
         "diagnostics/ranks.py",
         "losses/registry.py",
     ):

@@ -90,7 +90,7 @@ def test_a_run_whose_weights_overflow_stays_marked_and_its_loss_stays_nan(name):
     sampler = pairs.fixed(jssl.Pairs(*x))
     problem = jssl.Problem(sampler, models.linear(3, 2), losses.get(name), optax.sgd(1e38))
     run = jax.jit(jssl.run(problem, [0, 3, 9]))(jax.random.key(0))
-    assert run.first_bad_step == 1
+    assert run.first_bad_step == 0  # weights above 1.8e19 count as divergence
     assert jnp.isnan(run.observables["loss"][1:]).all()
 
 

@@ -17,7 +17,7 @@ SCRIPTS = sorted(FOLDER.glob("[0-9][0-9]_*.py"))
 def test_a_notebook_runs(script, monkeypatch, tmp_path):
     """Cell by cell in this process, which has compiled much of it before."""
     monkeypatch.setenv("JSSL_TINY", "1")
-    monkeypatch.setattr("jssl.sweeps.use_all_cores", lambda: None)  # JAX runs already
+    monkeypatch.setattr("jssl.use_all_cores", lambda: None)  # JAX runs already
     monkeypatch.chdir(tmp_path)
     namespace = {"__name__": "__main__"}
     for cell in jupytext.read(script).cells:

@@ -157,7 +157,7 @@ def test_a_folder_that_may_not_be_searched_is_one_line(tmp_path, monkeypatch):
 
 @pytest.fixture
 def sweep_store(tmp_path_factory):
-    from jssl.sweeps.study import read_study
+    from jssl.studies import read_study
     from jssl.sweeps.sweep import sweep
 
     folder = tmp_path_factory.mktemp("sweep")
@@ -166,7 +166,7 @@ def sweep_store(tmp_path_factory):
         'model = "linear"\ndim = 2\nloss = "vicreg"\n[axes]\nlearning_rate = [0.01]\n'
     )
     study = read_study(folder / "study.toml")
-    sweep(study.request.make_problem, study.request.axes, record_steps=[0, 1], store=study.store)
+    sweep(study.make_problem, study.axes, record_steps=[0, 1], store=study.store)
     return folder / "store"
 
 

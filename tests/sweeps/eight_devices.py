@@ -14,9 +14,10 @@ import pytest
 
 import jssl
 from jssl import losses
+from jssl.devices import use_all_cores
 from jssl.losses.registry import LOSSES
 from jssl.simulation import objective
-from jssl.sweeps import shard_batch, use_all_cores
+from jssl.sweeps import shard_batch
 from jssl.sweeps.programs import Spec, calls, seed_mesh, share
 
 COLLECTIVES = "all-reduce|all-gather|all-to-all|collective-permute|reduce-scatter"
@@ -34,11 +35,13 @@ def resumed(before, after):
     """Kill a sweep on some devices after a checkpoint, resume it on others; return both results."""
     from sweep_problems import linear_problem
 
-    from jssl.sweeps import execute, prepare, programs, resume
+    from jssl.sweeps import programs, workload
+    from jssl.sweeps.run import run_chunks
+    from jssl.sweeps.store import checkpoints
 
     axes = {"learning_rate": [0.01, 0.02, 0.03], "seed": 5}
     options = {"record_steps": [0, 2, 5, 9, 14], "segment": 2}
-    write, written = resume._write, []
+    write, written = checkpoints._write, []
 
     def dies(*arguments):
         write(*arguments)
@@ -47,17 +50,17 @@ def resumed(before, after):
 
     def on(count, folder, **patched):
         with pytest.MonkeyPatch.context() as patch:
-            for module in (programs, prepare):
+            for module in (programs, workload):
                 patch.setattr(module, "local_devices", lambda: jax.devices()[:count])
-            patch.setitem(execute.execute.__kwdefaults__, "checkpoint_seconds", 0.0)
+            patch.setitem(run_chunks.__kwdefaults__, "checkpoint_seconds", 0.0)
             for name, value in patched.items():
-                patch.setattr(resume, name, value)
+                patch.setattr(checkpoints, name, value)
             with contextlib.suppress(KeyboardInterrupt):
                 return jssl.sweep(linear_problem, axes, store=folder, **options)
 
     with tempfile.TemporaryDirectory() as folder:
         on(before, f"{folder}/store", _write=dies)
-        read, found = resume._read, []
+        read, found = checkpoints._read, []
         result = on(after, f"{folder}/store", _read=lambda *a: found.append(read(*a)) or found[-1])
         whole = on(before, f"{folder}/whole")
         return {

@@ -8,9 +8,7 @@ from sweep_problems import linear_problem, mlp_problem
 
 from jssl import models
 from jssl.errors import InputError
-from jssl.sweeps import sweep_until
-from jssl.sweeps.adaptive import Target
-from jssl.sweeps.sizes import free_disk
+from jssl.sweeps import Target, sweep_until
 from jssl.sweeps.sweep import sweep
 
 AXES = {"learning_rate": [0.1]}
@@ -19,7 +17,7 @@ AXES = {"learning_rate": [0.1]}
 @pytest.fixture(autouse=True)
 def _memory(monkeypatch):
     """Pretend that 10 GB are free, so that what does not fit here fits on no machine."""
-    for place in ("jssl.memory", "jssl.sweeps.prepare", "jssl.sweeps.sizes"):
+    for place in ("jssl.memory", "jssl.sweeps.workload", "jssl.sweeps.plan"):
         monkeypatch.setattr(f"{place}.free_memory", lambda: 1e10)
 
 
@@ -47,10 +45,10 @@ def _memory(monkeypatch):
         ({"record_steps": [1, float("inf")]}, "non-empty list of whole numbers"),
         ({"record_steps": [1, float("nan")]}, "non-empty list of whole numbers"),
         ({"record_steps": np.array([5, 3], np.uint64)}, "increasing"),
-        ({"record_steps": [1, 2**31]}, "at most 2147483647"),
+        ({"record_steps": [1, 2**31]}, "end at step 2"),
         ({"seed": True}, "seed must be a whole number"),
         ({"zip": "learning_rate"}, "zip must be a list of lists"),
-        ({"zip": [[]]}, "zip holds a group without an axis"),
+        ({"zip": [[]]}, "zip contains a group without an axis"),
         ({"static": "learning_rate"}, "static must be a list of non-empty strings"),
         ({"parallel": "seeds"}, 'parallel must be "batch" or "seed"'),
         ({"precision": "high precision"}, "precision is that of matrix products"),
@@ -88,7 +86,7 @@ def test_values_that_are_equal_in_the_precision_of_the_runs_are_one_value():
     with pytest.raises(InputError, match="which are equal in float32"):
         sweep(linear_problem, {}, points=points, record_steps=[0, 1])
     for value in (1e39, 1e-39):
-        with pytest.raises(InputError, match="which float32 cannot hold"):
+        with pytest.raises(InputError, match="which is out of the range of float32"):
             sweep(linear_problem, {"learning_rate": [value]}, record_steps=[0, 1])
     static = sweep(linear_problem, near, static=["learning_rate"], record_steps=[0, 1])
     assert static.sizes["learning_rate"] == 2  # Python numbers, told apart as such
@@ -155,7 +153,3 @@ def test_a_target_that_cannot_be_is_refused_before_a_run(tmp_path, change, says)
         sweep_until(linear_problem, AXES, target, record_steps=[0, 1], store=store)
     assert says in str(caught.value)
     assert list(tmp_path.iterdir()) == []
-
-
-def test_the_free_space_of_a_store_is_that_of_the_folder_it_would_be_in(tmp_path):
-    assert free_disk(tmp_path / "a" / "b") == pytest.approx(free_disk(tmp_path), rel=0.1)

@@ -13,9 +13,9 @@ from sweep_problems import linear_problem, mlp_problem
 
 import jssl
 from jssl.errors import InputError
+from jssl.seed_statistics import NOT_RUN
 from jssl.sweeps import store
-from jssl.sweeps.store import NOT_RUN
-from jssl.sweeps.variables import stored_dtype
+from jssl.sweeps.arrays import stored_dtype
 
 STEPS = [0, 2, 4]
 NEEDS_MORE = {"lbfgs", "momo", "momo_adam", "sophia"}
@@ -64,9 +64,9 @@ def test_optimisers_without_an_effective_time_go_through_a_store(tmp_path):
 @pytest.mark.filterwarnings("ignore:Specifying a key will be required:UserWarning")
 @pytest.mark.filterwarnings("ignore:.optimistic_adam. is deprecated:DeprecationWarning")
 def test_every_optimiser_of_optax_goes_through_a_store_and_its_checkpoints(tmp_path, monkeypatch):
-    from jssl.sweeps.execute import execute
+    from jssl.sweeps.run import run_chunks
 
-    monkeypatch.setitem(execute.__kwdefaults__, "checkpoint_seconds", 0.0)
+    monkeypatch.setitem(run_chunks.__kwdefaults__, "checkpoint_seconds", 0.0)
     names = list(optimisers())
     assert len(names) > 40
     axes = {"optimiser": names, "seed": 2}

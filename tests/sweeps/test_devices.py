@@ -16,13 +16,15 @@ from sweep_problems import linear_problem, mlp_problem
 
 import jssl
 from jssl.commands import sweep as command
+from jssl.devices import use_all_cores
 from jssl.errors import InputError
 from jssl.losses.registry import LOSSES
-from jssl.sweeps import StoreError, journal, open_dataset, store, use_all_cores
-from jssl.sweeps.prepare import prepare
-from jssl.sweeps.programs import Spec, calls, seed_mesh
-from jssl.sweeps.sweep import make_request
-from jssl.sweeps.tracing import number_shapes
+from jssl.sweeps import StoreError, open_dataset, store
+from jssl.sweeps.grid import make_grid
+from jssl.sweeps.programs import Spec, calls, number_shapes, seed_mesh
+from jssl.sweeps.study import make_study
+from jssl.sweeps.sweep import stored_plan
+from jssl.sweeps.workload import make_workload
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
@@ -112,20 +114,20 @@ def test_the_processes_of_a_study_wait_for_each_other_and_notice_a_lost_one(tmp_
     folder = str(tmp_path / "store")
     axes = {"learning_rate": [0.01], "seed": 4}
     layout = {"seed_block": 1, "chunk_seconds": 1e-9}
-    request = make_request(linear_problem, axes, [0, 2], **layout)
-    prepared = prepare(request)
+    study = make_study(linear_problem, axes, [0, 2], store=folder, **layout)
     jssl.sweep(linear_problem, axes, record_steps=[0, 2], store=folder, shard=(0, 4), **layout)
+    plan = stored_plan(make_workload(make_grid(study)))
     monkeypatch.setattr(command, "LOST_SECONDS", 0.0)
     with pytest.raises(
         StoreError, match=r"process 1 of 4 ended before .* rerun the same command to resume"
     ):
-        command._wait_for_others(folder, prepared, (0, 4))
-    alive = journal.lock(command._lock(folder, 1, 4))  # so that the next one is missed
+        command._wait_for_others(plan, (0, 4))
+    alive = store.lock(command._lock(folder, 1, 4))  # so that the next one is missed
     with alive, pytest.raises(StoreError, match="process 2 of 4 ended"):
-        command._wait_for_others(folder, prepared, (0, 4))
+        command._wait_for_others(plan, (0, 4))
     for i in (1, 2, 3):
         jssl.sweep(linear_problem, axes, record_steps=[0, 2], store=folder, shard=(i, 4), **layout)
-    command._wait_for_others(folder, prepared, (0, 4))
+    command._wait_for_others(plan, (0, 4))
 
 
 STUDY = """
@@ -189,7 +191,7 @@ def test_four_processes_fill_one_store_and_a_lost_one_stops_the_others(tmp_path,
         others = [i for i in range(4) if i != lost]
         assert [processes[i].returncode for i in others] == [1, 1, 1]
         for i in others:
-            assert f"process {lost} of 4 was lost" in errors[i]
+            assert f"process {lost} of 4 ended before its runs were finished" in errors[i]
             assert "Traceback" not in errors[i]
         again = start_four(study)
         errors = [p.communicate(timeout=300)[1] for p in again]

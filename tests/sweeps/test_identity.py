@@ -21,11 +21,10 @@ from jssl.data import pairs
 from jssl.eigenvalues import EigenvaluesOf
 from jssl.errors import InputError
 from jssl.optim import gradient_descent
-from jssl.sweeps.identity import identity
-from jssl.sweeps.prepare import prepare
+from jssl.sweeps.grid import make_grid
 from jssl.sweeps.programs import Spec
-from jssl.sweeps.settings import differences
-from jssl.sweeps.sweep import make_request
+from jssl.sweeps.study import make_study
+from jssl.sweeps.workload import differences, identity, make_workload
 
 AXES = {"learning_rate": [0.01, 0.02], "seed": 2}
 SIZE = 1.0
@@ -196,7 +195,9 @@ def test_the_text_of_a_problem_is_not_its_identity(tmp_path):
 def test_the_layout_is_not_the_identity():
     axes = {"width": [4, 8], "learning_rate": [0.01], "seed": 4}
     listed = [
-        prepare(make_request(mlp_problem, axes, [0, 3], **layout)).settings["programs"]
+        make_workload(make_grid(make_study(mlp_problem, axes, [0, 3], **layout))).settings[
+            "programs"
+        ]
         for layout in ({}, {"chunk_seconds": 1e-9, "seed_block": 1}, {"memory": 1e7})
     ]
     assert listed[0] == listed[1] == listed[2]
@@ -284,11 +285,11 @@ import jax, jax.numpy as jnp
 from sweep_problems import linear_problem, mlp_problem
 import jssl, optax
 from jssl import models
-from jssl.sweeps import use_all_cores
-from jssl.sweeps.prepare import prepare
-from jssl.sweeps.sweep import make_request
+from jssl.sweeps.grid import make_grid
+from jssl.sweeps.study import make_study
+from jssl.sweeps.workload import make_workload
 
-use_all_cores(int(sys.argv[1]))
+jssl.use_all_cores(int(sys.argv[1]))
 for unrelated in range(int(sys.argv[1])):
     jax.jit(lambda x: x + unrelated)(1.0)
 
@@ -306,7 +307,7 @@ def problem(width, kind, learning_rate):
     return plain._replace(model=model, optimiser=optax.adam(learning_rate))
 
 axes = {"width": [4, 8], "kind": [Named()], "learning_rate": [0.01], "seed": 2}
-json.dump(prepare(make_request(problem, axes, [0, 3])).settings, sys.stdout)
+json.dump(make_workload(make_grid(make_study(problem, axes, [0, 3]))).settings, sys.stdout)
 """
 
 
@@ -347,13 +348,13 @@ def test_a_problem_that_is_none_is_refused_before_anything_is_written(tmp_path):
 
 
 def test_an_image_file_written_anew_is_read_anew(tmp_path):
-    from jssl.sweeps.stated import stated_problem
+    from jssl.studies import named_problem
 
     path = tmp_path / "images.npz"
     seen = []
     for value in (0.25, 0.75):
         np.savez(path, images=np.full((6, 4, 4, 1), value, np.float32))
-        problem = stated_problem(data=str(path), samples=4, model="linear", learning_rate=0.1)
+        problem = named_problem(data=str(path), samples=4, model="linear", learning_rate=0.1)
         seen.append(float(problem.pairs(jax.random.key(0)).first.mean()))
         os.utime(path, ns=(0, len(seen)))
     assert seen == pytest.approx([0.25, 0.75], rel=1e-6)

@@ -21,10 +21,11 @@ from jssl.lapack import calls_lapack
 from jssl.losses.registry import LOSSES
 from jssl.models import MODELS
 from jssl.optim import stiefel_sgd
-from jssl.sweeps.plan import Machine
-from jssl.sweeps.prepare import mesh_of, on_one_device, one_device_line, plan_of, prepare
+from jssl.sweeps.grid import make_grid
+from jssl.sweeps.plan import make_plan
 from jssl.sweeps.programs import Spec, calls, seed_mesh
-from jssl.sweeps.sweep import make_request
+from jssl.sweeps.study import make_study
+from jssl.sweeps.workload import Machine, make_workload, mesh_of, on_one_device, one_device_line
 
 IMAGES = ("conv", "resnet")
 CALL = re.compile(r"custom_call @(lapack|blas)_\w+")
@@ -109,10 +110,19 @@ def test_a_trace_tells_what_the_lowered_program_calls(name):
     assert calls_lapack(jax.make_jaxpr(FUNCTIONS[name])(MATRIX).jaxpr) == in_text
 
 
+def planned(make_problem, axes, steps, **options):
+    workload = make_workload(make_grid(make_study(make_problem, axes, steps, **options)))
+    return make_plan(workload, measure=False)[0]
+
+
+def line_of(plan):
+    return one_device_line(plan.workload, [x.program for x in plan.layouts])
+
+
 @pytest.fixture
 def two_devices(monkeypatch):
     """Plans are made for two CPU devices; the mesh still is made of those there are."""
-    monkeypatch.setattr("jssl.sweeps.prepare.machine", lambda memory: Machine("cpu", 2, 4e9))
+    monkeypatch.setattr("jssl.sweeps.workload.machine", lambda memory: Machine("cpu", 2, 4e9))
 
 
 def observe_values(problem):
@@ -150,17 +160,15 @@ def test_a_program_that_calls_lapack_is_planned_on_one_cpu_device(
     two_devices, make_problem, observe, alone
 ):
     axes = {"learning_rate": [0.01], "seed": 64}
-    request = make_request(make_problem, axes, [0, 10], observe=observe)
-    prepared = prepare(request)
-    plan = plan_of(prepared, request)
+    plan = planned(make_problem, axes, [0, 10], observe=observe)
     (layout,) = plan.layouts
-    assert on_one_device(prepared, layout.program) == alone
+    assert on_one_device(plan.workload, layout.program) == alone
     assert layout.cost.devices == (1 if alone else None)
-    line = one_device_line(prepared, plan)
+    line = line_of(plan)
     assert bool(line) == alone
     assert "\n" not in line
     if alone:
-        assert mesh_of(prepared, layout.program).size == 1
+        assert mesh_of(plan.workload, layout.program).size == 1
         assert "one of 2 CPU devices" in line
         assert "jssl.EigenvaluesOf" in line
 
@@ -170,27 +178,21 @@ def test_programs_without_lapack_keep_all_devices_beside_one_that_calls_it(two_d
         return (orthonormal_start if start == "orthonormal" else linear_problem)(learning_rate)
 
     axes = {"learning_rate": [0.01], "start": ["normal", "orthonormal"], "seed": 64}
-    request = make_request(make_problem, axes, [0, 10])
-    prepared = prepare(request)
-    plan = plan_of(prepared, request)
+    plan = planned(make_problem, axes, [0, 10])
     assert [x.cost.devices for x in plan.layouts] == [None, 1]
-    assert one_device_line(prepared, plan).startswith("1 program of this sweep runs")
+    assert line_of(plan).startswith("1 program of this sweep runs")
 
 
 def test_other_platforms_and_a_single_device_keep_their_plan(monkeypatch):
     axes = {"learning_rate": [0.01], "seed": 4}
     for machine in (Machine("gpu", 2, 4e9), Machine("cpu", 1, 4e9)):
-        monkeypatch.setattr("jssl.sweeps.prepare.machine", lambda memory, found=machine: found)
-        request = make_request(linear_problem, axes, [0, 10], observe=observe_values)
-        prepared = prepare(request)
-        assert not one_device_line(prepared, plan_of(prepared, request))
+        monkeypatch.setattr("jssl.sweeps.workload.machine", lambda memory, found=machine: found)
+        assert not line_of(planned(linear_problem, axes, [0, 10], observe=observe_values))
 
 
 def test_a_plan_on_paper_says_which_programs_run_on_one_device(two_devices, capsys):
     axes = {"learning_rate": [0.01], "seed": 4}
-    request = make_request(linear_problem, axes, [0, 10], observe=observe_values)
-    prepared = prepare(request)
-    command.show_plan(prepared, plan_of(prepared, request), 0)
+    command.show_plan(planned(linear_problem, axes, [0, 10], observe=observe_values), 0)
     assert "runs on one of 2 CPU devices" in " ".join(capsys.readouterr().out.split())
 
 
@@ -198,20 +200,20 @@ def test_matrices_count_in_the_memory_of_a_run(two_devices):
     def make_problem(dim):
         return linear_problem()._replace(model=models.linear(3, dim))
 
-    request = make_request(make_problem, {"dim": [100], "seed": 4}, list(range(11)))
-    (layout,) = plan_of(prepare(request), request).layouts
+    plan = planned(make_problem, {"dim": [100], "seed": 4}, list(range(11)))
+    (layout,) = plan.layouts
     assert 11 * 100 * 100 * 8 < layout.cost.record < 1.1 * 11 * 100 * 100 * 8
-    little = prepare(request)._replace(machine=Machine("cpu", 2, 5e5))
+    little = plan.workload._replace(machine=Machine("cpu", 2, 5e5))
     with pytest.raises(jssl.InputError, match="fewer record points"):
-        plan_of(little, request)
+        make_plan(little)
 
 
 def test_two_chunks_of_a_program_that_calls_lapack_never_run_at_once(monkeypatch):
-    from jssl.sweeps import execute
+    from jssl.sweeps import run
 
     seen = []
-    real_commit, real_call = execute._commit, execute.calls
-    monkeypatch.setattr(execute, "on_one_device", lambda *_: True)
+    real_commit, real_call = run._commit, run.calls
+    monkeypatch.setattr(run, "on_one_device", lambda *_: True)
 
     def commit(launched, *rest):
         if launched is not None:
@@ -222,8 +224,8 @@ def test_two_chunks_of_a_program_that_calls_lapack_never_run_at_once(monkeypatch
         made = real_call(*arguments)
         return made._replace(whole=lambda *a: seen.append("launch") or made.whole(*a))
 
-    monkeypatch.setattr(execute, "_commit", commit)
-    monkeypatch.setattr(execute, "calls", called)
+    monkeypatch.setattr(run, "_commit", commit)
+    monkeypatch.setattr(run, "calls", called)
     axes = {"learning_rate": [0.01], "seed": 3}
     jssl.sweep(linear_problem, axes, record_steps=[0, 2], seed_block=1, chunk_seconds=1e-9)
     assert seen == ["launch", "commit"] * 3

@@ -11,7 +11,7 @@ RUN = """
 import sys
 import jssl
 from sweep_problems import mlp_problem
-from jssl.sweeps.execute import peak_memory
+from jssl.memory import peak_memory
 store, seeds, steps = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
 jssl.sweep(mlp_problem, {"width": [128], "seed": seeds}, record_steps=[0, steps], store=store,
            memory=2e7)

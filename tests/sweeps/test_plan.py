@@ -7,15 +7,28 @@ import numpy as np
 import pytest
 
 from jssl.errors import InputError
-from jssl.sweeps.axes import make_grid, split
-from jssl.sweeps.cost import work_of
-from jssl.sweeps.plan import Cost, Machine, from_json, make_plan, to_json
-from jssl.sweeps.tiles import chunks, count_chunks, lanes_of
+from jssl.jaxprs.work import work_of
+from jssl.sweeps.costs import Cost
+from jssl.sweeps.grid import make_grid, split
+from jssl.sweeps.plan import choose_plan, chunks, count_chunks, from_json, lanes_of, to_json
+from jssl.sweeps.study import make_study
+from jssl.sweeps.workload import Machine, Workload
 
 MACHINE = Machine("cpu", 2, 4e9)
 
 
 def problem(width=4, rate=0.1, noise=0.1, loss="a", max_width=None): ...
+
+
+def grid_of(axes):
+    return make_grid(make_study(problem, axes, [0]))
+
+
+def planned(grid, machine, cost_of, *, steps, records, exact=lambda _: True, **layout):
+    record_steps = np.linspace(0, steps, records).astype(int)
+    study = grid.study._replace(record_steps=record_steps, **layout)
+    workload = Workload(grid._replace(study=study), None, {}, machine, {})
+    return choose_plan(workload, cost_of, exact)
 
 
 def cost(compile=2.0, step=lambda width: 1e-9 * width**2, **more):
@@ -32,10 +45,10 @@ def cost(compile=2.0, step=lambda width: 1e-9 * width**2, **more):
 @pytest.mark.parametrize("limit", [1e-3, 0.1, 20.0])
 def test_chunks_cover_every_run_once_and_fit_their_lanes(seeds, limit):
     axes = {"width": [4, 8], "rate": [0.1, 0.2, 0.3], "loss": ["a", "b"], "seed": seeds}
-    grid = make_grid(problem, axes)
-    plan = make_plan(grid, MACHINE, cost(), steps=1000, records=5, chunk_seconds=limit)
+    grid = grid_of(axes)
+    plan = planned(grid, MACHINE, cost(), steps=1000, records=5, chunk_seconds=limit)
     seen = np.zeros(grid.shape, int)
-    found = list(chunks(grid, plan))
+    found = list(chunks(plan))
     for chunk in found:
         layout = plan.layouts[chunk.layout]
         index, seed, live = lanes_of(chunk, layout.lanes)
@@ -43,14 +56,14 @@ def test_chunks_cover_every_run_once_and_fit_their_lanes(seeds, limit):
         assert layout.lanes % (MACHINE.devices * layout.micro) == 0
         np.add.at(seen, (*index[:live].T, seed[:live]), 1)
     assert (seen == 1).all()
-    assert len({c.name for c in found}) == len(found) == count_chunks(grid, plan)
+    assert len({c.name for c in found}) == len(found) == count_chunks(plan)
 
 
 def test_tiles_are_whole_blocks_of_the_stored_arrays():
-    grid = make_grid(problem, {"rate": [0.1, 0.2, 0.3], "noise": [0.1, 0.2], "seed": 100})
-    plan = make_plan(grid, MACHINE, cost(), steps=10**6, records=5, chunk_seconds=5.0)
+    grid = grid_of({"rate": [0.1, 0.2, 0.3], "noise": [0.1, 0.2], "seed": 100})
+    plan = planned(grid, MACHINE, cost(), steps=10**6, records=5, chunk_seconds=5.0)
     sizes = (*plan.blocks, plan.seed_block)
-    for chunk in chunks(grid, plan):
+    for chunk in chunks(plan):
         for tile in chunk.tiles:
             for piece, size, length in zip(tile.slices, sizes, grid.shape, strict=True):
                 assert piece.start % size == 0
@@ -59,22 +72,22 @@ def test_tiles_are_whole_blocks_of_the_stored_arrays():
 
 @pytest.mark.parametrize(("compile", "padded"), [(2.0, True), (0.0, False)])
 def test_widths_are_padded_together_where_compiling_costs_more_than_running(compile, padded):
-    grid = make_grid(problem, {"width": [16, 32, 64], "seed": 8})
-    plan = make_plan(grid, MACHINE, cost(compile), steps=100, records=5)
+    grid = grid_of({"width": [16, 32, 64], "seed": 8})
+    plan = planned(grid, MACHINE, cost(compile), steps=100, records=5)
     assert bool(plan.bins) is padded
     assert len(plan.layouts) == (1 if padded else 3)
 
 
 def test_a_width_too_costly_to_pad_to_keeps_a_program_of_its_own():
-    grid = make_grid(problem, {"width": [16, 32, 4096], "seed": 64})
-    plan = make_plan(grid, MACHINE, cost(2.0), steps=1000, records=5)
+    grid = grid_of({"width": [16, 32, 4096], "seed": 64})
+    plan = planned(grid, MACHINE, cost(2.0), steps=1000, records=5)
     assert plan.bins == {16: 32, 32: 32, 4096: 4096}
     assert [dict(x.program.static) for x in plan.layouts] == [{"max_width": 32}, {"width": 4096}]
 
 
 def test_the_chosen_grouping_of_widths_is_the_best_of_all():
     widths = [8, 16, 64, 100, 300]
-    grid = make_grid(problem, {"width": widths, "seed": 10})
+    grid = grid_of({"width": widths, "seed": 10})
     of = cost(0.5, lambda w: 3e-9 * w**2)
     steps = 500
 
@@ -90,29 +103,29 @@ def test_the_chosen_grouping_of_widths_is_the_best_of_all():
                 yield [rest[:k], *more]
 
     every = [{w: g[-1] for g in way for w in g} for way in groupings(widths)]
-    plan = make_plan(grid, MACHINE, of, steps=steps, records=5)
+    plan = planned(grid, MACHINE, of, steps=steps, records=5)
     assert total(plan.bins) == pytest.approx(min(map(total, every)))
 
 
 def test_a_padding_that_is_not_exact_is_not_used():
-    grid = make_grid(problem, {"width": [16, 32], "seed": 8})
-    plan = make_plan(grid, MACHINE, cost(), steps=10, records=5, padding=lambda _: False)
+    grid = grid_of({"width": [16, 32], "seed": 8})
+    plan = planned(grid, MACHINE, cost(), steps=10, records=5, exact=lambda _: False)
     assert plan.bins == {}
 
 
 def test_a_call_never_needs_more_memory_than_there_is():
-    grid = make_grid(problem, {"seed": 10**6})
+    grid = grid_of({"seed": 10**6})
     small = Machine("gpu", 1, 1e9)
-    plan = make_plan(grid, small, cost(traffic=1e6, record=1e5), steps=10, records=5)
+    plan = planned(grid, small, cost(traffic=1e6, record=1e5), steps=10, records=5)
     assert plan.layouts[0].lanes * (1e6 + 1e5) < 1e9
 
 
 def test_a_run_that_cannot_fit_in_memory_says_what_would():
-    grid = make_grid(problem, {"width": [8], "seed": 2})
+    grid = grid_of({"width": [8], "seed": 2})
     with pytest.raises(
         InputError, match=r"width=8 needs about 9 GB .* 2.3 times less: take a smaller"
     ):
-        make_plan(grid, MACHINE, cost(traffic=9e9), steps=10, records=5)
+        planned(grid, MACHINE, cost(traffic=9e9), steps=10, records=5)
 
 
 def test_a_million_runs_are_planned_within_ten_seconds():
@@ -126,24 +139,24 @@ def test_a_million_runs_are_planned_within_ten_seconds():
         {"rate": list(np.linspace(0.1, 1, 10**6)), "seed": 1},
         {"loss": [f"l{i}" for i in range(1000)], "seed": 1000},
     ):
-        grid = make_grid(problem, axes)
+        grid = grid_of(axes)
         assert grid.runs == 10**6
-        plan = make_plan(grid, MACHINE, cost(), steps=1000, records=20)
-        assert sum(1 for _ in chunks(grid, plan)) == count_chunks(grid, plan)
+        plan = planned(grid, MACHINE, cost(), steps=1000, records=20)
+        assert sum(1 for _ in chunks(plan)) == count_chunks(plan)
     assert time.process_time() - started < 10
 
 
 def test_a_stored_plan_is_the_same_plan():
-    grid = make_grid(problem, {"width": [16, 32], "rate": [0.1, 0.2], "seed": 50})
-    plan = make_plan(grid, MACHINE, cost(), steps=100, records=5)
-    again = from_json(grid, json.loads(json.dumps(to_json(plan))))
-    assert list(chunks(grid, again)) == list(chunks(grid, plan))
+    grid = grid_of({"width": [16, 32], "rate": [0.1, 0.2], "seed": 50})
+    plan = planned(grid, MACHINE, cost(), steps=100, records=5)
+    again = from_json(plan.workload, json.loads(json.dumps(to_json(plan))))
+    assert list(chunks(again)) == list(chunks(plan))
     assert [x.lanes for x in again.layouts] == [x.lanes for x in plan.layouts]
 
 
 def test_a_long_chunk_is_cut_into_segments():
-    grid = make_grid(problem, {"seed": 2})
-    plan = make_plan(grid, MACHINE, cost(step=lambda _: 1e-3), steps=10**6, records=100)
+    grid = grid_of({"seed": 2})
+    plan = planned(grid, MACHINE, cost(step=lambda _: 1e-3), steps=10**6, records=100)
     assert 1 <= plan.segment < 100
 
 

@@ -17,7 +17,8 @@ from sweep_problems import linear_problem
 
 import jssl
 from jssl.errors import InputError
-from jssl.sweeps import StoreError, journal, store
+from jssl.sweeps import StoreError, store
+from jssl.sweeps.store import integrity
 
 STEPS = [0, 2, 10]
 AXES = {"learning_rate": [0.01, 0.02, 0.03], "seed": 8}
@@ -64,7 +65,7 @@ def test_killed_at_any_write_a_sweep_goes_on_to_the_same_bits(whole, tmp_path, m
     from zarr.storage import _local
 
     expected = content(whole)
-    write, put = journal.write_entry, _local._put
+    write, put = integrity.write_entry, _local._put
     choose = random.Random(0)
     for attempt, last in enumerate(choose.sample(range(1, 60), 20)):
         count = 0
@@ -93,13 +94,13 @@ def test_killed_at_any_write_a_sweep_goes_on_to_the_same_bits(whole, tmp_path, m
 
 
 def test_what_is_finished_is_never_run_again(whole, monkeypatch):
-    from jssl.sweeps import execute
+    from jssl.sweeps import run
 
     def never(*_):
         message = "a program was made"
         raise AssertionError(message)
 
-    monkeypatch.setattr(execute, "calls", never)
+    monkeypatch.setattr(run, "calls", never)
     make(whole)
 
 
@@ -135,7 +136,7 @@ def test_another_configuration_is_refused_with_the_difference(whole):
 
 def test_a_folder_that_holds_something_else_is_left_alone(tmp_path):
     (tmp_path / "mine.txt").write_text("mine")
-    with pytest.raises(InputError, match="holds no sweep"):
+    with pytest.raises(InputError, match="is not the store of a sweep"):
         make(tmp_path)
     assert [p.name for p in tmp_path.iterdir()] == ["mine.txt"]
 
@@ -212,12 +213,12 @@ def test_parts_meet_in_one_store(whole, tmp_path):
 def test_a_chunk_that_another_process_holds_is_left_to_it_and_taken_over_when_it_dies(
     whole, tmp_path, monkeypatch
 ):
-    from jssl.sweeps import execute
+    from jssl.sweeps import run
 
     folder = tmp_path / "store"
     make(folder, shard=(0, 2))
     name = "0000-00003-000000"
-    held = journal.lock(folder / "jssl" / "claims" / name)
+    held = integrity.lock(folder / "jssl" / "claims" / name)
     assert held.__enter__()
     slept = []
 
@@ -226,7 +227,7 @@ def test_a_chunk_that_another_process_holds_is_left_to_it_and_taken_over_when_it
         if len(slept) == 2:
             held.__exit__(None, None, None)  # as the kernel does when a process dies
 
-    monkeypatch.setattr(execute.time, "sleep", sleep)
+    monkeypatch.setattr(run.time, "sleep", sleep)
     make(folder)
     assert slept == [CHUNKS - 1, CHUNKS - 1]
     assert content(folder) == content(whole)
@@ -250,14 +251,15 @@ def test_two_processes_that_make_one_store_share_it(whole, tmp_path, monkeypatch
 def test_a_long_chunk_goes_on_from_its_saved_state_to_the_same_bits(
     tmp_path, monkeypatch, killed_after
 ):
-    from jssl.sweeps import execute, resume
+    from jssl.sweeps.run import run_chunks
+    from jssl.sweeps.store import checkpoints
 
-    monkeypatch.setattr(execute.execute, "__kwdefaults__", {
-        **execute.execute.__kwdefaults__, "checkpoint_seconds": 0.0
+    monkeypatch.setattr(run_chunks, "__kwdefaults__", {
+        **run_chunks.__kwdefaults__, "checkpoint_seconds": 0.0
     })  # fmt: skip
     options = {"record_steps": [0, 2, 5, 9, 14, 20, 21], "segment": 2, "seed_block": 8}
     make(tmp_path / "whole", **options)
-    write, calls = resume._write, []
+    write, calls = checkpoints._write, []
 
     def dies(*arguments):
         calls.append(1)
@@ -265,13 +267,13 @@ def test_a_long_chunk_goes_on_from_its_saved_state_to_the_same_bits(
             raise Killed
         write(*arguments)
 
-    monkeypatch.setattr(resume, "_write", dies)
+    monkeypatch.setattr(checkpoints, "_write", dies)
     with pytest.raises(Killed):
         make(tmp_path / "store", **options)
-    monkeypatch.setattr(resume, "_write", write)
+    monkeypatch.setattr(checkpoints, "_write", write)
     restored = []
-    real = resume._typed
-    monkeypatch.setattr(resume, "_typed", lambda *a: restored.append(1) or real(*a))
+    real = checkpoints._typed
+    monkeypatch.setattr(checkpoints, "_typed", lambda *a: restored.append(1) or real(*a))
     make(tmp_path / "store", **options)
     assert restored
     assert content(tmp_path / "store") == content(tmp_path / "whole")

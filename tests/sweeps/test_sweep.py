@@ -13,10 +13,12 @@ from sweep_problems import (
 import jssl
 from jssl.errors import InputError
 from jssl.simulation import run
-from jssl.sweeps.padding import padding_is_exact
-from jssl.sweeps.prepare import plan_of, prepare
+from jssl.sweeps.costs import padding_is_exact
+from jssl.sweeps.grid import make_grid
+from jssl.sweeps.plan import make_plan
 from jssl.sweeps.programs import Spec
-from jssl.sweeps.sweep import make_request
+from jssl.sweeps.study import make_study
+from jssl.sweeps.workload import make_workload
 
 STEPS = [0, 3, 30]
 AXES = {"learning_rate": [0.01, 0.03], "loss": ["barlow_twins_linearized", "vicreg"], "seed": 3}
@@ -24,6 +26,10 @@ AXES = {"learning_rate": [0.01, 0.03], "loss": ["barlow_twins_linearized", "vicr
 
 def small(axes=AXES, problem=linear_problem, **options):
     return jssl.sweep(problem, axes, record_steps=STEPS, **options)
+
+
+def planned(problem, axes):
+    return make_plan(make_workload(make_grid(make_study(problem, axes, STEPS))), measure=False)[0]
 
 
 def test_every_run_is_the_lone_run_of_its_point_and_seed():
@@ -71,10 +77,11 @@ def test_the_root_seed_changes_every_run():
 
 
 @pytest.mark.float32
-def test_padded_widths_equal_the_plain_nets():
+def test_padded_widths_equal_the_plain_nets(monkeypatch):
+    # As if nothing had been compiled before: otherwise padding saves no time.
+    monkeypatch.setattr("jssl.sweeps.costs.read_facts", lambda name: {})
     axes = {"width": [4, 8, 16], "learning_rate": [0.02], "seed": 3}
-    request = make_request(mlp_problem, axes, STEPS)
-    assert len(plan_of(prepare(request), request).layouts) == 1
+    assert len(planned(mlp_problem, axes).layouts) == 1
     padded = jssl.sweep(mlp_problem, axes, record_steps=STEPS)
     plain = functools.partial(mlp_problem, max_width=None)
 
@@ -87,8 +94,7 @@ def test_padded_widths_equal_the_plain_nets():
 
 @pytest.mark.parametrize("problem", [normalised_problem, speaking_problem])
 def test_models_that_padding_would_change_are_never_padded(problem):
-    request = make_request(problem, {"width": [4, 8], "seed": 2}, STEPS)
-    assert plan_of(prepare(request), request).bins == {}
+    assert planned(problem, {"width": [4, 8], "seed": 2}).bins == {}
 
 
 def test_the_padding_check_lets_exact_padding_pass():
@@ -157,18 +163,18 @@ def test_a_batch_split_over_devices_gives_the_same_numbers():
 
 @pytest.mark.float32
 def test_a_long_sweep_is_measured_first_and_keeps_its_numbers(monkeypatch):
-    from jssl.sweeps import measure, sweep
+    from jssl.sweeps import costs, plan
 
     axes, seen = {"learning_rate": [0.01], "seed": 8}, []
     expected = small(axes)
-    monkeypatch.setattr(measure, "MEASURE_ABOVE", 0.0)
-    monkeypatch.setattr(measure, "SECONDS", 0.01)
-    real = sweep.measure
-    monkeypatch.setattr(sweep, "measure", lambda *a: seen.append(real(*a)) or seen[-1])
+    monkeypatch.setattr(costs, "MEASURE_ABOVE", 0.0)
+    monkeypatch.setattr(costs, "MEASURE_SECONDS", 0.01)
+    real = plan.measured
+    monkeypatch.setattr(plan, "measured", lambda *a: seen.append(real(*a)) or seen[-1])
     found = small(axes)
-    ((facts,),) = (one.values() for one in seen)
-    assert facts["step"] > 0
-    assert facts["micro"] in (4, 8, 16)
+    (cost,) = seen
+    assert cost.step > 0
+    assert cost.micro in (4, 8, 16)
     np.testing.assert_allclose(found.eigenvalues, expected.eigenvalues, rtol=1e-5, atol=1e-6)
 
 

@@ -108,6 +108,7 @@ def study(name: str, architecture: Architecture, settings: Settings, seeds: int)
         record_steps=steps,
         observe=observe,
         seed=int(settings.generator(72).integers(2**32)),
+        progress=False,
     )
     embeddings = (
         runs.embedding.sel(architecture=name).transpose("width", "seed", "step", ...).to_numpy()

@@ -112,6 +112,7 @@ def drift(
         record_steps=steps,
         observe=observe,
         seed=int(settings.generator(74).integers(2**32)),
+        progress=False,
     )
     theta = result.kernel.squeeze(list(fixed)).transpose("width", "seed", "step", ...)
     theta = theta.to_numpy().astype(np.float64)

@@ -21,6 +21,7 @@ import numpy as np
 
 from jssl.errors import InputError
 from jssl.models.activations import activation as named
+from jssl.precision import constant
 from jssl.types import Array
 
 
@@ -140,7 +141,7 @@ def _rule(nodes: int) -> tuple[np.ndarray, np.ndarray]:
 def quadrature(nodes: int) -> tuple[Array, Array]:
     """Return nodes and weights of E f(e) = sum w f(at) for e ~ N(0, 1)."""
     at, weights = _rule(nodes)
-    return jnp.asarray(at), jnp.asarray(weights)
+    return jnp.asarray(constant(at)), jnp.asarray(constant(weights))
 
 
 def require_problem(tau: float, decay: float, noise: float = 0.0) -> None:
