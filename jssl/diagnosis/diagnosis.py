@@ -54,7 +54,7 @@ class Diagnosis(NamedTuple):
     settings: Mapping[str, Any]
 
     def __str__(self) -> str:
-        """Return the summary, one sentence a line."""
+        """Return the summary, one sentence per line."""
         return "\n".join(self.summary)
 
 

@@ -4,9 +4,9 @@ r"""Losses with a target that is not differentiated: SimSiam, BYOL, and the aver
 
 q is the predictor. Without a target network the targets are the embeddings themselves
 (SimSiam, arXiv 2011.10566); with one they come from the exponential average of the online
-network (BYOL, arXiv 2006.07733). A loss depends on embeddings only; what trains a predictor and a
-target network is `target_objective` with `track_target`, on the parameters of `target_model`.
-The stop-gradient leaves no potential: these are vector fields, not gradients of a function.
+network (BYOL, arXiv 2006.07733). A loss depends on embeddings only. To train a predictor and a
+target network, use `target_objective` with `track_target` on the parameters of `target_model`. The
+stop-gradient leaves no potential: these are vector fields, not gradients of a function.
 """
 
 from __future__ import annotations
