@@ -14,9 +14,9 @@ from distillation_oracles import (
     scalar_time,
 )
 
+from jssl.data.moments import Moments
 from jssl.errors import InputError
 from jssl.theory import distillation
-from jssl.theory.distillation import Moments
 from jssl.theory.distillation.cosine import CosineModes
 
 EVERY = pytest.mark.parametrize("objective", ["jepa", "mae"])

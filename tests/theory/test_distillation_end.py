@@ -16,9 +16,10 @@ from distillation_oracles import (
 )
 
 from jssl.data import pairs, views
+from jssl.data.moments import Moments, pair_moments
 from jssl.errors import InputError
 from jssl.theory import distillation
-from jssl.theory.distillation import Moments, Weights
+from jssl.theory.distillation import Weights
 from jssl.types import Pairs
 
 EVERY = pytest.mark.parametrize("objective", ["jepa", "mae"])
@@ -252,7 +253,7 @@ def test_descent_is_stable_below_the_predicted_rate_and_not_above():
 def test_modes_of_noisy_pairs_have_their_regression_coefficient():
     data = np.random.default_rng(0).normal(size=(400, 3)) * [3.0, 2.0, 1.0]
     made = pairs.make_pairs(jax.random.key(0), jnp.asarray(data), views.noise(0.5))
-    moments = distillation.pair_moments(made)
+    moments = pair_moments(made)
     modes = distillation.regression_modes(moments)
     np.testing.assert_allclose(modes.covariances, [9, 4, 1], rtol=0.2)
     np.testing.assert_allclose(modes.coefficients, [9 / 9.25, 4 / 4.25, 1 / 1.25], rtol=0.05)
@@ -309,4 +310,4 @@ def test_ends_that_are_not_determined_are_refused():
 
 def test_pairs_that_do_not_match_are_refused():
     with pytest.raises(InputError, match="match them"):
-        distillation.pair_moments(Pairs(np.ones((3, 2)), np.ones((3, 3))))
+        pair_moments(Pairs(np.ones((3, 2)), np.ones((3, 3))))

@@ -7,7 +7,7 @@ exponential average of it (BYOL), or the target view itself ("mae": a masked aut
 letters, and the words used here:
 
     x, y                 context, target    the two views, both in R^m
-    S_x, S_yx, S_y       Moments            E[x x^T], E[y x^T], E[y y^T]
+    S_x, S_yx, S_y       Moments            E[x x^T], E[y x^T], E[y y^T], `jssl.data.moments`
     B                    regression         S_yx S_x^{-1}, the regression of y on x
     lambda_i             covariance         q_i^T S_yx q_i, the covariance of the views along mode i
     rho_i                coefficient        lambda_i / q_i^T S_x q_i, the regression coefficient
@@ -18,11 +18,12 @@ letters, and the words used here:
     alpha                rate_ratio         learning rate of the predictor / that of the layers
     beta, tau            target_rate, momentum   of a target that is an exponential average
 
-`modes` moments and their modes · `flow` the gradient flow of matrices · `times` when a mode is
-learned · `ordering` in which order, and what the order depends on · `amplitudes` its curve ·
-`takeover` the instability of a learned mode · `end` end states · `decay` weight decay and collapse
-· `predictor` learning rates and starts of the predictor · `isotropic` DirectPred and IsoLoss ·
-`averaged` an averaged target · `cosine` a normalised loss · `stability` the largest learning rate.
+`modes` checked moments and their modes · `flow` the gradient flow of matrices · `times` when a
+mode is learned · `ordering` in which order, and what the order depends on · `amplitudes` its curve
+· `takeover` the instability of a learned mode · `end` end states · `decay` weight decay and
+collapse · `predictor` learning rates and starts of the predictor · `isotropic` DirectPred and
+IsoLoss · `averaged` an averaged target · `cosine` a normalised loss · `stability` the largest
+learning rate.
 
 Littwin et al. 2024, arXiv 2407.03475 (JEPA); Tian et al. 2021, arXiv 2102.06810 (DirectPred);
 Halvagal et al. 2023, arXiv 2212.04858 (IsoLoss); Bao 2023, arXiv 2309.16109 (cosine). The formulas
@@ -54,7 +55,6 @@ __getattr__, __dir__ = attach(
         "DecayedLevels": "decay",
         "EndState": "end",
         "EqualRates": "predictor",
-        "Moments": "modes",
         "OBJECTIVES": "objective",
         "Order": "ordering",
         "RegressionModes": "modes",
@@ -84,7 +84,6 @@ __getattr__, __dir__ = attach(
         "normalised_time": "cosine",
         "optimal_predictor": "predictor",
         "order": "ordering",
-        "pair_moments": "modes",
         "rate_without_stop_gradient": "isotropic",
         "regression_modes": "modes",
         "scalar_velocity": "times",

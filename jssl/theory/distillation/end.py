@@ -20,8 +20,9 @@ import numpy as np
 import scipy.linalg
 
 from jssl.data.checks import require_count
+from jssl.data.moments import Moments
 from jssl.errors import InputError
-from jssl.theory.distillation.modes import Moments, check_moments
+from jssl.theory.distillation.modes import check_moments
 from jssl.theory.distillation.objective import arrays, check_setting
 from jssl.theory.distillation.times import layer_end
 from jssl.types import Array

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 
-from jssl.theory.distillation.modes import Moments
+from jssl.data.moments import Moments
 from jssl.theory.distillation.objective import check_setting
 from jssl.types import Array
 

@@ -14,28 +14,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from jssl.data.checks import require_count
-from jssl.data.pairs import check_pairs, flatten
+from jssl.data.moments import Moments
 from jssl.errors import InputError
 from jssl.theory.landscape.covariances import known_covariance
-from jssl.types import Pairs
 
 MOST_OFF_DIAGONAL = 0.2
 """Off-diagonal share of S_x above which the times of `times` are marked as approximate."""
-
-
-class Moments(NamedTuple):
-    """Second moments of context x and target y.
-
-    Attributes:
-        context: (m, m) S_x, positive semi-definite.
-        cross: (m, m) S_yx.
-        target: (m, m) S_y, or None where it is not known; only a flow without stop-gradient uses
-            it.
-    """
-
-    context: np.ndarray
-    cross: np.ndarray
-    target: np.ndarray | None = None
 
 
 class RegressionModes(NamedTuple):
@@ -96,29 +80,6 @@ def check_moments(moments: Moments) -> Moments:
         "the joint moment of both views", np.block([[context, cross.T], [cross, target]])
     )
     return Moments(context, cross, target)
-
-
-def pair_moments(pairs: Pairs) -> Moments:
-    """Return the moments of pairs whose loss is averaged over both directions (D-4).
-
-    Example:
-        >>> moments = pair_moments(Pairs(np.eye(2), np.eye(2)[::-1].copy()))
-        >>> moments.context.tolist(), moments.cross.tolist()
-        ([[0.5, 0.0], [0.0, 0.5]], [[0.0, 0.5], [0.5, 0.0]])
-
-    Each view is the context once and the target once, so S_x = S_y is the mean of the second
-    moments of both views and S_yx is the symmetrised cross moment. Nothing is centred.
-
-    Args:
-        pairs: n pairs of any shape; samples are flattened to m features.
-
-    Raises:
-        InputError: for pairs that do not match or are not finite.
-    """
-    first, second = (np.asarray(x, float) for x in flatten(check_pairs(pairs))[:2])
-    own = (first.T @ first + second.T @ second) / (2 * len(first))
-    cross = second.T @ first / len(first)
-    return Moments(own, (cross + cross.T) / 2, own)
 
 
 def regression_modes(moments: Moments, count: int | None = None) -> RegressionModes:

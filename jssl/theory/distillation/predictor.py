@@ -17,7 +17,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from jssl.data.checks import require_count, require_range
-from jssl.theory.distillation.modes import Moments, check_moments
+from jssl.data.moments import Moments
+from jssl.theory.distillation.modes import check_moments
 from jssl.theory.distillation.objective import arrays, require_positive
 from jssl.types import Array
 
