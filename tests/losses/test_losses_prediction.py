@@ -120,7 +120,7 @@ def test_decay_of_the_objective_is_weight_decay_of_descent_without_the_target():
     np.testing.assert_allclose(gradient["online"], 0.1)
     np.testing.assert_allclose(gradient["predictor"]["weight"], 0.2)
     assert bool(jnp.all(gradient["target"] == 0))
-    with pytest.raises(InputError, match="decay must be >= 0; got -0.1"):
+    with pytest.raises(InputError, match=r"decay must be >= 0; got -0\.1"):
         decayed_objective(objective, -0.1)
 
 

@@ -33,8 +33,8 @@ class CosineModes(NamedTuple):
         encoder: (..., k) f_j.
     """
 
-    predictor: Array
-    encoder: Array
+    predictor: Any
+    encoder: Any
 
 
 def cosine_norm(time: Any, norm: Any, decay: Any) -> Array:
