@@ -108,7 +108,7 @@ def _descend(
 
 def _width_claim(settings: Settings) -> Claim:
     """Compare the spread of the predictor's eigenvalues with the equations of infinite width."""
-    width, rate, steps, batch = 64, 0.2, 1500, 4096
+    width, rate, steps, batch = 64, 0.2, 250, 4096
     draws = settings.generator(41)
     p = draws.uniform(0.4, 1.0, width)
 

@@ -186,6 +186,8 @@ def bottleneck(settings: Settings) -> Part:
         overlaps = {name: _overlaps(course, rows) for name, rows in spaces.items()}
         shown.append((objective, record * rate, overlaps))
         claims.append(_bottleneck_claim(objective, overlaps))
+        if objective == "jepa":
+            claims.append(_spectrum_claim(moments, course))
         settings.progress(objective, 0.5)
     return Part(claims, [_bottleneck_figure(shown)])
 
@@ -215,6 +217,27 @@ def _bottleneck_claim(objective: str, overlaps: dict[str, np.ndarray]) -> Claim:
         rivals=(
             Rival("the directions of the other objective", other),
             Rival("the largest covariances", top),
+        ),
+    )
+
+
+def _spectrum_claim(moments: Moments, course: Course) -> Claim:
+    """Compare the predictor's eigenvalues with those of the regression of target on context."""
+    seen = _sizes(course.predictor[0, -1:], "jepa")[0]
+    regression = np.linalg.solve(moments.context, moments.cross.T).T
+    known = np.sort(np.linalg.eigvals(regression).real)[::-1][:DIM]
+    of_modes = np.sort(distillation.regression_modes(moments, DIM).coefficients)[::-1]
+    return at_most(
+        "distillation/digits-predictor",
+        "On masked digits, the predictor of JEPA ends with the largest eigenvalues of the "
+        "regression of target on context.",
+        SOURCE.format("D-15 and D-16"),
+        0.005,
+        float(np.abs(seen - known).max()),
+        details=f"The eigenvalues are {', '.join(f'{value:.3f}' for value in known)}. The "
+        "measured value is the largest difference. The bound leaves what is not yet turned.",
+        rivals=(
+            Rival("coefficients of the modes learned first", float(np.abs(seen - of_modes).max())),
         ),
     )
 
