@@ -23,7 +23,7 @@ mode is learned · `ordering` in which order, and what the order depends on · `
 · `takeover` the instability of a learned mode · `end` end states · `decay` weight decay and
 collapse · `predictor` learning rates and starts of the predictor · `isotropic` DirectPred and
 IsoLoss · `averaged` an averaged target · `cosine` a normalised loss · `stability` the largest
-learning rate.
+learning rate · `prediction` from a stated problem.
 
 Littwin et al. 2024, arXiv 2407.03475 (JEPA); Tian et al. 2021, arXiv 2102.06810 (DirectPred);
 Halvagal et al. 2023, arXiv 2212.04858 (IsoLoss); Bao 2023, arXiv 2309.16109 (cosine). The formulas
@@ -45,6 +45,7 @@ __getattr__, __dir__ = attach(
         "modes",
         "objective",
         "ordering",
+        "prediction",
         "predictor",
         "stability",
         "takeover",
@@ -84,6 +85,7 @@ __getattr__, __dir__ = attach(
         "normalised_time": "cosine",
         "optimal_predictor": "predictor",
         "order": "ordering",
+        "predict": "prediction",
         "rate_without_stop_gradient": "isotropic",
         "regression_modes": "modes",
         "scalar_velocity": "times",
