@@ -8,12 +8,12 @@
 # ---
 
 # %% [markdown]
-# # Self-distillation: what JEPA learns, in which order, and what it loses again
+# # Self-distillation: what JEPA learns, in which order, and what it keeps
 #
 # **What you will see.** A JEPA predicts the embedding of one view from another; a masked autoencoder
 # predicts the view itself. For linear encoders theory gives the time at which each direction is learned.
 # You will train both beside their predictions (figure 1), find the window in which they learn in a different
-# order (figure 2), watch a learned direction being pushed out again (figure 3), and see on masked digits
+# order (figure 2), watch a learned direction being displaced by another one (figure 3), and see on masked digits
 # which directions are kept at the end (figure 4). After Littwin et al. 2024, arXiv 2407.03475.
 
 # %% tags=["hide-input"]
@@ -172,7 +172,7 @@ for line in found.caveats:
     print("-", line)
 
 # %% [markdown]
-# ## 3. A learned mode is pushed out
+# ## 3. A learned mode is displaced
 # The second caveat is no small correction. Once the first mode is learned, the second one grows in its output at the
 # rate $\lambda_2\rho_1(1 - \rho_1/\rho_2)$ for one layer, whatever its own start is. A start that is aligned up to a small
 # noise shows it.

@@ -32,9 +32,9 @@ def averaged(settings: Settings) -> Part:
         for lam in (1.0, 0.25)
         for momentum in (0.0, MOMENTUM)
     ]
-    course = train(fast, np.arange(0, 8601, 4))
-    times = course.step * FAST
-    half = [crossing(times, np.abs(run[:, 0, 0]), RHO / 2) for run in course.encoder]
+    history = train(fast, np.arange(0, 8601, 4))
+    times = history.step * FAST
+    half = [crossing(times, np.abs(run[:, 0, 0]), RHO / 2) for run in history.encoder]
     settings.progress("slow target", 0.5)
     return Part([*_delay_claims(half), *_slow_claims(settings)], [_figure()])
 
@@ -80,11 +80,11 @@ def _slow_claims(settings: Settings) -> list[Claim]:
         )
         for lam, rho in modes
     ]
-    course = train(cases, np.arange(0, 28_001, 10))
-    times = course.step * SLOW
+    history = train(cases, np.arange(0, 28_001, 10))
+    times = history.step * SLOW
     half = [
         crossing(times, np.abs(run[:, 0, 0]), rho / 2)
-        for run, (_, rho) in zip(course.encoder, modes, strict=True)
+        for run, (_, rho) in zip(history.encoder, modes, strict=True)
     ]
     known = [float(distillation.slow_target_time(lam, rho, START, SLOW_RATE)) for lam, rho in modes]
     plain = [float(distillation.critical_time(lam, rho, START)) for lam, rho in modes]

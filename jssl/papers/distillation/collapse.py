@@ -6,7 +6,7 @@ import numpy as np
 
 from jssl.figures import COLOURS, new_figure
 from jssl.papers.claims import at_most, close
-from jssl.papers.distillation.runs import Course, case, diagonal_moments, fall, train
+from jssl.papers.distillation.runs import WeightHistory, case, diagonal_moments, fall, train
 from jssl.papers.outcome import Part, Settings
 from jssl.report.figure import Figure
 from jssl.theory import distillation
@@ -15,7 +15,7 @@ from jssl.types import Claim, Rival
 SOURCE = "Derived here, {} in docs/equations.md; after Tian et al. 2021"
 COEFFICIENTS = np.array([0.9, 0.7, 0.5])
 SIDES = np.array([0.97, 1.03])
-GHOST = 0.2001
+LINGERING_DECAY = 0.2001
 """Weight decay just above the threshold 0.2 of one layer at coefficient 0.8."""
 UNBALANCED = ((0.05, 0.2, 2.0), (0.3, 0.1, 1.0), (0.1, 0.02, 0.5), (0.2, 0.5, 4.0))
 """(start of the layer, start of the predictor, ratio of learning rates), coefficient 0.6."""
@@ -33,19 +33,23 @@ def collapse(settings: Settings) -> Part:
     ]
     deep = train(two_layers, np.arange(0, 6001, 20))
     settings.progress("one layer", 0.5)
-    ghost = case(diagonal_moments([1.0], [0.8]), key, 0.1, decay=GHOST, start=0.8)
+    lingering = case(diagonal_moments([1.0], [0.8]), key, 0.1, decay=LINGERING_DECAY, start=0.8)
     six = diagonal_moments([1.0], [0.6])
     unbalanced = [
         case(six, key, 0.05, rate_ratio=ratio, start=w, predictor_start=v)
         for w, v, ratio in UNBALANCED
     ]
-    lost = case(six, key, 0.01, rate_ratio=50.0, start=0.1, predictor_start=1.0)
-    shallow = train([ghost, *unbalanced, lost], np.arange(0, 16_001, 20))
-    claims = [_threshold_claim(deep, thresholds), _ghost_claim(shallow), *_ratio_claims(shallow)]
+    collapsing = case(six, key, 0.01, rate_ratio=50.0, start=0.1, predictor_start=1.0)
+    shallow = train([lingering, *unbalanced, collapsing], np.arange(0, 16_001, 20))
+    claims = [
+        _threshold_claim(deep, thresholds),
+        _lingering_claim(shallow),
+        *_ratio_claims(shallow),
+    ]
     return Part(claims, [_figure(deep)])
 
 
-def _threshold_claim(deep: Course, thresholds: np.ndarray) -> Claim:
+def _threshold_claim(deep: WeightHistory, thresholds: np.ndarray) -> Claim:
     learned = np.abs(deep.encoder[:, -1, 0, 0]) > 1e-3
     decays = (thresholds[:, None] * SIDES).ravel()
 
@@ -71,10 +75,10 @@ def _threshold_claim(deep: Course, thresholds: np.ndarray) -> Claim:
     )
 
 
-def _ghost_claim(shallow: Course) -> Claim:
+def _lingering_claim(shallow: WeightHistory) -> Claim:
     times = shallow.step * 0.1
     time = fall(times, np.abs(shallow.encoder[0, :, 0, 0]), 0.08)
-    unit = float(distillation.lingering_time(1.0, 0.8, GHOST))
+    unit = float(distillation.lingering_time(1.0, 0.8, LINGERING_DECAY))
     return close(
         "distillation/lingering",
         "Just above the threshold of weight decay, a mode lingers near half of its end for the "
@@ -86,17 +90,17 @@ def _ghost_claim(shallow: Course) -> Claim:
         details="The measured value is the time from the end without decay to a tenth of it, over "
         f"{unit:.0f}. The tolerance is of the order of the square root of the distance from the "
         "threshold, 0.0001.",
-        rivals=(Rival("shrinking at the rate of the decay", np.log(10) / GHOST / unit),),
+        rivals=(Rival("shrinking at the rate of the decay", np.log(10) / LINGERING_DECAY / unit),),
     )
 
 
-def _ratio_claims(shallow: Course) -> list[Claim]:
+def _ratio_claims(shallow: WeightHistory) -> list[Claim]:
     layers = np.abs(shallow.encoder[1:, -1, 0, 0])
     w, v, ratio = np.array(UNBALANCED).T
     end = np.asarray(distillation.unbalanced_end(0.6, w, v, ratio).layer)
     plain = np.asarray(distillation.unbalanced_end(0.6, w, v).layer)
     error = np.abs(layers[:-1] / end - 1)
-    rescue = float(distillation.unbalanced_end(0.6, 0.1, 0.1, 50.0).layer)
+    balanced_end = float(distillation.unbalanced_end(0.6, 0.1, 0.1, 50.0).layer)
     return [
         at_most(
             "distillation/learning-rate-ratio",
@@ -118,12 +122,12 @@ def _ratio_claims(shallow: Course) -> list[Claim]:
             layers[-1],
             details="One layer with coefficient 0.6 starts at 0.1. A ratio of at least 64 would "
             "prevent the collapse. The measured value is the layer at the end.",
-            rivals=(Rival("a fast predictor prevents collapse", rescue),),
+            rivals=(Rival("a fast predictor prevents collapse", balanced_end),),
         ),
     ]
 
 
-def _figure(deep: Course) -> Figure:
+def _figure(deep: WeightHistory) -> Figure:
     figure, (left, right) = new_figure(2)
     for index, colour in zip(range(len(COEFFICIENTS)), COLOURS, strict=False):
         for side, style in enumerate(("-", "--")):
@@ -153,7 +157,7 @@ def _figure(deep: Course) -> Figure:
     right.legend(frameon=False, fontsize=7)
     text = (
         "Left: two layers at a weight decay just below (solid) and just above (dashed) the "
-        "threshold. Right: the threshold at covariance 1. JEPA loses modes of small regression "
-        "coefficient at a far smaller decay than a masked autoencoder does."
+        "threshold. Right: the threshold at covariance 1. Modes of small regression "
+        "coefficient collapse at a far smaller decay under JEPA than under a masked autoencoder."
     )
     return Figure("distillation-decay", "Collapse under weight decay", text, figure)

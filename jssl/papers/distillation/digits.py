@@ -14,7 +14,7 @@ from jssl.data.masks import masked_moments
 from jssl.data.moments import Moments
 from jssl.figures import COLOURS, new_figure
 from jssl.papers.claims import at_least, at_most, close
-from jssl.papers.distillation.runs import Course, amplitudes, case, crossing, train
+from jssl.papers.distillation.runs import WeightHistory, amplitudes, case, crossing, train
 from jssl.papers.outcome import Part, Settings
 from jssl.report.figure import Figure
 from jssl.theory import distillation
@@ -64,8 +64,8 @@ def times(settings: Settings) -> Part:
         last = int(1.15 * predicted[-1] / rate)
         start: dict[str, Any] = {"start": START, "decoder": objective == "mae"}
         record = np.arange(0, last, 1 if objective == "mae" else 2)
-        course = train([case(moments, key, rate, **start)], record, objective=objective)
-        values = _sizes(course.predictor[0], objective)
+        history = train([case(moments, key, rate, **start)], record, objective=objective)
+        values = _sizes(history.predictor[0], objective)
         seen = np.array([crossing(record * rate, values[:, k], level) for k in range(FIRST)])
         claims.append(_times_claim(objective, seen, predicted, rival))
         shown.append((record * rate, values, predicted, level))
@@ -138,8 +138,8 @@ def reversal(settings: Settings) -> Part:
         )
         last = int(1.1 * predicted.max() / rate)
         record = np.unique(np.linspace(0, last, 1500).astype(int))
-        course = train([case(moments, key, rate, **start)], record, objective=objective)
-        layers = amplitudes(course.encoder[0], modes.vectors, 2)
+        history = train([case(moments, key, rate, **start)], record, objective=objective)
+        layers = amplitudes(history.encoder[0], modes.vectors, 2)
         end = np.asarray(distillation.end_state(lam, rho, depth=2, objective=objective).layer)
         seen = [crossing(record * rate, layers[:, i], end[i] / 2) for i in range(2)]
         claims.append(_reversal_claim(objective, predicted, seen))
@@ -182,18 +182,18 @@ def bottleneck(settings: Settings) -> Part:
             "start": START, "out_dim": DIM, "decoder": objective == "mae", "noise": 0.1,
         }  # fmt: skip
         record = np.unique(np.geomspace(1, last, 200).astype(int))
-        course = train([case(moments, key, rate, **start)], record, objective=objective)
-        overlaps = {name: _overlaps(course, rows) for name, rows in spaces.items()}
+        history = train([case(moments, key, rate, **start)], record, objective=objective)
+        overlaps = {name: _overlaps(history, rows) for name, rows in spaces.items()}
         shown.append((objective, record * rate, overlaps))
         claims.append(_bottleneck_claim(objective, overlaps))
         if objective == "jepa":
-            claims.append(_spectrum_claim(moments, course))
+            claims.append(_spectrum_claim(moments, history))
         settings.progress(objective, 0.5)
     return Part(claims, [_bottleneck_figure(shown)])
 
 
-def _overlaps(course: Course, rows: np.ndarray) -> np.ndarray:
-    encoders = course.encoder[0]
+def _overlaps(history: WeightHistory, rows: np.ndarray) -> np.ndarray:
+    encoders = history.encoder[0]
     bases = np.linalg.qr(encoders.transpose(0, 2, 1))[0]
     return np.sum((rows @ bases) ** 2, axis=(1, 2)) / DIM
 
@@ -221,9 +221,9 @@ def _bottleneck_claim(objective: str, overlaps: dict[str, np.ndarray]) -> Claim:
     )
 
 
-def _spectrum_claim(moments: Moments, course: Course) -> Claim:
+def _spectrum_claim(moments: Moments, history: WeightHistory) -> Claim:
     """Compare the predictor's eigenvalues with those of the regression of target on context."""
-    seen = _sizes(course.predictor[0, -1:], "jepa")[0]
+    seen = _sizes(history.predictor[0, -1:], "jepa")[0]
     regression = np.linalg.solve(moments.context, moments.cross.T).T
     known = np.sort(np.linalg.eigvals(regression).real)[::-1][:DIM]
     of_modes = np.sort(distillation.regression_modes(moments, DIM).coefficients)[::-1]

@@ -45,8 +45,8 @@ def _sizes_claim(settings: Settings) -> Claim:
     for objective, rate in RATES.items():
         start: dict[str, Any] = {"depth": LAYERS, "start": 0.25, "decoder": objective == "mae"}
         last = int(float(slowest) / RATES["jepa"])
-        course = train([case(moments, key, rate, **start)], [0, last], objective=objective)
-        ends.append(np.linalg.svd(course.encoder[0, -1])[1])
+        history = train([case(moments, key, rate, **start)], [0, last], objective=objective)
+        ends.append(np.linalg.svd(history.encoder[0, -1])[1])
     known = [
         np.asarray(
             distillation.end_state(1.0, COEFFICIENTS, depth=LAYERS, objective=objective).encoder
@@ -82,8 +82,8 @@ def _general_moments(settings: Settings) -> Moments:
 def _gram_claim(settings: Settings, moments: Moments, depth: int) -> Claim:
     keys = settings.keys(2, 12)
     rate = 0.01
-    course = train([case(moments, keys[0], rate, depth=depth, start=0.5)], [0, int(1200 / rate)])
-    encoder = course.encoder[0, -1]
+    history = train([case(moments, keys[0], rate, depth=depth, start=0.5)], [0, int(1200 / rate)])
+    encoder = history.encoder[0, -1]
     gram = encoder.T @ encoder
 
     def error(of: np.ndarray) -> float:

@@ -42,7 +42,7 @@ class Case(NamedTuple):
     momentum: Any = 0.0
 
 
-class Course(NamedTuple):
+class WeightHistory(NamedTuple):
     """Recorded weights of all cases.
 
     Attributes:
@@ -79,7 +79,7 @@ def case(
 
 def train(
     cases: list[Case], record_steps: Any, *, objective: str = "jepa", loss: Any = jepa
-) -> Course:
+) -> WeightHistory:
     """Train all cases in one program and return their weights at the record points.
 
     Args:
@@ -108,7 +108,7 @@ def train(
         return run(problem, record_steps, _weights)(jax.random.key(0)).observables
 
     seen = jax.jit(jax.vmap(one))(together)
-    return Course(
+    return WeightHistory(
         np.asarray(record_steps), np.asarray(seen["encoder"]), np.asarray(seen["predictor"])
     )
 

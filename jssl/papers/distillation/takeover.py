@@ -1,4 +1,4 @@
-"""A learned mode is pushed out by one of larger coefficient and is learned again later (D-14)."""
+"""A mode of larger coefficient displaces a learned one, which is learned again later (D-14)."""
 
 import numpy as np
 
@@ -26,9 +26,9 @@ def takeover(settings: Settings) -> Part:
     (key,) = settings.keys(1, 2)
     moments = diagonal_moments(LAM, RHO)
     cases = [case(moments, key, RATE, start=START, noise=noise) for noise in NOISES]
-    course = train(cases, np.arange(0, 12_001, 10))
-    times = course.step * RATE
-    layers = np.stack([amplitudes(encoder, np.eye(2)) for encoder in course.encoder])
+    history = train(cases, np.arange(0, 12_001, 10))
+    times = history.step * RATE
+    layers = np.stack([amplitudes(encoder, np.eye(2)) for encoder in history.encoder])
     arrival = np.array([crossing(times, run[:, 1], RHO[1] / 2) for run in layers])
     kappa = float(distillation.takeover_rates(LAM, RHO)[0, 1])
     slope = -float(np.polyfit(np.log(NOISES), arrival, 1)[0]) * kappa

@@ -13,7 +13,7 @@ import scipy.integrate
 from jssl.figures import COLOURS, new_figure
 from jssl.papers.claims import at_most, close
 from jssl.papers.distillation.runs import (
-    Course,
+    WeightHistory,
     amplitudes,
     case,
     crossing,
@@ -61,18 +61,18 @@ def critical_times(settings: Settings) -> Part:
     return Part(claims, [_order_figure(jepa, mae), _window_figure()])
 
 
-def layer_of_modes(course: Course, index: int) -> np.ndarray:
+def layer_of_modes(history: WeightHistory, index: int) -> np.ndarray:
     """Return the layers (points, modes) of a case whose modes are along the axes."""
-    return amplitudes(course.encoder[index], np.eye(course.encoder.shape[-1]), DEPTH)
+    return amplitudes(history.encoder[index], np.eye(history.encoder.shape[-1]), DEPTH)
 
 
-def _measured(course: Course, index: int, rate: float, levels: np.ndarray) -> np.ndarray:
-    layers = layer_of_modes(course, index)
-    times = course.step * rate
+def _measured(history: WeightHistory, index: int, rate: float, levels: np.ndarray) -> np.ndarray:
+    layers = layer_of_modes(history, index)
+    times = history.step * rate
     return np.array([crossing(times, layers[:, i], x) for i, x in enumerate(levels)])
 
 
-def _times_claim(jepa: Course) -> Claim:
+def _times_claim(jepa: WeightHistory) -> Claim:
     lam, rho = FALLING
     measured = _measured(jepa, 0, FAST, rho / 2)
     predicted = np.asarray(distillation.descent_critical_time(lam, rho, START, FAST, depth=DEPTH))
@@ -110,12 +110,12 @@ def _second_order(lam: float, rho: float) -> float:
     return FAST**2 / 12 * (ends + rest)
 
 
-def _order_claims(jepa: Course, mae: Course) -> list[Claim]:
+def _order_claims(jepa: WeightHistory, mae: WeightHistory) -> list[Claim]:
     lam, rho = (x[:2] for x in EQUAL)
     gaps, predicted = [], []
-    for course, rate, objective in ((jepa, FAST, "jepa"), (mae, SLOW, "mae")):
+    for history, rate, objective in ((jepa, FAST, "jepa"), (mae, SLOW, "mae")):
         end = np.asarray(distillation.end_state(lam, rho, depth=DEPTH, objective=objective).layer)
-        measured = _measured(course, 1, rate, end / 2)
+        measured = _measured(history, 1, rate, end / 2)
         times = distillation.descent_critical_time(
             lam, rho, START, rate, depth=DEPTH, objective=objective
         )
@@ -149,7 +149,7 @@ def _order_claims(jepa: Course, mae: Course) -> list[Claim]:
     ]
 
 
-def _tie_claim(jepa: Course) -> Claim:
+def _tie_claim(jepa: WeightHistory) -> Claim:
     rho = EQUAL[1][:2]
     gaps = []
     for index in range(2, 2 + len(RATIOS)):
@@ -188,9 +188,9 @@ def _other_depth(settings: Settings, depth: int, start: float, rate: float) -> C
         for ratio in ratios
     ]
     record = np.unique(np.linspace(0, int(1.1 * time / rate), 6000).astype(int))
-    course = train(cases, record)
+    history = train(cases, record)
     gaps = []
-    for encoder in course.encoder:
+    for encoder in history.encoder:
         layers = amplitudes(encoder, np.eye(2), depth)
         first, second = (crossing(record * rate, layers[:, i], rho[i] / 2) for i in range(2))
         gaps.append(first - second)
@@ -211,17 +211,17 @@ def _other_depth(settings: Settings, depth: int, start: float, rate: float) -> C
     )
 
 
-def _order_figure(jepa: Course, mae: Course) -> Figure:
+def _order_figure(jepa: WeightHistory, mae: WeightHistory) -> Figure:
     figure, axes = new_figure(2, 2)
     rows = (("JEPA", jepa, FAST, "jepa"), ("masked autoencoder", mae, SLOW, "mae"))
-    for row, (name, course, rate, objective) in enumerate(rows):
+    for row, (name, history, rate, objective) in enumerate(rows):
         for column, (lam, rho) in enumerate((FALLING, (EQUAL[0][:2], EQUAL[1][:2]))):
             ax = axes[2 * row + column]
-            times = course.step * rate
+            times = history.step * rate
             end = np.asarray(
                 distillation.end_state(lam, rho, depth=DEPTH, objective=objective).layer
             )
-            layers = layer_of_modes(course, column)[:, : len(lam)] / end
+            layers = layer_of_modes(history, column)[:, : len(lam)] / end
             curve = np.asarray(
                 jax.jit(
                     lambda t, a, b, o=objective: distillation.amplitude(

@@ -91,9 +91,9 @@ def decayed_levels(
         >>> [round(float(level), 4) for level in levels]
         [0.7464, 0.0536]
 
-    A small start dies under any decay, since the edge is about (eta / lambda)^{1/(2L-1)}. The edge
-    is that of a balanced start, w = v. For a masked autoencoder with L = 1 it is 0: zero is not
-    stable there.
+    A small start shrinks to zero under any decay, since the edge is about
+    (eta / lambda)^{1/(2L-1)}. The edge is that of a balanced start, w = v. For a masked autoencoder
+    with L = 1 it is 0: zero is not stable there.
 
     Args:
         covariance: (...) lambda > 0.

@@ -112,8 +112,8 @@ def unbalanced_end(
     square = w**2 + (rho**2 - v**2) / alpha
     collapses = square <= 0
     layer = jnp.sqrt(jnp.where(collapses, 0, square))
-    lost = jnp.sqrt(jnp.where(collapses, v**2 - alpha * w**2, 1))
-    return UnbalancedEnd(layer, jnp.where(collapses, lost, rho), collapses)
+    predictor = jnp.sqrt(jnp.where(collapses, v**2 - alpha * w**2, 1))
+    return UnbalancedEnd(layer, jnp.where(collapses, predictor, rho), collapses)
 
 
 def unbalanced_time(
@@ -179,8 +179,8 @@ def unequal_decay_end(
         >>> [round(float(part), 4) for part in end[:2]]
         [1.0556, 0.7464]
 
-    With decay on the encoder alone the mode dies at any decay: w^2 = 0. With decay on the predictor
-    alone w^2 grows without bound, as 2 eta_V rho^2 t / alpha, and the result is infinite.
+    With decay on the encoder alone the mode collapses at any decay: w^2 = 0. With decay on the
+    predictor alone w^2 grows without bound, as 2 eta_V rho^2 t / alpha, and the result is infinite.
 
     Args:
         covariance: (...) lambda > 0.

@@ -1,4 +1,4 @@
-r"""A learned mode is not stable: an unlearned mode can push it out of its output (D-14, D-36).
+r"""A learned mode is not stable: an unlearned mode can displace it in its output (D-14, D-36).
 
 Once mode i is learned, an unlearned mode j enters the same output exponentially, at the rate
 
