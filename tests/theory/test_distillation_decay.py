@@ -508,7 +508,7 @@ def test_the_cosine_modes_become_equal():
         (distillation.averaged_time, (1.0, 0.8, 0.5, 0.1), "start must be below"),
         (distillation.averaged_delay, (0.8, 0.1, 0.0), "rate must be positive"),
         (distillation.decayed_levels, (1.0, 0.8, 0.0), "decay must be positive"),
-        (distillation.decayed_levels, (-1.0, 0.8, 0.1), "covariance must be positive"),
+        (distillation.decayed_levels, (-1.0, 0.8, 0.1), "is not learned from an aligned start"),
         (distillation.unbalanced_end, (0.8, 0.1, -0.1), "predictor_start must be a number"),
         (distillation.equal_rates, (0.0,), "rate_ratio must be positive"),
         (distillation.cosine_norm, (1.0, 1.0, -0.1), "decay must be a number"),

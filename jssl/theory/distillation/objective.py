@@ -49,6 +49,10 @@ def require_positive(**values: Any) -> None:
         known = host_value(value)
         if known is not None and not ((known > 0) & (known < jnp.inf)).all():
             message = f"{name} must be positive and finite; got {value}"
+            if name.startswith("covariance"):
+                message += (
+                    ". A mode whose covariance is not positive is not learned from an aligned start"
+                )
             raise InputError(message)
 
 
