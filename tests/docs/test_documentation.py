@@ -169,3 +169,12 @@ def test_the_questions_are_at_least_fifteen():
     questions = re.findall(r"^### (.*)", page, re.MULTILINE)
     assert len(questions) >= 15
     assert all(question.endswith("?") for question in questions)
+
+
+@pytest.mark.float32
+def test_the_jepa_of_the_questions_runs_as_it_stands():
+    page = (ROOT / "docs" / "faq.md").read_text(encoding="utf-8")
+    (code,) = (b for b in re.findall(r"```python\n(.*?)```", page, re.DOTALL) if "jepa" in b)
+    names = {}
+    exec(code.replace("[0, 100, 200]", "[0, 2]"), names)
+    assert np.isfinite(names["trajectory"].observables["loss"]).all()
