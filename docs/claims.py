@@ -25,6 +25,9 @@ PUBLICATIONS = {
     "width": "Fleissner et al. 2024, *Infinite width limits of self supervised neural "
     "networks*, [arXiv 2411.11176](https://arxiv.org/abs/2411.11176)",
     "deep": "Simon et al. 2023, as above: convolutional networks and ResNets",
+    "distillation": "Littwin et al. 2024, *How JEPA avoids noisy features*, "
+    "[arXiv 2407.03475](https://arxiv.org/abs/2407.03475), with Tian et al. 2021, Halvagal et al. "
+    "2023 and Bao 2023",
 }
 
 

@@ -44,6 +44,11 @@ PAPERS = {
         "(Simon et al. 2023)",
         ("2303.15438",),
     ),
+    "distillation": Paper(
+        "How JEPA avoids noisy features (Littwin et al. 2024), with DirectPred (Tian et al. 2021), "
+        "IsoLoss (Halvagal et al. 2023) and feature normalisation (Bao 2023)",
+        ("2407.03475", "2102.06810", "2212.04858", "2309.16109"),
+    ),
 }
 """Name -> paper, in the order in which they are run; `jssl.papers.PAPERS` has the same."""
 

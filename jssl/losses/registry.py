@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from jssl.errors import unknown_name
-from jssl.losses import contrastive, decorrelation, distillation, linearized
+from jssl.losses import contrastive, decorrelation, distillation, linearized, prediction
 from jssl.losses.common import check_choice, check_number
 from jssl.types import Array
 
@@ -56,6 +56,8 @@ LOSSES: dict[str, LossSpec] = {
         symmetric=False,
         choices={"score": contrastive.SCORES, "negatives": contrastive.INFO_NCE_NEGATIVES},
     ),
+    "iso_loss": LossSpec(prediction.iso_loss, "arXiv 2212.04858", potential=False),
+    "jepa": LossSpec(prediction.jepa, "arXiv 2407.03475", potential=False),
     "linear_contrastive": LossSpec(
         linearized.linear_contrastive, "arXiv 2309.02011", bounded_below=False
     ),

@@ -26,6 +26,7 @@ PAPERS = {
     "landscape": "jssl.papers.landscape",
     "width": "jssl.papers.width",
     "deep": "jssl.papers.deep",
+    "distillation": "jssl.papers.distillation",
 }
 
 __all__ = [

@@ -179,3 +179,12 @@ def test_the_help_of_predict_lists_every_loss_and_view():
     assert {losses.registry.ALIASES.get(name, name) for name in listed} == set(RULES)
     listed = re.search(r"one or more of (.*?)\.", text)[1].replace("\\ ", "").split(", ")
     assert set(listed) == set(VIEWS)
+
+
+@pytest.mark.float32
+def test_the_jepa_of_the_questions_runs_as_it_stands():
+    page = (ROOT / "docs" / "faq.md").read_text(encoding="utf-8")
+    (code,) = (b for b in re.findall(r"```python\n(.*?)```", page, re.DOTALL) if "jepa" in b)
+    names = {}
+    exec(code.replace("[0, 100, 200]", "[0, 2]"), names)
+    assert np.isfinite(names["trajectory"].observables["loss"]).all()

@@ -125,6 +125,10 @@ def loop_linear_contrastive(za, zb):
     return (total - sum(dot(a, b) for a, b in zip(za, zb, strict=True))) / n
 
 
+def loop_jepa(za, zb):
+    return sum(map(square, za, zb)) / (2 * len(za))
+
+
 REFERENCES = {
     "align_uniform": loop_align_uniform,
     "barlow_twins": loop_barlow_twins,
@@ -132,6 +136,8 @@ REFERENCES = {
     "byol_regression": loop_byol,
     "decoupled_contrastive": functools.partial(loop_nt_xent, temperature=0.1, with_positive=False),
     "info_nce": loop_info_nce,
+    "iso_loss": loop_jepa,
+    "jepa": loop_jepa,
     "linear_contrastive": loop_linear_contrastive,
     "linear_non_contrastive": lambda za, zb: -sum(map(dot, za, zb)) / len(za),
     "nt_xent": loop_nt_xent,
