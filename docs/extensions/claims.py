@@ -65,7 +65,9 @@ class Claims(Directive):
         numbers = "".join(f"<td class=n>{cell}</td>" for cell in cells)
         verdict = "✓ holds" if claim["passed"] else "✗ fails"
         name = html.escape(f"{claim['name']} · {claim['source']}")
-        details = html.escape(claim.get("details", ""))
+        rivals = [f"{rival['name']}, {number(rival['value'])}" for rival in claim.get("rivals", ())]
+        rejected = f" Rejected rival predictions: {'; '.join(rivals)}." if rivals else ""
+        details = html.escape(claim.get("details", "") + rejected)
         folded = f"<details><summary>details</summary>{details}</details>" if details else "<br>"
         first = f"<td>{statement}{folded}<small>{name}</small></td>"
         return f"<tr>{first}{numbers}<td class=n>{verdict}</td></tr>"
