@@ -26,6 +26,8 @@ PAPERS = {
     "landscape": "jssl.papers.landscape",
     "width": "jssl.papers.width",
     "deep": "jssl.papers.deep",
+    "isotropy": "jssl.papers.isotropy",
+    "highdim": "jssl.papers.highdim",
 }
 
 __all__ = [

@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import scipy.stats
 from scipy.special import erf, owens_t
 
 from jssl.errors import InputError
@@ -26,6 +27,7 @@ from jssl.theory.highdim import (
     two_features,
     view_noise,
 )
+from jssl.theory.highdim.law import chi_square
 from jssl.theory.highdim.unit import slopes
 
 SETTING = OnePass(three_points(2.0, 0.6), 0.9, -0.4, 1.0, 0.5, 0.2)
@@ -202,6 +204,14 @@ def test_fluctuations_have_the_known_sizes_and_are_those_of_the_chain():
     found = chain(jax.random.key(2), setting, d, [200, 800], overlap=0.3, square=1.0, seeds=seeds)
     seen = np.asarray(found.overlap).std(1) * d**0.5
     np.testing.assert_allclose(seen, predicted[[0, 2]], rtol=4 / (2 * seeds) ** 0.5 + 4 / d)
+
+
+@pytest.mark.parametrize("degrees", [1.0, 2.0, 4998.0])
+def test_chi_square_variables_have_their_law(degrees):
+    own = jax.random.split(jax.random.key(5), 3)
+    normal, uniform = jax.random.normal(own[0], 40_000), jax.random.uniform(own[1], 40_000)
+    draws = jax.jit(chi_square)(own[2], jnp.float64(degrees), normal, uniform)
+    assert scipy.stats.kstest(np.asarray(draws), scipy.stats.chi2(degrees).cdf).pvalue > 1e-4
 
 
 def test_records_do_not_change_the_chain():

@@ -13,7 +13,6 @@ References:
     Derived here.
 """
 
-import functools
 import itertools
 import math
 from collections.abc import Sequence
@@ -94,16 +93,64 @@ def chain(
     gaps = jnp.diff(jnp.asarray([0, *marks]))
     law = (jnp.asarray(setting.law.points[:, 0]), jnp.asarray(setting.law.shares))
     numbers = jnp.asarray(setting[1:])
-    q, b = _records(key, law, numbers, dim, state, gaps)
+    q, b = _records(key, law, numbers, jnp.asarray(float(dim)), state, gaps)
     return Chain(q, q**2 + b**2)
 
 
-@functools.partial(jax.jit, static_argnums=3)
+def chi_square(key: Array, degrees: Array, normal: Array, uniform: Array) -> Array:
+    """Return chi-square variables, exactly, by the rejection of Marsaglia and Tsang 2000.
+
+    Example:
+        >>> import jax
+        >>> normal, uniform = jnp.array([0.3, -1.0]), jnp.array([0.5, 0.9])
+        >>> x = chi_square(jax.random.key(0), jnp.float32(1e6), normal, uniform)
+        >>> print((x / 1e6).round(2))
+        [1. 1.]
+
+    The first proposals come from the arguments: above 95 % of them are accepted, and nearly all for
+    many degrees. Only the others draw again. `jax.random.chisquare` loops over single variables.
+
+    Args:
+        key: a typed key, for further proposals.
+        degrees: of freedom, >= 1, one number.
+        normal: (count,) standard normal.
+        uniform: (count,) uniform in [0, 1).
+    """
+    shape = jnp.asarray(degrees, normal.dtype) / 2
+    shift = jnp.where(shape < 1, shape + 1, shape) - 1 / 3
+    scale = 1 / jnp.sqrt(9 * shift)
+
+    def propose(x: Array, u: Array) -> tuple[Array, Array]:
+        v = (1 + scale * x) ** 3
+        away = jnp.where(v > 0, v, 1) - 1
+        # d - d v + d log v, without cancellation: v - 1 is small for many degrees
+        good = jnp.log1p(-u) < x**2 / 2 + shift * (jnp.log1p(away) - away)
+        return shift * v, (v > 0) & good
+
+    def again(state: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
+        count, values, accepted = state
+        own = jax.random.split(jax.random.fold_in(key, count))
+        fresh, good = propose(
+            jax.random.normal(own[0], normal.shape, normal.dtype),
+            jax.random.uniform(own[1], normal.shape, normal.dtype),
+        )
+        return count + 1, jnp.where(accepted, values, fresh), accepted | good
+
+    start = (jnp.int32(1), *propose(normal, uniform))
+    _, values, _ = jax.lax.while_loop(lambda state: ~jnp.all(state[2]), again, start)
+    boost = jax.random.uniform(jax.random.fold_in(key, 0), normal.shape, normal.dtype)
+    boosted = jax.lax.cond(
+        shape < 1, lambda x: x * boost ** (1 / jnp.minimum(shape, 1)), lambda x: x, values
+    )
+    return 2 * boosted
+
+
+@jax.jit
 def _records(
     key: Array,
     law: tuple[Array, Array],
     numbers: Array,
-    dim: int,
+    dim: Array,
     state: tuple[Array, Array],
     gaps: Array,
 ) -> tuple[Array, Array]:
@@ -119,11 +166,12 @@ def _records(
     def step(index: Array, state: tuple[Array, Array]) -> tuple[Array, Array]:
         q, b = state
         draws = jax.random.split(jax.random.fold_in(key, index), 3)
-        g1, g2, g3, h1, h2, h3 = sigma * jax.random.normal(draws[0], (6, count))
+        normals = jax.random.normal(draws[0], (7, count))
+        uniforms = jax.random.uniform(draws[1], (3, count))
+        g1, g2, g3, h1, h2, h3 = sigma * normals[:6]
         g2, h2 = (r * a + jnp.sqrt(1 - r**2) * z for a, z in ((g1, g2), (h1, h2)))
-        uniform = jax.random.uniform(draws[1], (2, count))
-        same, other = signal(uniform[0]), signal(uniform[1])
-        chi = 2 * jax.random.gamma(draws[2], (dim - 2) / 2, (count,))
+        same, other = signal(uniforms[0]), signal(uniforms[1])
+        chi = chi_square(draws[2], dim - 2, normals[6], uniforms[2])
         views = ((same, g1, h1), (same, g2, h2), (other, g3, h3))
         inputs = [q * (s + g) + b * h for s, g, h in views]
         (f1, d1), (f2, d2), (f3, d3) = (_outputs(u) for u in inputs)
