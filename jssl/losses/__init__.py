@@ -50,5 +50,6 @@ __getattr__, __dir__ = attach(
         "track_target": "distillation",
         "vicreg": "decorrelation",
         "vicreg_squared": "decorrelation",
+        "view_sigreg": "isotropy",
     },
 )

@@ -79,6 +79,26 @@ def sigreg(
         arXiv 2511.08544, its definition of SIGReg and Algorithm 1. Epps and Pulley 1983.
     """
     za, zb = prepare(za, zb, 2)
+    options = {"key": key, "slices": slices, "grid": grid, "unbiased": unbiased}
+    return (view_sigreg(za, **options) + view_sigreg(zb, **options)) / 2
+
+
+def view_sigreg(
+    z: Array,
+    *,
+    key: Array | None = None,
+    slices: int | Array = 1024,
+    grid: str = "code",
+    unbiased: bool = False,
+) -> Array:
+    """Return SIGReg of one set of embeddings (n, dim), with the arguments of `sigreg`.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> print(view_sigreg(jnp.zeros((10, 2)), slices=8, grid="exact").round(4))
+        4.0892
+    """
+    za, _ = prepare(z, z, 2)
     check_choice("grid", grid, GRID_NAMES)
     if getattr(slices, "ndim", 0):
         a = working(slices=slices)[0].astype(za.dtype)
@@ -86,7 +106,7 @@ def sigreg(
         a = unit(a)
     else:
         a = directions(key, za.shape[1], slices, za.dtype)
-    return (_sliced(za, a, grid, unbiased) + _sliced(zb, a, grid, unbiased)) / 2
+    return _sliced(za, a, grid, unbiased)
 
 
 def directions(key: Array | None, dim: int, slices: Any, dtype: Any = "float32") -> Array:

@@ -1,6 +1,6 @@
 """The claims on isotropic regularisers: LeJEPA (2025) and its learning dynamics."""
 
-from jssl.papers.isotropy import ends, identifiable, learning, sampled
+from jssl.papers.isotropy import digits, ends, identifiable, learning, sampled
 from jssl.papers.outcome import Experiment, Settings
 
 
@@ -14,6 +14,7 @@ def plan(settings: Settings) -> Experiment:
             "plateaus and overshoot": learning.plateaus,
             "what is kept": ends.kept,
             "identifiability": identifiable.identifiability,
+            "digits": digits.digits,
         },
         {"runs": sampled.SIZES[settings.scale].runs, "precision": "float64"},
         (
