@@ -6,9 +6,9 @@
 1,000 runs of 10,000 steps in 10,000 dimensions, float32. jssl follows overlap and norm, which has
 exactly the law of SGD on vectors and costs the same in every dimension; it runs all steps. The peer
 is SGD on all runs at once, with the gradient written out by hand (faster than autograd), noise
-drawn in place, and one matrix of weights. It runs a few steps; the time of all steps is extrapolated
-in proportion, which the result states. Both laws are compared at a small size in the same run:
-means and standard deviations of the overlap.
+drawn in place, and one matrix of weights. It runs a few steps; the time of all steps is
+extrapolated in proportion, which the result states. Both laws are compared at a small size in the
+same run: means and standard deviations of the overlap.
 """
 
 import json

@@ -44,6 +44,16 @@ PAPERS = {
         "(Simon et al. 2023)",
         ("2303.15438",),
     ),
+    "isotropy": Paper(
+        "LeJEPA, the learning dynamics of isotropic regularisers, and identifiability "
+        "(Balestriero and LeCun 2025, Klindt et al. 2026)",
+        ("2511.08544", "2605.26379"),
+    ),
+    "highdim": Paper(
+        "Nonlinear contrastive learning in the high dimensional limit, and hard negatives "
+        "(Meng and Wang 2024, Jiang et al. 2023)",
+        ("2406.06909", "2311.05139"),
+    ),
 }
 """Name -> paper, in the order in which they are run; `jssl.papers.PAPERS` has the same."""
 

@@ -41,7 +41,11 @@ def kept(settings: Settings) -> Part:
     claims = [
         close(
             f"isotropy/swap-{name}",
-            statement,
+            "Under SIGReg a learned mode gives way to one with a smaller noise share, at the "
+            "predicted rate."
+            if name == "sigreg"
+            else "A learned mode gives way at the rate of SIGReg if the squared distance from "
+            "isotropy is the regulariser.",
             source("I-26"),
             predicted,
             rates[name],
@@ -51,18 +55,7 @@ def kept(settings: Settings) -> Part:
             "second mode not being infinitely small.",
             rivals=(Rival("What is learned first stays", 0.0),),
         )
-        for name, statement in (
-            (
-                "sigreg",
-                "Under SIGReg a learned mode gives way to one with a smaller noise share, at the "
-                "predicted rate.",
-            ),
-            (
-                "squared",
-                "A learned mode gives way at the rate of SIGReg if the squared distance from "
-                "isotropy is the regulariser.",
-            ),
-        )
+        for name in paths
     ]
     claims += [
         at_least(
