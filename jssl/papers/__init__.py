@@ -27,6 +27,8 @@ PAPERS = {
     "width": "jssl.papers.width",
     "deep": "jssl.papers.deep",
     "distillation": "jssl.papers.distillation",
+    "isotropy": "jssl.papers.isotropy",
+    "highdim": "jssl.papers.highdim",
 }
 
 __all__ = [

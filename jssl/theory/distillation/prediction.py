@@ -27,7 +27,7 @@ from jssl.theory.distillation.amplitudes import amplitude
 from jssl.theory.distillation.flow import Weights, velocity
 from jssl.theory.distillation.modes import MOST_OFF_DIAGONAL, RegressionModes, regression_modes
 from jssl.theory.distillation.objective import OBJECTIVES
-from jssl.theory.reading import fixed_pairs
+from jssl.theory.problem import fixed_pairs
 from jssl.types import Array, Pairs, Problem, Trajectory, start_key
 
 CLOSE = 1e-3
