@@ -1,4 +1,4 @@
-"""Predictions of five papers, one package or module for each.
+"""Predictions, one package or module for each family of results.
 
 `problem` reads the pairs and the weight that a prediction needs from a `jssl.Problem`.
 """
@@ -7,6 +7,16 @@ from jssl._lazy import attach
 
 __getattr__, __dir__ = attach(
     __name__,
-    modules=("grassmann", "landscape", "learnability", "problem", "stepwise", "width"),
+    modules=(
+        "distillation",
+        "grassmann",
+        "highdim",
+        "isotropy",
+        "landscape",
+        "learnability",
+        "problem",
+        "stepwise",
+        "width",
+    ),
     members={},
 )

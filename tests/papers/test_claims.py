@@ -5,7 +5,7 @@ import json
 import pytest
 
 from jssl.papers.claims import at_least, at_most, close
-from jssl.papers.outcome import Outcome
+from jssl.papers.outcome import Outcome, Part
 from jssl.papers.report import write_report
 from jssl.types import Rival
 
@@ -50,7 +50,8 @@ def test_every_rival_counts():
 def test_rivals_are_in_the_page_and_in_the_json(tmp_path):
     rivals = (Rival("a < b", 9.0), Rival("never learned", float("inf")))
     claim = close(*TEXTS, 1.0, 1.0, 0.1, rivals=rivals)
-    page, data = write_report(tmp_path, {"demo": Outcome((claim,))}, {"scale": "quick"})
+    outcome = Outcome({"a study": Part([claim], [])})
+    page, data = write_report(tmp_path, {"demo": outcome}, {"scale": "quick"})
     (record,) = json.loads(data.read_text())["claims"]
     assert record["rivals"] == [
         {"name": "a < b", "value": 9.0},
