@@ -25,6 +25,14 @@ PUBLICATIONS = {
     "width": "Fleissner et al. 2024, *Infinite width limits of self supervised neural "
     "networks*, [arXiv 2411.11176](https://arxiv.org/abs/2411.11176)",
     "deep": "Simon et al. 2023, as above: convolutional networks and ResNets",
+    "distillation": "Littwin et al. 2024, *How JEPA avoids noisy features*, "
+    "[arXiv 2407.03475](https://arxiv.org/abs/2407.03475), with Tian et al. 2021, Halvagal et al. "
+    "2023 and Bao 2023",
+    "isotropy": "Balestriero and LeCun 2025, *LeJEPA*, "
+    "[arXiv 2511.08544](https://arxiv.org/abs/2511.08544); Klindt et al. 2026, "
+    "[arXiv 2605.26379](https://arxiv.org/abs/2605.26379)",
+    "highdim": "Meng and Wang 2024, [arXiv 2406.06909](https://arxiv.org/abs/2406.06909); Jiang et "
+    "al. 2023, [arXiv 2311.05139](https://arxiv.org/abs/2311.05139)",
 }
 
 

@@ -33,6 +33,7 @@ __getattr__, __dir__ = attach(
     ),
     members={
         "Claim": "types",
+        "Rival": "types",
         "Model": "types",
         "Pairs": "types",
         "Problem": "types",

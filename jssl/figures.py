@@ -1,4 +1,4 @@
-"""Figures: theory dashed over simulation solid, one colour a mode, colour-blind safe."""
+"""Figures: theory dashed over simulation solid, one colour per mode, colour-blind safe."""
 
 from __future__ import annotations
 
@@ -113,14 +113,14 @@ def _letters() -> frozenset[int]:
 
 
 def mode_colours(count: int) -> np.ndarray:
-    """Return one colour a mode, dark to light, distinct in greyscale as well."""
+    """Return one colour per mode, dark to light, distinct in greyscale as well."""
     import matplotlib as mpl
 
     return mpl.colormaps["viridis"](np.linspace(0.0, 0.88, max(count, 1)))
 
 
 def draw_modes(ax: Axes, x: Any, values: Any, *, dashed: bool = False, label: str = "") -> None:
-    """Draw eigenvalues (points, dim), one line a mode: dashed for theory, solid for simulation."""
+    """Draw eigenvalues (points, dim), a line per mode: dashed for theory, solid for simulation."""
     values = np.asarray(values)
     for j, colour in enumerate(mode_colours(values.shape[1])):
         if dashed:
@@ -144,7 +144,7 @@ def plot(prediction: Trajectory, simulation: Trajectory, *, title: str = "") -> 
 
     Args:
         prediction: drawn dashed, black.
-        simulation: drawn solid, one colour a mode.
+        simulation: drawn solid, one colour per mode.
         title: of the whole figure.
 
     Returns:

@@ -1,4 +1,4 @@
-"""The types of jssl: Pairs, Model, Problem, State, Simulation, Trajectory, Claim.
+"""The types of jssl: Pairs, Model, Problem, State, Simulation, Trajectory, Claim, Rival.
 
 All are NamedTuples. `Pairs`, `State` and `Trajectory` are pytrees of arrays, which may be mapped,
 stored and passed through jit. `Model`, `Problem` and `Simulation` contain pure functions; they are
@@ -129,6 +129,19 @@ def start_key(key: Array) -> Array:
     return jax.random.fold_in(key, 0xFFFF_FFFF)
 
 
+class Rival(NamedTuple):
+    """Another theory of the quantity that a claim measures; the claim holds only if it is rejected.
+
+    Attributes:
+        name: the other theory, in a few words.
+        value: what it predicts for the measured quantity. Where the claim bounds an error, the
+            error of the other theory.
+    """
+
+    name: str
+    value: float
+
+
 class Claim(NamedTuple):
     """A statement of a paper and the result of its test.
 
@@ -144,6 +157,8 @@ class Claim(NamedTuple):
         relation: how the two are compared: `=` (within the tolerance), `<=` or `>=`
             (measured against predicted, the tolerance being slack).
         details: where the tolerance comes from, sizes and settings; may be empty.
+        rivals: other theories of the measured quantity; `passed` is true only if the measurement
+            rejects each of them.
     """
 
     name: str
@@ -155,3 +170,4 @@ class Claim(NamedTuple):
     passed: bool
     relation: str = "="
     details: str = ""
+    rivals: tuple[Rival, ...] = ()

@@ -73,7 +73,7 @@ from jssl.optim import gradient_descent
 from jssl.simulation import log_spaced_steps
 
 tiny = bool(os.environ.get("JSSL_TINY"))
-jssl.use_all_cores()  # one CPU device a core; before the first array, no effect on a GPU
+jssl.use_all_cores()  # one CPU device per core; before the first array, no effect on a GPU
 for device in jax.devices():
     print(device.platform, device.device_kind)
 

@@ -72,7 +72,9 @@ class Claims(Directive):
             for label, cell in zip(COLUMNS[1:], (*cells, verdict), strict=True)
         )
         name = html.escape(f"{claim['name']} · {claim['source']}")
-        details = html.escape(claim.get("details", ""))
+        rivals = [f"{rival['name']}, {number(rival['value'])}" for rival in claim.get("rivals", ())]
+        rejected = f" Rejected rival predictions: {'; '.join(rivals)}." if rivals else ""
+        details = html.escape((claim.get("details", "") + rejected).strip())
         small = f"<small>{name}</small>"
         details = f"{details}<br>{small}" if details else small
         first = f"<td>{statement}<details><summary>details</summary>{details}</details></td>"

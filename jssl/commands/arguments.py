@@ -49,9 +49,11 @@ class Predict:
     """Images from which --views makes pairs: a folder, an .npz file, or the name of a data set \
 (digits, fashion_mnist, cifar10, stl10)."""
     views: str = "crop,noise"
-    """Augmentations of --images, such as crop=0.5,flip,noise=0.1; see jssl.data.views."""
+    """Augmentations of --images, such as crop=0.5,flip,noise=0.1; one or more of \
+brightness, crop, cutout, flip, identity, noise, shift."""
     loss: str = "barlow_twins_linearized"
-    """Loss, such as barlow_twins, simclr or vicreg; see jssl.forecast.rules for all of them."""
+    """Loss: simclr, barlow_twins_linearized, barlow_twins, vicreg_squared, vicreg, \
+spectral_contrastive, info_nce."""
     dim: int = 16
     """Dimension of the embedding."""
     kernel: str = "mlp-relu-3"

@@ -44,6 +44,21 @@ PAPERS = {
         "(Simon et al. 2023)",
         ("2303.15438",),
     ),
+    "distillation": Paper(
+        "How JEPA avoids noisy features (Littwin et al. 2024), with DirectPred (Tian et al. 2021), "
+        "IsoLoss (Halvagal et al. 2023) and feature normalisation (Bao 2023)",
+        ("2407.03475", "2102.06810", "2212.04858", "2309.16109"),
+    ),
+    "isotropy": Paper(
+        "LeJEPA, the learning dynamics of isotropic regularisers, and identifiability "
+        "(Balestriero and LeCun 2025, Klindt et al. 2026)",
+        ("2511.08544", "2605.26379"),
+    ),
+    "highdim": Paper(
+        "Nonlinear contrastive learning in the high dimensional limit, and hard negatives "
+        "(Meng and Wang 2024, Jiang et al. 2023)",
+        ("2406.06909", "2311.05139"),
+    ),
 }
 """Name -> paper, in the order in which they are run; `jssl.papers.PAPERS` has the same."""
 

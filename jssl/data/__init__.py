@@ -4,10 +4,11 @@ from jssl._lazy import attach
 
 __getattr__, __dir__ = attach(
     __name__,
-    modules=("images", "pairs", "reduced", "toy", "views"),
+    modules=("images", "masks", "moments", "pairs", "reduced", "toy", "views"),
     members={
         "FixedPairs": "pairs",
         "Images": "images",
+        "Moments": "moments",
         "VIEWS": "views",
         "available": "images",
         "batch_view": "views",
@@ -25,9 +26,13 @@ __getattr__, __dir__ = attach(
         "gaussian_pairs": "toy",
         "load": "images",
         "make_pairs": "pairs",
+        "masked_moments": "masks",
+        "masked_pairs": "masks",
         "mixture": "toy",
         "named": "views",
+        "pair_moments": "moments",
         "pairs_with_cross_moment": "toy",
+        "pairs_with_moments": "moments",
         "subset": "images",
     },
 )

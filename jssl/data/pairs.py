@@ -67,7 +67,7 @@ def fresh(
     Args:
         x: (n, ...) floating-point samples.
         view: `view(key, x) -> x` on one sample.
-        batch: samples a draw, without replacement, 1 <= batch <= n, static; None for all of x in
+        batch: samples per draw, without replacement, 1 <= batch <= n, static; None for all of x in
             their order.
         placement: "both", or "second" for a first view that is the sample itself.
 

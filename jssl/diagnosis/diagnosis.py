@@ -19,6 +19,7 @@ from jssl.diagnosis.spectra import CONSTANT, Metric, Spectrum, spectrum_of, verd
 from jssl.diagnosis.summary import row_caveats, summary_of
 from jssl.diagnosis.views import compare, unit, view_metrics
 from jssl.errors import InputError
+from jssl.formulas.normality import host_distance
 from jssl.formulas.ranks import entropy_rank, participation_ratio, power_law
 from jssl.formulas.sphere import host_uniformity
 from jssl.formulas.verdict import Verdict
@@ -28,6 +29,9 @@ if TYPE_CHECKING:  # at run time it would import JAX
 
 SAMPLE = 10_000
 """Rows of the random sample on which pairs of rows are compared."""
+
+PAIRWISE = 4_000
+"""Rows of that sample on which the Gaussian distance is computed."""
 
 TOLERANCE = 1e-6
 
@@ -54,7 +58,7 @@ class Diagnosis(NamedTuple):
     settings: Mapping[str, Any]
 
     def __str__(self) -> str:
-        """Return the summary, one sentence a line."""
+        """Return the summary, one sentence per line."""
         return "\n".join(self.summary)
 
 
@@ -124,7 +128,7 @@ def diagnose(
         metrics, caveats = metrics + of_views, caveats + notes
     draws = np.random.default_rng(seed)
     chosen = _sample(draws, len(z), exact)
-    metrics += [_uniformity(z, chosen)]
+    metrics += [_uniformity(z, chosen), _gaussian_distance(z, chosen)]
     if classes is not None:
         probes = _probes(z, classes, chosen, draws, exact, neighbours, tolerance)
         metrics += probes.metrics
@@ -261,6 +265,23 @@ def _uniformity(z: np.ndarray, chosen: np.ndarray) -> Metric:
         good="low; 0 is complete collapse",
         meaning="logarithm of the mean over pairs of rows of exp(-2 squared distance), at length 1",
         source="arXiv 2005.10242",
+    )
+
+
+def _gaussian_distance(z: np.ndarray, chosen: np.ndarray) -> Metric:
+    if len(chosen) > PAIRWISE:
+        chosen = chosen[np.linspace(0, len(chosen) - 1, PAIRWISE).astype(int)]
+    measured = host_distance(_rows(z, chosen))
+    return Metric(
+        name="Gaussian distance",
+        value=float(measured.value),
+        error=float(measured.error),
+        rows=len(chosen),
+        range="about 0 to 1",
+        good="0 for LeJEPA, whose target is an isotropic Gaussian; 1 is complete collapse",
+        meaning="unbiased BHEP statistic of centred rows, scaled to mean variance 1, over its "
+        "value for a constant embedding",
+        source="Henze and Wagner 1997; arXiv 2511.08544",
     )
 
 

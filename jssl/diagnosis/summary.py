@@ -50,6 +50,11 @@ def summary_of(
         f"Uniformity is {uniformity.value:.3f} ± {uniformity.error:.2g} on {uniformity.rows:,} "
         "rows (0 for complete collapse, about -4 for evenly spread rows)."
     )
+    gaussian = metrics["Gaussian distance"]
+    lines.append(
+        f"The distance from an isotropic Gaussian is {gaussian.value:.3f} ± {gaussian.error:.2g} "
+        "(0 for an isotropic Gaussian, 1 for a constant embedding)."
+    )
     if distances is not None:
         lines.append(view_sentence(distances, metrics.get("LiDAR")))
     probes = [metric for name, metric in metrics.items() if "accuracy" in name]

@@ -9,6 +9,7 @@
 | `lidar` | 0, or 1 to min(samples - 1, dim) | high where views agree | arXiv 2312.04000 |
 | `alignment` | 0 to 4 | low | arXiv 2005.10242 |
 | `uniformity` | about -4 to 0 | low | arXiv 2005.10242 |
+| `gaussian_distance` | about 0 to 1 | 0 for LeJEPA | Henze and Wagner 1997 |
 | `collapse_verdict` | none, dimensional, complete, undefined | none | arXiv 2110.09348 |
 | `cka`, `subspace_overlap` | 0 to 1 | high where two encoders should agree | arXiv 1905.00414 |
 | `ridge_probe`, `knn_probe` | chance to 1 | high | arXiv 1805.01978 |
@@ -22,6 +23,7 @@ an error.
 from jssl.diagnostics.collapse import Collapse, collapse
 from jssl.diagnostics.lidar import lidar, lidar_from_covariances
 from jssl.diagnostics.limit import Exponent, WidthDistance, distance_to_limit, paired_exponent
+from jssl.diagnostics.normality import gaussian_distance
 from jssl.diagnostics.probe import knn_probe, ridge_probe
 from jssl.diagnostics.ranks import (
     alpha_req,
@@ -62,6 +64,7 @@ __all__ = [
     "distance_to_limit",
     "effective_rank",
     "entropy_rank",
+    "gaussian_distance",
     "half_times",
     "knn_probe",
     "lidar",

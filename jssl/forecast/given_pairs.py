@@ -50,7 +50,7 @@ def two_views(pairs: Any) -> tuple[np.ndarray, np.ndarray]:
         )
         raise InputError(message)
     if largest and all((v == first[:1]).all() for v in (first, second)):
-        message = "all views are equal: the pairs must hold different samples"
+        message = "all views are equal: the pairs must contain different samples"
         raise InputError(message)
     return first, second
 

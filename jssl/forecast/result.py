@@ -58,5 +58,5 @@ class Forecast(NamedTuple):
     settings: dict[str, Any]
 
     def __str__(self) -> str:
-        """Return the summary, one sentence a line."""
+        """Return the summary, one sentence per line."""
         return "\n".join(self.summary)

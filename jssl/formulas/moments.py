@@ -105,7 +105,7 @@ def cross_scatter(
         raise InputError(message)
     mean_a, mean_b = host_float64("mean_a", mean_a), host_float64("mean_b", mean_b)
     if mean_a.shape != np.shape(a)[1:] or mean_b.shape != np.shape(b)[1:]:
-        message = f"the means must be {np.shape(a)[1:]} and {np.shape(b)[1:]}, one a column; "
+        message = f"the means must be {np.shape(a)[1:]} and {np.shape(b)[1:]}, one per column; "
         message += f"got {mean_a.shape} and {mean_b.shape}"
         raise InputError(message)
     if chunk is None:

@@ -19,10 +19,20 @@ from jssl.arithmetic import working
 from jssl.errors import InputError, unknown_name
 from jssl.types import Array
 
-POSITIVE = frozenset({"align_exponent", "target_std", "temperature", "uniform_scale"})
+POSITIVE = frozenset({"align_exponent", "target_std", "temperature", "uniform_scale", "width"})
 NON_NEGATIVE = frozenset(
-    {"covariance", "epsilon", "invariance", "redundancy", "variance", "weight"}
+    {
+        "covariance",
+        "epsilon",
+        "hardness",
+        "invariance",
+        "negative_weight",
+        "redundancy",
+        "variance",
+        "weight",
+    }
 )
+SHARES = frozenset({"trade_off"})
 
 
 def prepare(za: Any, zb: Any, least: int = 1, **hyperparameters: Any) -> tuple[Array, ...]:
@@ -65,6 +75,9 @@ def check_number(name: str, value: Any) -> None:
             raise InputError(message)
         return
     number = float(value)
+    if name in SHARES and not 0 <= number <= 1:
+        message = f"{name} must be from 0 to 1; got {value}"
+        raise InputError(message)
     if not math.isfinite(number) or number < 0 or (number == 0 and name in POSITIVE):
         message = f"{name} must be {'positive' if name in POSITIVE else '>= 0'}; got {value}"
         raise InputError(message)

@@ -4,9 +4,9 @@ r"""Losses with a target that is not differentiated: SimSiam, BYOL, and the aver
 
 q is the predictor. Without a target network the targets are the embeddings themselves
 (SimSiam, arXiv 2011.10566); with one they come from the exponential average of the online
-network (BYOL, arXiv 2006.07733). A loss depends on embeddings only; what trains a predictor and a
-target network is `target_objective` with `track_target`, on the parameters of `target_model`.
-The stop-gradient leaves no potential: these are vector fields, not gradients of a function.
+network (BYOL, arXiv 2006.07733). A loss depends on embeddings only. To train a predictor and a
+target network, use `target_objective` with `track_target` on the parameters of `target_model`. The
+stop-gradient leaves no potential: these are vector fields, not gradients of a function.
 """
 
 from __future__ import annotations
@@ -103,7 +103,7 @@ def byol_regression(
     return 4 - 2 * _cosines(za, zb, predictor, targets)
 
 
-def target_model(model: Model, predictor: Model | None = None) -> Model:
+def target_model(model: Model, predictor: Model | None = None, *, averaged: bool = True) -> Model:
     """Return `model` with the parameters of distillation: online, target and predictor.
 
     `init` gives {"online", "target", "predictor"}, the target starting equal to the online
@@ -119,6 +119,8 @@ def target_model(model: Model, predictor: Model | None = None) -> Model:
     Args:
         model: the encoder.
         predictor: a model on embeddings, (n, dim) -> (n, dim); None is the identity.
+        averaged: whether there is an averaged target; False leaves out the entry "target", so that
+            the encoder itself is the target (SimSiam, JEPA).
 
     Returns:
         A model without infinite-width kernel.
@@ -127,7 +129,8 @@ def target_model(model: Model, predictor: Model | None = None) -> Model:
     def init(key: Array) -> Params:
         online = model.init(key)
         head = () if predictor is None else predictor.init(jax.random.fold_in(key, _PREDICTOR))
-        return {"online": online, "predictor": head, "target": jax.tree.map(jnp.copy, online)}
+        params = {"online": online, "predictor": head}
+        return params | {"target": jax.tree.map(jnp.copy, online)} if averaged else params
 
     def apply(params: Params, x: Array) -> Array:
         return model.apply(params["online"], x)
@@ -159,7 +162,7 @@ def target_objective(
     Args:
         apply: `apply(params, x) -> z` of the encoder.
         predictor: `predictor(params, z) -> z`; None is the identity.
-        loss: `simsiam`, `byol_regression`, or any with their arguments.
+        loss: `simsiam`, `byol_regression`, `jepa`, or any with their arguments.
 
     Returns:
         `objective(params, pairs, key) -> scalar` with params a dictionary of "online",

@@ -9,7 +9,15 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from jssl.errors import unknown_name
-from jssl.losses import contrastive, decorrelation, distillation, linearized
+from jssl.losses import (
+    contrastive,
+    decorrelation,
+    distillation,
+    hard_negatives,
+    isotropy,
+    linearized,
+    prediction,
+)
 from jssl.losses.common import check_choice, check_number
 from jssl.types import Array
 
@@ -25,6 +33,9 @@ class LossSpec(NamedTuple):
         rotation_invariant: whether rotating both embeddings in the same way does.
         potential: whether the gradient is that of the value; false with a stop-gradient.
         bounded_below: whether the infimum over all embeddings is finite.
+        paired: whether it matters which first view belongs to which second view.
+        oscillates: whether the value is made of sines of the embeddings, so that it depends, for
+            large embeddings, on digits that float32 does not hold.
         choices: names allowed for hyperparameters that are strings.
     """
 
@@ -35,6 +46,8 @@ class LossSpec(NamedTuple):
     rotation_invariant: bool = True
     potential: bool = True
     bounded_below: bool = True
+    paired: bool = True
+    oscillates: bool = False
     choices: Mapping[str, tuple[str, ...]] = {}
 
 
@@ -44,17 +57,38 @@ LOSSES: dict[str, LossSpec] = {
         decorrelation.barlow_twins, "arXiv 2103.03230", rotation_invariant=False
     ),
     "barlow_twins_linearized": LossSpec(linearized.barlow_twins_linearized, "arXiv 2303.15438"),
+    "bhep": LossSpec(isotropy.bhep, "Henze and Wagner 1997", paired=False),
     "byol_regression": LossSpec(
         distillation.byol_regression, "arXiv 2006.07733", scale_free=True, potential=False
     ),
     "decoupled_contrastive": LossSpec(
         contrastive.decoupled_contrastive, "arXiv 2110.06848", scale_free=True
     ),
+    "hard_info_nce": LossSpec(
+        hard_negatives.hard_info_nce,
+        "arXiv 2010.04592",
+        symmetric=False,
+        scale_free=True,
+        potential=False,
+        choices={
+            "negatives": hard_negatives.HARD_NEGATIVES,
+            "score": hard_negatives.HARD_SCORES,
+        },
+    ),
     "info_nce": LossSpec(
         contrastive.info_nce,
         "arXiv 1807.03748",
         symmetric=False,
         choices={"score": contrastive.SCORES, "negatives": contrastive.INFO_NCE_NEGATIVES},
+    ),
+    "iso_loss": LossSpec(prediction.iso_loss, "arXiv 2212.04858", potential=False),
+    "jepa": LossSpec(prediction.jepa, "arXiv 2407.03475", potential=False),
+    "lejepa": LossSpec(
+        isotropy.lejepa,
+        "arXiv 2511.08544",
+        rotation_invariant=False,
+        oscillates=True,
+        choices={"grid": isotropy.GRID_NAMES},
     ),
     "linear_contrastive": LossSpec(
         linearized.linear_contrastive, "arXiv 2309.02011", bounded_below=False
@@ -63,6 +97,14 @@ LOSSES: dict[str, LossSpec] = {
         linearized.linear_non_contrastive, "arXiv 2309.02011", bounded_below=False
     ),
     "nt_xent": LossSpec(contrastive.nt_xent, "arXiv 2002.05709", scale_free=True),
+    "sigreg": LossSpec(
+        isotropy.sigreg,
+        "arXiv 2511.08544",
+        rotation_invariant=False,
+        paired=False,
+        oscillates=True,
+        choices={"grid": isotropy.GRID_NAMES},
+    ),
     "simsiam": LossSpec(distillation.simsiam, "arXiv 2011.10566", scale_free=True, potential=False),
     "spectral_contrastive": LossSpec(
         contrastive.spectral_contrastive,

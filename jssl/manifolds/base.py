@@ -1,4 +1,4 @@
-"""What Stiefel and Grassmann manifolds share: two axes of an array, all others being batch.
+"""The common base of Stiefel and Grassmann manifolds: two axes of an array; all others are batch.
 
 St(n, p) = {X : X^T X = I},  X (n, p), p <= n;   Gr(n, p) = St(n, p) / O(p)
 
@@ -52,7 +52,7 @@ class Manifold(abc.ABC):
 
     @abc.abstractmethod
     def inner(self, x: Array, u: Array, v: Array, *, keepdims: bool = False) -> Array:
-        """Return the inner product of two tangent vectors at x, one number a matrix."""
+        """Return the inner product of two tangent vectors at x, one number per matrix."""
 
     @abc.abstractmethod
     def exp(self, x: Array, tangent: Array) -> Array:
@@ -122,7 +122,7 @@ class Manifold(abc.ABC):
         return self.restore(nearest(matrix)).astype(jnp.asarray(x).dtype)
 
     def error(self, x: Array) -> Array:
-        """Return ||X^T X - I||_F, one number a matrix.
+        """Return ||X^T X - I||_F, one number per matrix.
 
         Example:
             >>> from jssl.manifolds import Stiefel
@@ -171,7 +171,7 @@ class Manifold(abc.ABC):
         return jnp.moveaxis(matrices, (-2, -1), (self.row_axis, self.col_axis))
 
     def per_matrix(self, numbers: Array, *, keepdims: bool) -> Array:
-        """Return one number a matrix, with axes of length 1 where the matrix was if `keepdims`."""
+        """Return a number per matrix, with axes of length 1 where the matrix was if `keepdims`."""
         return self.restore(numbers[..., None, None]) if keepdims else numbers
 
     def check(self, *arrays: Array) -> None:

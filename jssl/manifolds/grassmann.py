@@ -69,7 +69,7 @@ class Grassmann(Manifold):
         return self.project(x, euclidean)
 
     def inner(self, x: Array, u: Array, v: Array, *, keepdims: bool = False) -> Array:
-        """Return the inner product tr(u^T v) of two tangent vectors at x, one number a matrix.
+        """Return the inner product tr(u^T v) of two tangent vectors at x, one number per matrix.
 
         Args:
             x: the point.

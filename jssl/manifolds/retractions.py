@@ -1,4 +1,4 @@
-"""Ways back to orthonormal columns: Y (..., n, p) of full rank -> Q with Q^T Q = I.
+"""Retractions to orthonormal columns: Y (..., n, p) of full rank -> Q with Q^T Q = I.
 
     polar          Q = Y (Y^T Y)^{-1/2}   the nearest point, by products only
     cholesky_qr2   Y = Q R, twice         R^T R = Y^T Y, a Cholesky factor of the small Gram matrix
@@ -7,8 +7,8 @@
     geodesic       [X K] exp [[A, -K^T K], [I, 0]] [I; 0],   A = X^T xi,  K = xi - X A
 
 A tangent step has Gram matrix I + xi^T xi, so its square root is never ill-conditioned. Polar runs
-Newton-Schulz on the p x p Gram matrix, each step scaled for the interval the eigenvalues are known
-to lie in (Chen and Chow 2014): six steps and one polish reach rounding for steps of spectral norm
+Newton-Schulz on the p x p Gram matrix, each step scaled for the known interval of the
+eigenvalues (Chen and Chow 2014): six steps and one polish reach rounding for steps of spectral norm
 up to 20 in float32 and 10 in float64, for any spectrum; a longer one lands nearby and the
 next steps finish. Rotating the columns of Y rotates those of `polar(Y)`, not those of a QR factor.
 Edelman, Arias and Smith 1998, arXiv physics/9806030, sections 2.2 and 2.4, for the geodesic, here

@@ -71,7 +71,7 @@ class Stiefel(Manifold):
         return self.restore(euclidean - matmul(x, matmul(euclidean.mT, x)))
 
     def inner(self, x: Array, u: Array, v: Array, *, keepdims: bool = False) -> Array:
-        """Return the inner product of two tangent vectors at x, one number a matrix.
+        """Return the inner product of two tangent vectors at x, one number per matrix.
 
         Args:
             x: the point.

@@ -1,6 +1,7 @@
 """Encoders: factories that return Model(init, apply, kernel)."""
 
 from jssl.models.activations import ACTIVATIONS, Activation
+from jssl.models.aligned import aligned, linear_head, linear_stack
 from jssl.models.centred import centred
 from jssl.models.conv import conv
 from jssl.models.linear import deep_linear, linear
@@ -16,6 +17,7 @@ __all__ = [
     "MODELS",
     "Activation",
     "ResNet",
+    "aligned",
     "centred",
     "conv",
     "crop",
@@ -23,6 +25,8 @@ __all__ = [
     "deep_linear",
     "get",
     "linear",
+    "linear_head",
+    "linear_stack",
     "mlp",
     "nested_normal",
     "nested_normals",

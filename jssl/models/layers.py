@@ -232,7 +232,7 @@ def flatten(x: Array, in_dim: int) -> Array:
         InputError: if a sample does not have in_dim numbers.
     """
     if x.ndim < 2 or math.prod(x.shape[1:]) != in_dim:
-        message = f"x must be (n, ...) with {in_dim} numbers a sample; got shape {x.shape}"
+        message = f"x must be (n, ...) with {in_dim} numbers per sample; got shape {x.shape}"
         raise InputError(message)
     return x.reshape(x.shape[0], in_dim)
 

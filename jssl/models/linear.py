@@ -1,7 +1,7 @@
 """Linear encoders, shallow and deep: z = W x and z = W_L ... W_1 x.
 
-The kernel of the shallow one is exact at any width; the deep one's follows by hand: in NTK
-parametrisation with L layers that start as N(0, s^2),
+The kernel of the shallow encoder is exact at any width. For the deep one, in NTK parametrisation
+with L layers that start as N(0, s^2),
 
     NNGP = s^{2L} x1 x2^T / in,        NTK = L s^{2(L-1)} x1 x2^T / in.
 """
@@ -18,7 +18,7 @@ from jssl.types import Array, Model, Params
 def linear(
     in_dim: int, out_dim: int, *, scale: Any = 1.0, bias: bool = False, dtype: Any = None
 ) -> Model:
-    """Return z = W x (+ b): the model of the theory pages, without factors.
+    """Return z = W x (+ b), the model of the theories, without factors.
 
     Example:
         >>> import jax, jax.numpy as jnp
@@ -32,11 +32,11 @@ def linear(
 
     W starts as N(0, scale^2 / in), b at 0. Each output's covariance over starts is
     (scale^2 / in) x1 x2^T. The NTK is x1 x2^T, plus 1 with a bias, and does not depend on the
-    scale: the scale is only in the start. A start of one's own is `model._replace(init=...)` that
-    returns {"weight": (out, in)}.
+    scale. For another start, use `model._replace(init=...)` with an `init` that returns
+    {"weight": (out, in)}.
 
     Args:
-        in_dim: numbers a sample; x may be (n, in) or (n, ...) that flattens to it.
+        in_dim: numbers per sample; x may be (n, in) or (n, ...) that flattens to it.
         out_dim: dimension of the embedding.
         scale: size of the start, > 0; may be traced.
         bias: whether there is a bias.
@@ -96,7 +96,7 @@ def deep_linear(
     The start is proportional to scale^L.
 
     Args:
-        in_dim: numbers a sample.
+        in_dim: numbers per sample.
         out_dim: dimension of the embedding.
         width: hidden width; may be traced where max_width is given.
         depth: number of hidden layers, 0 or more.

@@ -49,7 +49,7 @@ def mlp(
     net of width 256 from the same key, except for the factors 1 / sqrt(fan-in).
 
     Args:
-        in_dim: numbers in a sample; x may be (n, in) or (n, height, width, channels).
+        in_dim: numbers per sample; x may be (n, in) or (n, height, width, channels).
         out_dim: dimension of the embedding.
         width: hidden width; may be traced where max_width is given.
         depth: number of hidden layers, 0 or more.

@@ -1,6 +1,6 @@
 """The two models of the learnability experiments: one nonlinear layer, and the same with a head.
 
-    self-supervised   z = act(W x)                 rows of W are all there is
+    self-supervised   z = act(W x)                 without any further parameter
     supervised        logit = F . act(W x)         p = sigmoid(logit)
 
 References:

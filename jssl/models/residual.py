@@ -51,7 +51,7 @@ def residual(
     and the kernel are as there.
 
     Args:
-        in_dim: numbers a sample; x may be (n, in) or (n, ...) that flattens to it.
+        in_dim: numbers per sample; x may be (n, in) or (n, ...) that flattens to it.
         out_dim: dimension of the embedding.
         width: hidden width; may be traced where max_width is given.
         blocks: number of residual blocks, at least 1.

@@ -95,7 +95,7 @@ def stiefel_adam(
     method: str = "polar",
     precision: Any = PRECISION,
 ) -> optax.GradientTransformationExtraArgs:
-    """Return Adam over orthonormal columns, with one second moment a matrix.
+    """Return Adam over orthonormal columns, with one second moment per matrix.
 
     Example:
         >>> import jax.numpy as jnp, optax

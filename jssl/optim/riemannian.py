@@ -46,7 +46,7 @@ class RiemannianAdamState(NamedTuple):
     Attributes:
         count: steps taken, int32.
         mu: the first moment, tangent at the parameters it was computed at.
-        nu: the second moment, one number a matrix (axes of length 1) or one an entry.
+        nu: the second moment, one number per matrix (axes of length 1) or one per entry.
     """
 
     count: Array  # type: ignore[assignment]
@@ -134,7 +134,7 @@ def scale_by_riemannian_adam(
     manifold: ManifoldTree,
     second_moment: str = "matrix",
 ) -> optax.GradientTransformation:
-    """Return Adam with a transported first moment and one second moment a matrix.
+    """Return Adam with a transported first moment and one second moment per matrix.
 
     Example:
         >>> from jssl.manifolds import Stiefel

@@ -26,6 +26,9 @@ PAPERS = {
     "landscape": "jssl.papers.landscape",
     "width": "jssl.papers.width",
     "deep": "jssl.papers.deep",
+    "distillation": "jssl.papers.distillation",
+    "isotropy": "jssl.papers.isotropy",
+    "highdim": "jssl.papers.highdim",
 }
 
 __all__ = [

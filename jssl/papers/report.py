@@ -22,9 +22,14 @@ def claim_record(claim: Claim) -> dict[str, Any]:
         >>> claim_record(Claim("a/b", "s", "eq", 1.0, float("nan"), 0.1, False))["measured"] is None
         True
     """
+    record = claim._asdict() | {"rivals": [_finite(r._asdict()) for r in claim.rivals]}
+    return _finite(record)
+
+
+def _finite(record: dict[str, Any]) -> dict[str, Any]:
     return {
         key: None if isinstance(value, float) and not math.isfinite(value) else value
-        for key, value in claim._asdict().items()
+        for key, value in record.items()
     }
 
 

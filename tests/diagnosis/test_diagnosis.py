@@ -168,7 +168,7 @@ def test_printing_a_diagnosis_shows_its_summary():
 
 def test_every_metric_states_its_range_and_meaning():
     metrics = jssl.diagnose(Z, LABELS, Z + 0.1).metrics
-    assert len(metrics) == 10
+    assert len(metrics) == 11
     for name, metric in metrics.items():
         assert (metric.name, metric.rows) == (name, 400)
         assert metric.range

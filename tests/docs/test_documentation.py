@@ -11,6 +11,8 @@ import pytest
 
 from jssl import diagnose, diagnostics, losses, papers
 from jssl.commands.reproduce import reproduce
+from jssl.data.views import VIEWS
+from jssl.forecast.rules import RULES
 
 ROOT = Path(__file__).parents[2]
 BLOCK = re.compile(r"```python\n# (\w+)\.py\n(.*?)```", re.DOTALL)
@@ -169,3 +171,20 @@ def test_the_questions_are_at_least_fifteen():
     questions = re.findall(r"^### (.*)", page, re.MULTILINE)
     assert len(questions) >= 15
     assert all(question.endswith("?") for question in questions)
+
+
+def test_the_help_of_predict_lists_every_loss_and_view():
+    text = " ".join((ROOT / "jssl" / "commands" / "arguments.py").read_text().split())
+    listed = re.search(r'"""Loss: (.*?)\."""', text)[1].replace("\\ ", "").split(", ")
+    assert {losses.registry.ALIASES.get(name, name) for name in listed} == set(RULES)
+    listed = re.search(r"one or more of (.*?)\.", text)[1].replace("\\ ", "").split(", ")
+    assert set(listed) == set(VIEWS)
+
+
+@pytest.mark.float32
+def test_the_jepa_of_the_questions_runs_as_it_stands():
+    page = (ROOT / "docs" / "faq.md").read_text(encoding="utf-8")
+    (code,) = (b for b in re.findall(r"```python\n(.*?)```", page, re.DOTALL) if "jepa" in b)
+    names = {}
+    exec(code.replace("[0, 100, 200]", "[0, 2]"), names)
+    assert np.isfinite(names["trajectory"].observables["loss"]).all()

@@ -4,6 +4,10 @@ import functools
 import math
 
 import numpy as np
+from scipy.integrate import trapezoid
+
+from jssl.losses.isotropy import directions
+from jssl.precision import float64
 
 
 def dot(a, b):
@@ -125,16 +129,71 @@ def loop_linear_contrastive(za, zb):
     return (total - sum(dot(a, b) for a, b in zip(za, zb, strict=True))) / n
 
 
+def loop_jepa(za, zb):
+    return sum(map(square, za, zb)) / (2 * len(za))
+
+
+def whole_sigreg(za, zb, limit=3.0, points=33):
+    """SIGReg of the authors' code: the trapezoidal rule over [-limit, limit], complex numbers."""
+    with float64():
+        a = np.asarray(directions(None, za.shape[1], 1024, "float64"))
+    t = np.linspace(-limit, limit, points)
+    total = 0.0
+    for z in (za, zb):
+        for direction in a:
+            seen = np.exp(1j * t[:, None] * (z @ direction)).mean(1)
+            gap = np.abs(seen - np.exp(-(t**2) / 2)) ** 2 * np.exp(-(t**2) / 2)
+            total += len(z) * trapezoid(gap, t)
+    return total / (2 * len(a))
+
+
+def loop_bhep(za, zb):
+    n, dim = za.shape
+    b = 2 / dim
+    total = 0.0
+    for z in (za, zb):
+        pairs = sum(math.exp(-b / 2 * square(u, v)) for u in z for v in z) / n**2
+        own = sum(math.exp(-b / (2 * (1 + b)) * dot(u, u)) for u in z) / n
+        total += pairs - 2 * (1 + b) ** (-dim / 2) * own + (1 + 2 * b) ** (-dim / 2)
+    return total / 2
+
+
+def loop_lejepa(za, zb):
+    n, dim = za.shape
+    middle = (za + zb) / 2
+    spread = sum(square(z[i], middle[i]) for z in (za, zb) for i in range(n)) / (2 * n * dim)
+    return 0.95 * spread + 0.05 * whole_sigreg(za, zb)
+
+
+def loop_hard_info_nce(za, zb):
+    total = 0.0
+    for i, anchor in enumerate(za):
+        scores = [cos(anchor, zb[j]) for j in range(len(zb)) if j != i]
+        near = [math.exp(score) for score in scores]
+        hard = sum(
+            weight / sum(near) * math.exp(score / 0.5)
+            for weight, score in zip(near, scores, strict=True)
+        )
+        total += math.log(1 + hard * math.exp(-cos(anchor, zb[i]) / 0.5))
+    return total / len(za)
+
+
 REFERENCES = {
     "align_uniform": loop_align_uniform,
     "barlow_twins": loop_barlow_twins,
     "barlow_twins_linearized": loop_linearized,
+    "bhep": loop_bhep,
     "byol_regression": loop_byol,
     "decoupled_contrastive": functools.partial(loop_nt_xent, temperature=0.1, with_positive=False),
+    "hard_info_nce": loop_hard_info_nce,
     "info_nce": loop_info_nce,
+    "iso_loss": loop_jepa,
+    "jepa": loop_jepa,
+    "lejepa": loop_lejepa,
     "linear_contrastive": loop_linear_contrastive,
     "linear_non_contrastive": lambda za, zb: -sum(map(dot, za, zb)) / len(za),
     "nt_xent": loop_nt_xent,
+    "sigreg": whole_sigreg,
     "simsiam": lambda za, zb: -sum(map(cos, za, zb)) / len(za),
     "spectral_contrastive": loop_spectral,
     "vicreg": loop_vicreg,

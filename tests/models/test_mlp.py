@@ -191,7 +191,7 @@ def test_numbers_may_be_traced():
         (lambda: mlp(3, 2, activation="thanh"), "did you mean 'tanh'"),
         (lambda: mlp(3, 2, parametrisation="nkt"), "did you mean 'ntk'"),
         (lambda: linear(3, 0), "out_dim must be an integer of at least 1"),
-        (lambda: linear(3, 2).apply({"weight": jnp.ones((2, 3))}, X[:, :2]), "3 numbers a sample"),
+        (lambda: linear(3, 2).apply({"weight": jnp.ones((2, 3))}, X[:, :2]), "3 numbers per"),
     ],
 )
 def test_bad_input_is_one_clear_line(build, says):

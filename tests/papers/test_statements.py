@@ -58,7 +58,7 @@ def statement_faults(statement):
         if re.match(rf"{opening}\b", lower)
     ]
     faults += [f"contains {phrase!r}" for phrase in FORBIDDEN if re.search(rf"\b{phrase}\b", lower)]
-    if re.search(r"\b[SL]-\d", text):
+    if re.search(r"\b[ISL]-\d", text):
         faults.append("contains the mark of an equation")
     if re.search(r"(?<!\d)\.\d", text):
         faults.append("contains a decimal without its leading zero")

@@ -26,7 +26,7 @@ from jssl.types import Array
 
 
 def cells(tau: Any) -> Array:
-    """Return the four cell centres (s, q tau), one a row.
+    """Return the four cell centres (s, q tau), one per row.
 
     Example:
         >>> print(cells(7.0))

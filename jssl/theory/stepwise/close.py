@@ -1,4 +1,4 @@
-r"""Modes whose eigenvalues are equal or close: what a generic small start follows there.
+r"""Modes with equal or close eigenvalues: the solution from a generic small start.
 
 The QR alignment of `generic` needs every mode to have outgrown the next one when it is learned.
 Let P = W(0) V^T be the start along the modes and R its triangular factor. While the rows i, i+1,
@@ -94,7 +94,7 @@ def adapt_modes(start_weight: Array, modes: Modes) -> Modes:
         [1.618, 0.618]
 
     Any basis of the space of equal eigenvalues is one of eigenvectors. `align` is exact in the one
-    that holds the right singular vectors of the start's block, and off by a factor of order one in
+    of the right singular vectors of the block of the start, and wrong by a factor of order one in
     others. Eigenvalues count as equal up to rounding. Where they are close and not equal, no basis
     is exact: see `effective_modes`.
 

@@ -9,11 +9,11 @@ With the modes S learned in d outputs, and the diagonal of C constant, the least
     c_j = (push_S - decay / (2 gamma_j)) / lambda   the eigenvalues of C, j in S; their sum is T_S
     growth_j = 8 gamma_j push_S - 4 decay           of log lambda_j, j not in S.
 
-(Of all C with given eigenvalues a constant diagonal has the least loss, and one exists: Schur and
-Horn. Of all W with that C the one along the modes, in order, has the least norm.) At lambda = 1
-push = 1: every mode is independent, c_j = 1 - decay / (2 gamma_j), and mode j is learned if and
-only if 2 gamma_j > decay. Below 1 each mode that is learned lowers the push, so a smaller decay
-suffices to hold back the next one. decay = 0 gives `redundancy.plateau`.
+(Of all C with given eigenvalues, one with a constant diagonal has the smallest loss; it exists by
+the Schur-Horn theorem. Of all W with that C, the one along the modes, in order, has the smallest
+norm.) At lambda = 1 push = 1: every mode is independent, c_j = 1 - decay / (2 gamma_j), and mode j
+is learned if and only if 2 gamma_j > decay. Below 1 each learned mode lowers the push, so that a
+smaller decay is enough to prevent the next one. decay = 0 gives `redundancy.plateau`.
 
 Derived here; the model is that of Simon et al. 2023, arXiv 2303.15438, the loss that of Zbontar et
 al. 2021, arXiv 2103.03230.

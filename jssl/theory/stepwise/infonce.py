@@ -8,8 +8,8 @@ C_1 = Z'^T Z' / n,
 
     L = log n - tr C / temperature + tr(C_0 C_1) / (2 temperature^2) + O(||z||^6 / temperature^3).
 
-The first term pulls a small linear embedding z = W x along the top eigenvectors of Gamma, the
-cross moment of the centred views, as linearised Barlow Twins does:
+By the first term, a small linear embedding z = W x grows along the top eigenvectors of Gamma, the
+cross moment of the centred views, as under linearised Barlow Twins:
 
     d log ||W v_j||^2 / dt = 4 gamma_j / temperature                            gradient flow
                            = (2 / lr) log |1 + 2 lr gamma_j / temperature|      descent, step lr

@@ -8,14 +8,14 @@ is the linear model with Gamma -> K_Gamma = (1/2n) K^{1/2} J K^{1/2}, so from a 
 
     F (2n, dim)          embeddings of the n first views, then of the n second views
     K (2n, 2n)           gram             k(Z, Z): the tangent kernel of the encoder
-    J                    the swap of the two views; any symmetric pairing A stands for J / 2n
+    J                    exchanges the two views; another symmetric pairing A may replace J / 2n
     gamma_j, c_j         modes            J K c = 2n gamma c, c^T K c = 1
     u_j, s_j(0)          Q and R of F_0^T [c_1 ... c_dim]
     k(x, Z) (q, 2n)      cross            kernel of the queries with the views
 
-The eigenvectors of K_Gamma are v_j = K^{1/2} c_j, hence K^{-1/2} v_j = c_j and no square root is
-taken. Two networks (multimodal) are `jax.scipy.linalg.block_diag(gram_a, gram_b)`, with a cross
-that is zero on the other network's views. F = 0 is stationary: there nothing ever moves.
+The eigenvectors of K_Gamma are v_j = K^{1/2} c_j, so that K^{-1/2} v_j = c_j and no square root is
+needed. Two networks (multimodal) are `jax.scipy.linalg.block_diag(gram_a, gram_b)`, with a cross
+that is zero on the other network's views. F = 0 is a stationary point.
 
 Simon et al. 2023, arXiv 2303.15438, section 5; the dynamics in function space are derived here.
 """
@@ -112,8 +112,8 @@ def embedding(
         True
 
     f_t(x) = sum_j u_j s_j(t) k(x, Z) c_j + f_0(x) - k(x, Z) K^{-1} F_0. Exact from an aligned
-    start; from a generic one as good as `error_estimate` says. What the start holds in the span of
-    k(., Z) outside the top modes is dropped, what it holds outside that span stays for ever.
+    start; from a generic one with the error that `error_estimate` gives. The part of the start in
+    the span of k(., Z) outside the top modes is neglected; the part outside that span is constant.
 
     Args:
         t: (...) times >= 0, the sum of learning rates on the linearised Barlow Twins loss.

@@ -124,8 +124,9 @@ def hessian_spectrum(eigenvalues: Array, dim: int, learned: Array | None = None)
         >>> hessian_spectrum(eigenvalues, 2, jnp.array([True, False, False])).tolist()
         [16.0, 0.0, 0.0, 0.0, -2.0, -4.0]
 
-    The loss alone does not select the top modes: at zero loss any others give as many positive
-    and flat directions. The small start does. A direction of curvature -4 g grows at the rate 4 g.
+    The loss does not select the top modes: at zero loss, other modes give the same number of
+    positive and flat directions. The small start selects them. A direction of curvature -4 g grows
+    at the rate 4 g.
 
     Args:
         eigenvalues: (m,) all of the cross moment.
@@ -236,7 +237,7 @@ def minimum_norm(eigenvalues: Array, dim: int) -> Array:
 def _lanczos(weight: Array, cross_moment: Array, steps: int) -> Array:
     _, pull = jax.vjp(lambda w: velocity(w, cross_moment), weight)
 
-    def hessian(direction: Array) -> Array:  # symmetric, so a pullback serves
+    def hessian(direction: Array) -> Array:  # symmetric, so the vector-Jacobian product can be used
         return -pull(direction.reshape(weight.shape))[0].ravel()
 
     first = jax.random.normal(jax.random.key(0), (weight.size,), weight.dtype)

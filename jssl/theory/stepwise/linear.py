@@ -42,8 +42,8 @@ class Modes(NamedTuple):
 def loss(weight: Array, cross_moment: Array) -> Array:
     """Return ||W Gamma W^T - I||_F^2, the linearised Barlow Twins loss at lambda = 1.
 
-    Its derivative knows that Gamma is symmetric, so a gradient needs one product with Gamma
-    instead of two: a step costs half.
+    Its derivative makes use of the symmetry of Gamma, so that a gradient needs one product with
+    Gamma instead of two, and a step takes half the time.
 
     Example:
         >>> loss(jnp.zeros((3, 5)), jnp.eye(5)).item()
@@ -130,7 +130,7 @@ def scales(t: Array, start_scales: Array, eigenvalues: Array) -> Array:
     s^2 = 1 / (g + (s_0^-2 - g) e^{-8gt}) for g > 0 and s^2 = e^{8gt} / (s_0^-2 + g (e^{8gt} - 1))
     for g <= 0; no exponent is ever positive, so nothing overflows at any t and gradients with
     respect to all three arguments are finite. The limits are g^{-1/2}, s_0 (g = 0) and 0 (g < 0).
-    A scale of zero stays there: it is a stationary point.
+    A scale of zero is a stationary point.
 
     Args:
         t: (...) finite times >= 0, learning rate x step.
@@ -230,23 +230,23 @@ def final_scales(eigenvalues: Array) -> Array:
         >>> final_scales(jnp.array([4.0, -1.0])).tolist()
         [0.5, 0.0]
 
-    (A mode with g = 0 keeps its start, of which this limit of small starts knows nothing.)
+    A mode with g = 0 keeps its initial scale, which is 0 in this limit of small starts.
     """
     positive = eigenvalues > 0
     return jnp.where(positive, jnp.where(positive, eigenvalues, 1) ** -0.5, 0)
 
 
 def final_weight(modes: Modes, rotation: Array | None = None) -> Array:
-    """Return W(infinity) = U diag(g^{-1/2}) V: the end of every small start.
+    """Return W(infinity) = U diag(g^{-1/2}) V, the final weight from every small start.
 
     Example:
         >>> top = modes(jnp.diag(jnp.array([4.0, 1.0, 0.5])), dim=2)
         >>> round(float((final_weight(top) ** 2).sum()), 6)  # 1/4 + 1/1
         1.25
 
-    Of all weights with loss 0 it has the least Frobenius norm, sum_{j <= dim} 1/gamma_j. Where
-    fewer modes are positive than asked for, only those are learned and the loss ends at the number
-    of the others.
+    Of all weights with loss 0 it has the least Frobenius norm, sum_{j <= dim} 1/gamma_j. If
+    fewer than dim modes are positive, only these are learned, and the final loss is the number of
+    the others.
 
     Args:
         modes: the top dim modes of the cross moment.
@@ -283,9 +283,12 @@ def _require_symmetric(value: np.ndarray | None) -> None:
     if value is None:
         return
     if not np.isfinite(value).all():
-        message = "cross_moment holds NaN or infinity; check the pairs it was made from"
+        message = "cross_moment contains NaN or infinity; check the pairs it was computed from"
         raise InputError(message)
     largest, asymmetry = np.abs(value).max(), np.abs(value - np.swapaxes(value, -1, -2)).max()
     if asymmetry > 1e-4 * largest:
-        message = f"cross_moment must be symmetric, off by {asymmetry:.1e}; take (M + M.T) / 2"
+        message = (
+            "cross_moment must be symmetric; it differs from its transpose by "
+            f"{asymmetry:.1e}, use (M + M.T) / 2"
+        )
         raise InputError(message)

@@ -1,10 +1,10 @@
-r"""Barlow Twins whose off-diagonal terms carry a weight other than one: plateaus and growth.
+r"""Barlow Twins with a weight of the off-diagonal terms other than one: plateaus and growth.
 
-The theory of Simon et al. (ICML 2023, arXiv 2303.15438) takes the weight lambda of
+The theory of Simon et al. (ICML 2023, arXiv 2303.15438) assumes a weight lambda of
 
     L = sum_i (C_ii - 1)^2 + lambda sum_{i != j} C_ij^2,    C = W Gamma W^T,
 
-to be 1; practice takes .0051. The plateau of rank k is the least loss that rank k allows. With
+of 1; in practice it is .0051. The plateau of rank k is the smallest loss of rank k. With
 w = min(lambda, 1) and kappa = k / d
 
     level   c_k = 1 / (kappa + w (1 - kappa))      every nonzero eigenvalue of C
@@ -43,12 +43,12 @@ class Plateau(NamedTuple):
 
 
 class RedundancyStaircase(NamedTuple):
-    """All plateaus from zero to d learned modes, and when one gives way to the next.
+    """All plateaus from zero to d learned modes, and the times at which they end.
 
     Attributes:
-        times: (k,) when the k-th eigenvalue of C comes up, ascending; inf for modes never learned.
+        times: (k,) when the k-th eigenvalue of C rises, ascending; inf for modes never learned.
         blur: (k,) scale of the error of `times`.
-        order: (k,) which mode comes up k-th.
+        order: (k,) which mode rises k-th.
         plateaus: levels, losses and growth factors, each (d + 1,), of ranks 0 ... d.
     """
 
@@ -113,15 +113,15 @@ def redundancy_staircase(
         >>> print(*(f"{time:.1f}" for time in redundancy_staircase(start, gamma, 0.01).times))
         2.3 127.3
 
-    A mode that is still small grows at 8 gamma_j w c_k, so on the clock dT = w c_k dt every mode
-    behaves as at weight one and comes up at T_j = -log(gamma_j s_j^2) / (8 gamma_j). Undoing the
-    clock plateau by plateau: t_1 = T_1, t_{k+1} = t_k + (T_{k+1} - T_k) / (w c_k).
+    A mode that is still small grows at 8 gamma_j w c_k, so in the time dT = w c_k dt every mode
+    grows as at weight one and rises at T_j = -log(gamma_j s_j^2) / (8 gamma_j). Converted back,
+    plateau by plateau: t_1 = T_1, t_{k+1} = t_k + (T_{k+1} - T_k) / (w c_k).
 
-    What this leaves out is of order one in log lambda_j: the learned directions turn until the
-    diagonal of C is constant and take the small modes with them. Each step therefore moves by a
-    fixed time, which does not grow as the start shrinks: the relative error falls as
-    1 / log(1 / start). `blur` = sum over the steps so far of ln 81 / (8 gamma w c), the 10-90 %
-    rise of each, is the scale of it: random starts were seen to err by that much or less. At weight
+    The neglected terms are of order one in log lambda_j: the learned directions rotate until the
+    diagonal of C is constant, and the small modes rotate with them. Each step is therefore shifted
+    by a time that does not depend on the size of the start: the relative error decreases as 1 /
+    log(1 / start). `blur` = sum over the steps so far of ln 81 / (8 gamma w c), the 10-90 % rise of
+    each, is its order of magnitude; the measured errors of random starts were not larger. At weight
     one with scales from the QR alignment the times are sharp and the blur does not apply.
 
     Args:

@@ -4,7 +4,7 @@ The loss of HaoChen et al. (2021) for f(x) = W x on whitened inputs (Sigma = I) 
 
     L = ||W W^T||_F^2 - 2 tr(W T W^T) + d,     dW/dt = 4 (W T - W W^T W),
 
-with T the cross moment Gamma of the whitened views. P = W^T W solves a Riccati equation, hence
+with T the cross moment Gamma of the whitened views. P = W^T W solves a Riccati equation, so that
 
     P(t) = e^{4Tt} W_0^T [I + W_0 T^{-1} (e^{8Tt} - I) W_0^T]^{-1} W_0 e^{4Tt},
 
@@ -16,9 +16,10 @@ max(l, 0), a_j = l+_{p_j} and h(l) = (1 - e^{-8 l t}) / l,
     F_rj = G_rj e^{-4 (a_j - l_r) t},     H_rj = G_rj e^{-4 (a_j - l+_r) t},
     P = V F [e^{-4 a t} X^T X e^{-4 a t} + H^T h(|l|) H]^{-1} F^T V^T:
 
-every exponent is at most zero. W_0 of full rank in the top-d span has p_j = j; a start that misses
-top modes, or has lower rank, or d > m needs no special case. In general coordinates (Sigma not I)
-this is the flow with inputs whitened first, see `whiten`; plain flow there has no closed form.
+every exponent is at most zero. W_0 of full rank in the top-d span has p_j = j; starts
+orthogonal to top modes, starts of lower rank, and d > m need no special case. In general
+coordinates (Sigma not I) this is the flow with inputs whitened first, see `whiten`; plain flow
+there has no closed form.
 
 Symbols: t = learning rate x step. The formula is derived here; the loss is the case beta = 1 of
 `jssl.theory.stepwise.vicreg`. Setting: Simon et al., ICML 2023, arXiv 2303.15438.
@@ -189,7 +190,7 @@ def saturation(t: Array | float, rates: Array) -> Array:
 
 
 def _decay(exponents: Array, t: Array) -> Array:
-    """e^{-4 exponents t}; a negative exponent only ever meets a zero of the echelon form."""
+    """e^{-4 exponents t}; where an exponent is negative, the echelon form has a zero."""
     return jnp.exp(-4 * jnp.maximum(exponents, 0) * t)
 
 
@@ -215,7 +216,7 @@ def _echelon(rows: Array) -> tuple[Array, Array, Array]:
         pivot = columns[:, chosen] / jnp.where(usable, free[chosen], 1)
         multiples = jnp.where(is_pivot | ~usable, 0, free)
         columns = jnp.where(is_pivot, pivot[:, None], columns - pivot[:, None] * multiples)
-        # Whatever a free column still holds in this row is rounding.
+        # What remains in this row of a free column is rounding error.
         pivots = jnp.where(is_pivot, row, pivots)
         return columns.at[row].set(jnp.where(pivots < 0, 0, columns[row])), pivots
 

@@ -3,7 +3,7 @@
     tau_j = -log(g s_0^2) / (8 g)                    critical time
     log(1 / (g s_0^2) - 1) / (8 g)                   exact half time, g s^2 = 1/2
     log(81) / (8 g)                                  rise of the eigenvalue from 10 % to 90 %
-    log(21 + 6 sqrt(10)) / (8 g) = 3.688 / (8 g)     fall of its loss (1 - g s^2)^2 likewise,
+    log(21 + 6 sqrt(10)) / (8 g) = 3.688 / (8 g)     the same for its loss (1 - g s^2)^2,
                                                      half fallen log(1 + sqrt(2)) / (8 g) earlier
 
 Times are t = learning rate x step; a mode with g <= 0 is never learned and its times are infinite.
@@ -157,7 +157,7 @@ def rise_time(eigenvalues: Array) -> Array:
 
 
 def loss_step_time(eigenvalues: Array) -> LossStep:
-    """Return how long a step of the loss takes and how far ahead of the eigenvalue it comes.
+    """Return the duration of a step of the loss and its lead over that of the eigenvalue.
 
     Example:
         >>> [round(x.item(), 3) for x in loss_step_time(jnp.array([0.125]))]

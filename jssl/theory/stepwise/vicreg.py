@@ -12,8 +12,9 @@ squared distance of the two embeddings of a pair. Three results:
     commuting case  [Sigma, Gamma] = 0 and an aligned start: modes evolve by themselves, with
                     s_j^2 = 1 / (sigma_j^2 / mu_j + (s_j(0)^-2 - sigma_j^2 / mu_j) e^{-8 mu_j t})
 
-Which modes are first (large mu) and which are kept (large tau) may differ: early dimensions can be
-given up again. At beta = 1 the loss is the spectral contrastive one, `stepwise.spectral`.
+Which modes are first (large mu) and which are kept (large tau) may differ: dimensions that are
+learned early can be lost again. At beta = 1 the loss is the spectral contrastive one,
+`stepwise.spectral`.
 
 Symbols: mu = growth eigenvalues, sigma = eigenvalues of Sigma, t = learning rate x step. Derived
 here, after Simon et al., ICML 2023, arXiv 2303.15438, and Bardes et al. (2022), arXiv 2105.04906.

@@ -1,0 +1,239 @@
+r"""The predictor: its learning rate, its start, its own decay, and the optimal one.
+
+A ratio alpha of learning rates is a change of scale (D-24): V(t) of (w_0, alpha, eta, beta) is that
+of (sqrt(alpha) w_0, 1, eta alpha^{L-1}, beta alpha^{L-1}) at the time t alpha^{1-L}. For one layer
+without decay c = alpha w^2 - v^2 is constant and dv/dt = (v^2 + c) (lambda - s v), so that
+
+    w_end^2 = w_0^2 + (rho^2 - v_0^2) / alpha,
+
+and the mode collapses iff v_0^2 >= rho^2 + alpha w_0^2 (D-25). In particular V = I with rho < 1
+collapses unless alpha w_0^2 > 1 - rho^2. The subject is that of Tian et al. 2021, arXiv 2102.06810;
+derived here.
+"""
+
+from typing import Any, NamedTuple
+
+import jax.numpy as jnp
+import numpy as np
+
+from jssl.data.checks import require_count, require_range
+from jssl.data.moments import Moments
+from jssl.theory.distillation.modes import check_moments
+from jssl.theory.distillation.objective import arrays, require_positive
+from jssl.types import Array
+
+
+class EqualRates(NamedTuple):
+    """A problem with equal learning rates that has the same predictor at a scaled time.
+
+    Attributes:
+        scale: factor of every layer's start, sqrt(alpha).
+        decay: weight decay of the equal problem.
+        target_rate: rate of the averaged target of the equal problem.
+        time: factor of the time: the given problem at t is the equal one at this times t.
+    """
+
+    scale: Array
+    decay: Array
+    target_rate: Array
+    time: Array
+
+
+class UnbalancedEnd(NamedTuple):
+    """The end of a mode of one layer from an unbalanced start.
+
+    Attributes:
+        layer: (...) w; 0 where the mode collapses.
+        predictor: (...) v.
+        collapses: (...) whether it does.
+    """
+
+    layer: Array
+    predictor: Array
+    collapses: Array
+
+
+def equal_rates(
+    rate_ratio: Any,
+    *,
+    depth: int = 1,
+    decay: Any = 0.0,
+    target_rate: Any = 0.0,
+) -> EqualRates:
+    """Return the equivalent problem with equal learning rates (D-24); for JEPA and BYOL.
+
+    Example:
+        >>> print(*equal_rates(4.0, depth=2, decay=0.1))
+        2.0 0.4 0.0 0.25
+
+    Args:
+        rate_ratio: alpha > 0, the predictor's learning rate over that of the layers.
+        depth: number of layers L >= 1.
+        decay: eta >= 0.
+        target_rate: beta >= 0 of an averaged target.
+
+    Raises:
+        InputError: for a depth below 1 or numbers out of range.
+    """
+    depth = require_count("depth", depth)
+    require_positive(rate_ratio=rate_ratio)
+    require_range("decay", decay, 0)
+    require_range("target_rate", target_rate, 0)
+    alpha, eta, beta = arrays(rate_ratio, decay, target_rate)
+    factor = alpha ** (depth - 1)
+    return EqualRates(jnp.sqrt(alpha), eta * factor, beta * factor, 1 / factor)
+
+
+def unbalanced_end(
+    coefficient: Any,
+    start: Any,
+    predictor_start: Any,
+    rate_ratio: Any = 1.0,
+) -> UnbalancedEnd:
+    """Return where a mode of one layer ends from any positive start, without decay (D-25).
+
+    Example:
+        >>> end = unbalanced_end(0.6, 0.1, jnp.array([0.1, 1.0]), 50.0)
+        >>> [[round(x, 4) for x in part.tolist()] for part in end[:2]]
+        [[0.1304, 0.0], [0.6, 0.7071]]
+
+    Args:
+        coefficient: (...) rho > 0.
+        start: (...) w_0 > 0.
+        predictor_start: (...) v_0 >= 0.
+        rate_ratio: (...) alpha > 0.
+
+    Raises:
+        InputError: for numbers out of range.
+    """
+    require_positive(coefficient=coefficient, start=start, rate_ratio=rate_ratio)
+    require_range("predictor_start", predictor_start, 0)
+    rho, w, v, alpha = arrays(coefficient, start, predictor_start, rate_ratio)
+    square = w**2 + (rho**2 - v**2) / alpha
+    collapses = square <= 0
+    layer = jnp.sqrt(jnp.where(collapses, 0, square))
+    predictor = jnp.sqrt(jnp.where(collapses, v**2 - alpha * w**2, 1))
+    return UnbalancedEnd(layer, jnp.where(collapses, predictor, rho), collapses)
+
+
+def unbalanced_time(
+    covariance: Any,
+    coefficient: Any,
+    start: Any,
+    predictor_start: Any,
+    predictor_end: Any,
+    rate_ratio: Any = 1.0,
+) -> Array:
+    """Return the time of JEPA with one layer from v_0 to another v, without decay (D-25).
+
+    Example:
+        >>> print(unbalanced_time(1.0, 0.6, 0.02, 0.2, 0.5, 3.0).round(6))
+        18.926054
+
+    Args:
+        covariance: (...) lambda > 0.
+        coefficient: (...) rho > 0.
+        start: (...) w_0 > 0.
+        predictor_start: (...) v_0 >= 0.
+        predictor_end: (...) v > 0, between v_0 and rho.
+        rate_ratio: (...) alpha > 0.
+
+    Returns:
+        (...) NaN where v is not reached.
+
+    Raises:
+        InputError: for numbers out of range.
+    """
+    require_positive(
+        covariance=covariance,
+        coefficient=coefficient,
+        start=start,
+        predictor_end=predictor_end,
+        rate_ratio=rate_ratio,
+    )
+    require_range("predictor_start", predictor_start, 0)
+    lam, rho, w, a, b, alpha = arrays(
+        covariance, coefficient, start, predictor_start, predictor_end, rate_ratio
+    )
+    s, c = lam / rho, alpha * w**2 - a**2
+    # dv/dt = (v^2 + c)(lambda - s v): v moves towards rho, or down to sqrt(-c) where it collapses.
+    reached = ((a <= b) & (b < rho)) | ((a >= b) & (b > rho) & (b**2 + c > 0))
+    b = jnp.where(reached, b, a)
+    logs = jnp.log((b**2 + c) / (a**2 + c)) - 2 * jnp.log(jnp.abs((lam - s * b) / (lam - s * a)))
+    denominator = lam**2 + s**2 * c
+    time = (s / 2 * logs + lam * _arc(a, b, c)) / denominator
+    return jnp.where(reached, time, jnp.nan)
+
+
+def unequal_decay_end(
+    covariance: Any,
+    coefficient: Any,
+    encoder_decay: Any,
+    predictor_decay: Any,
+    rate_ratio: Any = 1.0,
+) -> UnbalancedEnd:
+    """Return the learned end of one layer under different decays (D-26).
+
+    Example:
+        >>> end = unequal_decay_end(1.0, 0.8, 0.05, 0.1)
+        >>> [round(float(part), 4) for part in end[:2]]
+        [1.0556, 0.7464]
+
+    With decay on the encoder alone the mode collapses at any decay: w^2 = 0. With decay on the
+    predictor alone w^2 grows without bound, as 2 eta_V rho^2 t / alpha, and the result is infinite.
+
+    Args:
+        covariance: (...) lambda > 0.
+        coefficient: (...) rho > 0.
+        encoder_decay: (...) eta_W >= 0.
+        predictor_decay: (...) eta_V >= 0; with eta_W = 0 it is positive.
+        rate_ratio: (...) alpha > 0.
+
+    Raises:
+        InputError: for numbers out of range.
+    """
+    require_positive(covariance=covariance, coefficient=coefficient, rate_ratio=rate_ratio)
+    require_range("encoder_decay", encoder_decay, 0)
+    require_range("predictor_decay", predictor_decay, 0)
+    lam, rho, eta_w, eta_v, alpha = arrays(
+        covariance, coefficient, encoder_decay, predictor_decay, rate_ratio
+    )
+    s = lam / rho
+    square = lam**2 - 4 * s * eta_w
+    collapses = (square < 0) | ((eta_v == 0) & (eta_w > 0))
+    v = (lam + jnp.sqrt(jnp.maximum(square, 0))) / (2 * s)
+    ratio = jnp.where(eta_w > 0, eta_v / jnp.where(eta_w > 0, eta_w, 1), jnp.inf)
+    layer = jnp.where(collapses, 0, jnp.sqrt(ratio / alpha) * v)
+    return UnbalancedEnd(layer, jnp.where(collapses & (eta_v > 0), 0, v), collapses)
+
+
+def optimal_predictor(encoder: Any, moments: Moments) -> np.ndarray:
+    """Return the predictor of least loss, W S_yx W^T (W S_x W^T)^{-1} (D-27).
+
+    Example:
+        >>> optimal_predictor(np.eye(2), Moments(np.diag([2.0, 1.0]), np.diag([1.0, 0.8]))).tolist()
+        [[0.5, 0.0], [0.0, 0.8]]
+
+    With it the gradient of a square encoder is zero, so that nothing is learned and nothing
+    collapses; a wide one keeps W W^T and its row space turns to the d largest coefficients.
+
+    Args:
+        encoder: W (d, m) of full rank, d <= m.
+        moments: of context and target.
+
+    Raises:
+        InputError: for moments that are not valid.
+    """
+    context, cross, _ = check_moments(moments)
+    w = np.asarray(encoder, float)
+    return np.linalg.solve(w @ context @ w.T, w @ cross.T @ w.T).T
+
+
+def _arc(a: Array, b: Array, c: Array) -> Array:
+    """Return the integral of 1 / (v^2 + c) from a to b, without loss of digits at small c."""
+    x = (b - a) / jnp.where(b == a, 1, a * b + c)
+    root = jnp.sqrt(jnp.abs(jnp.where(c == 0, 1, c)))
+    turned = jnp.arctan2(root * (b - a), a * b + c) / root
+    stretched = jnp.arctanh(jnp.where(c < 0, root * x, 0)) / root
+    small = jnp.abs(c) * x**2 < 1e-12
+    return jnp.where(small, x, jnp.where(c > 0, turned, stretched))

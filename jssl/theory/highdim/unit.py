@@ -1,0 +1,213 @@
+r"""The mean drift of overlap and norm under one-pass SGD, in closed form but for one quadrature.
+
+    G(q, R) = E phi(u_1) phi(u_2) = E_s [1 - 8 T(h, a)],   h = s q / sqrt(1 + nu),  nu = sigma^2 R
+    dq/dt = eta (G_q + 2 q G_R - lambda q)
+    dR/dt = 2 eta (q G_q + 2 R G_R - lambda R) + eta^2 sigma^2 V
+
+T is Owen's function, a = sqrt((1 - rho)/(1 + rho)), rho = r nu/(1 + nu) (I-29, I-30). V is the mean
+square of the gradient's noise; without this term of order eta^2 the unit would learn the signal
+alone. Near q = 0 the overlap grows at a rate in which only the second moment of the signal enters
+(I-32).
+
+References:
+    Derived here, for a model like that of Meng, Wang, arXiv 2406.06909.
+"""
+
+import math
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from scipy.optimize import brentq
+from scipy.special import erf, ndtr
+
+from jssl.errors import InputError
+from jssl.theory.highdim.settings import OnePass, check
+
+_NODES, _WEIGHTS = np.polynomial.legendre.leggauss(48)
+_HERMITE = 40
+
+
+def mean_product(overlap: Any, square: Any, setting: OnePass) -> Any:
+    """Return G(q, R), the mean of the product of the outputs on two positive views (I-29).
+
+    Example:
+        >>> from jssl.theory.highdim import rademacher
+        >>> setting = OnePass(rademacher(2.0), correlation=-0.4)
+        >>> print(round(float(mean_product(np.array([0.6]), 1.3, setting)), 10))
+        0.0781010001
+
+    Args:
+        overlap: (F,) q along each feature; an array of NumPy or of JAX.
+        square: R >= sum of q^2.
+        setting: of the problem.
+    """
+    xp = jnp if isinstance(overlap, jax.Array) or isinstance(square, jax.Array) else np
+    nu = setting.noise**2 * square
+    rho = setting.correlation * nu / (1 + nu)
+    h = (setting.law.points @ xp.atleast_1d(overlap)) / xp.sqrt(1 + nu)
+    end = xp.arctan2(xp.sqrt(1 - rho), xp.sqrt(1 + rho))
+    angle = end / 2 * (_NODES + 1)
+    grid = xp.exp(-(h[:, None] ** 2) / (2 * xp.cos(angle) ** 2))
+    owen = end / 2 * (grid @ _WEIGHTS) / (2 * math.pi)
+    return setting.law.shares @ (1 - 8 * owen)
+
+
+def slopes(overlap: np.ndarray, square: float, setting: OnePass) -> tuple[np.ndarray, float]:
+    """Return dG/dq (F,) and dG/dR."""
+    points, shares = setting.law
+    variance, r = setting.noise**2, setting.correlation
+    nu = variance * square
+    rho = r * nu / (1 + nu)
+    inputs = points @ overlap
+    h = inputs / math.sqrt(1 + nu)
+    a = math.sqrt((1 - rho) / (1 + rho))
+    by_h = 8 * np.exp(-(h**2) / 2) / math.sqrt(2 * math.pi) * (ndtr(a * h) - 0.5)
+    by_rho = 2 / math.pi * np.exp(-(h**2) / (1 + rho)) / math.sqrt(1 - rho**2)
+    by_overlap = (shares * by_h) @ points / math.sqrt(1 + nu)
+    by_square = shares @ (
+        -by_h * inputs * variance * (1 + nu) ** -1.5 / 2 + by_rho * r * variance / (1 + nu) ** 2
+    )
+    return by_overlap, float(by_square)
+
+
+def gradient_noise(overlap: Any, square: float, setting: OnePass) -> float:
+    """Return V, the mean square of the coefficients of the noise in a gradient (I-30).
+
+    Example:
+        >>> from jssl.theory.highdim import rademacher
+        >>> setting = OnePass(rademacher(2.0), correlation=-0.4)
+        >>> round(gradient_noise([0.6], 1.3, setting), 6)
+        0.544834
+
+    Args:
+        overlap: (F,) q.
+        square: R.
+        setting: of the problem.
+    """
+    points, shares = setting.law
+    r = setting.correlation
+    x, w = np.polynomial.hermite_e.hermegauss(_HERMITE)
+    w = w / w.sum()
+    size = setting.noise * math.sqrt(square)
+    means = (points @ np.atleast_1d(np.asarray(overlap, float)))[:, None, None]
+    first = means + size * x[:, None]
+    second = means + size * (r * x[:, None] + math.sqrt(1 - r**2) * x)
+    (a, da), (b, db) = _outputs(first), _outputs(second)
+    terms = da**2 * b**2 + a**2 * db**2 + 2 * r * a * da * b * db
+    pairs = float(shares @ np.einsum("sij,i,j->s", terms, w, w))
+    if not setting.negatives:
+        return pairs
+    output, slope = _outputs(means[:, :, 0] + size * x)
+    alone = shares @ (output**2 @ w) * (shares @ (slope**2 @ w))
+    return pairs + 2 * setting.negatives**2 * float(alone)
+
+
+def drift(overlap: Any, square: float, setting: OnePass, *, noise: bool = True) -> np.ndarray:
+    """Return (dq/dt, dR/dt), (F + 1,) (I-30).
+
+    Example:
+        >>> from jssl.theory.highdim import rademacher
+        >>> print(drift([0.0], 0.0, OnePass(rademacher())).round(6))
+        [0. 0.]
+
+    Args:
+        overlap: (F,) q.
+        square: R.
+        setting: of the problem.
+        noise: whether the term of order eta^2 is kept; without it this is gradient flow.
+    """
+    q = np.atleast_1d(np.asarray(overlap, float))
+    by_overlap, by_square = slopes(q, square, setting)
+    eta, decay = setting.learning_rate, setting.decay
+    moved = eta * (by_overlap + 2 * q * by_square - decay * q)
+    grown = 2 * eta * (q @ by_overlap + 2 * square * by_square - decay * square)
+    if noise:
+        grown += eta**2 * setting.noise**2 * gradient_noise(q, square, setting)
+    return np.append(moved, grown)
+
+
+def start_square(setting: OnePass) -> float:
+    """Return R_0, where the norm rests before the signal is found, or 0 (I-31).
+
+    Example:
+        >>> from jssl.theory.highdim import rademacher
+        >>> round(start_square(OnePass(rademacher(), learning_rate=0.5, decay=0.2)), 6)
+        0.47648
+
+    Args:
+        setting: of the problem.
+
+    Returns:
+        The root of dR/dt = 0 at q = 0; 0 where there is none: then the norm vanishes until the
+        signal lifts it.
+
+    Raises:
+        InputError: for numbers out of range, or without decay.
+    """
+    check(setting)
+    if setting.decay == 0:
+        message = "without decay the norm grows without bound; pass decay > 0"
+        raise InputError(message)
+    none = np.zeros(setting.law.points.shape[1])
+
+    def growth(square: float) -> float:
+        return float(drift(none, square, setting)[-1]) / square
+
+    low, high = 1e-12, 1.0
+    if growth(low) <= 0:
+        return 0.0
+    while growth(high) > 0:
+        high *= 2
+    return float(brentq(growth, low, high, xtol=1e-14, rtol=1e-14))
+
+
+def escape_rate(setting: OnePass, *, feature: int = 0) -> float:
+    """Return a of dq/dt = a q at q = 0 and R = R_0: only the second moment enters (I-32).
+
+    Example:
+        >>> from jssl.theory.highdim import rademacher
+        >>> round(escape_rate(OnePass(rademacher(2.0), learning_rate=0.5, decay=0.2)), 6)
+        0.762348
+
+    Args:
+        setting: of the problem.
+        feature: index of the signal.
+
+    Returns:
+        The rate; negative if the signal is not learned from a small overlap.
+    """
+    square = start_square(setting)
+    nu, r = setting.noise**2 * square, setting.correlation
+    root = math.sqrt((1 + nu) ** 2 - (r * nu) ** 2)
+    both = 2 / math.pi / root
+    curved = -2 / math.pi * r * nu / ((1 + nu) * root)
+    second = float(setting.law.moment(2)[feature])
+    eta = setting.learning_rate
+    if square == 0:
+        return eta * (2 * second * both + 2 * r * setting.noise**2 * 2 / math.pi - setting.decay)
+    noise = gradient_noise(np.zeros(setting.law.points.shape[1]), square, setting)
+    return 2 * eta * second * (both + curved) - eta**2 * setting.noise**2 * noise / (2 * square)
+
+
+def learnable_signal(setting: OnePass) -> float:
+    """Return the second moment m2 above which a signal is learned from a small overlap (I-32).
+
+    Example:
+        >>> from jssl.theory.highdim import rademacher
+        >>> round(learnable_signal(OnePass(rademacher(), learning_rate=0.5, decay=0.2)), 6)
+        0.231925
+
+    Args:
+        setting: of the problem; its law does not enter, but for its number of features.
+    """
+    law = setting.law._replace(points=setting.law.points / math.sqrt(setting.law.moment(2)[0]))
+    unit = setting._replace(law=law)
+    none = unit._replace(law=law._replace(points=0 * law.points))
+    at_none, at_one = escape_rate(none), escape_rate(unit)
+    return -at_none / (at_one - at_none)
+
+
+def _outputs(u: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    return erf(u / math.sqrt(2)), math.sqrt(2 / math.pi) * np.exp(-(u**2) / 2)

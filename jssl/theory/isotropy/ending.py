@@ -1,0 +1,237 @@
+r"""Where training ends: which modes are kept, which are lost, and how isotropic it is.
+
+    -dR/ds_j = n_j / strength        for every mode that is kept, n_j = c_j / q_j
+
+so only noise shares decide, not variances (I-24). A mode is lost if its share is at least
+strength x (-dR/ds_j) at s_j = 0 and the end state of the others (I-25). Where the data have more
+dimensions than the embedding, the modes with the smallest shares are kept, whichever were learned
+first (I-26).
+
+References:
+    Derived here, for the losses of arXiv 2511.08544. That the end state is unique for unequal
+    shares is not proved.
+"""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from scipy.optimize import brentq, minimize, root
+
+from jssl.errors import InputError
+from jssl.theory.isotropy.regularisers import (
+    engine_share,
+    mean_inverse_root,
+    slope,
+    spectrum,
+    usual_width,
+)
+
+
+class EndState(NamedTuple):
+    """The end of training.
+
+    Attributes:
+        eigenvalues: (m,) s_j of each mode of the data, 0 where it is lost.
+        kept: (m,) whether it is kept.
+    """
+
+    eigenvalues: np.ndarray
+    kept: np.ndarray
+
+
+def end_state(
+    noise_shares: Any,
+    strength: float,
+    *,
+    dim: int | None = None,
+    regulariser: str = "sigreg",
+    width: float | None = None,
+    batch: float | None = None,
+) -> EndState:
+    """Return the eigenvalues at the end of training.
+
+    Example:
+        >>> ended = end_state([0.02, 0.05, 0.08, 0.11], 60.0, regulariser="bhep", width=1.0)
+        >>> print(ended.eigenvalues.round(4))
+        [1.0293 0.9903 0.954  0.9202]
+
+    Args:
+        noise_shares: (m,) n_j = c_j / q_j in [0, 1].
+        strength: lambda > 0.
+        dim: K, the dimension of the embedding; None is m. With K < m the K smallest shares compete.
+        regulariser: `sigreg` or `bhep`.
+        width: b > 0; None is 1 for `sigreg`, 2/K for `bhep`.
+        batch: N >= 2; None is the population.
+
+    Raises:
+        InputError: for shares outside [0, 1], a strength that is not positive, or K outside 1 to m.
+    """
+    shares = checked_shares(noise_shares, strength)
+    dim = len(shares) if dim is None else dim
+    if not 1 <= dim <= len(shares):
+        message = f"dim must be from 1 to the {len(shares)} modes; got {dim}"
+        raise InputError(message)
+    b = usual_width(regulariser, dim, width)
+    chosen = np.argsort(shares, kind="stable")[:dim]
+    s = _minimiser(shares[chosen], strength, regulariser, b, batch)
+    eigenvalues = np.zeros(len(shares))
+    eigenvalues[chosen] = s
+    return EndState(eigenvalues, eigenvalues > 0)
+
+
+def lost_modes(
+    noise_shares: Any,
+    strength: float,
+    *,
+    dim: int | None = None,
+    regulariser: str = "sigreg",
+    width: float | None = None,
+    batch: float | None = None,
+) -> np.ndarray:
+    """Return the indices of the modes that are lost, as `end_state`.
+
+    Example:
+        >>> print(lost_modes([0.05, 0.1, 0.3], 1.0, regulariser="bhep", width=1.0))
+        [2]
+
+    The arguments are those of `end_state`.
+    """
+    ended = end_state(
+        noise_shares, strength, dim=dim, regulariser=regulariser, width=width, batch=batch
+    )
+    return np.flatnonzero(~ended.kept)
+
+
+def strength_that_keeps(
+    noise_shares: Any,
+    mode: int,
+    *,
+    regulariser: str = "sigreg",
+    width: float | None = None,
+    batch: float | None = None,
+) -> float:
+    """Return the strength above which a mode is kept (I-25).
+
+    Example:
+        >>> kept = strength_that_keeps([0.05, 0.1, 0.3], 2, regulariser="bhep", width=1.0)
+        >>> round(kept, 5)
+        1.12128
+
+    Args:
+        noise_shares: (K,) n_j in [0, 1], that of the mode > 0.
+        mode: its index.
+        regulariser: `sigreg` or `bhep`.
+        width: b > 0; None is 1 for `sigreg`, 2/K for `bhep`.
+        batch: N >= 2; None is the population.
+    """
+    shares = checked_shares(noise_shares, 1.0)
+    b = usual_width(regulariser, len(shares), width)
+    if not 0 <= mode < len(shares) or not shares[mode] > 0:
+        message = f"mode must be an index below {len(shares)} with a positive noise share"
+        raise InputError(message)
+
+    def growth(log_strength: float) -> float:
+        strength = float(np.exp(log_strength))
+        others = np.delete(shares, mode)
+        s = np.insert(_minimiser(others, strength, regulariser, b, batch, empty=1), mode, 0.0)
+        pull = slope(s, regulariser=regulariser, width=b, batch=batch)[mode]
+        return float(-strength * pull - shares[mode])
+
+    start = slope(np.zeros(len(shares)), regulariser=regulariser, width=b, batch=batch)[mode]
+    low = float(np.log(shares[mode] / -start))
+    high = low + 1
+    while growth(high) < 0:
+        high += 1
+    if growth(low) >= 0:
+        return float(np.exp(low))
+    return float(np.exp(brentq(growth, low, high, xtol=1e-12)))
+
+
+def swap_rate(variances: Any, noises: Any, held: int, other: int) -> float:
+    """Return 4 q_k (n_j - n_k), at which a held mode j gives way to another k (I-26).
+
+    Example:
+        >>> round(swap_rate([2.0, 0.55], [1.0, 0.05], held=0, other=1), 10)
+        0.9
+
+    The growth rate of s_k from a small value, at every stationary point that holds j instead of k;
+    it is the same for every isotropic regulariser and strength. Barlow Twins has rate 0.
+
+    Args:
+        variances: (m,) q_j > 0.
+        noises: (m,) c_j >= 0.
+        held: j.
+        other: k.
+    """
+    q, c = np.asarray(variances, float), np.asarray(noises, float)
+    return float(4 * q[other] * (c[held] / q[held] - c[other] / q[other]))
+
+
+def checked_shares(noise_shares: Any, strength: float) -> np.ndarray:
+    """Return the shares as an array."""
+    shares, _ = spectrum(np.asarray(noise_shares, float))
+    if not ((shares >= 0).all() and (shares <= 1).all()):
+        message = "noise shares must be from 0 to 1: noise over total variance of a view"
+        raise InputError(message)
+    if not 0 < strength < np.inf:
+        message = f"strength must be positive; got {strength}"
+        raise InputError(message)
+    return shares
+
+
+def _minimiser(
+    shares: np.ndarray,
+    strength: float,
+    regulariser: str,
+    b: float,
+    batch: float | None,
+    empty: int = 0,
+) -> np.ndarray:
+    """Minimise n . s / strength + R(s, 0, ..., 0) over s >= 0, then solve for the kept modes."""
+    share, count = engine_share(batch), len(shares)
+
+    def gradient(s: np.ndarray) -> np.ndarray:
+        full = np.append(np.maximum(s, 0), np.zeros(empty))
+        pull = slope(full, regulariser=regulariser, width=b, batch=batch)[:count]
+        return np.asarray(shares / strength + pull)
+
+    def objective(s: np.ndarray) -> float:
+        full = np.append(s, np.zeros(empty))
+        if regulariser == "sigreg":
+            first, second = (mean_inverse_root(x) for x in (1 + 2 * b * full, 1 + b + b * full))
+        else:
+            first, second = (np.prod(x) ** -0.5 for x in (1 + 2 * b * full, 1 + b + b * full))
+        return float(shares @ s / strength + share * first - 2 * second)
+
+    if not count:
+        return np.zeros(0)
+    found = minimize(
+        objective,
+        np.ones(count),
+        jac=gradient,
+        bounds=[(0, None)] * count,
+        method="L-BFGS-B",
+        options={"ftol": 1e-15, "gtol": 1e-10, "maxiter": 5000},
+    ).x
+    kept = found > 1e-6
+    for _ in range(2 * count + 1):
+        s = np.zeros(count)
+        if kept.any():
+            s[kept] = _solve(gradient, found, kept)
+        enter = ~kept & (gradient(s) < -1e-12)
+        leave = kept & (s <= 0)
+        if not (enter.any() or leave.any()):
+            break
+        kept = (kept | enter) & ~leave
+        found = np.where(enter, 0.01, np.maximum(s, 0.01))
+    return s
+
+
+def _solve(gradient: Any, found: np.ndarray, kept: np.ndarray) -> np.ndarray:
+    def inside(part: np.ndarray) -> np.ndarray:
+        s = np.zeros(len(kept))
+        s[kept] = part
+        scale = np.maximum(np.abs(gradient(np.zeros(len(kept)))[kept]), 1e-300)
+        return np.asarray(gradient(s)[kept] / scale)
+
+    return np.asarray(root(inside, found[kept], tol=1e-13).x)

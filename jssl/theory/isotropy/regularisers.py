@@ -1,0 +1,228 @@
+r"""SIGReg and BHEP of Gaussian embeddings N(0, S), exactly, as functions of the eigenvalues of S.
+
+    BHEP    R = D1 - 2 D2 + D0,  D1 = prod (1 + 2b s_j)^(-1/2),  D2 = prod (1 + b + b s_j)^(-1/2)
+    SIGReg  R = M(1 + 2b s) - 2 M(1 + b + b s) + (1 + 2b)^(-1/2),  M(x) = E_a (a^T diag(x) a)^(-1/2)
+
+with a uniform on the sphere; M is one integral. Minus the slope in s_j is an engine, which grows
+s_j, minus a brake. Arrays of NumPy and of JAX are accepted and returned (I-5 to I-7).
+
+References:
+    Derived here. SIGReg: Balestriero, LeCun, arXiv 2511.08544. BHEP: Henze and Wagner 1997.
+"""
+
+import functools
+import math
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from scipy.special import gammaln
+
+from jssl.errors import InputError, unknown_name
+
+REGULARISERS = ("bhep", "sigreg")
+NODES = 96
+
+
+class Parts(NamedTuple):
+    """The two parts of -dR/ds_j.
+
+    Attributes:
+        engine: (K,) from pairs of samples that repel one another, > 0.
+        brake: (K,) from the attraction to the origin, > 0.
+    """
+
+    engine: Any
+    brake: Any
+
+
+def value(eigenvalues: Any, *, regulariser: str = "sigreg", width: float | None = None) -> Any:
+    """Return R(S) of embeddings N(0, S): I-5 for `sigreg` (many slices), I-7 for `bhep`.
+
+    Example:
+        >>> print(round(float(value(np.array([4.0, 0.25]))), 8))
+        0.04610057
+
+    Args:
+        eigenvalues: (K,) of S, >= 0.
+        regulariser: `sigreg` or `bhep`.
+        width: b > 0; None is 1 for `sigreg`, 2/K for `bhep`.
+
+    Raises:
+        InputError: for no eigenvalue, an unknown regulariser, or a width that is not positive.
+    """
+    s, xp = spectrum(eigenvalues)
+    b = usual_width(regulariser, len(s), width)
+    if regulariser == "bhep":
+        first, second = _log_products(s, b, xp)
+        return xp.exp(first) - 2 * xp.exp(second) + (1 + 2 * b) ** (-len(s) / 2)
+    away = mean_inverse_root(1 + 2 * b * s) - 2 * mean_inverse_root(1 + b + b * s)
+    return away + (1 + 2 * b) ** -0.5
+
+
+def slope(
+    eigenvalues: Any,
+    *,
+    regulariser: str = "sigreg",
+    width: float | None = None,
+    batch: float | None = None,
+) -> Any:
+    """Return dR/ds_j, or that of the mean over fresh batches.
+
+    Example:
+        >>> print(slope(np.zeros(16)).round(6)[0], abs(slope(np.ones(16))).max() < 1e-12)
+        -0.040403 True
+
+    Args:
+        eigenvalues: (K,) of S, >= 0.
+        regulariser: `sigreg` or `bhep`.
+        width: b > 0; None is 1 for `sigreg`, 2/K for `bhep`.
+        batch: N >= 2; None is the population. The engine of a batch is weaker by 1 - 1/N.
+
+    Returns:
+        (K,). For `bhep` near the target the difference is taken without cancellation.
+    """
+    s, xp = spectrum(eigenvalues)
+    share = engine_share(batch)
+    b = usual_width(regulariser, len(s), width)
+    if regulariser == "sigreg":
+        engine, brake = parts(s, regulariser=regulariser, width=b)
+        return brake - share * engine
+    up = xp.log1p(2 * b * (s - 1) / (1 + 2 * b))
+    down = xp.log1p(b * (s - 1) / (1 + 2 * b))
+    first = -xp.sum(up) / 2 - up
+    second = -xp.sum(down) / 2 - down
+    scale = b * (1 + 2 * b) ** (-len(s) / 2 - 1)
+    return scale * xp.exp(first) * (xp.expm1(second - first) + (1 - share))
+
+
+def parts(eigenvalues: Any, *, regulariser: str = "sigreg", width: float | None = None) -> Parts:
+    """Return engine and brake of every eigenvalue, -dR/ds_j = engine - brake.
+
+    Example:
+        >>> engine, brake = parts(np.ones(3))
+        >>> print((engine - brake).round(12))
+        [0. 0. 0.]
+
+    Args:
+        eigenvalues: (K,) of S, >= 0.
+        regulariser: `sigreg` or `bhep`.
+        width: b > 0; None is 1 for `sigreg`, 2/K for `bhep`.
+    """
+    s, xp = spectrum(eigenvalues)
+    b = usual_width(regulariser, len(s), width)
+    if regulariser == "bhep":
+        first, second = _log_products(s, b, xp)
+        return Parts(b * xp.exp(first) / (1 + 2 * b * s), b * xp.exp(second) / (1 + b + b * s))
+    return Parts(-2 * b * _root_slopes(1 + 2 * b * s, xp), -2 * b * _root_slopes(1 + b + b * s, xp))
+
+
+def mean_inverse_root(alpha: Any) -> Any:
+    r"""Return M(alpha), the mean of (a^T diag(alpha) a)^(-1/2) over unit vectors a.
+
+    Example:
+        >>> from scipy.special import elliprf
+        >>> print(abs(mean_inverse_root(np.array([1.0, 2.0, 4.0])) - elliprf(1, 2, 4)) < 1e-12)
+        True
+
+    $$M = \frac{2 \Gamma(K/2)}{\sqrt{\pi} \Gamma((K-1)/2) \sqrt c} \int_0^{\pi/2} \cos^{K-2} x
+    \prod_j \Big(\cos^2 x + \frac{\alpha_j}{c} \sin^2 x\Big)^{-1/2} dx$$
+
+    for any c > 0; here c is the geometric mean.
+
+    Args:
+        alpha: (K,) > 0.
+    """
+    alpha, xp = spectrum(alpha)
+    if len(alpha) == 1:
+        return alpha[0] ** -0.5
+    weights, _, c = _integrand(alpha, xp)
+    return xp.sum(weights) / xp.sqrt(c)
+
+
+def usual_width(regulariser: str, dim: int, width: float | None = None) -> float:
+    """Return b: the given one, or 1 for `sigreg` and 2/K for `bhep`.
+
+    Example:
+        >>> usual_width("bhep", 8), usual_width("sigreg", 8), usual_width("bhep", 8, 1.0)
+        (0.25, 1.0, 1.0)
+
+    Raises:
+        InputError: for an unknown regulariser, K < 1, or a width that is not positive.
+    """
+    if regulariser not in REGULARISERS:
+        raise unknown_name(kind="regulariser", name=regulariser, known=REGULARISERS)
+    if dim < 1:
+        message = f"the embedding must have at least one dimension; got {dim}"
+        raise InputError(message)
+    b = (2 / dim if regulariser == "bhep" else 1.0) if width is None else float(width)
+    if not 0 < b < math.inf:
+        message = f"width must be positive; got {width}"
+        raise InputError(message)
+    return b
+
+
+def engine_share(batch: float | None) -> float:
+    """Return E, by which a finite batch weakens the engine: 1 - 1/N, or 1 for the population.
+
+    Example:
+        >>> engine_share(16), engine_share(None)
+        (0.9375, 1.0)
+
+    Raises:
+        InputError: for a batch below 2.
+    """
+    if batch is None:
+        return 1.0
+    if not batch >= 2:
+        message = f"a batch must have at least 2 samples; got {batch}"
+        raise InputError(message)
+    return 1 - 1 / batch
+
+
+def spectrum(values: Any) -> tuple[Any, Any]:
+    """Return eigenvalues as an array, and the namespace of its library (NumPy or JAX)."""
+    if isinstance(values, jax.Array):
+        array, xp = values, jnp
+    else:
+        array, xp = np.asarray(values, float), np
+    if array.ndim != 1 or not len(array):
+        message = f"eigenvalues must be an array (K,) with K >= 1; got shape {array.shape}"
+        raise InputError(message)
+    return array, xp
+
+
+def _log_products(s: Any, b: float, xp: Any) -> tuple[Any, Any]:
+    return -xp.sum(xp.log1p(2 * b * s)) / 2, -xp.sum(xp.log1p(b + b * s)) / 2
+
+
+def _integrand(alpha: Any, xp: Any) -> tuple[Any, Any, Any]:
+    """Return the weighted integrand of M at the nodes, x's cos^2 + ratio sin^2, and c."""
+    nodes, quadrature = _rule()
+    dim = len(alpha)
+    c = xp.exp(xp.mean(xp.log(alpha)))
+    even, odd = np.cos(nodes) ** 2, np.sin(nodes) ** 2
+    base = even[:, None] + (alpha / c) * odd[:, None]
+    log_front = (
+        math.log(2)
+        + float(gammaln(dim / 2) - gammaln((dim - 1) / 2))
+        - math.log(math.pi) / 2
+        + np.log(quadrature)
+        + (dim - 2) / 2 * np.log(even)
+    )
+    return xp.exp(log_front - xp.sum(xp.log(base), 1) / 2), odd[:, None] / base, c
+
+
+def _root_slopes(alpha: Any, xp: Any) -> Any:
+    """Return dM/dalpha_j (I-6)."""
+    if len(alpha) == 1:
+        return -(alpha**-1.5) / 2
+    weights, shares, c = _integrand(alpha, xp)
+    return -xp.sum(weights[:, None] * shares, 0) / (2 * c**1.5)
+
+
+@functools.lru_cache(maxsize=1)
+def _rule() -> tuple[np.ndarray, np.ndarray]:
+    nodes, quadrature = np.polynomial.legendre.leggauss(NODES)
+    return (nodes + 1) * math.pi / 4, quadrature * math.pi / 4

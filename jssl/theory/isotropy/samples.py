@@ -1,0 +1,214 @@
+r"""SIGReg and BHEP of finite batches: exact means, the floor at the target, and shrinkage.
+
+    E V = (1 - 1/N) D1 - 2 D2 + D0 + 1/N
+
+for N independent rows N(0, S), exactly for every N (I-9). So the loss does not vanish at its
+target, and its minimum is not at S = I but at a smaller variance (I-10, I-11). For slices, D1 is
+M(1 + 2b s) and so on.
+
+References:
+    Derived here, for the statistics of arXiv 2511.08544 and Henze and Wagner 1997.
+"""
+
+import math
+from typing import Any
+
+import numpy as np
+from scipy.special import erf
+
+from jssl.errors import InputError
+from jssl.losses.characteristic import GRIDS, weights
+from jssl.theory.isotropy.regularisers import (
+    engine_share,
+    mean_inverse_root,
+    spectrum,
+    usual_width,
+    value,
+)
+
+UNIT = math.sqrt(2 * math.pi)
+"""The loss `sigreg` is N x UNIT times R."""
+
+
+def slice_value(variance: float, mean: float = 0.0, *, width: float = 1.0) -> float:
+    """Return R of one slice with samples N(mean, variance) (I-3).
+
+    Example:
+        >>> round(slice_value(0.0), 6), round(slice_value(1.0), 6)
+        (0.163137, 0.0)
+
+    Args:
+        variance: >= 0.
+        mean: any number.
+        width: b > 0.
+    """
+    b, v = width, variance
+    spread = 1 + b + b * v
+    brake = 2 * spread**-0.5 * math.exp(-b * mean**2 / (2 * spread))
+    return (1 + 2 * b * v) ** -0.5 - brake + (1 + 2 * b) ** -0.5
+
+
+def grid_value(variance: float, grid: str = "code") -> float:
+    """Return the loss `sigreg` per sample, of infinitely many samples N(0, variance) (I-4).
+
+    Example:
+        >>> print(round(grid_value(0.0, "code"), 6), round(grid_value(0.0, "exact"), 6))
+        0.402048 0.408923
+
+    Args:
+        variance: >= 0.
+        grid: `code`, `paper` or `exact`, as in `jssl.losses.sigreg`.
+    """
+    chosen = GRIDS[grid]
+    if chosen is None:
+        return UNIT * slice_value(variance)
+    knots, rule = (np.array(x) for x in weights(chosen))
+    return float(rule @ (np.exp(-variance * knots**2 / 2) - np.exp(-(knots**2) / 2)) ** 2)
+
+
+def truncated_value(variance: float, limit: float) -> float:
+    """Return the same with the integral over [-limit, limit] (I-4).
+
+    Example:
+        >>> round(truncated_value(0.0, 3.0), 6)
+        0.402234
+    """
+
+    def part(c: float) -> float:
+        return math.sqrt(2 * math.pi / c) * float(erf(limit * math.sqrt(c / 2)))
+
+    return part(1 + 2 * variance) - 2 * part(2 + variance) + part(3)
+
+
+def expected_value(
+    eigenvalues: Any, samples: int, *, regulariser: str = "sigreg", width: float | None = None
+) -> Any:
+    """Return the mean of R over batches of N independent rows N(0, S), exactly (I-9).
+
+    Example:
+        >>> print(round(float(256 * expected_value(np.ones(4), 256)), 4))  # (1 - 3^-1/2)
+        0.4226
+
+    Args:
+        eigenvalues: (K,) of S, >= 0.
+        samples: N >= 2.
+        regulariser: `sigreg` or `bhep`.
+        width: b > 0; None is 1 for `sigreg`, 2/K for `bhep`.
+    """
+    share = engine_share(samples)
+    s, xp = spectrum(eigenvalues)
+    b = usual_width(regulariser, len(s), width)
+    first = (
+        mean_inverse_root(1 + 2 * b * s)
+        if regulariser == "sigreg"
+        else xp.exp(-xp.sum(xp.log1p(2 * b * s)) / 2)
+    )
+    return value(s, regulariser=regulariser, width=b) + (1 - share) * (1 - first)
+
+
+def pooled_views_value(
+    eigenvalues: Any, noises: Any, samples: int, views: int, *, width: float | None = None
+) -> float:
+    """Return the mean of BHEP over V views of each of N images, pooled into one sample (I-9).
+
+    Example:
+        >>> pooled = pooled_views_value(np.ones(2), np.full(2, 0.1), 10, 2)
+        >>> print(pooled > expected_value(np.ones(2), 20, regulariser="bhep"))
+        True
+
+    Views of one image are near one another, so the statistic is larger than that of VN independent
+    rows.
+
+    Args:
+        eigenvalues: (K,) of S, of one view.
+        noises: (K,) eigenvalues of the covariance of a view about its image, with the same axes.
+        samples: N >= 2 images.
+        views: V >= 1.
+        width: b > 0; None is 2/K.
+    """
+    share = engine_share(samples)
+    s, _ = spectrum(eigenvalues)
+    noise, _ = spectrum(noises)
+    b = usual_width("bhep", len(s), width)
+    same_image = float(np.prod(1 + 2 * b * noise) ** -0.5)
+    population = float(value(s, regulariser="bhep", width=b))
+    first = float(np.prod(1 + 2 * b * s) ** -0.5)
+    own = (1 + (views - 1) * same_image) / (views * samples)
+    return population + own - (1 - share) * first
+
+
+def floor(
+    dim: int = 1,
+    *,
+    regulariser: str = "sigreg",
+    width: float | None = None,
+    grid: str | None = None,
+) -> float:
+    """Return N E V at the target S = I, where the statistic ends for every N (I-10).
+
+    Example:
+        >>> print(round(floor(), 5), round(floor(grid="code"), 5))
+        0.42265 1.05246
+
+    Args:
+        dim: K >= 1; without effect for `sigreg`.
+        regulariser: `sigreg` or `bhep`.
+        width: b > 0; None is 1 for `sigreg`, 2/K for `bhep`.
+        grid: `code`, `paper` or `exact` for the floor of the loss `jssl.losses.sigreg`, in its own
+            unit; None is the unit of R.
+    """
+    b = usual_width(regulariser, dim, width)
+    if grid is None:
+        return 1 - (1 + 2 * b) ** (-(1 if regulariser == "sigreg" else dim) / 2)
+    if grid not in GRIDS or regulariser != "sigreg" or b != 1:
+        message = f"a grid is one of {', '.join(GRIDS)}, for sigreg with width 1; got {grid!r}"
+        raise InputError(message)
+    chosen = GRIDS[grid]
+    if chosen is None:
+        return UNIT * floor()
+    knots, rule = (np.array(x) for x in weights(chosen))
+    return float(rule @ -np.expm1(-(knots**2)))
+
+
+def null_variance(dim: int = 1, samples: float = math.inf, *, width: float = 1.0) -> float:
+    """Return the variance of N V for N rows N(0, I), exactly (I-10); one slice has K = 1.
+
+    Example:
+        >>> round(null_variance(), 6), round(null_variance(samples=40), 6)
+        (0.14688, 0.14523)
+
+    Args:
+        dim: K >= 1.
+        samples: N >= 2, or infinity.
+        width: b > 0.
+    """
+    if not samples >= 2:
+        message = f"a batch must have at least 2 samples; got {samples}"
+        raise InputError(message)
+    b, half = usual_width("bhep", dim, width), -dim / 2
+    pair = (1 + 4 * b) ** half
+    mixed = ((1 + b) * (1 + 3 * b)) ** half
+    single = (1 + 2 * b) ** half
+    square = single**2
+    return 2 * (1 - 1 / samples) * (pair - 2 * mixed + square) + 4 / samples * (mixed - square)
+
+
+def shrunk_variance(
+    samples: int, dim: int = 1, *, regulariser: str = "sigreg", width: float | None = None
+) -> float:
+    """Return v, where the mean over batches of N is least among S = v I (I-11).
+
+    Example:
+        >>> round(shrunk_variance(16), 5), round(shrunk_variance(256), 5)  # about 1 - 2/N
+        (0.87877, 0.9922)
+
+    Args:
+        samples: N >= 2.
+        dim: K >= 1; without effect for `sigreg`.
+        regulariser: `sigreg` or `bhep`.
+        width: b > 0; None is 1 for `sigreg`, 2/K for `bhep`.
+    """
+    share = engine_share(samples)
+    b = usual_width(regulariser, dim, width)
+    u = share ** (2 / ((1 if regulariser == "sigreg" else dim) + 2))
+    return max((u * (1 + b) - 1) / (b * (2 - u)), 0.0)
