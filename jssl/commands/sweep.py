@@ -106,9 +106,9 @@ def _run(study: Study, shard: tuple[int, int], errors: Console) -> tuple[Plan, P
 
 def _run_with_others(study: Study, own: tuple[int, int], errors: Console) -> tuple[Plan, Progress]:
     """Run the shard of this process, then wait until those of the other processes are finished."""
-    with contextlib.ExitStack() as held:
+    with contextlib.ExitStack() as stack:
         try:
-            held.enter_context(stores.lock(_lock(str(study.store), *own)))
+            stack.enter_context(stores.lock(_lock(str(study.store), *own)))
         except OSError as error:
             raise stores.cannot_write(str(study.store), error) from error
         plan, last = _run(study, own, errors)

@@ -153,9 +153,9 @@ def _array(value: Any, known: Known) -> str:
     plain_value = value
     if kind.startswith("key<"):
         plain_value = jax.random.key_data(value)
-    held = np.ascontiguousarray(plain_value)
-    found = digest(kind, held.dtype, list(np.shape(value)), held.tobytes())
-    if held.size > 64:  # small ones are digested again
+    raw = np.ascontiguousarray(plain_value)
+    found = digest(kind, raw.dtype, list(np.shape(value)), raw.tobytes())
+    if raw.size > 64:  # small ones are digested again
         known[id(value)] = value, found
     return found
 

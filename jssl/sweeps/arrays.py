@@ -84,9 +84,9 @@ def check_name(what: str, name: Any) -> None:
         jssl.errors.InputError: an observable cannot be called 'loss/train': use at most 100
         letters, digits, '_', '-', '.', '+' or spaces, and do not begin with '.', '-', '+' or '__'
     """
-    held = isinstance(name, str) and 1 <= len(name) <= LONGEST_NAME
+    usable = isinstance(name, str) and 1 <= len(name) <= LONGEST_NAME
     if (
-        not held
+        not usable
         or not all(c.isalnum() or c in "_-.+ " for c in name)
         or name.startswith((".", "-", "+", " ", "__"))
         or name.endswith((" ", "."))

@@ -146,14 +146,14 @@ def _axis_values(name: str, given: Any, dtype: Any = np.float64) -> tuple[Any, .
         message = f"axis {shown(name)} must be a list of values; got the one value {given}"
         raise InputError(message)
     count = len(given) if isinstance(given, Sized) else 0
-    held = [] if count > MOST_VALUES else list(itertools.islice(given, MOST_VALUES + 1))
-    if count > MOST_VALUES or len(held) > MOST_VALUES:
+    listed = [] if count > MOST_VALUES else list(itertools.islice(given, MOST_VALUES + 1))
+    if count > MOST_VALUES or len(listed) > MOST_VALUES:
         message = f"axis {shown(name)} has more than {MOST_VALUES:,} values; give fewer"
         raise InputError(message)
-    if not held:
+    if not listed:
         message = f"axis {shown(name)} is empty; give at least one value or leave it out"
         raise InputError(message)
-    return plain_values(held, f"axis {shown(name)}", dtype)
+    return plain_values(listed, f"axis {shown(name)}", dtype)
 
 
 def _zipped(

@@ -149,7 +149,9 @@ def split(grid: Grid, bins: Mapping[int, int] | None = None) -> list[Program]:
         static = tuple(sorted(pair for key, _ in combination for pair in key))
         padded = any(name == MAX_WIDTH for name, _ in static)
         traced = tuple(sorted(grid.traced | ({WIDTH} if padded else set())))
-        programs.append(Program(static, traced, tuple(tuple(held) for _, held in combination)))
+        programs.append(
+            Program(static, traced, tuple(tuple(positions) for _, positions in combination))
+        )
     return programs
 
 

@@ -205,7 +205,7 @@ def open_dataset(path: str | os.PathLike[str]) -> xr.Dataset:
 
 
 def in_folder(path: str | os.PathLike[str]) -> Result:
-    """Return the result that a store on disk holds."""
+    """Return the result in a store on the disk."""
     folder = Path(path)
     with _every_chunk():
         group = zarr.open_group(str(folder), mode="r+", use_consolidated=False)
@@ -282,12 +282,12 @@ def _fill(
 
 
 def _every_chunk() -> contextlib.AbstractContextManager[Any]:
-    """Have arrays that are opened inside write chunks that hold their fill value alone."""
+    """Make arrays that are opened inside write chunks that contain only their fill value."""
     return zarr.config.set({"array.write_empty_chunks": True})
 
 
 def _padded(block: np.ndarray, array: Any, lead: int) -> np.ndarray:
-    """Return a block as large as a chunk of the array, which then is not read before."""
+    """Return a block filled up to a whole chunk, so that zarr does not read the chunk first."""
     whole = np.full((*block.shape[:lead], *array.shape[lead:]), array.fill_value, array.dtype)
     whole[tuple(slice(0, size) for size in block.shape)] = block
     return whole

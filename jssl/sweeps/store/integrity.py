@@ -57,9 +57,9 @@ def lock(path: Path) -> Iterator[bool]:
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     # Without flock the library would fall back to a file that outlives its process.
-    held = FileLock(path, blocking=False, fallback_to_soft=False)
+    file_lock = FileLock(path, blocking=False, fallback_to_soft=False)
     try:
-        held.acquire()
+        file_lock.acquire()
     except Timeout:
         yield False
         return
@@ -71,7 +71,7 @@ def lock(path: Path) -> Iterator[bool]:
     finally:
         with contextlib.suppress(OSError):  # Windows removes it with the release
             path.unlink()
-        held.release()
+        file_lock.release()
 
 
 def sealed(facts: Mapping[str, Any]) -> str:
@@ -118,7 +118,7 @@ def write_entry(path: Path, text: str) -> None:
 
 
 def checksum(path: Path, *, flush: bool = False) -> str:
-    """Return the SHA-256 of a file; `flush` first brings it to the disk."""
+    """Return the SHA-256 of a file; `flush` writes it to the disk first."""
     if flush:
         with path.open("r+b") as file:  # Windows flushes no file that is opened for reading
             os.fsync(file.fileno())
@@ -190,7 +190,7 @@ def finished_names(path: str | os.PathLike[str]) -> set[str]:
 
 
 def finished_chunks(path: str | os.PathLike[str]) -> dict[str, dict[str, Any]]:
-    """Return {name: facts} of the finished chunks that are as they were written.
+    """Return {name: facts} of the finished chunks whose checksums hold.
 
     Raises:
         InputError: where the journal is lost.
