@@ -17,6 +17,7 @@ __getattr__, __dir__ = attach(
         "errors",
         "figures",
         "forecast",
+        "jaxprs",
         "kernels",
         "losses",
         "manifolds",
