@@ -24,8 +24,8 @@ words used here:
 `linear` the exact solution · `times` when · `generic` from a generic start · `close` equal and
 close eigenvalues · `landscape` critical points, Hessian, stability · `kernel` any model with a
 kernel, at unseen points · `prediction` from a stated problem · `suggestion` what to run · beyond
-the paper: `redundancy` (off-diagonal weight below 1), `decayed` (the same with weight decay and any
-number of outputs), `vicreg`, `spectral`, `infonce`.
+the paper: `momentum`, `redundancy` (off-diagonal weight below 1), `decayed` (the same with weight
+decay and any number of outputs), `vicreg`, `spectral`, `infonce`.
 """
 
 from jssl._lazy import attach
@@ -40,6 +40,7 @@ __getattr__, __dir__ = attach(
         "kernel",
         "landscape",
         "linear",
+        "momentum",
         "prediction",
         "redundancy",
         "spectral",
@@ -95,6 +96,7 @@ __getattr__, __dir__ = attach(
         "mode_eigenvalues": "linear",
         "mode_times": "decayed",
         "modes": "linear",
+        "momentum_growth": "momentum",
         "outside_span": "kernel",
         "plateau": "redundancy",
         "predict": "prediction",
