@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -51,6 +51,27 @@ def encoder(name: str, shape: tuple[int, ...]) -> Model:
     size = int(np.prod(shape))
     if name == "linear":
         return linear(size, 1)
+    kind, activation, layers = parse_kernel(name, shape)
+    try:
+        neural_tangents.load()
+    except InputError as error:
+        message = f"{error}; or use the kernel 'linear', which needs no other package"
+        raise InputError(message) from error
+    if kind == "mlp":
+        return mlp(size, 1, activation=activation, depth=layers)
+    return conv(shape, 1, activation=activation, layers=layers, readout="flatten")
+
+
+def parse_kernel(name: str, shape: tuple[int, ...]) -> tuple[str, str, int]:
+    """Return the architecture, the activation and the number of layers of a kernel's name.
+
+    Example:
+        >>> parse_kernel("mlp", (8, 8))
+        ('mlp', 'relu', 3)
+
+    Raises:
+        InputError: for an unknown name, or conv with samples that are not images.
+    """
     short = {"mlp": "mlp-relu-3", "conv": "conv-relu-2"}.get(name, name)
     matched = re.fullmatch(r"(mlp|conv)-([a-z]+)-([1-9][0-9]?)", short)
     if matched is None:
@@ -63,17 +84,10 @@ def encoder(name: str, shape: tuple[int, ...]) -> Model:
     if activation not in ACTIVATIONS:
         error = unknown_name("activation", activation, ACTIVATIONS)
         raise error
-    try:
-        neural_tangents.load()
-    except InputError as error:
-        message = f"{error}; or use the kernel 'linear', which needs no other package"
-        raise InputError(message) from error
-    if kind == "mlp":
-        return mlp(size, 1, activation=activation, depth=int(layers))
-    if len(shape) != 3:
+    if kind == "conv" and len(shape) != 3:
         message = f"conv needs images (height, width, channels); the samples are {shape}"
         raise InputError(message)
-    return conv(shape, 1, activation=activation, layers=int(layers), readout="flatten")
+    return kind, activation, int(layers)
 
 
 def grams(model: Model, views: Array) -> tuple[np.ndarray, np.ndarray]:
@@ -104,6 +118,7 @@ def kernels_of(
     kernel: str,
     apply: Callable[[Params, Array], Array] | None,
     params: Params,
+    torch: Any,
     views: Array,
     dim: int,
     decayed: bool,
@@ -111,7 +126,10 @@ def kernels_of(
     """Return the kernels of an encoder, named or of the user, on all views (2n, ...)."""
     own: OwnEncoder | None = None
     nngp: np.ndarray | None = None
-    if apply is None:
+    if torch is not None:
+        own = torch.read(views, dim, decayed=decayed)
+        gram = own.gram
+    elif apply is None:
         nngp, gram = grams(encoder(kernel, views.shape[1:]), views)
     else:
         own = read_encoder(apply, params, views, dim, decayed=decayed)

@@ -1,10 +1,14 @@
 """The result of `jssl.predict`."""
 
-from typing import Any, NamedTuple
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from jssl.forecast.lost_dimensions import LostDimensions
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 
 class Forecast(NamedTuple):
@@ -17,8 +21,18 @@ class Forecast(NamedTuple):
         errors: (count,) standard errors of `held_out`, given the modes of each half.
         times: (dim,) t = learning rate x step at which each dimension is half-learned; infinite
             for those never learned.
-        steps: (dim,) the same in steps of gradient descent.
-        step_errors: (dim,) their standard errors, from the random start and the eigenvalues.
+        steps: (dim,) the same in steps of gradient descent; the median over networks where a
+            width is given.
+        low: (dim,) 5 % quantile of `steps` for training on these pairs.
+        high: (dim,) 95 % quantile.
+        start_errors: (dim,) standard errors of `steps` from the random start.
+        width_errors: (dim,) standard errors from the finite width; 0 in the limit.
+        new_data_errors: (dim,) standard errors on new data, from the sampling of the pairs. They
+            are no errors for training on these pairs.
+        limit_steps: (dim,) steps in the limit of infinite width, where outputs do not affect each
+            other.
+        networks: (nets, dim) steps of each network of finite width; (0, dim) in the limit.
+        simulated: (runs, dim) steps of trained networks, of the first of these networks.
         rises: (dim,) steps in which each dimension rises from 10 % to 90 % of its final value.
         learning_rate: given, or a tenth of the largest stable one.
         stable_rate: the largest stable learning rate from a small start. Negative modes, and
@@ -43,7 +57,14 @@ class Forecast(NamedTuple):
     errors: np.ndarray
     times: np.ndarray
     steps: np.ndarray
-    step_errors: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+    start_errors: np.ndarray
+    width_errors: np.ndarray
+    new_data_errors: np.ndarray
+    limit_steps: np.ndarray
+    networks: np.ndarray
+    simulated: np.ndarray
     rises: np.ndarray
     learning_rate: float
     stable_rate: float
@@ -57,6 +78,34 @@ class Forecast(NamedTuple):
     caveats: tuple[str, ...]
     settings: dict[str, Any]
 
+    @property
+    def step_errors(self) -> np.ndarray:
+        """(dim,) standard errors on these pairs, of random start and finite width together."""
+        return np.hypot(self.start_errors, self.width_errors)
+
     def __str__(self) -> str:
         """Return the summary, one sentence a line."""
         return "\n".join(self.summary)
+
+    def plot(self) -> "Axes":
+        """Draw the predicted number of learned dimensions over the steps; return the axes."""
+        from jssl.forecast.drawing import draw_staircase
+
+        return draw_staircase(self)
+
+    def write(self, folder: str | Path, *, overwrite: bool = False) -> Path:
+        """Write report.html and report.json into a folder; return the path of the page.
+
+        Args:
+            folder: created if needed.
+            overwrite: whether an earlier report in it is replaced.
+
+        Raises:
+            InputError: for a folder that cannot be written or that contains a report.
+        """
+        from jssl.forecast.page import page_of
+        from jssl.report.files import new_report_folder
+        from jssl.report.page import write_page
+
+        target = new_report_folder(Path(folder), overwrite=overwrite)
+        return write_page(page_of(self, {}, []), target)[0]

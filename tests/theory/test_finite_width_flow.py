@@ -7,10 +7,10 @@ import pytest
 
 from jssl import losses
 from jssl.errors import InputError
+from jssl.formulas import steps as formulas
 from jssl.models import mlp
 from jssl.theory import stepwise
 from jssl.theory.finite_width import (
-    crossing_times,
     embedding_loss,
     linearised_loss,
     mode_flow,
@@ -24,6 +24,10 @@ RANDOM = np.random.default_rng(0)
 
 def _uncoupled(gamma, dim):
     return np.einsum("ij,kl->ikjl", np.diag(gamma), np.eye(dim))
+
+
+def crossing_times(times, values, levels):
+    return formulas.crossing_times(times, values, levels, np)
 
 
 def _eigenvalues(coordinates):

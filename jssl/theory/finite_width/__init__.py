@@ -1,4 +1,4 @@
-r"""Training of networks of finite width: the leak between outputs, and the times that follow (F-...).
+r"""Training of networks of finite width: the leak between outputs, and the times that follow (F-1).
 
 At infinite width the outputs of a network do not affect each other, and every dimension starts
 from the small start (Simon et al. 2023, arXiv 2303.15438). At width n, the blocks of the tangent
@@ -17,7 +17,6 @@ __getattr__, __dir__ = attach(
     modules=("blocks", "flow", "noise", "saturation"),
     members={
         "ModeFlow": "flow",
-        "crossing_times": "flow",
         "effective_start": "noise",
         "embedding_loss": "flow",
         "leak": "blocks",

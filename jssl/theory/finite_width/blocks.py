@@ -47,8 +47,8 @@ def mode_kernel(
         >>> bool((gram[:, 0, :, 1] == 0).all())  # outputs of a linear map share no parameter
         True
 
-    Each column costs one product with J^T, which gives g_jl, and one with J, which gives all outputs
-    at all rows. Only a few columns are held at a time.
+    Each column costs one product with J^T, which gives g_jl, and one with J, which gives all
+    outputs at all rows. Only a few columns are held at a time.
 
     Args:
         apply: `apply(params, x) -> z` with z (rows, dim); row i of z depends on row i of x alone.

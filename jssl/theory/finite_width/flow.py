@@ -195,29 +195,3 @@ def embedding_loss(
     """
     first, second = jnp.asarray(first), jnp.asarray(second)
     return lambda b: loss(first @ b, second @ b)
-
-
-def crossing_times(times: np.ndarray, values: np.ndarray, levels: np.ndarray) -> np.ndarray:
-    """Return the first time at which each column of values reaches its level.
-
-    Example:
-        >>> values = np.array([[0.0, 0.0], [1.0, 0.1]])
-        >>> crossing_times(np.array([0.0, 2.0]), values, np.full(2, 0.5))
-        array([ 1., inf])
-
-    Args:
-        times: (points,) increasing.
-        values: (points, k); interpolated linearly.
-        levels: (k,).
-
-    Returns:
-        (k,), infinite where the level is not reached.
-    """
-    above = values >= levels
-    last = np.argmax(above, axis=0)
-    before = np.maximum(last - 1, 0)
-    columns = np.arange(values.shape[1])
-    low, high = values[before, columns], values[last, columns]
-    share = np.clip((levels - low) / np.where(high > low, high - low, 1), 0, 1)
-    reached = times[before] + share * (times[last] - times[before])
-    return np.where(above.any(0), np.where(last == 0, times[0], reached), np.inf)
