@@ -26,6 +26,7 @@ __getattr__, __dir__ = attach(
         "steps",
         "summary",
         "torch_encoder",
+        "values",
     ),
     members={"Forecast": "result", "predict": "forecast"},
 )

@@ -6,20 +6,20 @@ import numpy as np
 
 from jssl.errors import InputError
 from jssl.figures import mode_colours, new_figure
-from jssl.forecast.result import Forecast
+from jssl.forecast.values import Values
 from jssl.report.figure import Figure
 
 SHOWN = 16
 _POINTS = 400
 
 
-def forecast_figures(forecast: Forecast) -> list[Figure]:
+def forecast_figures(forecast: Values) -> list[Figure]:
     """Return the predicted staircase, where anything is learned, and the spectrum."""
     learned = bool(np.isfinite(forecast.steps).any())
     return [*([_staircase(forecast)] if learned else []), _spectrum(forecast)]
 
 
-def staircase(forecast: Forecast, steps: np.ndarray) -> np.ndarray:
+def staircase(forecast: Values, steps: np.ndarray) -> np.ndarray:
     """Return each dimension's share of its final eigenvalue over the steps, (points, dim).
 
     A logistic curve in the step, which is 1/2 at the step where the dimension is half-learned.
@@ -36,7 +36,7 @@ def staircase(forecast: Forecast, steps: np.ndarray) -> np.ndarray:
     return share
 
 
-def draw_staircase(forecast: Forecast, ax: Any = None) -> Any:
+def draw_staircase(forecast: Values, ax: Any = None) -> Any:
     """Draw the number of learned dimensions over the steps, and what was trained.
 
     Args:
@@ -85,7 +85,7 @@ def draw_staircase(forecast: Forecast, ax: Any = None) -> Any:
     return ax
 
 
-def _range_of(forecast: Forecast) -> np.ndarray:
+def _range_of(forecast: Values) -> np.ndarray:
     """Return the steps that are drawn, (points,)."""
     drawn = [forecast.steps, forecast.simulated.ravel()]
     if len(forecast.networks):
@@ -96,7 +96,7 @@ def _range_of(forecast: Forecast) -> np.ndarray:
     return np.geomspace(first, last, _POINTS)
 
 
-def _staircase(forecast: Forecast) -> Figure:
+def _staircase(forecast: Values) -> Figure:
     finite = np.isfinite(forecast.steps)
     at = forecast.steps[finite]
     steps = _range_of(forecast)
@@ -126,7 +126,7 @@ def _staircase(forecast: Forecast) -> Figure:
     return Figure("staircase", "Dimensions are learned one by one", text, figure)
 
 
-def _spectrum(forecast: Forecast) -> Figure:
+def _spectrum(forecast: Values) -> Figure:
     figure, (ax,) = new_figure(1, width=6.5)
     index = np.arange(1, len(forecast.eigenvalues) + 1)
     ax.semilogy(index, forecast.eigenvalues, ".-", color="#0b4f8a", linewidth=1, label="all pairs")

@@ -137,8 +137,8 @@ def check_rows(embed: Callable[[Any], Any], views: Any, start: np.ndarray) -> No
             "dropout and other random layers"
         )
         raise InputError(message)
-    alone = np.asarray(embed(few[:1]), np.float64)
-    if max(np.abs(once - start[: len(few)]).max(), np.abs(alone - start[:1]).max()) > tolerance:
+    two = np.asarray(embed(few[:2]), np.float64)
+    if max(np.abs(once - start[: len(few)]).max(), np.abs(two - start[:2]).max()) > tolerance:
         message = (
             "the encoder couples the rows of a batch, as batch normalisation in training mode "
             "does: the embedding of a sample depends on the other samples; use fixed statistics"

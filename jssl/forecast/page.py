@@ -5,13 +5,13 @@ from typing import Any
 import numpy as np
 
 from jssl.forecast.drawing import forecast_figures
-from jssl.forecast.result import Forecast
 from jssl.forecast.summary import count_of
+from jssl.forecast.values import Values
 from jssl.report.html import number
 from jssl.report.page import Page
 
 
-def page_of(forecast: Forecast, source: dict[str, Any], notes: list[str]) -> Page:
+def page_of(forecast: Values, source: dict[str, Any], notes: list[str]) -> Page:
     """Return the page of a forecast.
 
     Args:
@@ -40,7 +40,7 @@ def page_of(forecast: Forecast, source: dict[str, Any], notes: list[str]) -> Pag
     )
 
 
-def _modes(forecast: Forecast) -> list[dict[str, str]]:
+def _modes(forecast: Values) -> list[dict[str, str]]:
     return [
         {
             "mode": str(j + 1),
@@ -53,7 +53,7 @@ def _modes(forecast: Forecast) -> list[dict[str, str]]:
     ]
 
 
-def _dimensions(forecast: Forecast) -> list[dict[str, str]]:
+def _dimensions(forecast: Values) -> list[dict[str, str]]:
     rows = []
     for j, step in enumerate(forecast.steps):
         interval = f"{count_of(float(forecast.low[j]))} to {count_of(float(forecast.high[j]))}"

@@ -4,9 +4,9 @@ import numpy as np
 
 from jssl.forecast.lost_dimensions import WIDEST
 from jssl.forecast.own_encoder import OwnEncoder
-from jssl.forecast.result import Forecast
 from jssl.forecast.rules import Rule
 from jssl.forecast.steps import Ends
+from jssl.forecast.values import Values
 from jssl.theory.landscape.dictionary import SIMCLR
 
 _SHOWN = 8
@@ -35,7 +35,7 @@ def count_of(value: float, error: float = 0.0) -> str:
     return f"{rounded(value)} ± {round(error / size) * size:,.0f}"
 
 
-def summary_of(forecast: Forecast, rule: Rule) -> list[str]:
+def summary_of(forecast: Values, rule: Rule) -> list[str]:
     """Return the results as sentences. The first answers which dimension to take, and how long."""
     dim = len(forecast.steps)
     lines = [_answer(forecast, rule)]
@@ -58,13 +58,13 @@ def summary_of(forecast: Forecast, rule: Rule) -> list[str]:
     return [*lines, *_limit(forecast), *_simulated(forecast)]
 
 
-def recommended(forecast: Forecast) -> int:
+def recommended(forecast: Values) -> int:
     """Return the number of leading dimensions that are learned and distinguishable from noise."""
     learned = np.isfinite(forecast.steps)
     return min(forecast.distinguishable, int(learned.sum()))
 
 
-def _answer(forecast: Forecast, rule: Rule) -> str:
+def _answer(forecast: Values, rule: Rule) -> str:
     """Return the answer: the dimension to take, and the step by which it is half-learned."""
     dim, take = len(forecast.steps), recommended(forecast)
     steps = np.sort(forecast.steps[np.isfinite(forecast.steps)])
@@ -102,7 +102,7 @@ def _answer(forecast: Forecast, rule: Rule) -> str:
     return f"{answer} The other outputs learn nothing."
 
 
-def _order(forecast: Forecast) -> list[str]:
+def _order(forecast: Values) -> list[str]:
     finite = np.isfinite(forecast.steps)
     order = np.argsort(forecast.steps[finite])
     low, high = forecast.low[finite][order], forecast.high[finite][order]
@@ -111,7 +111,7 @@ def _order(forecast: Forecast) -> list[str]:
     return ["The intervals of some dimensions overlap, so their order is not resolved."]
 
 
-def _limit(forecast: Forecast) -> list[str]:
+def _limit(forecast: Values) -> list[str]:
     """Return what the limit of infinite width says, where the forecast is for a finite one."""
     if not len(forecast.networks):
         return []
@@ -128,7 +128,7 @@ def _limit(forecast: Forecast) -> list[str]:
     ]
 
 
-def _simulated(forecast: Forecast) -> list[str]:
+def _simulated(forecast: Values) -> list[str]:
     if not len(forecast.simulated):
         return []
     runs = ["; ".join(count_of(float(x)) for x in run[:_SHOWN]) for run in forecast.simulated]
@@ -141,7 +141,7 @@ def _simulated(forecast: Forecast) -> list[str]:
     ]
 
 
-def _augmentation(forecast: Forecast) -> list[str]:
+def _augmentation(forecast: Values) -> list[str]:
     """Return what the same augmentation does to a linear encoder: another question."""
     lost = forecast.lost
     decay = " and weight decay" if forecast.settings["weight decay"] else ""
@@ -163,7 +163,7 @@ def _augmentation(forecast: Forecast) -> list[str]:
 
 
 def caveats_of(
-    forecast: Forecast, rule: Rule, explanation: str, ends: Ends, own: OwnEncoder | None
+    forecast: Values, rule: Rule, explanation: str, ends: Ends, own: OwnEncoder | None
 ) -> list[str]:
     """Return what is uncertain, the most important first."""
     lines = []
@@ -195,7 +195,7 @@ def caveats_of(
     return [*lines, *_augmentation(forecast)]
 
 
-def _never_learned(forecast: Forecast, ends: Ends) -> list[str]:
+def _never_learned(forecast: Values, ends: Ends) -> list[str]:
     dim, modes = forecast.settings["dim"], len(forecast.eigenvalues)
     lines = []
     placement = forecast.settings["placement"]
@@ -231,7 +231,7 @@ def _never_learned(forecast: Forecast, ends: Ends) -> list[str]:
     return lines
 
 
-def _encoder(forecast: Forecast, own: OwnEncoder | None) -> list[str]:
+def _encoder(forecast: Values, own: OwnEncoder | None) -> list[str]:
     if own is None and forecast.settings["kernel"] == "linear":
         return ["The forecast is for a linear encoder z = W x under plain gradient descent."]
     if own is None and not len(forecast.networks):
@@ -259,7 +259,7 @@ def _encoder(forecast: Forecast, own: OwnEncoder | None) -> list[str]:
     return lines
 
 
-def _limits(forecast: Forecast) -> list[str]:
+def _limits(forecast: Values) -> list[str]:
     lines = []
     if forecast.lost.reduced:
         span = min(WIDEST, 2 * forecast.settings["pairs"])

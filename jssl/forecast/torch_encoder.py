@@ -36,7 +36,7 @@ class TorchEncoder:
         self.module = module
         self.params = {name: p.detach() for name, p in named if p.requires_grad}
         self.fixed = {name: p.detach() for name, p in named if not p.requires_grad}
-        self.fixed |= {name: b.detach() for name, b in module.named_buffers()}
+        self.fixed |= {name: b.detach().clone() for name, b in module.named_buffers()}
         if not self.params:
             message = "the module has no parameter that requires a gradient"
             raise InputError(message)
