@@ -106,15 +106,16 @@ def train(
     records = np.unique(np.geomspace(1, steps, _RECORDS).astype(int))
     levels = final_levels(reduction.modes.values, ends)
     signal = reduction.pairings.signal
+    model = centred(Model(lambda _: networks.params[0], networks.apply), scale)
+    problem = Problem(fixed(pairs), model, loss, gradient_descent(rate))
+    simulation = simulate(problem, _observe(problem, reduction.rule, signal))
+    advance = jax.jit(simulation.advance)
+    first = simulation.init(jax.random.key(0))
+    advance(first, 0)  # compiles
+    _require_time(advance, first, steps * len(networks.params), limit)
     found = []
     for index, params in enumerate(networks.params):
-        model = centred(Model(lambda _, start=params: start, networks.apply), scale)
-        problem = Problem(fixed(pairs), model, loss, gradient_descent(rate))
-        simulation = simulate(problem, _observe(problem, reduction.rule, signal))
-        advance = jax.jit(simulation.advance)
-        state, _ = advance(simulation.init(jax.random.key(0)), 0)  # compiles
-        if not index:
-            _require_time(advance, state, steps * len(networks.params), limit)
+        state = first._replace(params={"params": params, "start": params})
         seen, done = [], 0
         for record in records:
             state, values = advance(state, int(record) - done)
