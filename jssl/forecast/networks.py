@@ -43,7 +43,7 @@ def network(kernel: str, width: int, shape: tuple[int, ...], dim: int) -> Model:
         dim: number of outputs.
 
     Raises:
-        InputError: for the kernel linear, which has no width, and as `encoders.encoder`.
+        InputError: for the kernel linear, which has no width, and as `encoders.named_encoder`.
     """
     width = require_count("width", width, high=2**20)
     if kernel == "linear":
@@ -53,8 +53,9 @@ def network(kernel: str, width: int, shape: tuple[int, ...], dim: int) -> Model:
     if kind == "mlp":
         size = int(np.prod(shape))
         return mlp(size, dim, width=width, activation=activation, depth=layers, dtype=jnp.float32)
+    height, wide, colours = shape
     return conv(
-        shape,
+        (height, wide, colours),
         dim,
         channels=width,
         activation=activation,

@@ -58,7 +58,7 @@ class TorchEncoder:
         start = self.embed(views)
         check_embeddings(start, len(views), dim)
         check_rows(self.embed, views, start)
-        gram = sum(self._kernel(views, k, k) for k in range(dim)) / dim
+        gram = np.mean([self._kernel(views, k, k) for k in range(dim)], axis=0)
         rows = views[np.unique(np.linspace(0, len(views) - 1, _SAMPLES).astype(int))]
         rounding = float(self.torch.finfo(self._dtype()).eps)
         return OwnEncoder(gram, start, rounding, self._deviation(rows, dim))
@@ -76,7 +76,7 @@ class TorchEncoder:
         for output in range(dim):
             for mode in range(modes):
                 gradient = self._pull(inputs, parts, mode, output)
-                column = 0.0
+                column: np.ndarray = np.zeros((modes, dim))
                 for x, w in zip(inputs, parts, strict=True):
                     moved = self.func.jvp(
                         lambda p, x=x: self._call(p, x), (self.params,), (gradient,)

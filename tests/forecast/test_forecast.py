@@ -177,11 +177,11 @@ def test_every_rule_is_the_dictionary_of_the_landscape():
 @pytest.mark.skipif(not neural_tangents.status()[0], reason="needs neural-tangents")
 @pytest.mark.parametrize("kernel", ["mlp-relu-1", "conv-relu-1"])
 def test_infinite_kernels_are_those_of_the_models(kernel):
-    from jssl.forecast.encoders import encoder, grams
+    from jssl.forecast.encoders import grams, named_encoder
     from jssl.kernels.infinite import gram
 
     views = jnp.asarray(RNG.normal(size=(10, 4, 4, 1)))
-    model = encoder(kernel, (4, 4, 1))
+    model = named_encoder(kernel, (4, 4, 1))
     nngp, ntk = grams(model, views)
     pairs = Pairs(views[:5], views[5:])
     np.testing.assert_allclose(ntk, gram(model, pairs), rtol=1e-10)

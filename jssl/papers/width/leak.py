@@ -310,7 +310,8 @@ def _sign_claim(case: Setting, runs: Runs) -> Claim:
         float(np.mean(found)),
         details="Correlation over modes 2 and later and over output directions, for each network "
         "of width 256, mean over 8 seeds. Modes grow a little while dimension 1 rises, by "
-        "different factors below 2, which the bound allows for. A leak of random sign has correlation 0.",
+        "different factors below 2, which the bound allows for. A leak of random sign has "
+        "correlation 0.",
     )
 
 
