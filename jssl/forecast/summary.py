@@ -94,12 +94,16 @@ def _answer(forecast: Values, rule: Rule) -> str:
         f"distinguishable from sampling noise, half-learned by step {count_of(float(at))} {rate}."
     )
     if learned > take:
-        rest = "The next output" if learned == take + 1 else f"The next {learned - take} outputs"
-        return (
-            f"{answer} {rest} would learn what cannot be distinguished from noise of these "
-            f"{pairs}, the last by step {count_of(float(steps[-1]))}."
+        more = learned - take
+        rest = (
+            "The next output would learn" if more == 1 else f"The next {more} outputs would learn"
         )
-    return f"{answer} The other outputs learn nothing."
+        until = "" if more == 1 else "the last "
+        answer = (
+            f"{answer} {rest} what cannot be distinguished from noise of these {pairs}, {until}by "
+            f"step {count_of(float(steps[-1]))}."
+        )
+    return f"{answer} The other outputs learn nothing." if learned < dim else answer
 
 
 def _order(forecast: Values) -> list[str]:

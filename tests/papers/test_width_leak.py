@@ -5,11 +5,11 @@ import numpy as np
 import pytest
 
 from jssl.papers import Settings
-from jssl.papers.width import leak
+from jssl.papers.width import leak, leak_runs
 from jssl.types import Pairs
 
 GAMMA = np.array([1.0, 0.2, 0.15])
-CASE = leak.Setting(
+CASE = leak_runs.Setting(
     Pairs(jnp.zeros((1, 1)), jnp.zeros((1, 1))), GAMMA, np.eye(2, 3), 0.05, jnp.zeros(0)
 )
 SLOPE = 1 / (8 * GAMMA[1] * CASE.rate)
@@ -37,7 +37,7 @@ def test_the_delay_of_the_limit_fails():
 def _runs(slope):
     noise = np.random.default_rng(0).normal(size=(len(leak.WIDTHS), 32))
     return {
-        size: leak.Runs(
+        size: leak_runs.Runs(
             np.zeros(1),
             np.zeros(1),
             np.stack([np.full(32, 40.0), 100 + slope * np.log(size) + SLOPE * row / 4], 1),
@@ -66,7 +66,7 @@ def test_another_exponent_of_the_leak_fails(monkeypatch, exponent):
             del key
 
     monkeypatch.setattr(leak, "leak", fake)
-    monkeypatch.setattr(leak, "_network", Network)
+    monkeypatch.setattr(leak_runs, "network", Network)
     case = CASE._replace(weights=np.eye(2, 2))
     claim = leak._size_claim(case, Settings())
     assert claim.measured == pytest.approx(exponent)

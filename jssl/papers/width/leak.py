@@ -6,66 +6,24 @@ trained on linearised Barlow Twins and compared with the flow in mode space that
 (F-5) and with the limit of infinite width, which has none.
 """
 
-from typing import Any, NamedTuple
-
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jssl import losses
 from jssl._compat import neural_tangents
-from jssl.data import pairs
 from jssl.diagnostics import paired_exponent
 from jssl.figures import new_figure
-from jssl.formulas.steps import crossing_times
-from jssl.kernels.contrastive import contrastive_modes
-from jssl.kernels.infinite import gram as infinite_gram
-from jssl.models import centred, mlp
-from jssl.optim import gradient_descent
 from jssl.papers.claims import at_least, at_most, close
 from jssl.papers.outcome import Part, Settings
+from jssl.papers.width import leak_runs
+from jssl.papers.width.leak_runs import DEPTH, DIM
 from jssl.report.figure import Figure
-from jssl.simulation import run
-from jssl.theory.finite_width import leak, linearised_loss, mode_flow, mode_kernel
-from jssl.types import Array, Claim, Model, Pairs, Problem, start_key
+from jssl.theory.finite_width import leak
+from jssl.types import Array, Claim, Model, start_key
 
 SOURCE = "derived from Simon et al. 2023, arXiv 2303.15438, section 5, at finite width"
-COUNT, DIM, MODES, DEPTH = 20, 3, 10, 2
-SPECTRUM = np.array([2.0, 0.9, 0.75, 0.5, 0.4, 0.3, 0.3, 0.3])
 SMALL = 1e-6
 WIDTHS = (32, 64, 128, 256)
-
-
-class Setting(NamedTuple):
-    """What all studies of the leak share.
-
-    Attributes:
-        data: pairs.
-        values: (modes,) eigenvalues of the contrastive kernel in the limit.
-        weights: (2n, modes) the w_j of F-5.
-        rate: learning rate, a fifth of the largest stable one.
-        keys: of the runs.
-    """
-
-    data: Pairs
-    values: np.ndarray
-    weights: np.ndarray
-    rate: float
-    keys: Array
-
-
-class Runs(NamedTuple):
-    """Trained networks of one width and start.
-
-    Attributes:
-        steps: (points,) record steps.
-        coordinates: (seeds, points, modes, dim) B.
-        half: (seeds, dim) steps at which each dimension is half-learned.
-    """
-
-    steps: np.ndarray
-    coordinates: np.ndarray
-    half: np.ndarray
 
 
 def leak_between_outputs(settings: Settings) -> Part:
@@ -74,16 +32,16 @@ def leak_between_outputs(settings: Settings) -> Part:
         remark = "The leak between outputs was not studied, because neural-tangents is not usable."
         return Part([], [], (remark,))
     seeds = {"quick": 32, "paper": 64, "large": 256}[settings.scale]
-    case = _setting(settings, seeds)
+    case = leak_runs.setting_of(settings, seeds)
     small = {}
     for index, size in enumerate(WIDTHS):
         settings.progress(f"leak, width {size}", index / (len(WIDTHS) + 2))
-        small[size] = _train(case, size, SMALL)
+        small[size] = leak_runs.train(case, size, SMALL)
     settings.progress("leak, larger start", len(WIDTHS) / (len(WIDTHS) + 2))
-    large = _train(case, 128, 100 * SMALL)
+    large = leak_runs.train(case, 128, 100 * SMALL)
     followed = case._replace(keys=case.keys[: seeds // 4])
-    forecast = np.array([_forecast(case, 256, key, SMALL) for key in followed.keys])
-    limit = _limit(followed, 256, SMALL)
+    forecast = np.array([leak_runs.forecast(case, 256, key, SMALL) for key in followed.keys])
+    limit = leak_runs.limit(followed, 256, SMALL)
     trained = small[256].half[: seeds // 4]
     return Part(
         [
@@ -96,83 +54,6 @@ def leak_between_outputs(settings: Settings) -> Part:
         ],
         [_figure(small, large, trained, forecast, limit)],
     )
-
-
-def _setting(settings: Settings, seeds: int) -> Setting:
-    draws = settings.generator(81)
-    x = draws.normal(size=(COUNT, len(SPECTRUM))) * SPECTRUM
-    data = Pairs(*(jnp.asarray(x + 0.1 * draws.normal(size=x.shape)) for _ in range(2)))
-    model = _network(1)
-    modes = contrastive_modes(infinite_gram(model, data), MODES)
-    values, vectors = np.asarray(modes.eigenvalues), np.asarray(modes.coefficients)
-    rate = 0.2 / (4 * float(values[0]))
-    return Setting(data, values, vectors * np.sqrt(values), rate, settings.keys(seeds, 82))
-
-
-def _network(width: int) -> Model:
-    return mlp(len(SPECTRUM), DIM, width=width, depth=DEPTH, activation="tanh", dtype=jnp.float64)
-
-
-def _train(case: Setting, width: int, scale: float) -> Runs:
-    """Return networks of a width, trained from starts of a scale."""
-    rate = gradient_descent(case.rate)
-    loss = losses.get("barlow_twins_linearized")
-    problem = Problem(pairs.fixed(case.data), centred(_network(width), scale), loss, rate)
-    views = _views(case)
-    weights = jnp.asarray(case.weights)
-
-    def observe(params: Any, _: Pairs) -> dict[str, Array]:
-        z = problem.model.apply(params, views)
-        return {"coordinates": jnp.matmul(weights.T, z, precision="highest")}
-
-    last = 2 * _steps_of(case, scale, DIM - 1)
-    steps = np.arange(0, last + 1, 2)
-    trained = jax.jit(jax.vmap(run(problem, steps, observe)))(case.keys)
-    coordinates = np.asarray(trained.observables["coordinates"])
-    return Runs(steps, coordinates, np.array([_half(steps, b) for b in coordinates]))
-
-
-def _steps_of(case: Setting, scale: float, mode: int) -> int:
-    """Return the steps in which a mode grows from a start to 1 in the limit."""
-    return int(-2 * np.log(scale) / (8 * case.values[mode] * case.rate))
-
-
-def _views(case: Setting) -> Array:
-    return jnp.concatenate([case.data.first, case.data.second])
-
-
-def _half(steps: np.ndarray, coordinates: np.ndarray) -> np.ndarray:
-    values = np.linalg.eigvalsh(np.swapaxes(coordinates, 1, 2) @ coordinates)[:, ::-1]
-    return np.asarray(crossing_times(steps.astype(float), values, np.full(DIM, 0.5), np))
-
-
-def _flow(case: Setting, gram: np.ndarray, start: np.ndarray, scale: float) -> np.ndarray:
-    steps = np.arange(0, 2 * _steps_of(case, scale, DIM - 1), 2)
-    flow = mode_flow(_LOSS, gram, start, steps * case.rate, learning_rate=case.rate)
-    return _half(steps, flow.coordinates)
-
-
-def _forecast(case: Setting, width: int, key: Array, scale: float) -> np.ndarray:
-    """Return the half steps (dim,) of F-5 for the network that a key draws."""
-    model = _network(width)
-    params, views = model.init(start_key(key)), _views(case)
-    gram = mode_kernel(model.apply, params, views, jnp.asarray(case.weights))
-    start = scale * case.weights.T @ np.asarray(model.apply(params, views))
-    return _flow(case, gram, start, scale)
-
-
-def _limit(case: Setting, width: int, scale: float) -> np.ndarray:
-    """Return the half steps (seeds, dim) in the limit, from the same starts."""
-    model, views = _network(width), _views(case)
-    gram = np.einsum("ij,kl->ikjl", np.diag(case.values), np.eye(DIM))
-    found = []
-    for key in case.keys:
-        embedded = np.asarray(model.apply(model.init(start_key(key)), views))
-        found.append(_flow(case, gram, scale * case.weights.T @ embedded, scale))
-    return np.array(found)
-
-
-_LOSS = linearised_loss()
 
 
 def _forecast_claims(trained: np.ndarray, forecast: np.ndarray, limit: np.ndarray) -> list[Claim]:
@@ -205,14 +86,14 @@ def _forecast_claims(trained: np.ndarray, forecast: np.ndarray, limit: np.ndarra
     ]
 
 
-def _size_claim(case: Setting, settings: Settings) -> Claim:
+def _size_claim(case: leak_runs.Setting, settings: Settings) -> Claim:
     """The second eigenvalue of C that the leak alone gives, at four widths."""
     seeds = {"quick": 32, "paper": 64, "large": 128}[settings.scale]
-    keys, views = settings.keys(seeds, 83), _views(case)
+    keys, views = settings.keys(seeds, 83), leak_runs.views_of(case)
     a = jnp.asarray(case.weights[:, 0] / case.values[0])
     weights, sizes = jnp.asarray(case.weights), []
     for size in WIDTHS:
-        model = _network(size)
+        model = leak_runs.network(size)
 
         def second(key: Array, model: Model = model) -> Array:
             moved = leak(model.apply, model.init(key), views, a, jnp.eye(DIM)[0])
@@ -236,7 +117,7 @@ def _size_claim(case: Setting, settings: Settings) -> Claim:
     )
 
 
-def _start_claims(case: Setting, large: np.ndarray, small: np.ndarray) -> list[Claim]:
+def _start_claims(case: leak_runs.Setting, large: np.ndarray, small: np.ndarray) -> list[Claim]:
     first, second = (float(np.median((small - large)[:, k])) for k in (0, 1))
     later = 2 * np.log(100) / (8 * case.values[1] * case.rate)
     details = (
@@ -270,7 +151,7 @@ def _start_claims(case: Setting, large: np.ndarray, small: np.ndarray) -> list[C
     ]
 
 
-def _saturation_claim(case: Setting, small: dict[int, Runs]) -> Claim:
+def _saturation_claim(case: leak_runs.Setting, small: dict[int, leak_runs.Runs]) -> Claim:
     gaps = np.array([small[size].half[:, 1] - small[size].half[:, 0] for size in WIDTHS])
     slopes = np.polyfit(np.log(WIDTHS), gaps, 1)[0]
     error = slopes.std(ddof=1) / np.sqrt(len(slopes))
@@ -289,8 +170,8 @@ def _saturation_claim(case: Setting, small: dict[int, Runs]) -> Claim:
     )
 
 
-def _sign_claim(case: Setting, runs: Runs) -> Claim:
-    model, views = _network(256), _views(case)
+def _sign_claim(case: leak_runs.Setting, runs: leak_runs.Runs) -> Claim:
+    model, views = leak_runs.network(256), leak_runs.views_of(case)
     found = []
     for key, b in zip(case.keys[:8], runs.coordinates, strict=False):
         values = np.linalg.eigvalsh(np.swapaxes(b, 1, 2) @ b)[:, -1]
@@ -351,8 +232,8 @@ def _fresh_views_claim(settings: Settings) -> Claim:
 
 
 def _figure(
-    small: dict[int, Runs],
-    large: Runs,
+    small: dict[int, leak_runs.Runs],
+    large: leak_runs.Runs,
     trained: np.ndarray,
     forecast: np.ndarray,
     limit: np.ndarray,
