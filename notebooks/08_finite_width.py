@@ -147,4 +147,4 @@ figure
 #
 # `jssl.predict(pairs, apply=..., params=...)` forecasts a network of your own, `torch=module` a PyTorch module, and
 # `params=..., step=...` the rest of a training from a checkpoint. The guide
-# [Your own data](../docs/guides/your-data.md) describes them.
+# [Networks of finite width](../docs/guides/finite-width.md) describes them.
