@@ -92,7 +92,7 @@ axes.set_title("Trained networks follow the forecast for their width, not the li
 axes.figure
 # %% [markdown]
 # The forecast needs no training: gradient descent with the tangent kernel of the start, in the leading modes of the
-# pairs, with all blocks of the kernel between the outputs (F-5 in the [list of equations](../docs/equations.md)).
+# pairs, with all blocks of the kernel between the outputs (F-5 in the list of equations).
 #
 # ## Figure 2: the leak against the width
 #
@@ -146,5 +146,5 @@ figure
 # ## Where next
 #
 # `jssl.predict(pairs, apply=..., params=...)` forecasts a network of your own, `torch=module` a PyTorch module, and
-# `params=..., step=...` the rest of a training from a checkpoint. The guide
-# [Networks of finite width](../docs/guides/finite-width.md) describes them.
+# `params=..., step=...` the rest of a training from a checkpoint. The guide on networks of finite width describes them,
+# and says how well forecasts came true in 29 cases.
