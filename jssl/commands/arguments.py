@@ -58,6 +58,13 @@ spectral_contrastive, info_nce."""
     """Dimension of the embedding."""
     kernel: str = "mlp-relu-3"
     """Kernel of the encoder: linear, mlp-<activation>-<layers> or conv-<activation>-<layers>."""
+    width: int | None = None
+    """Hidden neurons, or channels, of the kernel, for the forecast of random networks of this \
+width; by default, of the limit of infinite width."""
+    nets: int = 8
+    """Number of random networks of --width, whose median and spread are the forecast."""
+    simulate: int = 0
+    """Number of these networks that are also trained on the same pairs, beside the forecast."""
     learning_rate: float | None = None
     """Learning rate of gradient descent; a tenth of the largest stable one by default."""
     scale: float | None = None

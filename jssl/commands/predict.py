@@ -16,15 +16,14 @@ from jssl.data.folder import read_folder
 from jssl.data.pairs import make_pairs
 from jssl.data.views import named
 from jssl.errors import InputError
-from jssl.forecast.drawing import forecast_figures
-from jssl.forecast.forecast import MOST, Forecast, predict
-from jssl.forecast.summary import count_of
+from jssl.forecast.forecast import MOST, predict
+from jssl.forecast.page import page_of
+from jssl.forecast.result import Forecast
 from jssl.memory import require_memory
 from jssl.paths import expanded
 from jssl.precision import float64
 from jssl.report.files import new_report_folder
-from jssl.report.html import number
-from jssl.report.page import Page, write_page
+from jssl.report.page import write_page
 from jssl.single_use import compile_cheaply
 
 Views = tuple[np.ndarray, np.ndarray]
@@ -60,7 +59,7 @@ def run_predict(
         both = image_views(images, views, count, size, seed, notes)
         if options.get("clean_first") is None:
             options["clean_first"] = False  # both views were augmented here
-    forecast = predict(both, seed=seed, **options)
+    forecast = _with_progress(both, seed, options)
     source = {"pairs": str(pairs)} if pairs else {"images": images, "views": views}
     page, data = write_page(page_of(forecast, source, notes), folder)
     for sentence in (*forecast.summary, *notes, *forecast.caveats):
@@ -105,6 +104,13 @@ def image_views(
     if expanded(source).is_dir():
         folder = read_folder(source, count, size=size, seed=seed)
         x = folder.x
+        files = sum(path.is_file() for path in expanded(source).rglob("*"))
+        if 2 * len(folder.names) < min(files, count):
+            share = f"{len(folder.names):,} of the {files:,} files in {source} are images"
+            if len(folder.names) < 4:
+                message = f"only {share} that can be read; the forecast needs more"
+                raise InputError(message)
+            notes.append(f"Only {share} that can be read.")
         notes += folder.skipped
         if folder.resized:
             notes.append(f"The images were resized to {x.shape[1]} x {x.shape[2]} pixels.")
@@ -126,37 +132,22 @@ def image_views(
         return np.asarray(made.first), np.asarray(made.second)
 
 
-def page_of(forecast: Forecast, source: dict[str, Any], notes: list[str]) -> Page:
-    """Return the page of a forecast."""
-    dim = len(forecast.steps)
-    rows = [
-        {
-            "dimension": j + 1,
-            "eigenvalue": number(float(value)),
-            "on held-out pairs": f"{number(float(held))} ± {error:.1g}",
-            "half learned at step": count_of(
-                float(forecast.steps[j]), float(forecast.step_errors[j])
-            )
-            if j < dim
-            else "not among the first dim",
-        }
-        for j, (value, held, error) in enumerate(
-            zip(forecast.eigenvalues, forecast.held_out, forecast.errors, strict=True)
-        )
-    ]
-    apart = ("summary", "caveats", "settings")
-    data = {k: v for k, v in forecast._asdict().items() if k not in apart}
-    settings = source | forecast.settings
-    settings |= {"learning rate": f"{forecast.learning_rate:.4g}", "scale": f"{forecast.scale:.4g}"}
-    return Page(
-        "jssl predict",
-        forecast.summary,
-        (*notes, *forecast.caveats),
-        forecast_figures(forecast),
-        {"Dimensions, in the order in which they are learned": rows},
-        settings,
-        data,
-    )
+def _with_progress(both: Views, seed: int, options: dict[str, Any]) -> Forecast:
+    """Predict, under a progress bar where networks of finite width are followed or trained."""
+    if options.get("width") is None:
+        return predict(both, seed=seed, **options)
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (BarColumn(), TextColumn("{task.percentage:>3.0f}%"), TimeElapsedColumn())
+    console = Console(stderr=True)
+    with Progress(*columns, TextColumn("{task.description}"), console=console) as bar:
+        task = bar.add_task("limit of infinite width", total=1.0)
+
+        def show(what: str, share: float) -> None:
+            bar.update(task, completed=share, description=what)
+
+        return predict(both, seed=seed, progress=show, **options)
 
 
 def _thin(both: Views, count: int, seed: int, notes: list[str]) -> Views:

@@ -1,22 +1,25 @@
 """The figures of a forecast: the staircase of eigenvalues, and the spectrum with its errors."""
 
+from typing import Any
+
 import numpy as np
 
+from jssl.errors import InputError
 from jssl.figures import mode_colours, new_figure
-from jssl.forecast.result import Forecast
+from jssl.forecast.values import Values
 from jssl.report.figure import Figure
 
 SHOWN = 16
 _POINTS = 400
 
 
-def forecast_figures(forecast: Forecast) -> list[Figure]:
+def forecast_figures(forecast: Values) -> list[Figure]:
     """Return the predicted staircase, where anything is learned, and the spectrum."""
     learned = bool(np.isfinite(forecast.steps).any())
     return [*([_staircase(forecast)] if learned else []), _spectrum(forecast)]
 
 
-def staircase(forecast: Forecast, steps: np.ndarray) -> np.ndarray:
+def staircase(forecast: Values, steps: np.ndarray) -> np.ndarray:
     """Return each dimension's share of its final eigenvalue over the steps, (points, dim).
 
     A logistic curve in the step, which is 1/2 at the step where the dimension is half-learned.
@@ -33,32 +36,52 @@ def staircase(forecast: Forecast, steps: np.ndarray) -> np.ndarray:
     return share
 
 
-def _staircase(forecast: Forecast) -> Figure:
+def draw_staircase(forecast: Values, ax: Any = None) -> Any:
+    """Draw the number of learned dimensions over the steps, and what was trained.
+
+    Args:
+        forecast: the forecast; it must learn a dimension.
+        ax: matplotlib axes; None for a new figure.
+
+    Returns:
+        The axes.
+
+    Raises:
+        InputError: where no dimension is learned.
+    """
     finite = np.isfinite(forecast.steps)
-    at = forecast.steps[finite]
-    first, last = 0.4 * max(float(at.min()), 1e-3), 1.6 * max(float(at.max()), 2e-3)
-    steps = np.geomspace(first, last, _POINTS)
-    share = staircase(forecast, steps)
-    figure, (ax, count) = new_figure(2)
-    shown = min(len(forecast.steps), SHOWN)
-    for j, colour in enumerate(mode_colours(shown)):
-        ax.plot(steps, share[:, j], color=colour, linewidth=1.3)
-    count.plot(steps, share.sum(1), color="#0b4f8a", label="learned")
-    error = np.nan_to_num(forecast.step_errors[finite])
-    bars = np.stack([np.minimum(error, at - first), np.minimum(error, last - at)])
-    count.errorbar(
+    if not finite.any():
+        message = "no dimension is learned, so there is nothing to draw"
+        raise InputError(message)
+    if ax is None:
+        _, (ax,) = new_figure(1)
+    steps = _range_of(forecast)
+    at, count = forecast.steps[finite], np.flatnonzero(finite) + 0.5
+    ax.plot(steps, staircase(forecast, steps).sum(1), color="#0b4f8a", label="forecast")
+    low = np.maximum(forecast.low[finite], steps[0])
+    high = np.minimum(forecast.high[finite], steps[-1])
+    ax.errorbar(
         at,
-        np.flatnonzero(finite) + 0.5,
-        xerr=np.maximum(bars, 0),
+        count,
+        xerr=np.maximum(np.stack([at - low, high - at]), 0),
         fmt="o",
         color="#d55e00",
         markersize=3,
         linewidth=0.8,
-        label="half-learned, 1 standard error",
+        label="half-learned, 90 % interval",
     )
-    ax.set_ylabel("share of the final eigenvalue")
-    count.set_ylabel("dimensions learned")
-    count.legend(
+    if len(forecast.networks):
+        known = np.isfinite(forecast.limit_steps)
+        level = np.flatnonzero(known) + 0.5
+        ax.plot(forecast.limit_steps[known], level, "|", color="0.5", markersize=8, label="limit")
+    for index, run in enumerate(forecast.simulated):
+        label = "trained" if not index else None
+        ax.plot(run, np.arange(len(run)) + 0.5, "x", color="black", markersize=4, label=label)
+    ax.set_xscale("log")
+    ax.set_xlim(steps[0], steps[-1])
+    ax.set_xlabel(f"step at learning rate {forecast.learning_rate:.3g}")
+    ax.set_ylabel("dimensions learned")
+    ax.legend(
         framealpha=0.9,
         edgecolor="none",
         fontsize=8,
@@ -66,21 +89,51 @@ def _staircase(forecast: Forecast) -> Figure:
         bbox_to_anchor=(0, 1),
         ncols=2,
     )
-    for axis in (ax, count):
-        axis.set_xscale("log")
-        axis.set_xlim(first, last)
-        axis.set_xlabel(f"step at learning rate {forecast.learning_rate:.3g}")
+    return ax
+
+
+def _range_of(forecast: Values) -> np.ndarray:
+    """Return the steps that are drawn, (points,)."""
+    drawn = [forecast.steps, forecast.simulated.ravel()]
+    if len(forecast.networks):
+        drawn.append(forecast.limit_steps)
+    every = np.concatenate(drawn)
+    every = every[np.isfinite(every)]
+    first, last = 0.4 * max(float(every.min()), 1e-3), 1.6 * max(float(every.max()), 2e-3)
+    return np.geomspace(first, last, _POINTS)
+
+
+def _staircase(forecast: Values) -> Figure:
+    finite = np.isfinite(forecast.steps)
+    at = forecast.steps[finite]
+    steps = _range_of(forecast)
+    share = staircase(forecast, steps)
+    figure, (ax, count) = new_figure(2)
+    shown = min(len(forecast.steps), SHOWN)
+    for j, colour in enumerate(mode_colours(shown)):
+        ax.plot(steps, share[:, j], color=colour, linewidth=1.3)
+    ax.set_ylabel("share of the final eigenvalue")
+    ax.set_xscale("log")
+    ax.set_xlim(steps[0], steps[-1])
+    ax.set_xlabel(f"step at learning rate {forecast.learning_rate:.3g}")
+    draw_staircase(forecast, count)
+    limit = (
+        " Grey marks are the steps in the limit of infinite width."
+        if len(forecast.networks)
+        else ""
+    )
+    trained = " Crosses: trained networks." if len(forecast.simulated) else ""
     text = (
         f"Left: predicted eigenvalues of the first {shown} dimensions, each as a share of its "
         "final value, from dark to light in the order of the modes. Right: number of learned "
         f"dimensions of {len(forecast.steps)} (line), a staircase up to {int(finite.sum())} at "
-        f"step {at.max():,.0f}, and the step at which each is half-learned with one standard "
-        "error (dots)."
+        f"step {at.max():,.0f}, and the step at which each is half-learned with its 90 % interval "
+        f"on these pairs (dots).{limit}{trained}"
     )
     return Figure("staircase", "Dimensions are learned one by one", text, figure)
 
 
-def _spectrum(forecast: Forecast) -> Figure:
+def _spectrum(forecast: Values) -> Figure:
     figure, (ax,) = new_figure(1, width=6.5)
     index = np.arange(1, len(forecast.eigenvalues) + 1)
     ax.semilogy(index, forecast.eigenvalues, ".-", color="#0b4f8a", linewidth=1, label="all pairs")

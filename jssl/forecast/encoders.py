@@ -1,16 +1,16 @@
 """Encoders by the name of their kernel: linear, mlp-relu-3, conv-relu-2."""
 
 import re
-from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
 
 from jssl._compat import neural_tangents
 from jssl.errors import InputError, unknown_name
+from jssl.forecast.given_encoder import GivenEncoder
 from jssl.forecast.own_encoder import OwnEncoder, read_encoder
 from jssl.models import ACTIVATIONS, conv, linear, mlp
-from jssl.types import Array, Model, Params
+from jssl.types import Array, Model
 
 _ROWS = 256
 
@@ -29,13 +29,13 @@ class Kernels(NamedTuple):
     own: OwnEncoder | None
 
 
-def encoder(name: str, shape: tuple[int, ...]) -> Model:
+def named_encoder(name: str, shape: tuple[int, ...]) -> Model:
     """Return the model of a kernel's name, for samples of a shape.
 
     Example:
-        >>> encoder("linear", (8, 8, 1)).kernel is None
+        >>> named_encoder("linear", (8, 8, 1)).kernel is None
         False
-        >>> encoder("mlp-rely-3", (64,))
+        >>> named_encoder("mlp-rely-3", (64,))
         Traceback (most recent call last):
         ...
         jssl.errors.InputError: unknown activation 'rely'; did you mean 'relu'? known: ...
@@ -51,6 +51,29 @@ def encoder(name: str, shape: tuple[int, ...]) -> Model:
     size = int(np.prod(shape))
     if name == "linear":
         return linear(size, 1)
+    kind, activation, layers = parse_kernel(name, shape)
+    try:
+        neural_tangents.load()
+    except InputError as error:
+        message = f"{error}; or use the kernel 'linear', which needs no other package"
+        raise InputError(message) from error
+    if kind == "mlp":
+        return mlp(size, 1, activation=activation, depth=layers)
+    height, wide, channels = shape
+    image = (height, wide, channels)
+    return conv(image, 1, activation=activation, layers=layers, readout="flatten")
+
+
+def parse_kernel(name: str, shape: tuple[int, ...]) -> tuple[str, str, int]:
+    """Return the architecture, the activation and the number of layers of a kernel's name.
+
+    Example:
+        >>> parse_kernel("mlp", (8, 8))
+        ('mlp', 'relu', 3)
+
+    Raises:
+        InputError: for an unknown name, or conv with samples that are not images.
+    """
     short = {"mlp": "mlp-relu-3", "conv": "conv-relu-2"}.get(name, name)
     matched = re.fullmatch(r"(mlp|conv)-([a-z]+)-([1-9][0-9]?)", short)
     if matched is None:
@@ -63,17 +86,10 @@ def encoder(name: str, shape: tuple[int, ...]) -> Model:
     if activation not in ACTIVATIONS:
         error = unknown_name("activation", activation, ACTIVATIONS)
         raise error
-    try:
-        neural_tangents.load()
-    except InputError as error:
-        message = f"{error}; or use the kernel 'linear', which needs no other package"
-        raise InputError(message) from error
-    if kind == "mlp":
-        return mlp(size, 1, activation=activation, depth=int(layers))
-    if len(shape) != 3:
+    if kind == "conv" and len(shape) != 3:
         message = f"conv needs images (height, width, channels); the samples are {shape}"
         raise InputError(message)
-    return conv(shape, 1, activation=activation, layers=int(layers), readout="flatten")
+    return kind, activation, int(layers)
 
 
 def grams(model: Model, views: Array) -> tuple[np.ndarray, np.ndarray]:
@@ -81,7 +97,7 @@ def grams(model: Model, views: Array) -> tuple[np.ndarray, np.ndarray]:
 
     Example:
         >>> import jax.numpy as jnp
-        >>> nngp, ntk = grams(encoder("linear", (2,)), jnp.eye(2))
+        >>> nngp, ntk = grams(named_encoder("linear", (2,)), jnp.eye(2))
         >>> nngp.tolist(), ntk.tolist()
         ([[0.5, 0.0], [0.0, 0.5]], [[1.0, 0.0], [0.0, 1.0]])
 
@@ -100,20 +116,16 @@ def grams(model: Model, views: Array) -> tuple[np.ndarray, np.ndarray]:
     return both[0], both[1]
 
 
-def kernels_of(
-    kernel: str,
-    apply: Callable[[Params, Array], Array] | None,
-    params: Params,
-    views: Array,
-    dim: int,
-    decayed: bool,
-) -> Kernels:
+def kernels_of(encoder: GivenEncoder, views: Array, dim: int, decayed: bool) -> Kernels:
     """Return the kernels of an encoder, named or of the user, on all views (2n, ...)."""
     own: OwnEncoder | None = None
     nngp: np.ndarray | None = None
-    if apply is None:
-        nngp, gram = grams(encoder(kernel, views.shape[1:]), views)
-    else:
-        own = read_encoder(apply, params, views, dim, decayed=decayed)
+    if encoder.torch is not None:
+        own = encoder.torch.read(views, dim, decayed=decayed)
+    elif encoder.apply is not None:
+        own = read_encoder(encoder.apply, encoder.params, views, dim, decayed=decayed)
+    if own is not None:
         gram = own.gram
+    else:
+        nngp, gram = grams(named_encoder(encoder.kernel, views.shape[1:]), views)
     return Kernels((gram + gram.T) / 2, nngp, own)

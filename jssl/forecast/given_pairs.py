@@ -76,3 +76,33 @@ def clean_views(
     if placement == SIMCLR:
         return False
     return first_is_clean(jnp.asarray(first), jnp.asarray(second))
+
+
+def channels_last(
+    first: np.ndarray, second: np.ndarray, kernel: str, named: bool, notes: list[str]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return images (n, height, width, channels); for conv kernels, of (n, channels, h, w) too.
+
+    Example:
+        >>> notes, x = [], np.ones((2, 3, 8, 8))
+        >>> channels_last(x, x, "conv", True, notes)[0].shape
+        (2, 8, 8, 3)
+
+    Args:
+        first: first views.
+        second: second views.
+        kernel: name of the kernel; others than conv do not depend on the order of the axes.
+        named: whether the encoder is that of the kernel.
+        notes: a sentence is added where axes were moved.
+    """
+    if not (named and kernel.startswith("conv")) or first.ndim != 4:
+        return first, second
+    channels, height, width = first.shape[1:]
+    if channels not in (1, 3) or width in (1, 3) or height < 5:
+        return first, second
+    notes.append(
+        f"The samples {first.shape[1:]} were taken as images of {channels} channel"
+        f"{'s' if channels > 1 else ''} and {height} x {width} pixels, channels first. If they are "
+        "not, pass arrays (n, height, width, channels)."
+    )
+    return np.moveaxis(first, 1, -1), np.moveaxis(second, 1, -1)

@@ -142,7 +142,7 @@ def held_out(
     for i, (chosen, other_half) in enumerate((halves, halves[::-1])):
         own, other = (np.concatenate([h, h + n]) for h in (chosen, other_half))
         _, vectors = modes_of(gram[np.ix_(own, own)], count, centred, pairing)
-        first, second = _functions(gram[np.ix_(other, own)], vectors, centred)
+        first, second = functions_of(gram[np.ix_(other, own)], vectors, centred)
         terms = pairing.cross * first * second
         terms = terms + pairing.first * first**2 + pairing.second * second**2
         kept = terms.shape[1]
@@ -153,12 +153,18 @@ def held_out(
 
 def spread_of(gram: np.ndarray, vectors: np.ndarray, centred: bool, pairing: Pairing) -> np.ndarray:
     """Return the mean square of each mode's function under another pairing."""
-    first, second = _functions(gram, vectors, centred)
+    first, second = functions_of(gram, vectors, centred)
     terms = pairing.cross * first * second
     return (terms + pairing.first * first**2 + pairing.second * second**2).mean(0)
 
 
-def _functions(cross: np.ndarray, vectors: np.ndarray, centred: bool) -> np.ndarray:
-    """Return the modes' functions at the first and at the second views, (2, n, count)."""
+def functions_of(cross: np.ndarray, vectors: np.ndarray, centred: bool) -> np.ndarray:
+    """Return the modes' functions at the first and at the second views, (2, n, count).
+
+    Args:
+        cross: (2n, m) kernel of all views with the m rows of the coefficients.
+        vectors: (m, count) coefficients.
+        centred: whether each view's mean is subtracted.
+    """
     values = (cross @ vectors).reshape(2, len(cross) // 2, -1)
     return values - values.mean(1, keepdims=True) if centred else values

@@ -1,9 +1,9 @@
-"""An encoder of the user: its tangent kernel and start, and whether the theory covers them.
+"""An encoder of the user: its mean tangent kernel, its start, and whether it is a function of rows.
 
-The forecast assumes that the tangent kernel of all outputs is k(x, x') times the identity. It is
-not for outputs with different kernels or shared parameters. A few samples give the deviation
-(`Deviation`). Weight decay needs an encoder that is linear in its parameters; in any other it
-changes the kernel.
+In the limit, the tangent kernel of all outputs is k(x, x') times the identity. It is not for
+outputs with different kernels or shared parameters, nor at finite width. A few samples give the
+deviation (`Deviation`), and `jssl.forecast.finite` uses all blocks. Weight decay needs an encoder
+that is linear in its parameters; in any other it changes the kernel.
 """
 
 from collections.abc import Callable
@@ -20,8 +20,8 @@ from jssl.types import Array, Params
 
 Apply = Callable[[Params, Array], Array]
 
-LARGEST_BLOCK = 0.5
-"""Deviation of one pair of outputs above which an encoder is refused; 1 for two equal outputs."""
+NEGLIGIBLE = 1e-3
+"""Deviation of the whole kernel up to which outputs do not affect each other."""
 
 _SAMPLES = 32
 _MEMORY = 2**30
@@ -39,6 +39,19 @@ class Deviation(NamedTuple):
 
     block: float
     whole: float
+
+    @staticmethod
+    def of(theta: np.ndarray) -> "Deviation":
+        """Return the deviation of a kernel of all outputs (rows, dim, rows, dim)."""
+        n, dim = theta.shape[:2]
+        units = np.eye(dim)
+        mean = np.einsum("ikjk->ij", theta) / dim
+        off = theta - mean[:, None, :, None] * units[:, None]
+        if not mean.any():
+            return Deviation(0.0, 0.0)
+        block = np.sqrt((off**2).sum((0, 2)).max()) / np.linalg.norm(mean)
+        whole = np.linalg.norm(off.reshape(n * dim, n * dim), 2) / np.linalg.norm(mean, 2)
+        return Deviation(float(block), float(whole))
 
 
 class OwnEncoder(NamedTuple):
@@ -60,7 +73,7 @@ class OwnEncoder(NamedTuple):
 def read_encoder(
     apply: Apply, params: Params, views: Array, dim: int, *, decayed: bool = False
 ) -> OwnEncoder:
-    """Return the tangent kernel and the start of an encoder, if the theory covers it.
+    """Return the mean tangent kernel and the start of an encoder, if the theory covers it.
 
     Example:
         >>> encoder = read_encoder(lambda p, x: x @ p.T, jnp.ones((2, 3)), jnp.eye(4, 3), 2)
@@ -75,26 +88,19 @@ def read_encoder(
         decayed: whether there is weight decay.
 
     Raises:
-        InputError: for embeddings of another shape, not finite or all zero; outputs without one
-            common kernel; weight decay on an encoder that is not linear in its parameters.
+        InputError: for a PyTorch module; embeddings of another shape, not finite or all zero; an
+            encoder that is random or that couples the rows of a batch; weight decay on an encoder
+            that is not linear in its parameters.
     """
+    if hasattr(apply, "state_dict") and hasattr(apply, "parameters"):
+        message = "apply is a PyTorch module; pass it as torch=module, without apply and params"
+        raise InputError(message)
     embedded = jax.jit(apply)(params, views)
     start = np.asarray(embedded, np.float64)
-    if start.shape != (len(views), dim):
-        message = f"apply must return ({len(views)}, dim = {dim}); it returns {start.shape}"
-        raise InputError(message)
-    if not np.isfinite(start).all() or not start.any():
-        message = "the encoder's embeddings at the start must be finite and not all zero"
-        raise InputError(message)
+    check_embeddings(start, len(views), dim)
+    check_rows(lambda x: apply(params, x), views, start)
     chosen = np.unique(np.linspace(0, len(views) - 1, _SAMPLES).astype(int))
     deviation = kernel_deviation(apply, params, views[chosen], dim)
-    if deviation.block > LARGEST_BLOCK:
-        message = (
-            "the outputs of this encoder do not share one tangent kernel (two of them deviate from "
-            f"it by {deviation.block:.0%}); end the encoder in a dense layer, where every output "
-            "has its own weights, or pass kernel= instead of apply="
-        )
-        raise InputError(message)
     if decayed and not _is_linear(apply, params, views[chosen]):
         raise not_linear()
     shapes = jax.eval_shape(lambda p: p, params)
@@ -102,6 +108,42 @@ def read_encoder(
     gram = np.asarray(empirical.empirical_ntk(apply, params, views, block=block))
     rounding = float(max(jnp.finfo(x.dtype).eps for x in (embedded, *_floating(params))))
     return OwnEncoder(gram, start, rounding, deviation)
+
+
+def check_embeddings(start: np.ndarray, rows: int, dim: int) -> None:
+    """Raise for embeddings of another shape, not finite or all zero."""
+    if start.shape != (rows, dim):
+        message = f"apply must return ({rows}, dim = {dim}); it returns {start.shape}"
+        raise InputError(message)
+    if not np.isfinite(start).all() or not start.any():
+        message = "the encoder's embeddings at the start must be finite and not all zero"
+        raise InputError(message)
+
+
+def check_rows(embed: Callable[[Any], Any], views: Any, start: np.ndarray) -> None:
+    """Raise for an encoder that is random, or whose rows depend on each other.
+
+    Args:
+        embed: `embed(x) -> z` (n, dim).
+        views: (2n, ...).
+        start: (2n, dim) embeddings of all views.
+    """
+    few = views[: min(5, len(views))]
+    once, again = (np.asarray(embed(few), np.float64) for _ in range(2))
+    tolerance = 1e-3 * np.abs(start).max()
+    if np.abs(once - again).max() > tolerance:
+        message = (
+            "two calls of the encoder return different embeddings of the same samples; switch off "
+            "dropout and other random layers"
+        )
+        raise InputError(message)
+    two = np.asarray(embed(few[:2]), np.float64)
+    if max(np.abs(once - start[: len(few)]).max(), np.abs(two - start[:2]).max()) > tolerance:
+        message = (
+            "the encoder couples the rows of a batch, as batch normalisation in training mode "
+            "does: the embedding of a sample depends on the other samples; use fixed statistics"
+        )
+        raise InputError(message)
 
 
 def not_linear() -> InputError:
@@ -141,14 +183,7 @@ def kernel_deviation(apply: Apply, params: Params, x: Array, dim: int) -> Deviat
             block = blocks(params, x, units[a : a + group], units[b : b + group])
             theta[:, a : a + group, :, b : b + group] = block
             theta[:, b : b + group, :, a : a + group] = np.transpose(block, (2, 3, 0, 1))
-    mean = np.einsum("ikjk->ij", theta) / dim
-    off = theta - mean[:, None, :, None] * units[:, None]
-    rows = len(x) * dim
-    if not mean.any():
-        return Deviation(0.0, 0.0)
-    block = np.sqrt((off**2).sum((0, 2)).max()) / np.linalg.norm(mean)
-    whole = np.linalg.norm(off.reshape(rows, rows), 2) / np.linalg.norm(mean, 2)
-    return Deviation(float(block), float(whole))
+    return Deviation.of(theta)
 
 
 def _blocks(apply: Apply, params: Params, x: Array, first: Array, second: Array) -> Array:

@@ -1,62 +1,41 @@
-"""The result of `jssl.predict`."""
+"""The result of `jssl.predict`: values that can be drawn and written."""
 
-from typing import Any, NamedTuple
+from pathlib import Path
+from typing import TYPE_CHECKING
 
-import numpy as np
+from jssl.forecast.values import Values
 
-from jssl.forecast.lost_dimensions import LostDimensions
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 
-class Forecast(NamedTuple):
+class Forecast(Values):
     """Predicted training, mode by mode in the order of the eigenvalues. `print` shows the summary.
 
-    Attributes:
-        eigenvalues: (count,) of the contrastive kernel of all pairs, or of B under a placement,
-            descending, positive.
-        held_out: (count,) eigenvalues of the modes of one half of the pairs on the other half.
-        errors: (count,) standard errors of `held_out`, given the modes of each half.
-        times: (dim,) t = learning rate x step at which each dimension is half-learned; infinite
-            for those never learned.
-        steps: (dim,) the same in steps of gradient descent.
-        step_errors: (dim,) their standard errors, from the random start and the eigenvalues.
-        rises: (dim,) steps in which each dimension rises from 10 % to 90 % of its final value.
-        learning_rate: given, or a tenth of the largest stable one.
-        stable_rate: the largest stable learning rate from a small start. Negative modes, and
-            variance that the views do not share, lower it.
-        scale: factor of the encoder's initial embedding, given or suggested.
-        relative_start: initial over final amplitude of mode 1; if mode 1 is not learned, the final
-            amplitude without weight decay is used.
-        distinguishable: number of leading modes that are distinguishable from sampling noise: each
-            has an eigenvalue on held-out pairs that exceeds the threshold of weight decay (0
-            without it) by 3.9 standard errors. Dimensions are learned in this order.
-        all_distinguishable: whether this holds for all computed modes and there may be more modes,
-            so that `distinguishable` is a lower bound.
-        leakage: share of the learned subspace outside the leading modes, an order of magnitude.
-        lost: directions that the augmentation removes, for a linear encoder on the same pairs.
-        summary: the results as sentences, the most important one first.
-        caveats: what is uncertain, the most important one first.
-        settings: pairs, kernel, loss, dim.
+    Its attributes are those of `jssl.forecast.values.Values`.
     """
 
-    eigenvalues: np.ndarray
-    held_out: np.ndarray
-    errors: np.ndarray
-    times: np.ndarray
-    steps: np.ndarray
-    step_errors: np.ndarray
-    rises: np.ndarray
-    learning_rate: float
-    stable_rate: float
-    scale: float
-    relative_start: float
-    distinguishable: int
-    all_distinguishable: bool
-    leakage: float
-    lost: LostDimensions
-    summary: tuple[str, ...]
-    caveats: tuple[str, ...]
-    settings: dict[str, Any]
+    __slots__ = ()
 
-    def __str__(self) -> str:
-        """Return the summary, one sentence per line."""
-        return "\n".join(self.summary)
+    def plot(self) -> "Axes":
+        """Draw the predicted number of learned dimensions over the steps; return the axes."""
+        from jssl.forecast.drawing import draw_staircase
+
+        return draw_staircase(self)
+
+    def write(self, folder: str | Path, *, overwrite: bool = False) -> Path:
+        """Write report.html and report.json into a folder; return the path of the page.
+
+        Args:
+            folder: created if needed.
+            overwrite: whether an earlier report in it is replaced.
+
+        Raises:
+            InputError: for a folder that cannot be written or that contains a report.
+        """
+        from jssl.forecast.page import page_of
+        from jssl.report.files import new_report_folder
+        from jssl.report.page import write_page
+
+        target = new_report_folder(Path(folder), overwrite=overwrite)
+        return write_page(page_of(self, {}, []), target)[0]

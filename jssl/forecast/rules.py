@@ -102,6 +102,8 @@ def rule_of(loss: str, placement: str = SIMCLR) -> tuple[str, Rule]:
     Example:
         >>> rule_of("simclr")[0]
         'nt_xent'
+        >>> rule_of("SimCLR")[0]
+        'nt_xent'
         >>> rule_of("byol")
         Traceback (most recent call last):
         ...
@@ -110,7 +112,8 @@ def rule_of(loss: str, placement: str = SIMCLR) -> tuple[str, Rule]:
     Raises:
         InputError: for an unknown loss, or one that the theory does not cover.
     """
-    name = ALIASES.get(loss, loss)
+    lower = loss.lower().replace("-", "_")
+    name = ALIASES.get(lower, lower)
     if name not in LOSSES:
         error = unknown_name("loss", loss, (*LOSSES, *ALIASES))
         raise error

@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jssl.forecast.modes import Modes, largest_value, spread_of
+from jssl.forecast.modes import largest_value, spread_of
 from jssl.forecast.rules import Rule
 from jssl.single_use import compile_cheaply
 from jssl.theory.landscape.dictionary import SIMCLR
@@ -61,6 +61,8 @@ class Ends(NamedTuple):
         curvature: the largest one during training.
         gaussian: eigenvalues of A_pos, of anchors and of negatives, (3, count), where the times are
             those of the exact loss on Gaussian data (`gaussian_times`); else None.
+        leading: (count,) final s_j of the leading terms, where `scales` are those of the exact
+            loss; else None.
     """
 
     net: np.ndarray
@@ -70,6 +72,7 @@ class Ends(NamedTuple):
     replaced: tuple[tuple[int, int], ...]
     curvature: float
     gaussian: np.ndarray | None = None
+    leading: np.ndarray | None = None
 
 
 class Steps(NamedTuple):
@@ -177,7 +180,8 @@ def _gaussian(
     exact = np.asarray(gaussian_amplitudes(*map(jnp.asarray, parts), **given))
     known = ends.learned & (exact < (_FARTHEST * ends.scales) ** 2)
     size = np.where(known, np.sqrt(np.where(known, exact, 1)), ends.scales)
-    return ends._replace(scales=size, gaussian=np.where(known, parts, np.nan))
+    exact_parts = np.where(known, parts, np.nan)
+    return ends._replace(scales=size, gaussian=exact_parts, leading=ends.scales)
 
 
 def _outside(
@@ -229,20 +233,6 @@ def steps_of(
     if ends.gaussian is not None:
         times, rises = _gaussian_times(rule, ends, initial, times, rises, weight_decay)
     return Steps(times, times * delay / rate, rises / rate, np.where(learned, 0.0, np.inf))
-
-
-def step_errors(
-    steps: Steps, spread: np.ndarray, rule: Rule, ends: Ends, modes: Modes
-) -> np.ndarray:
-    """Return (k,) standard errors of the steps: of theory, of the random start, of eigenvalues."""
-    k = len(steps.steps)
-    known = np.isfinite(steps.steps)
-    off = np.hypot(modes.errors[:k], modes.values[:k] - modes.held_out[:k])
-    share = rule.signal * off / np.where(known, ends.net[:k], 1)
-    rises, half, blur = (np.where(known, x, 0) for x in (steps.rises, steps.steps, steps.blur))
-    start = spread * rises / np.log(81)  # the growth a step is log(81) / rise
-    error = np.hypot(np.hypot(blur, start), half * share)
-    return np.where(known, error, np.nan)
 
 
 @partial(compile_cheaply, static_argnames="dim")

@@ -9,6 +9,7 @@ __getattr__, __dir__ = attach(
     __name__,
     modules=(
         "distillation",
+        "finite_width",
         "grassmann",
         "highdim",
         "isotropy",

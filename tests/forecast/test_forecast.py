@@ -156,7 +156,10 @@ def test_what_the_theory_does_not_cover_is_a_caveat():
     large = jssl.predict(pairs, **given, scale=1.0)
     assert any("too large for separate steps" in caveat for caveat in large.caveats)
     few = jssl.predict(pairs, **given | {"dim": 5})
-    assert (np.isfinite(few.steps).sum(), few.summary[0][:6]) == (3, "3 of 5")
+    assert np.isfinite(few.steps).sum() == 3
+    assert few.summary[0].startswith("Take a dimension of 2: 2 of 5 dimensions")
+    assert "The next output would learn what cannot be distinguished" in few.summary[0]
+    assert few.summary[0].endswith("The other outputs learn nothing.")
     cosine = jssl.predict(pairs, **given | {"loss": "simclr"})
     assert any("cosine" in caveat for caveat in cosine.caveats)
 
@@ -177,11 +180,11 @@ def test_every_rule_is_the_dictionary_of_the_landscape():
 @pytest.mark.skipif(not neural_tangents.status()[0], reason="needs neural-tangents")
 @pytest.mark.parametrize("kernel", ["mlp-relu-1", "conv-relu-1"])
 def test_infinite_kernels_are_those_of_the_models(kernel):
-    from jssl.forecast.encoders import encoder, grams
+    from jssl.forecast.encoders import grams, named_encoder
     from jssl.kernels.infinite import gram
 
     views = jnp.asarray(RNG.normal(size=(10, 4, 4, 1)))
-    model = encoder(kernel, (4, 4, 1))
+    model = named_encoder(kernel, (4, 4, 1))
     nngp, ntk = grams(model, views)
     pairs = Pairs(views[:5], views[5:])
     np.testing.assert_allclose(ntk, gram(model, pairs), rtol=1e-10)
@@ -249,7 +252,8 @@ def test_the_command_reads_a_folder_of_images_and_names_what_it_cannot(folder, c
     given = ["--loss", "simclr", "--dim", "4", "--kernel", "linear", "--out", "out"]
     assert cli.run([*arguments, *given]) == 0
     out = capsys.readouterr().out
-    assert "dimensions will be learned" in out
+    assert "no mode is distinguishable from sampling noise. Take more pairs" in out
+    assert "4 of 4 dimensions" in out
     assert re.search(r"cannot read photos/bad.png .*; left out", out)
     record = json.loads((folder / "out" / "report.json").read_text())
     assert record["settings"]["pairs"] == 40

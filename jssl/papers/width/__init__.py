@@ -6,7 +6,7 @@ The claims of Fleissner, Anil, Ghoshdastidar 2024 (arXiv 2411.11176) and Anil, E
 
 from jssl.papers.outcome import Experiment, Settings
 from jssl.papers.sets import LABELS, image_sets
-from jssl.papers.width import divergence, drift, features, limits
+from jssl.papers.width import divergence, drift, features, leak, limits
 
 
 def plan(settings: Settings) -> Experiment:
@@ -15,6 +15,7 @@ def plan(settings: Settings) -> Experiment:
     return Experiment(
         {
             "infinite-width limit": limits.distances,
+            "leak between outputs": leak.leak_between_outputs,
             "drift of the tangent kernel": drift.drifts,
             "divergence under the dot-product loss": divergence.divergence,
             "random features with orthonormal outputs": features.random_features,

@@ -24,8 +24,9 @@ and meanings:
 Modules: `linear`, the exact solution; `times`, when each mode is learned; `generic`, generic
 starts; `close`, equal and close eigenvalues; `landscape`, critical points, Hessian and stability;
 `kernel`, any model with a kernel, at unseen points; `prediction`, the solution for a `Problem`;
-`suggestion`, settings to run. Not in the paper: `redundancy` (off-diagonal weight below 1),
-`decayed` (the same with weight decay and any number of outputs), `vicreg`, `spectral`, `infonce`.
+`suggestion`, settings to run. Not in the paper: `momentum`, `redundancy` (off-diagonal
+weight below 1), `decayed` (the same with weight decay and any number of outputs), `vicreg`,
+`spectral`, `infonce`.
 """
 
 from jssl._lazy import attach
@@ -40,6 +41,7 @@ __getattr__, __dir__ = attach(
         "kernel",
         "landscape",
         "linear",
+        "momentum",
         "prediction",
         "redundancy",
         "spectral",
@@ -95,6 +97,7 @@ __getattr__, __dir__ = attach(
         "mode_eigenvalues": "linear",
         "mode_times": "decayed",
         "modes": "linear",
+        "momentum_growth": "momentum",
         "outside_span": "kernel",
         "plateau": "redundancy",
         "predict": "prediction",

@@ -1,0 +1,96 @@
+"""What the user said of the encoder: a kernel's name and a width, a function, or a module."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from jssl.data.checks import require_count
+from jssl.errors import InputError
+from jssl.forecast.own_encoder import not_linear
+from jssl.forecast.torch_encoder import TorchEncoder
+from jssl.types import Array, Params
+
+
+class GivenEncoder(NamedTuple):
+    """An encoder as it was given; the arguments are those of `jssl.predict`.
+
+    Attributes:
+        kernel: name of an architecture, for encoders that are not the user's.
+        width: hidden neurons, or None for the limit.
+        nets: number of random networks.
+        apply: function of the user, or None.
+        params: its parameters.
+        torch: module of the user, or None.
+        step: number of steps after which the parameters were saved.
+        simulate: number of networks that are trained.
+    """
+
+    kernel: str
+    width: int | None = None
+    nets: int = 8
+    apply: Callable[[Params, Array], Array] | None = None
+    params: Params = None
+    torch: TorchEncoder | None = None
+    step: int = 0
+    simulate: int = 0
+
+    @property
+    def own(self) -> bool:
+        """Whether the encoder is the user's."""
+        return self.apply is not None or self.torch is not None
+
+    @property
+    def finite(self) -> bool:
+        """Whether it has a finite width."""
+        return self.own or self.width is not None
+
+
+def given_encoder(
+    kernel: str,
+    width: int | None,
+    nets: int,
+    apply: Callable[[Params, Array], Array] | None,
+    params: Params,
+    torch: Any,
+    step: int,
+    simulate: int,
+    weight_decay: float,
+) -> GivenEncoder:
+    """Return the encoder.
+
+    Example:
+        >>> given_encoder("mlp-relu-3", 256, 8, None, None, None, 0, 0, 0.0).finite
+        True
+
+    Raises:
+        InputError: where the arguments contradict each other, and for weight decay on an encoder
+            that is not linear in its parameters.
+    """
+    step, simulate = require_count("step", step, low=0), require_count("simulate", simulate, low=0)
+    if torch is not None:
+        if apply is not None or params is not None:
+            message = "pass torch=module alone, without apply and params"
+            raise InputError(message)
+        torch = TorchEncoder(torch)
+    encoder = GivenEncoder(kernel, width, nets, apply, params, torch, step, simulate)
+    if width is not None and encoder.own:
+        message = "width belongs to kernel=; the given encoder has a width of its own"
+        raise InputError(message)
+    if step and not encoder.own:
+        message = "step needs the parameters of a checkpoint: pass apply= and params="
+        raise InputError(message)
+    if simulate and torch is not None:
+        message = "simulate trains networks of jssl, not a PyTorch module: drop simulate"
+        raise InputError(message)
+    if simulate and not encoder.finite:
+        message = "simulate trains networks: pass width= (--width), or apply= and params="
+        raise InputError(message)
+    if simulate > (1 if apply is not None else nets):
+        message = (
+            "the given parameters are one network: pass simulate=1"
+            if apply is not None
+            else f"simulate trains networks of the forecast: pass simulate <= nets = {nets}"
+        )
+        raise InputError(message)
+    if weight_decay and not encoder.own and kernel != "linear":
+        raise not_linear()
+    return encoder

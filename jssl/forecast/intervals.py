@@ -1,0 +1,139 @@
+"""Intervals of the steps: random start, finite width and the sampling of the pairs, apart.
+
+Steps are compared on a logarithmic scale. The spread over random networks of one width holds both
+the random start and the width. What F-5 leaves out, the change of the kernel during training
+(F-9), is of relative size 8 % sqrt(j - 1) in dimension j for relu networks with three hidden layers
+of 256, measured, and falls as width^{-1/2}; `coupling` measures the same power of the width for any
+network.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from scipy.stats import t as student
+
+from jssl.forecast.finite import Finite
+from jssl.forecast.modes import Modes
+from jssl.forecast.rules import Rule
+from jssl.forecast.steps import Ends, Steps
+
+LEVEL = 0.9
+"""Probability of the intervals."""
+
+_COUPLING = 0.08  # of relu networks with three hidden layers of 256, on digits
+_CHANGE = 0.08  # relative error from the change of their kernel, per root of a dimension
+_LEAST = 0.02
+
+
+class Intervals(NamedTuple):
+    """Steps with their intervals, (dim,) each.
+
+    Attributes:
+        steps: median.
+        rises: steps from 10 % to 90 %.
+        low: 5 % quantile for training on these pairs.
+        high: 95 % quantile.
+        start_errors: standard error from the random start, in steps.
+        width_errors: standard error from the finite width, in steps; 0 in the limit.
+        new_data_errors: standard error on new data, from the sampling of the pairs, in steps.
+    """
+
+    steps: np.ndarray
+    rises: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+    start_errors: np.ndarray
+    width_errors: np.ndarray
+    new_data_errors: np.ndarray
+
+
+def limit_intervals(
+    steps: Steps, spread: np.ndarray, rule: Rule, ends: Ends, modes: Modes
+) -> Intervals:
+    """Return the intervals of the limit, (k,): random start, and sampling on new data.
+
+    Args:
+        steps: of the limit.
+        spread: (k,) standard deviation of log s_j(0)^2.
+        rule: of the loss.
+        ends: final states.
+        modes: with their eigenvalues on held-out pairs.
+    """
+    k = len(steps.steps)
+    known = np.isfinite(steps.steps)
+    rises, half, blur = (np.where(known, x, 0) for x in (steps.rises, steps.steps, steps.blur))
+    start = np.hypot(blur, spread * rises / np.log(81))  # the growth a step is log(81) / rise
+    off = np.hypot(modes.errors[:k], modes.values[:k] - modes.held_out[:k])
+    share = rule.signal * off / np.where(known, ends.net[:k], 1)
+    half_width = 1.645 * start
+    return Intervals(
+        steps.steps,
+        np.where(known, steps.rises, np.nan),
+        np.where(known, np.maximum(half - half_width, 0), np.inf),
+        np.where(known, half + half_width, np.inf),
+        np.where(known, start, np.nan),
+        np.where(known, 0.0, np.nan),
+        np.where(known, half * share, np.nan),
+    )
+
+
+def padded(of_modes: Intervals, dim: int) -> Intervals:
+    """Return intervals (dim,) of (k,), k <= dim; dimensions without a mode are never learned."""
+    missing = {"steps": np.inf, "low": np.inf, "high": np.inf}
+    return Intervals(
+        *(
+            np.append(value, np.full(dim - len(value), missing.get(name, np.nan)))
+            for name, value in of_modes._asdict().items()
+        )
+    )
+
+
+def finite_intervals(finite: Finite, limit: Intervals) -> Intervals:
+    """Return the intervals of networks of finite width, (dim,).
+
+    Example:
+        >>> finite = Finite(np.full((4, 1), 100.0), np.full((4, 1), 9.0), 0.08)
+        >>> limit = Intervals(*np.full((7, 1), 0.0))
+        >>> found = finite_intervals(finite, limit._replace(steps=np.full(1, 300.0)))
+        >>> [round(float(x[0])) for x in (found.steps, found.low, found.high)]
+        [100, 95, 105]
+
+    Args:
+        finite: half times of each network.
+        limit: intervals of the limit, (dim,).
+    """
+    nets = len(finite.steps)
+    learned = np.isfinite(finite.steps).mean(0) > 0.5
+    logs = np.log(np.where(np.isfinite(finite.steps), np.maximum(finite.steps, 1e-9), np.nan))
+    counts = np.maximum(np.isfinite(logs).sum(0), 1)
+    some = np.where(np.isfinite(logs), logs, 0)
+    mean = some.sum(0) / counts
+    spread = np.sqrt(
+        np.where(np.isfinite(logs), (logs - mean) ** 2, 0).sum(0) / np.maximum(counts - 1, 1)
+    )
+    before = np.arange(len(limit.steps))  # number of dimensions that have moved the kernel
+    change = np.maximum(_CHANGE * np.sqrt(before) * finite.coupling / _COUPLING, _LEAST)
+    total = np.sqrt(spread**2 * (1 + 1 / nets) + change**2)
+    factor = student.ppf((1 + LEVEL) / 2, nets - 1) if nets > 1 else 1.645
+    factor = min(factor, 2.4)  # the change of the kernel is not estimated from these networks
+    middle = np.nan_to_num(_medians(logs))
+    steps = np.exp(middle)
+    start = np.minimum(limit.start_errors, steps * spread)
+    width = np.sqrt(np.maximum((steps * total) ** 2 - np.nan_to_num(start) ** 2, 0))
+    ratio = np.where(np.isfinite(limit.steps) & (limit.steps > 0), steps / limit.steps, 1)
+    always = np.isfinite(finite.steps).all(0)
+    return Intervals(
+        np.where(learned, steps, np.inf),
+        np.where(learned, _medians(finite.rises), np.nan),
+        np.where(learned, np.exp(middle - factor * total), np.inf),
+        np.where(learned & always, np.exp(middle + factor * total), np.inf),
+        np.where(learned, start, np.nan),
+        np.where(learned, width, np.nan),
+        np.where(learned, limit.new_data_errors * ratio, np.nan),
+    )
+
+
+def _medians(values: np.ndarray) -> np.ndarray:
+    """Return the median of the finite values of each column; NaN where there is none."""
+    kept = (x[np.isfinite(x)] for x in values.T)
+    return np.array([np.median(x) if len(x) else np.nan for x in kept])

@@ -1,0 +1,91 @@
+"""Networks of finite width: random ones of a named kernel, or the user's own."""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jssl.data.checks import require_count
+from jssl.errors import InputError
+from jssl.forecast.encoders import parse_kernel
+from jssl.memory import require_memory
+from jssl.models import conv, mlp
+from jssl.types import Model, Params, start_key
+
+
+class Networks(NamedTuple):
+    """Networks of one architecture.
+
+    Attributes:
+        apply: `apply(params, x) -> z` (n, dim), or a `TorchEncoder`.
+        params: of each network.
+        width: hidden neurons, or channels; 0 for a network of the user.
+    """
+
+    apply: Any
+    params: tuple[Params, ...]
+    width: int
+
+
+def network(kernel: str, width: int, shape: tuple[int, ...], dim: int) -> Model:
+    """Return the model of a kernel's name at a finite width, in float32.
+
+    Example:
+        >>> model = network("mlp-relu-2", 8, (4,), 3)
+        >>> model.apply(model.init(jax.random.key(0)), jnp.ones((5, 4))).shape
+        (5, 3)
+
+    Args:
+        kernel: `mlp-<activation>-<layers>` or `conv-<activation>-<layers>`.
+        width: hidden neurons, or channels.
+        shape: of one sample.
+        dim: number of outputs.
+
+    Raises:
+        InputError: for the kernel linear, which has no width, and as `encoders.named_encoder`.
+    """
+    width = require_count("width", width, high=2**20)
+    if kernel == "linear":
+        message = "the kernel 'linear' has no width; drop width, or use a kernel such as mlp-relu-3"
+        raise InputError(message)
+    kind, activation, layers = parse_kernel(kernel, shape)
+    if kind == "mlp":
+        size = int(np.prod(shape))
+        return mlp(size, dim, width=width, activation=activation, depth=layers, dtype=jnp.float32)
+    height, wide, colours = shape
+    return conv(
+        (height, wide, colours),
+        dim,
+        channels=width,
+        activation=activation,
+        layers=layers,
+        readout="flatten",
+        dtype=jnp.float32,
+    )  # fmt: skip
+
+
+def random_networks(
+    kernel: str, width: int, count: int, shape: tuple[int, ...], dim: int, seed: int
+) -> Networks:
+    """Return random networks of one width.
+
+    Example:
+        >>> len(random_networks("mlp-relu-1", 8, 3, (4,), 2, 0).params)
+        3
+
+    Network i is that of the run with key `fold_in(key(seed), i)`, so that a simulation with this
+    key starts from the same parameters.
+
+    Raises:
+        InputError: as `network`, and where the parameters do not fit in the memory.
+    """
+    model = network(kernel, width, shape, dim)
+    count = require_count("nets", count, high=1000)
+    sizes: Any = jax.eval_shape(model.init, jax.random.key(0))
+    one = sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(sizes))
+    require_memory(
+        f"{count} networks of width {width:,}", (count + 10) * one, "take a smaller width"
+    )
+    keys = [jax.random.fold_in(jax.random.key(seed), i) for i in range(count)]
+    return Networks(model.apply, tuple(model.init(start_key(key)) for key in keys), width)
