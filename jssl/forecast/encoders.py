@@ -10,6 +10,7 @@ from jssl._compat import neural_tangents
 from jssl.errors import InputError, unknown_name
 from jssl.forecast.own_encoder import OwnEncoder, read_encoder
 from jssl.models import ACTIVATIONS, conv, linear, mlp
+from jssl.models.dense_kernel import DenseKernel
 from jssl.types import Array, Model, Params
 
 _ROWS = 256
@@ -46,13 +47,13 @@ def encoder(name: str, shape: tuple[int, ...]) -> Model:
         shape: of one sample; conv needs (height, width, channels).
 
     Raises:
-        InputError: for another name, samples of another shape, or if neural-tangents is missing.
+        InputError: for another name, samples of another shape, or conv without neural-tangents.
     """
     size = int(np.prod(shape))
     if name == "linear":
         return linear(size, 1)
     short = {"mlp": "mlp-relu-3", "conv": "conv-relu-2"}.get(name, name)
-    matched = re.fullmatch(r"(mlp|conv)-([a-z]+)-([1-9][0-9]?)", short)
+    matched = re.fullmatch(r"(mlp|conv)-([a-z_]+)-([1-9][0-9]?)", short)
     if matched is None:
         message = (
             f"unknown kernel '{name}'; write linear, mlp-<activation>-<layers> such as mlp-relu-3,"
@@ -63,16 +64,16 @@ def encoder(name: str, shape: tuple[int, ...]) -> Model:
     if activation not in ACTIVATIONS:
         error = unknown_name("activation", activation, ACTIVATIONS)
         raise error
-    try:
-        neural_tangents.load()
-    except InputError as error:
-        message = f"{error}; or use the kernel 'linear', which needs no other package"
-        raise InputError(message) from error
     if kind == "mlp":
         return mlp(size, 1, activation=activation, depth=int(layers))
     if len(shape) != 3:
         message = f"conv needs images (height, width, channels); the samples are {shape}"
         raise InputError(message)
+    try:
+        neural_tangents.load()
+    except InputError as error:
+        message = f"{error}; or use the kernel mlp-{activation}-{layers}, which needs nothing else"
+        raise InputError(message) from error
     return conv(shape, 1, activation=activation, layers=int(layers), readout="flatten")
 
 
@@ -90,6 +91,9 @@ def grams(model: Model, views: Array) -> tuple[np.ndarray, np.ndarray]:
         views: (2n, ...).
     """
     assert model.kernel is not None
+    if isinstance(model.kernel, DenseKernel) and model.kernel.is_on_host(views):
+        nngp, ntk = model.kernel.on_host(np.asarray(views).reshape(len(views), -1), None)
+        return nngp, ntk
     size = len(views)
     both = np.empty((2, size, size), views.dtype)
     block = min(_ROWS, size)

@@ -16,9 +16,9 @@ import numpy as np
 from jssl.arithmetic import working
 from jssl.data.checks import require_count
 from jssl.errors import InputError, unknown_name
+from jssl.models.dense_kernel import KINDS as KINDS
+from jssl.models.dense_kernel import DenseKernel
 from jssl.types import Array, Model, Pairs
-
-KINDS = ("nngp", "ntk")
 
 _BLOCKS, _LEAST = 8, 32
 
@@ -72,6 +72,8 @@ def kernel(
         message = "a kernel needs at least one input on either side"
         raise InputError(message)
     index = KINDS.index(kind)
+    if isinstance(function, DenseKernel) and function.is_on_host(x1, x2):
+        return function.of_kinds(x1, None if x2 is x1 else x2, [kind])[0]
     if x2 is None or x2 is x1:
         (x1,) = working(x1=x1)
         block = max(-(-len(x1) // _BLOCKS), _LEAST)

@@ -83,20 +83,20 @@ class Study(NamedTuple):
 
 def distances(settings: Settings) -> Part:
     """Test how distances from the infinite-width kernel model decrease with the width."""
+    chosen, remarks = architectures(settings), ()
     if not neural_tangents.status()[0]:
-        remark = (
-            "Networks were not compared with their infinite-width kernel, because neural-tangents "
-            "is not usable here. `jssl doctor` prints how to install it."
+        del chosen["conv"]
+        remarks = (
+            "Convolutional networks were not compared with their infinite-width kernel, because "
+            "neural-tangents is not usable here. `jssl doctor` prints how to install it.",
         )
-        return Part([], [], (remark,))
-    chosen = architectures(settings)
     seeds = {"quick": 10, "paper": 12, "large": 64}[settings.scale]
     results = {}
     for index, (name, architecture) in enumerate(chosen.items()):
         settings.progress(f"infinite-width limit, {name}", index / len(chosen))
         results[name] = study(name, architecture, settings, seeds)
     claims = [claim for name in results for claim in _claims(name, results[name])]
-    return Part(claims, [_distance_figure(results), _spectra_figure(results)])
+    return Part(claims, [_distance_figure(results), _spectra_figure(results)], remarks)
 
 
 def architectures(settings: Settings) -> dict[str, Architecture]:

@@ -1,0 +1,191 @@
+"""The infinite-width kernel of a dense network on data: by blocks on the host, or traced.
+
+Arrays on the CPU are taken block by block: NumPy multiplies, and the recursion over the layers is
+one compiled program for all blocks, or NumPy as well where that costs less than compilation. Of a
+set with itself only the upper half is computed. Under jit, grad and vmap, and for arrays on an
+accelerator, the whole kernel is one program.
+"""
+
+import numbers
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jssl.arithmetic import working
+from jssl.models.correlation import gaps, unit_rows
+from jssl.models.expectations import NUMPY_COST
+from jssl.models.layers import flatten
+from jssl.models.recursion import Gains, Network, Side, propagate, side
+from jssl.types import Array
+
+KINDS = ("nngp", "ntk")
+BLOCK = 512
+"""Rows and columns of a block."""
+
+_PANEL = 2 * BLOCK, 16 * BLOCK  # of one product: those of single blocks are a third as fast
+_COMPILE = 0.25e9  # nanoseconds of NumPy that a compilation is worth
+
+
+@dataclass(frozen=True, eq=False)
+class DenseKernel:
+    """The function `kernel(x1, x2) -> (nngp, ntk)` of a dense network.
+
+    Attributes:
+        network: its layers.
+        gains: its numbers.
+        in_dim: numbers a sample.
+    """
+
+    network: Network
+    gains: Gains
+    in_dim: int
+
+    def __call__(self, x1: Array, x2: Array) -> tuple[Array, Array]:
+        """Return NNGP and NTK, (n1, n2) each, in the dtype of the inputs, at least float32."""
+        nngp, ntk = self.of_kinds(x1, x2, KINDS)
+        return nngp, ntk
+
+    def of_kinds(
+        self, x1: Array, x2: Array | None, kinds: Sequence[str] = KINDS
+    ) -> tuple[Array, ...]:
+        """Return the kernels of these kinds; x2 is None for those of x1 with itself.
+
+        Example:
+            >>> kernel = DenseKernel(Network("relu", 1), Gains(2**0.5), 2)
+            >>> ntk, = kernel.of_kinds(np.eye(2), None, ["ntk"])
+            >>> np.asarray(ntk, float).round(6).tolist()
+            [[2.0, 0.31831], [0.31831, 2.0]]
+
+        Args:
+            x1: (n1, ...) inputs.
+            x2: (n2, ...) inputs or None.
+            kinds: of `KINDS`.
+
+        Raises:
+            InputError: a sample does not hold in_dim numbers, or they are not real.
+        """
+        given = {"x1": x1} if x2 is None else {"x1": x1, "x2": x2}
+        inputs = [flatten(x, self.in_dim) for x in working(**given)]
+        if self.is_on_host(*inputs):
+            first, second = np.asarray(inputs[0]), None if x2 is None else np.asarray(inputs[1])
+            return tuple(map(jnp.asarray, self.on_host(first, second, kinds)))
+        return _traced(self.network, tuple(kinds), self.gains, inputs[0], inputs[-1])
+
+    def on_host(
+        self, x1: np.ndarray, x2: np.ndarray | None, kinds: Sequence[str] = KINDS
+    ) -> tuple[np.ndarray, ...]:
+        """Return the kernels of these kinds of (n, in) floating NumPy arrays, in NumPy arrays."""
+        blocks = Blocks(self, x1, x2, kinds)
+        found = tuple(np.empty(blocks.shape, x1.dtype) for _ in kinds)
+        for rows, columns, parts in blocks:
+            for whole, part in zip(found, parts, strict=True):
+                whole[rows, columns] = part
+                if x2 is None and rows != columns:
+                    whole[columns, rows] = part.T
+        return found
+
+    def is_on_host(self, *inputs: Any) -> bool:
+        """Return whether neither gains nor inputs are traced or on an accelerator."""
+        if not all(isinstance(gain, numbers.Real | np.ndarray) for gain in self.gains):
+            return False
+        arrays = [a for a in inputs if isinstance(a, jax.Array)]
+        try:
+            return all(d.platform == "cpu" for a in arrays for d in a.devices())
+        except jax.errors.ConcretizationTypeError:
+            return False
+
+
+class Blocks:
+    """The blocks of the kernels of two sets of inputs on the host, or the upper half of one set's.
+
+    Iterating gives `(rows, columns, parts)`: two slices and one (rows, columns) array a kind.
+
+    Attributes:
+        shape: (n1, n2).
+    """
+
+    def __init__(
+        self,
+        kernel: DenseKernel,
+        x1: np.ndarray,
+        x2: np.ndarray | None,
+        kinds: Sequence[str] = KINDS,
+    ) -> None:
+        self._symmetric = x2 is None
+        self._kinds = [KINDS.index(kind) for kind in kinds]
+        self._sides = [_host_side(kernel, x1)]
+        self._sides.append(self._sides[0] if x2 is None else _host_side(kernel, x2))
+        self.shape = tuple(len(unit) for unit, _ in self._sides)
+        entries = self.shape[0] * self.shape[1] / (2 if x2 is None else 1)
+        layers = len(self._sides[0][1].after)
+        cost = NUMPY_COST.get(kernel.network.activation, 5000)
+        gains = Gains(*(np.asarray(gain, x1.dtype)[()] for gain in kernel.gains))
+        self._evaluate: Callable[..., tuple[Any, Any]]
+        if entries * layers * cost < _COMPILE:
+            self._evaluate = partial(propagate, kernel.network, gains)
+        else:
+            self._evaluate = partial(_compiled, kernel.network, gains)
+
+    def __iter__(self) -> Iterator[tuple[slice, slice, tuple[np.ndarray, ...]]]:
+        (unit1, side1), (unit2, side2) = self._sides
+        n1, n2 = self.shape
+        for tall in _slices(0, n1, _PANEL[0]):
+            for wide in _slices(tall.start if self._symmetric else 0, n2, _PANEL[1]):
+                gap = gaps(unit1[tall], unit2[wide])
+                for rows, columns in _blocks(tall, wide, self._symmetric):
+                    part = gap[_within(rows, tall), _within(columns, wide)]
+                    both = self._evaluate(part, _part(side1, rows), _part(side2, columns))
+                    found = [np.asarray(both[kind]) for kind in self._kinds]
+                    if self._symmetric and rows == columns:
+                        found = [(part + part.T) / 2 for part in found]
+                    yield rows, columns, tuple(found)
+
+
+def _blocks(tall: slice, wide: slice, upper: bool) -> Iterator[tuple[slice, slice]]:
+    for rows in _slices(tall.start, tall.stop, BLOCK):
+        for columns in _slices(wide.start, wide.stop, BLOCK):
+            if not upper or columns.start >= rows.start:
+                yield rows, columns
+
+
+def _within(part: slice, whole: slice) -> slice:
+    return slice(part.start - whole.start, part.stop - whole.start)
+
+
+def _slices(first: int, last: int, step: int) -> list[slice]:
+    return [slice(start, min(start + step, last)) for start in range(first, last, step)]
+
+
+def _part(whole: Side, at: slice) -> Side:
+    return Side(whole.root[at], whole.after[:, at])
+
+
+def _host_side(kernel: DenseKernel, x: np.ndarray) -> tuple[np.ndarray, Side]:
+    unit, length = unit_rows(x)
+    gains = Gains(*(np.asarray(gain, x.dtype)[()] for gain in kernel.gains))
+    return unit, side(kernel.network, gains, length / np.sqrt(x.dtype.type(kernel.in_dim)))
+
+
+@partial(jax.jit, static_argnums=0)
+def _compiled(
+    network: Network, gains: Gains, gap: Array, first: Side, second: Side
+) -> tuple[Array, Array]:
+    return propagate(network, gains, gap, first, second)
+
+
+@partial(jax.jit, static_argnums=(0, 1))
+def _traced(
+    network: Network, kinds: tuple[str, ...], gains: Gains, x1: Array, x2: Array
+) -> tuple[Array, ...]:
+    gains = Gains(*(jnp.asarray(gain, x1.dtype) for gain in gains))
+    (unit1, length1), (unit2, length2) = unit_rows(x1), unit_rows(x2)
+    root = jnp.concatenate([length1, length2]) * x1.shape[1] ** -0.5
+    whole = side(network, gains, root)  # of both sets at once: fewer operations to compile
+    first, second = _part(whole, slice(len(x1))), _part(whole, slice(len(x1), None))
+    both = propagate(network, gains, gaps(unit1, unit2), first, second)
+    return tuple(both[KINDS.index(kind)] for kind in kinds)
