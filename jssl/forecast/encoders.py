@@ -9,6 +9,7 @@ import numpy as np
 from jssl._compat import neural_tangents
 from jssl.errors import InputError, unknown_name
 from jssl.forecast.own_encoder import OwnEncoder, read_encoder
+from jssl.kernels.inputs import check_scale_of_inputs
 from jssl.models import ACTIVATIONS, conv, linear, mlp
 from jssl.models.dense_kernel import DenseKernel
 from jssl.types import Array, Model, Params
@@ -116,7 +117,9 @@ def kernels_of(
     own: OwnEncoder | None = None
     nngp: np.ndarray | None = None
     if apply is None:
-        nngp, gram = grams(encoder(kernel, views.shape[1:]), views)
+        model = encoder(kernel, views.shape[1:])
+        check_scale_of_inputs(model, views)
+        nngp, gram = grams(model, views)
     else:
         own = read_encoder(apply, params, views, dim, decayed=decayed)
         gram = own.gram

@@ -4,7 +4,16 @@ from jssl._lazy import attach
 
 __getattr__, __dir__ = attach(
     __name__,
-    modules=("contrastive", "definite", "dense", "empirical", "infinite", "lanczos", "products"),
+    modules=(
+        "contrastive",
+        "definite",
+        "dense",
+        "empirical",
+        "infinite",
+        "inputs",
+        "lanczos",
+        "products",
+    ),
     members={
         "ContrastiveModes": "contrastive",
         "Repaired": "definite",

@@ -16,6 +16,7 @@ import numpy as np
 from jssl.arithmetic import working
 from jssl.data.checks import require_count
 from jssl.errors import InputError, unknown_name
+from jssl.kernels.inputs import check_inputs
 from jssl.models.dense_kernel import KINDS as KINDS
 from jssl.models.dense_kernel import DenseKernel
 from jssl.types import Array, Model, Pairs
@@ -55,7 +56,8 @@ def kernel(
 
     Raises:
         InputError: the model has no kernel, the kind is unknown, there are no inputs, they are not
-            real numbers, `rows` is below 1, or neural-tangents is missing.
+            finite real numbers, `rows` is below 1, or the model is convolutional and
+            neural-tangents is missing.
     """
     if kind not in KINDS:
         error = unknown_name("kind of kernel", kind, KINDS)
@@ -68,9 +70,7 @@ def kernel(
         )
         raise InputError(message)
     rows = None if rows is None else require_count("rows", rows)
-    if not len(x1) or (x2 is not None and not len(x2)):
-        message = "a kernel needs at least one input on either side"
-        raise InputError(message)
+    check_inputs(x1=x1, x2=x2)
     index = KINDS.index(kind)
     if isinstance(function, DenseKernel) and function.is_on_host(x1, x2):
         return function.of_kinds(x1, None if x2 is x1 else x2, [kind])[0]
