@@ -122,7 +122,7 @@ def contrastive_kernel(gram: Array, pairing: Array | None = None) -> Array:
     size = _size(gram, None, pairing)
     (gram,) = working(gram=gram)
     root = square_root(gram)
-    _check_definite(root.clipped)
+    check_definite(root.clipped)
     kernel = _dot(root.root, _apply_pairing(pairing, size)(root.root))
     return (kernel + kernel.T) / 2
 
@@ -201,7 +201,7 @@ def contrastive_modes(
     key = jax.random.key(0) if key is None else key
     start = jax.random.normal(key, (size, min(max(dim, 4), size)), dtype)
     ritz = _largest(product, apply_pairing, start, tolerance, dim=dim, steps=steps)
-    _check_definite(ritz.clipped)
+    check_definite(ritz.clipped)
     _check_converged(ritz, dim)
     return ContrastiveModes(
         ritz.eigenvalues,
@@ -245,7 +245,8 @@ def embed(modes: ContrastiveModes, cross: Array) -> Array:
 _dot = partial(jnp.matmul, precision="highest")
 
 
-def _swap_views(v: Array) -> Array:
+def swap_views(v: Array) -> Array:
+    """Return J v / 2n for v (2n, columns)."""
     return jnp.roll(v, v.shape[0] // 2, axis=0) / v.shape[0]
 
 
@@ -259,7 +260,7 @@ def _apply_pairing(pairing: Array | Callable[[Array], Array] | None, size: int) 
     if pairing is None and size % 2:
         message = f"two views need an even number of rows; got {size}: pass pairing"
         raise InputError(message)
-    return _as_product(_swap_views if pairing is None else pairing)
+    return _as_product(swap_views if pairing is None else pairing)
 
 
 def _size(gram: Any, size: int | None, pairing: Any) -> int:
@@ -286,13 +287,13 @@ def _dense(gram: Array, pairing: Partial, dim: int) -> ContrastiveModes:
     factor = dense.cholesky(gram)
     if factor is None:
         factor, _, rank, clipped = dense.range_factor(gram)
-        _check_definite(clipped)
+        check_definite(clipped)
     (values, vectors, residual), positive = dense.diagonalise(
         gram, factor, pairing, dim, size * eps
     )
     count = host_value(positive)
     if count is not None and count < dim:
-        raise _too_few(dim, int(count))
+        raise too_few(dim, int(count))
     return ContrastiveModes(values, vectors, residual, rank, jnp.zeros((), int), clipped)
 
 
@@ -306,7 +307,8 @@ def _largest(
     )
 
 
-def _check_definite(clipped: Array) -> None:
+def check_definite(clipped: Array) -> None:
+    """Raise where the most negative energy over the largest is beyond rounding."""
     energy = host_value(clipped)
     if energy is None or energy <= _INDEFINITE:
         return
@@ -325,14 +327,20 @@ def _check_converged(ritz: lanczos.Ritz, dim: int) -> None:
         return
     positive = int(ritz.positive)
     if bool(ritz.exhausted) and positive < dim:
-        raise _too_few(dim, positive)
-    message = (
-        f"no convergence in {int(ritz.steps)} products with {positive} of {dim} modes above the "
-        "tolerance: raise steps or tolerance, lower dim, or use method='dense'"
+        raise too_few(dim, positive)
+    remedy = "raise steps or tolerance, lower dim, or use method='dense'"
+    raise not_converged(int(ritz.steps), positive, dim, remedy)
+
+
+def not_converged(products: int, positive: int, dim: int, remedy: str) -> InputError:
+    """Return the error for a run that reached its bound on products."""
+    return InputError(
+        f"no convergence in {products} products with {positive} of {dim} modes above the "
+        f"tolerance: {remedy}"
     )
-    raise InputError(message)
 
 
-def _too_few(dim: int, positive: int) -> InputError:
+def too_few(dim: int, positive: int) -> InputError:
+    """Return the error for fewer positive modes than asked for."""
     hint = f"ask for at most {positive}" if positive else "there is nothing to learn"
     return InputError(f"dim is {dim} but only {positive} modes are positive: {hint}")

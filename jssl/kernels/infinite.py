@@ -62,13 +62,7 @@ def kernel(
     if kind not in KINDS:
         error = unknown_name("kind of kernel", kind, KINDS)
         raise error
-    function = model.kernel
-    if function is None:
-        message = (
-            f"the model has no infinite-width kernel ({model.no_kernel or 'none was given'}); "
-            "use the NTK of one net, jssl.kernels.empirical_ntk(apply, params, x)"
-        )
-        raise InputError(message)
+    function = kernel_of(model)
     rows = None if rows is None else require_count("rows", rows)
     check_inputs(x1=x1, x2=x2)
     index = KINDS.index(kind)
@@ -110,6 +104,21 @@ def gram(model: Model, pairs: Pairs, *, kind: str = "ntk", rows: int | None = No
     """
     views = jnp.concatenate([pairs.first, pairs.second])
     return kernel(model, views, kind=kind, rows=rows)
+
+
+def kernel_of(model: Model) -> "Function":
+    """Return the kernel function of a model.
+
+    Raises:
+        InputError: the model has no kernel; the reason is said.
+    """
+    if model.kernel is None:
+        message = (
+            f"the model has no infinite-width kernel ({model.no_kernel or 'none was given'}); "
+            "use the NTK of one net, jssl.kernels.empirical_ntk(apply, params, x)"
+        )
+        raise InputError(message)
+    return model.kernel
 
 
 Function = Callable[[Array, Array], tuple[Array, Array]]
