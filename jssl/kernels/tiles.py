@@ -16,8 +16,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from jssl.models.correlation import gaps, unit_rows
-from jssl.models.dense_kernel import KINDS, DenseKernel
-from jssl.models.recursion import Gains, Network, Side, propagate, side
+from jssl.models.dense_kernel import KINDS, DenseKernel, evaluator
+from jssl.models.recursion import Gains, Side, side
 from jssl.types import Array, Model
 
 Tick = Callable[[float], None]
@@ -106,7 +106,7 @@ class _HostTiles:
             for i in range(0, rows, tile)
         ]
         self._tile = tile
-        self._evaluate = partial(_host_tile, kernel.network, index, gains)
+        self._evaluate = _host_tile(kernel, views.dtype, index)
 
     def product(self, pairs: Any, v: np.ndarray, tick: Tick | None) -> np.ndarray:
         total, step = np.zeros_like(v), self._tile
@@ -125,20 +125,18 @@ class _HostTiles:
         return total
 
 
-@partial(jax.jit, static_argnums=(0, 1))
-def _host_tile(
-    network: Network,
-    index: int,
-    gains: Gains,
-    gap: Array,
-    first: Side,
-    second: Side,
-    upper: Array,
-    lower: Array,
-) -> tuple[Array, Array]:
-    kernel = propagate(network, gains, gap, first, second)[index]
-    with jax.default_matmul_precision("highest"):
-        return kernel @ lower, kernel.T @ upper
+def _host_tile(kernel: DenseKernel, dtype: Any, index: int) -> Callable[..., tuple[Array, Array]]:
+    evaluate = evaluator(kernel, dtype, (index,), compiled=False)
+
+    @jax.jit
+    def multiply(
+        gap: Array, first: Side, second: Side, upper: Array, lower: Array
+    ) -> tuple[Array, Array]:
+        (block,) = evaluate(gap, first, second)
+        with jax.default_matmul_precision("highest"):
+            return block @ lower, block.T @ upper
+
+    return multiply
 
 
 class _DeviceTiles:

@@ -21,6 +21,9 @@ from jssl.models.correlation import gaps, unit_rows
 from jssl.models.expectations import NUMPY_COST
 from jssl.models.layers import flatten
 from jssl.models.recursion import Gains, Network, Side, propagate, side
+from jssl.models.zonal import compiled as compiled_zonal
+from jssl.models.zonal import evaluate as evaluate_zonal
+from jssl.models.zonal import zonal
 from jssl.types import Array
 
 KINDS = ("nngp", "ntk")
@@ -28,6 +31,7 @@ BLOCK = 512
 """Rows and columns of a block."""
 
 _PANEL = 2 * BLOCK, 16 * BLOCK  # of one product: those of single blocks are a third as fast
+_NUMPY_STEP = 0.4  # nanoseconds of NumPy for a pair of inputs and a power of a polynomial
 _COMPILE = 0.25e9  # nanoseconds of NumPy that a compilation is worth
 
 
@@ -117,19 +121,12 @@ class Blocks:
         kinds: Sequence[str] = KINDS,
     ) -> None:
         self._symmetric = x2 is None
-        self._kinds = [KINDS.index(kind) for kind in kinds]
+        self._kinds = tuple(KINDS.index(kind) for kind in kinds)
         self._sides = [_host_side(kernel, x1)]
         self._sides.append(self._sides[0] if x2 is None else _host_side(kernel, x2))
         self.shape = tuple(len(unit) for unit, _ in self._sides)
         entries = self.shape[0] * self.shape[1] / (2 if x2 is None else 1)
-        layers = len(self._sides[0][1].after)
-        cost = NUMPY_COST.get(kernel.network.activation, 5000)
-        gains = Gains(*(np.asarray(gain, x1.dtype)[()] for gain in kernel.gains))
-        self._evaluate: Callable[..., tuple[Any, Any]]
-        if entries * layers * cost < _COMPILE:
-            self._evaluate = partial(propagate, kernel.network, gains)
-        else:
-            self._evaluate = partial(_compiled, kernel.network, gains)
+        self._evaluate = evaluator(kernel, x1.dtype, self._kinds, compiled=None, entries=entries)
 
     def __iter__(self) -> Iterator[tuple[slice, slice, tuple[np.ndarray, ...]]]:
         (unit1, side1), (unit2, side2) = self._sides
@@ -139,11 +136,51 @@ class Blocks:
                 gap = gaps(unit1[tall], unit2[wide])
                 for rows, columns in _blocks(tall, wide, self._symmetric):
                     part = gap[_within(rows, tall), _within(columns, wide)]
-                    both = self._evaluate(part, _part(side1, rows), _part(side2, columns))
-                    found = [np.asarray(both[kind]) for kind in self._kinds]
+                    sides = _part(side1, rows), _part(side2, columns)
+                    found = [np.asarray(kind) for kind in self._evaluate(part, *sides)]
                     if self._symmetric and rows == columns:
                         found = [(part + part.T) / 2 for part in found]
                     yield rows, columns, tuple(found)
+
+
+Evaluate = Callable[[Any, Side, Side], tuple[Any, ...]]
+"""`evaluate(gap, first, second)` -> kernels of a block."""
+
+
+def evaluator(
+    kernel: DenseKernel,
+    dtype: Any,
+    kinds: tuple[int, ...],
+    *,
+    compiled: bool | None = None,
+    entries: float = np.inf,
+) -> Evaluate:
+    """Return the function of a block's gaps that gives its kernels, as fast as it is known.
+
+    Args:
+        kernel: of the network.
+        dtype: of the numbers.
+        kinds: indices into `KINDS`.
+        compiled: whether it is compiled, or NumPy; None for what costs less. Inside a compiled
+            program: False, which takes JAX arrays as well.
+        entries: pairs of inputs that it will serve, for `compiled=None`.
+    """
+    network = kernel.network
+    polynomials = zonal(network, Gains(*map(float, kernel.gains)), np.dtype(dtype))
+    if polynomials is not None:
+        cost = _NUMPY_STEP * len(polynomials.near) * len(kinds)
+        compiled = entries * cost > _COMPILE if compiled is None else compiled
+        function = compiled_zonal if compiled else evaluate_zonal
+
+        def evaluate(gap: Any, first: Side, second: Side) -> tuple[Any, ...]:
+            return function(polynomials, gap, first.root[:, None], second.root[None], kinds)
+
+        return evaluate
+    cost = NUMPY_COST.get(network.activation, 5000) * max(network.hidden, 1)
+    compiled = entries * cost > _COMPILE if compiled is None else compiled
+    gains = Gains(*(np.asarray(gain, dtype)[()] for gain in kernel.gains))
+    general = partial(_compiled if compiled else propagate, network, gains)
+    return lambda *block: tuple(general(*block)[kind] for kind in kinds)
 
 
 def _blocks(tall: slice, wide: slice, upper: bool) -> Iterator[tuple[slice, slice]]:

@@ -11,9 +11,10 @@ import scipy.special
 
 from jssl._compat import neural_tangents
 from jssl.kernels import infinite
-from jssl.models import ACTIVATIONS, centred, dense_kernel, mlp, residual
+from jssl.models import ACTIVATIONS, centred, dense_kernel, mlp, residual, zonal
 from jssl.models.activations import LEAK
 from jssl.models.dense_kernel import KINDS, DenseKernel
+from jssl.models.recursion import Gains, Network, propagate, side
 
 RNG = np.random.default_rng(0)
 X1, X2 = RNG.standard_normal((6, 5)), 2 * RNG.standard_normal((7, 5))
@@ -254,3 +255,29 @@ def test_dense_kernels_need_no_other_package():
 def test_every_dense_model_has_a_dense_kernel():
     for model in (mlp(5, 2), residual(5, 2)):
         assert isinstance(model.kernel, DenseKernel)
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("hidden", [1, 3, 12])
+@pytest.mark.parametrize("activation", ["relu", "leaky_relu", "linear"])
+@pytest.mark.parametrize("block", [False, True])
+def test_polynomials_of_homogeneous_networks_are_the_recursion(activation, hidden, block, dtype):
+    """At every angle: near 0, near pi, at a right angle; NumPy and compiled."""
+    network, gains = Network(activation, hidden, block), Gains(1.2, 0.5, output=0.3)
+    polynomials = zonal.zonal(network, gains, np.dtype(dtype))
+    small = np.logspace(-13, 0, 200)
+    gap = np.concatenate([[0], small, 2 - small, np.linspace(0, 2, 401)])[None].astype(dtype)
+    one, many = (side(network, gains, np.ones(n)) for n in (1, gap.shape[1]))
+    expected = propagate(network, gains, gap.astype(float), one, many)
+    sizes = np.ones((1, 1), dtype), np.ones_like(gap)
+    for function in (zonal.evaluate, zonal.compiled):
+        for found, known in zip(function(polynomials, gap, *sizes, (0, 1)), expected, strict=True):
+            assert found.dtype == dtype
+            tolerance = 3e-13 if dtype == "float64" else 4e-7
+            np.testing.assert_allclose(found, known, rtol=0, atol=tolerance * known.max())
+
+
+def test_networks_that_are_not_homogeneous_have_no_polynomials():
+    for network in (Network("erf", 2), Network("relu", 2, biased=True)):
+        assert zonal.zonal(network, Gains(1.0, bias=0.1), np.dtype("float64")) is None
+    assert zonal.zonal(Network("relu", 500), Gains(2**0.5), np.dtype("float64")) is None
