@@ -75,7 +75,8 @@ def check_scale_of_inputs(model: Model, x: Any) -> None:
     network = kernel.network
     if network.activation in _HOMOGENEOUS and not network.biased:
         return
-    size = float(np.sqrt(np.mean(np.square(known, dtype=np.float64))))
+    squares = (np.sum(np.square(part, dtype=np.float64)) for part in np.array_split(known, 64))
+    size = float(np.sqrt(sum(squares) / known.size))
     if size > _SATURATED and known.min() >= _PIXELS[0] and known.max() <= _PIXELS[1]:
         message = (
             f"the inputs look like pixels of 0 to 255 (root mean square {size:.3g}), for which "

@@ -113,27 +113,24 @@ def leading_modes(
     require_name("kind of kernel", kind, KINDS)
     kernel_of(model)
     check_inputs(first=pairs.first, second=pairs.second)
-    first, second = (np.asarray(x) for x in working(first=pairs.first, second=pairs.second))
-    if first.shape != second.shape:
-        message = f"the views must match row by row; got {first.shape} and {second.shape}"
-        raise InputError(message)
-    dim = _dim(dim, len(first))
-    views = np.concatenate([first, second])
+    views = _stacked(pairs)
+    size, dtype = len(views), views.dtype
+    dim = _dim(dim, size // 2)
     check_scale_of_inputs(model, views)
     require_range("most_hours", most_hours, 0)
-    width = min(max(dim + 8, 64), len(views)) if width is None else width
-    width = require_count("width", width, low=dim, high=len(views))
-    eps = float(np.finfo(views.dtype).eps)
-    tolerance = eps ** (2 / 3) if tolerance is None else tolerance
-    product = KernelProduct(model, views, kind=kind, tile=tile)
+    width = min(max(dim + 8, 64), size) if width is None else width
+    width = require_count("width", width, low=dim, high=size)
+    tolerance = float(np.finfo(dtype).eps) ** (2 / 3) if tolerance is None else tolerance
     store = None if checkpoint is None else _Store(checkpoint, model, views, kind, dim, width)
+    product = KernelProduct(model, views, kind=kind, tile=tile)
+    del views  # the product has its own copy
     space = None if store is None else store.read()
     done = 0 if space is None else int(space.steps)
-    _check_hours(product.estimate(width) * (max(TYPICAL - done, 2)) / 3600, most_hours, len(first))
+    _check_hours(product.estimate(width) * (max(TYPICAL - done, 2)) / 3600, most_hours, size // 2)
     run = _Run(product, dim, tolerance, progress)
     if space is None:
         key = jax.random.key(0) if key is None else key
-        space = run.begin(jax.random.normal(key, (len(views), width), views.dtype))
+        space = run.begin(jax.random.normal(key, (size, width), dtype))
     while bool(_unfinished(space, tolerance, products)):
         if store is not None:
             store.write(space)
@@ -153,10 +150,14 @@ class _Run:
     ) -> None:
         self._product, self._dim, self._tolerance = product, dim, tolerance
         self._progress, self._products, self._bound = progress, 0, np.inf
+        # The mean of all inputs has most of the energy, and other directions about 1 / size of it:
+        # a floor that grows with the size would drop them. Sums over tiles round to a few eps.
+        self._floor = 4 * float(np.finfo(product.dtype).eps)
 
     def begin(self, start: Array) -> krylov.Space:
         block = _smoothed(self._multiply(start))
-        return _begin(block, self._multiply(block), dim=self._dim, depth=_DEPTH)
+        image = self._multiply(block)
+        return _begin(block, image, dim=self._dim, depth=_DEPTH, floor=self._floor)
 
     def advance(self, space: krylov.Space) -> krylov.Space:
         self._products, size = int(space.steps), np.max(np.abs(space.eigenvalues), initial=0)
@@ -164,7 +165,7 @@ class _Run:
             self._bound = float(np.max(space.bound) / size)
         width = space.basis.shape[1] // (_DEPTH + 1)
         space, *proposed = _propose(space, width)
-        return _absorb(space, *proposed, self._multiply(proposed[0]))
+        return _absorb(space, *proposed, self._multiply(proposed[0]), floor=self._floor)
 
     def _multiply(self, v: Array) -> np.ndarray:
         if self._progress is None:
@@ -184,11 +185,14 @@ def _precise(function: Callable[..., Any], **options: Any) -> Callable[..., Any]
 
 
 _smoothed = _precise(partial(krylov.smoothed, swap_views))
-_begin = _precise(krylov.begin, static_argnames=("dim", "depth"))
+_begin = _precise(krylov.begin, static_argnames=("dim", "depth", "floor"))
 _propose = _precise(partial(krylov.propose, swap_views), static_argnums=1, donate_argnums=0)
 _absorb = _precise(
-    lambda space, *rest: krylov.absorb(krylov.Proposal(space, *rest[:3]), rest[3]),
+    lambda space, *rest, floor: krylov.absorb(
+        krylov.Proposal(space, *rest[:3]), rest[3], floor=floor
+    ),
     donate_argnums=0,
+    static_argnames="floor",
 )
 _unfinished = jax.jit(krylov.is_unfinished)
 
@@ -205,6 +209,18 @@ def _modes(space: krylov.Space, dim: int, tolerance: float) -> ContrastiveModes:
         raise not_converged(int(space.steps), positive, dim, remedy)
     vectors = jnp.matmul(space.basis, space.mixing[:, :dim], precision="highest")
     return ContrastiveModes(values, vectors, space.bound, jnp.full((), -1), space.steps, clipped)
+
+
+def _stacked(pairs: Pairs) -> np.ndarray:
+    """Return both views in one array of at least float32, with few copies."""
+    first, second = np.asarray(pairs.first), np.asarray(pairs.second)
+    if first.shape != second.shape:
+        message = f"the views must match row by row; got {first.shape} and {second.shape}"
+        raise InputError(message)
+    dtype = np.dtype(working(first=first[:1], second=second[:1])[0].dtype)
+    views = np.empty((2 * len(first), *first.shape[1:]), dtype)
+    views[: len(first)], views[len(first) :] = first, second
+    return views
 
 
 def _dim(dim: int, n: int) -> int:

@@ -35,6 +35,7 @@ class KernelProduct:
     Attributes:
         size: rows of Z.
         tiles: tiles of the upper half.
+        dtype: of the products.
     """
 
     def __init__(
@@ -69,11 +70,11 @@ class KernelProduct:
             self._parts = _HostTiles(model.kernel, views, index, self._tile)
         else:
             self._parts = _DeviceTiles(model.kernel, views, index, self._tile, devices)
-        self._dtype = dtype
+        self.dtype = dtype
 
     def __call__(self, v: Any, tick: Tick | None = None) -> np.ndarray:
         """Return k(Z, Z) v for v (size, columns), in NumPy."""
-        padded = np.zeros((-(-self.size // self._tile) * self._tile, v.shape[1]), self._dtype)
+        padded = np.zeros((-(-self.size // self._tile) * self._tile, v.shape[1]), self.dtype)
         padded[: self.size] = v
         total = self._parts.product(self._pairs, padded, tick)
         return total[: self.size]
@@ -83,7 +84,7 @@ class KernelProduct:
 
         A few tiles are timed, after one that compiles.
         """
-        padded = np.zeros((-(-self.size // self._tile) * self._tile, columns), self._dtype)
+        padded = np.zeros((-(-self.size // self._tile) * self._tile, columns), self.dtype)
         self._parts.product(self._pairs[:1], padded, None)
         chosen = self._pairs[1 : 1 + _PROBE] or self._pairs
         started = time.perf_counter()
@@ -94,13 +95,15 @@ class KernelProduct:
 class _HostTiles:
     def __init__(self, kernel: DenseKernel, views: np.ndarray, index: int, tile: int) -> None:
         rows = -(-len(views) // tile) * tile
-        unit, length = unit_rows(views.reshape(len(views), -1))
+        flat = views.reshape(len(views), -1)
+        # rows of zeros: their columns of v are zero, and no pair of them is near
+        self._unit, length = np.zeros((rows, flat.shape[1]), flat.dtype), np.zeros(rows, flat.dtype)
+        for i in range(0, len(flat), tile):
+            at = slice(i, min(i + tile, len(flat)))
+            self._unit[at], length[at] = unit_rows(flat[at])
         gains = Gains(*(np.asarray(gain, views.dtype)[()] for gain in kernel.gains))
         root = length / np.sqrt(views.dtype.type(kernel.in_dim))
-        # rows of zeros: their columns of v are zero, and no pair of them is near
-        self._unit = np.zeros((rows, unit.shape[1]), unit.dtype)
-        self._unit[: len(unit)] = unit
-        whole = side(kernel.network, gains, np.pad(root, (0, rows - len(root))))
+        whole = side(kernel.network, gains, root)
         self._sides = [
             Side(whole.root[i : i + tile], whole.after[:, i : i + tile])
             for i in range(0, rows, tile)
