@@ -9,6 +9,7 @@ __getattr__, __dir__ = attach(
         "definite",
         "dense",
         "empirical",
+        "host_lanczos",
         "infinite",
         "inputs",
         "krylov",
