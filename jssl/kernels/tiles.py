@@ -15,9 +15,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jssl.models.correlation import gaps, unit_rows
-from jssl.models.dense_kernel import KINDS, DenseKernel, evaluator
-from jssl.models.recursion import Gains, Side, side
+from jssl.models.correlation import Directions, directions, gaps, unit_rows
+from jssl.models.dense_kernel import KINDS, DenseKernel, evaluator, host_side
+from jssl.models.recursion import Side
 from jssl.types import Array, Model
 
 Tick = Callable[[float], None]
@@ -96,18 +96,22 @@ class _HostTiles:
     def __init__(self, kernel: DenseKernel, views: np.ndarray, index: int, tile: int) -> None:
         rows = -(-len(views) // tile) * tile
         flat = views.reshape(len(views), -1)
-        # rows of zeros: their columns of v are zero, and no pair of them is near
-        self._unit, length = np.zeros((rows, flat.shape[1]), flat.dtype), np.zeros(rows, flat.dtype)
-        for i in range(0, len(flat), tile):
-            at = slice(i, min(i + tile, len(flat)))
-            self._unit[at], length[at] = unit_rows(flat[at])
-        gains = Gains(*(np.asarray(gain, views.dtype)[()] for gain in kernel.gains))
-        root = length / np.sqrt(views.dtype.type(kernel.in_dim))
-        whole = side(kernel.network, gains, root)
-        self._sides = [
-            Side(whole.root[i : i + tile], whole.after[:, i : i + tile])
-            for i in range(0, rows, tile)
-        ]
+        offset, length = np.zeros((rows, flat.shape[1]), flat.dtype), np.zeros(rows, flat.dtype)
+        # rows of padding: of length zero, far from all others, and their rows of v are zero
+        half, parts = (
+            np.full(rows, 0.5, flat.dtype),
+            [slice(i, i + tile) for i in range(0, rows, tile)],
+        )
+        for at in parts:
+            unit, length[at][: len(flat[at])] = unit_rows(flat[at])
+            offset[at][: len(unit)] = unit
+        centre = offset.sum(0, dtype=np.float64) / len(flat)
+        for at in parts:
+            inside = slice(at.start, min(at.stop, len(flat)))
+            offset[inside], half[inside] = directions(offset[inside], centre.astype(flat.dtype))
+        self._directions = [Directions(offset[at], half[at]) for at in parts]
+        whole = host_side(kernel, length)
+        self._sides = [Side(whole.root[at], whole.after[:, at]) for at in parts]
         self._tile = tile
         self._evaluate = _host_tile(kernel, views.dtype, index)
 
@@ -115,7 +119,7 @@ class _HostTiles:
         total, step = np.zeros_like(v), self._tile
         for done, (i, j) in enumerate(pairs, start=1):
             rows, columns = slice(i, i + step), slice(j, j + step)
-            gap = gaps(self._unit[rows], self._unit[columns])
+            gap = gaps(self._directions[i // step], self._directions[j // step])
             if i == j:
                 gap = (gap + gap.T) / 2
             sides = self._sides[i // step], self._sides[j // step]

@@ -1,17 +1,19 @@
 r"""Correlations of inputs as gaps, 1 - cos(angle), accurate where inputs nearly agree.
 
-A matrix product gives a cosine to a few eps, so the angle of two nearly equal inputs, the square
-root of twice the gap, to its square root only: a relu kernel then has half of its digits. Below
-`near(dtype)` the gap is therefore computed from the difference of the two unit vectors u and v,
+With unit vectors u, v and any vector m, the gap is
 
-    1 - u . v = |u - v|^2 / 2,
+    1 - u . v = |u - m|^2 / 2 + |v - m|^2 / 2 - (u - m) . (v - m).
 
-which leaves an error of a few eps in the angle.
+m is the mean direction: inputs that share a large mean, as images do, then lose no digits to it.
+The product still has an error of a few eps times these lengths, so the angle of two nearly equal
+inputs, the square root of twice the gap, would have half of the digits. Below `near(dtype)` the gap
+is therefore computed from the difference, |u - v|^2 / 2, which leaves an error of a few eps in the
+angle.
 
 All functions work on NumPy arrays, in NumPy, and on JAX arrays.
 """
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -71,38 +73,60 @@ def safe_root(x: Any) -> Any:
     return jnp.where(positive, jnp.sqrt(jnp.where(positive, x, 1)), 0)
 
 
-def gaps(unit1: Any, unit2: Any) -> Any:
+class Directions(NamedTuple):
+    """Directions of inputs, from a common centre.
+
+    Attributes:
+        offset: (n, in) u - m.
+        half: (n,) |u - m|^2 / 2 + (1 - |u|^2) / 2; the second term is 0 but for rows of zeros.
+    """
+
+    offset: Any
+    half: Any
+
+
+def directions(unit: Any, centre: Any) -> Directions:
+    """Return rows from `unit_rows` as offsets from a centre (in,), the same for both sides."""
+    offset = unit - centre
+    xp = namespace(unit)
+    absent = xp.all(unit == 0, axis=1)
+    return Directions(offset, (xp.sum(offset * offset, axis=1) + absent) / 2)
+
+
+def gaps(first: Directions, second: Directions) -> Any:
     """Return 1 - cosine of the angles between rows.
 
     Example:
-        >>> unit = unit_rows(np.array([[1.0, 0.0], [1.0, 1e-9], [-2.0, 0.0]]))[0]
-        >>> gaps(unit[:1], unit).tolist()
-        [[0.0, 5e-19, 2.0]]
+        >>> unit = unit_rows(np.array([[1.0, 0.0], [1.0, 1e-9], [-2.0, 0.0], [0.0, 0.0]]))[0]
+        >>> of = directions(unit, unit.mean(0))
+        >>> gaps(Directions(of.offset[:1], of.half[:1]), of).round(19).tolist()
+        [[0.0, 5e-19, 2.0, 1.0]]
 
     Args:
-        unit1: (n1, in) from `unit_rows`.
-        unit2: (n2, in).
+        first: n1 directions.
+        second: n2, from the same centre.
 
     Returns:
         (n1, n2) in [0, 2], up to rounding at 2.
     """
-    if namespace(unit1, unit2) is np:
-        gap = unit1 @ unit2.T
-        np.subtract(1, gap, out=gap)
-        _compensate(gap, unit1, unit2)
-        return gap
-    gap = 1 - jnp.matmul(unit1, unit2.T, precision="highest")
-    return _compensated(gap, unit1, unit2)
+    if namespace(*first, *second) is np:
+        return gaps_of_product(first.offset @ second.offset.T, first, second)
+    product = jnp.matmul(first.offset, second.offset.T, precision="highest")
+    gap = first.half[:, None] + second.half - product
+    return _compensated(gap, first.offset, second.offset)
 
 
-def _compensate(gap: np.ndarray, unit1: np.ndarray, unit2: np.ndarray) -> None:
-    """Write the gaps of near pairs, in place."""
+def gaps_of_product(product: np.ndarray, first: Directions, second: Directions) -> np.ndarray:
+    """Return `gaps` from the product of the offsets (n1, n2), in NumPy."""
+    gap = np.subtract(second.half, product)
+    gap += first.half[:, None]
     rows, columns = np.nonzero(gap < near(gap.dtype))
-    chunk = max(_CHUNK // unit1.shape[1], 1)
+    chunk = max(_CHUNK // first.offset.shape[1], 1)
     for start in range(0, len(rows), chunk):
         at = rows[start : start + chunk], columns[start : start + chunk]
-        difference = unit1[at[0]] - unit2[at[1]]
+        difference = first.offset[at[0]] - second.offset[at[1]]
         gap[at] = np.einsum("ij,ij->i", difference, difference) / 2
+    return gap
 
 
 def _compensated(gap: jax.Array, unit1: jax.Array, unit2: jax.Array) -> jax.Array:

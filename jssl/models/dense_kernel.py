@@ -17,7 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jssl.arithmetic import working
-from jssl.models.correlation import gaps, unit_rows
+from jssl.models.correlation import Directions, directions, gaps, gaps_of_product, unit_rows
 from jssl.models.expectations import NUMPY_COST
 from jssl.models.layers import flatten
 from jssl.models.recursion import Gains, Network, Side, propagate, side
@@ -122,22 +122,27 @@ class Blocks:
     ) -> None:
         self._symmetric = x2 is None
         self._kinds = tuple(KINDS.index(kind) for kind in kinds)
-        self._sides = [_host_side(kernel, x1)]
-        self._sides.append(self._sides[0] if x2 is None else _host_side(kernel, x2))
-        self.shape = tuple(len(unit) for unit, _ in self._sides)
+        unit, length = unit_rows(x1)
+        centre = unit.mean(0)
+        self._sides = [(directions(unit, centre), host_side(kernel, length))]
+        if x2 is not None:
+            unit, length = unit_rows(x2)
+        self._sides.append((directions(unit, centre), host_side(kernel, length)))
+        self.shape = tuple(len(at.half) for at, _ in self._sides)
         entries = self.shape[0] * self.shape[1] / (2 if x2 is None else 1)
         self._evaluate = evaluator(kernel, x1.dtype, self._kinds, compiled=None, entries=entries)
 
     def __iter__(self) -> Iterator[tuple[slice, slice, tuple[np.ndarray, ...]]]:
-        (unit1, side1), (unit2, side2) = self._sides
+        (first, side1), (second, side2) = self._sides
         n1, n2 = self.shape
         for tall in _slices(0, n1, _PANEL[0]):
             for wide in _slices(tall.start if self._symmetric else 0, n2, _PANEL[1]):
-                gap = gaps(unit1[tall], unit2[wide])
+                product = first.offset[tall] @ second.offset[wide].T
                 for rows, columns in _blocks(tall, wide, self._symmetric):
-                    part = gap[_within(rows, tall), _within(columns, wide)]
+                    part = product[_within(rows, tall), _within(columns, wide)]
+                    gap = gaps_of_product(part, _rows(first, rows), _rows(second, columns))
                     sides = _part(side1, rows), _part(side2, columns)
-                    found = [np.asarray(kind) for kind in self._evaluate(part, *sides)]
+                    found = [np.asarray(kind) for kind in self._evaluate(gap, *sides)]
                     if self._symmetric and rows == columns:
                         found = [(part + part.T) / 2 for part in found]
                     yield rows, columns, tuple(found)
@@ -202,10 +207,15 @@ def _part(whole: Side, at: slice) -> Side:
     return Side(whole.root[at], whole.after[:, at])
 
 
-def _host_side(kernel: DenseKernel, x: np.ndarray) -> tuple[np.ndarray, Side]:
-    unit, length = unit_rows(x)
-    gains = Gains(*(np.asarray(gain, x.dtype)[()] for gain in kernel.gains))
-    return unit, side(kernel.network, gains, length / np.sqrt(x.dtype.type(kernel.in_dim)))
+def _rows(of: Directions, at: slice) -> Directions:
+    return Directions(of.offset[at], of.half[at])
+
+
+def host_side(kernel: DenseKernel, length: np.ndarray) -> Side:
+    """Return what the recursion needs of inputs of these lengths, (n,), in NumPy."""
+    gains = Gains(*(np.asarray(gain, length.dtype)[()] for gain in kernel.gains))
+    root = length / np.sqrt(length.dtype.type(kernel.in_dim))
+    return side(kernel.network, gains, root)
 
 
 @partial(jax.jit, static_argnums=0)
@@ -224,5 +234,7 @@ def _traced(
     root = jnp.concatenate([length1, length2]) * x1.shape[1] ** -0.5
     whole = side(network, gains, root)  # of both sets at once: fewer operations to compile
     first, second = _part(whole, slice(len(x1))), _part(whole, slice(len(x1), None))
-    both = propagate(network, gains, gaps(unit1, unit2), first, second)
+    centre = jax.lax.stop_gradient(jnp.mean(unit1, axis=0))  # any vector gives the same gaps
+    gap = gaps(directions(unit1, centre), directions(unit2, centre))
+    both = propagate(network, gains, gap, first, second)
     return tuple(both[KINDS.index(kind)] for kind in kinds)

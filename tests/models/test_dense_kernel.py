@@ -281,3 +281,14 @@ def test_networks_that_are_not_homogeneous_have_no_polynomials():
     for network in (Network("erf", 2), Network("relu", 2, biased=True)):
         assert zonal.zonal(network, Gains(1.0, bias=0.1), np.dtype("float64")) is None
     assert zonal.zonal(Network("relu", 500), Gains(2**0.5), np.dtype("float64")) is None
+
+
+@pytest.mark.float32
+@pytest.mark.parametrize("where", ["host", "traced"])
+def test_inputs_with_a_large_common_mean_keep_their_digits_in_float32(where):
+    """Cosines of 0.9 to 0.999, as of images that were not centred."""
+    x = np.random.default_rng(5).standard_normal((60, 300)) + 4 * np.linspace(-1, 2, 60)[:, None]
+    x = (x + 12).astype(np.float32)
+    kernel = mlp(300, 1, depth=3, activation="relu").kernel
+    found = (jax.jit(kernel) if where == "traced" else kernel)(x[:1], x)[1]
+    np.testing.assert_allclose(found[0], _relu_kernel(x, 3), rtol=1e-6)
