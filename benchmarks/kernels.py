@@ -17,6 +17,8 @@ pairs, and the rate of its products against that of a matrix product of two tile
 """
 
 import time
+from collections.abc import Callable
+from functools import partial
 from typing import Any, Literal
 
 import jax
@@ -56,15 +58,16 @@ def images(n: int, seed: int = 0) -> np.ndarray:
 def kernels(n: int, dtype: str, repeats: int) -> tuple[list[dict[str, Any]], dict[str, float]]:
     """Time both kernels of n inputs with themselves, and of two sets of n / 2."""
     x = images(n // 2).reshape(-1, FEATURES).astype(dtype)
-    ours, theirs = mlp(FEATURES, 1, depth=DEPTH, activation="relu").kernel, by_neural_tangents()
+    ours: Any = mlp(FEATURES, 1, depth=DEPTH, activation="relu").kernel
+    theirs = by_neural_tangents()
     rows, facts = [], {}
     for shape, x1, x2 in (("square", x, None), ("rectangle", x[: n // 2], x[n // 2 :])):
         other = x1 if x2 is None else x2
         arrays = jnp.asarray(x1), None if x2 is None else jnp.asarray(x2)
-        calls = {
-            "jssl": lambda pair=arrays: ours.of_kinds(*pair),
-            "neural-tangents": lambda pair=arrays: theirs(*pair),
-            "product": lambda x1=x1, other=other: x1 @ other.T,
+        calls: dict[str, Callable[[], Any]] = {
+            "jssl": partial(ours.of_kinds, *arrays),
+            "neural-tangents": partial(theirs, *arrays),
+            "product": partial(np.matmul, x1, other.T),
         }
         first = {name: _seconds(call) for name, call in calls.items()}
         timings = harness.measure(calls, repeats=repeats, warmup=0)

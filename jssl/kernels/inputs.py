@@ -7,9 +7,9 @@ import numpy as np
 from jssl.data.checks import host_value
 from jssl.errors import InputError
 from jssl.models.dense_kernel import DenseKernel
+from jssl.models.zonal import HOMOGENEOUS
 from jssl.types import Model
 
-_HOMOGENEOUS = ("leaky_relu", "linear", "relu")
 _PIXELS = -64, 320  # range of pixels of 0 to 255 after noise
 _SATURATED = 16.0  # root mean square of inputs that pixels scaled to [0, 1] never have
 
@@ -73,7 +73,7 @@ def check_scale_of_inputs(model: Model, x: Any) -> None:
     if known is None or not known.size or not isinstance(kernel, DenseKernel):
         return
     network = kernel.network
-    if network.activation in _HOMOGENEOUS and not network.biased:
+    if network.activation in HOMOGENEOUS and not network.biased:
         return
     squares = (np.sum(np.square(part, dtype=np.float64)) for part in np.array_split(known, 64))
     size = float(np.sqrt(sum(squares) / known.size))

@@ -21,15 +21,11 @@ from jssl.arithmetic import working
 from jssl.data.checks import require_count, require_name, require_range
 from jssl.errors import InputError
 from jssl.kernels import krylov
-from jssl.kernels.contrastive import (
-    ContrastiveModes,
-    check_definite,
-    not_converged,
-    swap_views,
-    too_few,
-)
+from jssl.kernels.contrastive import ContrastiveModes
 from jssl.kernels.infinite import KINDS, kernel_of
 from jssl.kernels.inputs import check_inputs, check_scale_of_inputs
+from jssl.kernels.mode_checks import check_definite, not_converged, too_few
+from jssl.kernels.pairing import swap_views
 from jssl.kernels.tiles import KernelProduct
 from jssl.paths import expanded
 from jssl.types import Array, Model, Pairs
@@ -250,7 +246,8 @@ class _Store:
         if not self._path.parent.is_dir():
             message = f"no folder {self._path.parent} for the checkpoint; create it first"
             raise InputError(message)
-        probe = np.asarray(kernel_of(model)(views[:3], views[:3])[KINDS.index(kind)], np.float64)
+        few = jnp.asarray(views[:3])
+        probe = np.asarray(kernel_of(model)(few, few)[KINDS.index(kind)], np.float64)
         digest = hashlib.sha256(np.ascontiguousarray(views).tobytes())
         about = (views.shape, str(views.dtype), kind, dim, width, [f"{k:.4g}" for k in probe.flat])
         digest.update(repr(about).encode())
@@ -276,8 +273,7 @@ class _Store:
 
     def write(self, space: krylov.Space) -> None:
         beside = self._path.with_name(self._path.name + ".part")
+        held: dict[str, Any] = {name: np.asarray(part) for name, part in space._asdict().items()}
         with beside.open("wb") as file:
-            np.savez(
-                file, digest=self._digest, **{k: np.asarray(v) for k, v in space._asdict().items()}
-            )
+            np.savez(file, digest=self._digest, **held)
         os.replace(beside, self._path)

@@ -191,13 +191,13 @@ def expectations(
                 total += weight * part
         return totals
 
-    def add(totals: tuple[Any, Any], triple: tuple[Any, Any, Any]) -> tuple[Any, None]:
+    def add(totals: tuple[Any, Any], triple: tuple[Array, ...]) -> tuple[Any, None]:
         s_, t_, weight = triple
         value, slope = terms(s_, t_)
         return (totals[0] + weight * value, totals[1] + weight * slope), None
 
-    triples = tuple(jnp.asarray(a) for a in triples)
-    found: tuple[Any, Any] = jax.lax.scan(add, totals, triples, unroll=4)[0]
+    arrays = tuple(jnp.asarray(a) for a in triples)
+    found: tuple[Any, Any] = jax.lax.scan(add, totals, arrays, unroll=4)[0]
     return found
 
 

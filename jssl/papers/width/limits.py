@@ -83,7 +83,8 @@ class Study(NamedTuple):
 
 def distances(settings: Settings) -> Part:
     """Test how distances from the infinite-width kernel model decrease with the width."""
-    chosen, remarks = architectures(settings), ()
+    chosen = architectures(settings)
+    remarks: tuple[str, ...] = ()
     if not neural_tangents.status()[0]:
         del chosen["conv"]
         remarks = (
