@@ -50,7 +50,9 @@ def test_fresh_process_is_patched_only_when_a_kernel_is_asked_for_and_only_where
 def test_missing_package_gives_the_line_to_run(monkeypatch):
     monkeypatch.setattr(compat, "_absent", lambda name: name == "frozendict")
     monkeypatch.setattr(compat, "load", compat.load.__wrapped__)
-    with pytest.raises(InputError, match="frozendict, not installed; run: pip install --no-deps"):
+    with pytest.raises(
+        InputError, match="frozendict, which is not installed; run: pip install --no-deps"
+    ):
         compat.load()
     usable, message = compat.status()
     assert not usable

@@ -1,6 +1,7 @@
 """What neural-tangents 0.6.5 needs on a current JAX, in one place.
 
-neural-tangents is archived and does not import on JAX >= 0.6. On JAX 0.10 to 0.12 it works after
+Only the kernels of convolutional networks need neural-tangents. It is archived and does not import
+on JAX >= 0.6. On JAX 0.10 to 0.12 it works after
 five additions, made once, when a kernel is first used, and only where something is missing:
 
 * the names `Jaxpr`, `JaxprEqn`, `ClosedJaxpr`, `Literal`, `Var`, `Primitive`, `jaxpr_as_fun` on
@@ -33,7 +34,7 @@ import numpy as np
 from jssl.errors import InputError
 
 INSTALL = "pip install --no-deps neural-tangents==0.6.5 frozendict"
-"""The line that gives an environment its infinite-width kernels."""
+"""The line that gives an environment the infinite-width kernels of convolutional networks."""
 
 _CORE_NAMES = (
     "Jaxpr",
@@ -78,25 +79,26 @@ def installed() -> tuple[bool, str]:
 
     Example:
         >>> present, message = installed()
-        >>> message.startswith("neural-tangents" if present else "infinite-width kernels need")
+        >>> message.startswith("neural-tangents" if present else "kernels of convolutional")
         True
     """
     for package in ("neural_tangents", "frozendict"):
         if _absent(package):
-            return False, f"infinite-width kernels need {package}, not installed; run: {INSTALL}"
+            line = f"{package}, which is not installed; run: {INSTALL}"
+            return False, f"kernels of convolutional networks need {line}"
     version = importlib.metadata.version("neural-tangents")
     return True, f"neural-tangents {version} is installed; it is tested with JAX 0.10 to 0.12"
 
 
 def status() -> tuple[bool, str]:
-    """Return whether infinite-width kernels work here, and one line with the reason or what to do.
+    """Return whether neural-tangents works here, and one line with the reason or what to do.
 
     One small kernel is computed and compared with its closed form, the arc-cosine kernel of two
     orthogonal inputs of unit length.
 
     Example:
         >>> usable, message = status()
-        >>> isinstance(usable, bool) and message.startswith(("neural-tangents", "infinite"))
+        >>> isinstance(usable, bool) and message.startswith(("neural-tangents", "kernels of"))
         True
     """
     try:
@@ -160,6 +162,7 @@ def _safe_map(function: Any, *iterables: Iterable[Any]) -> list[Any]:
 def _broken(error: object) -> str:
     reason = " ".join(str(error).split())
     return (
-        f"infinite-width kernels: neural-tangents does not work with JAX {jax.__version__} "
-        f"({reason}); install a JAX from 0.10 to 0.12, or go without Model.kernel"
+        f"kernels of convolutional networks: neural-tangents does not work with JAX "
+        f"{jax.__version__} ({reason}); install a JAX from 0.10 to 0.12, or go without them: those "
+        "of dense networks do not need it"
     )

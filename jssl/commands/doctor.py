@@ -22,7 +22,8 @@ def examine() -> int:
         double = jax.numpy.result_type(float)
     precision = f"{default} by default; commands use {double} on the CPU where theory needs it"
     table.add_row("precision", precision)
-    table.add_row("infinite-width kernels", neural_tangents.installed()[1])
+    table.add_row("infinite-width kernels", "of dense networks: part of jssl")
+    table.add_row("convolutional kernels", neural_tangents.installed()[1])
     for name, place in images.available().items():
         missing = "not found; set JSSL_DATA to the folder that contains it"
         table.add_row(f"data: {name}", str(place) if place else missing)

@@ -9,7 +9,9 @@ from jssl._compat import neural_tangents
 from jssl.errors import InputError, unknown_name
 from jssl.forecast.given_encoder import GivenEncoder
 from jssl.forecast.own_encoder import OwnEncoder, read_encoder
+from jssl.kernels.inputs import check_scale_of_inputs
 from jssl.models import ACTIVATIONS, conv, linear, mlp
+from jssl.models.dense_kernel import DenseKernel
 from jssl.types import Array, Model
 
 _ROWS = 256
@@ -46,7 +48,7 @@ def named_encoder(name: str, shape: tuple[int, ...]) -> Model:
         shape: of one sample; conv needs (height, width, channels).
 
     Raises:
-        InputError: for another name, samples of another shape, or if neural-tangents is missing.
+        InputError: for another name, samples of another shape, or conv without neural-tangents.
     """
     size = int(np.prod(shape))
     if name == "linear":
@@ -59,6 +61,11 @@ def named_encoder(name: str, shape: tuple[int, ...]) -> Model:
         raise InputError(message) from error
     if kind == "mlp":
         return mlp(size, 1, activation=activation, depth=layers)
+    try:
+        neural_tangents.load()
+    except InputError as error:
+        message = f"{error}; or use the kernel mlp-{activation}-{layers}, which needs nothing else"
+        raise InputError(message) from error
     height, wide, channels = shape
     image = (height, wide, channels)
     return conv(image, 1, activation=activation, layers=layers, readout="flatten")
@@ -75,7 +82,7 @@ def parse_kernel(name: str, shape: tuple[int, ...]) -> tuple[str, str, int]:
         InputError: for an unknown name, or conv with samples that are not images.
     """
     short = {"mlp": "mlp-relu-3", "conv": "conv-relu-2"}.get(name, name)
-    matched = re.fullmatch(r"(mlp|conv)-([a-z]+)-([1-9][0-9]?)", short)
+    matched = re.fullmatch(r"(mlp|conv)-([a-z_]+)-([1-9][0-9]?)", short)
     if matched is None:
         message = (
             f"unknown kernel '{name}'; write linear, mlp-<activation>-<layers> such as mlp-relu-3,"
@@ -106,6 +113,9 @@ def grams(model: Model, views: Array) -> tuple[np.ndarray, np.ndarray]:
         views: (2n, ...).
     """
     assert model.kernel is not None
+    if isinstance(model.kernel, DenseKernel) and model.kernel.is_on_host(views):
+        nngp, ntk = model.kernel.on_host(np.asarray(views).reshape(len(views), -1), None)
+        return nngp, ntk
     size = len(views)
     both = np.empty((2, size, size), views.dtype)
     block = min(_ROWS, size)
@@ -127,5 +137,7 @@ def kernels_of(encoder: GivenEncoder, views: Array, dim: int, decayed: bool) -> 
     if own is not None:
         gram = own.gram
     else:
-        nngp, gram = grams(named_encoder(encoder.kernel, views.shape[1:]), views)
+        model = named_encoder(encoder.kernel, views.shape[1:])
+        check_scale_of_inputs(model, views)
+        nngp, gram = grams(model, views)
     return Kernels((gram + gram.T) / 2, nngp, own)

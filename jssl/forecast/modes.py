@@ -5,18 +5,14 @@ view's mean subtracted or not; their eigenvalues on held-out pairs; and their va
 pairings. By default A swaps the views, J / 2n.
 """
 
-from functools import partial
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 
 from jssl.errors import InputError
-from jssl.kernels import lanczos
+from jssl.kernels.host_lanczos import largest_on_host
 from jssl.theory.landscape.dictionary import SIMCLR
 from jssl.theory.landscape.pairing import CROSS, Pairing
-from jssl.types import Array
 
 _TOLERANCE = 1e-5  # of the largest eigenvalue; eigenvalues are then right to about its square
 _ROUNDING = 64 * float(np.finfo(float).eps)  # of the Gram matrix's norm / n: rounding error
@@ -39,21 +35,7 @@ class Modes(NamedTuple):
     errors: np.ndarray
 
 
-@partial(jax.jit, static_argnames=("count", "centred"))
-def _largest(gram: Array, start: Array, count: int, centred: bool, pairing: Pairing) -> Any:
-    depth = max(6, 96 // start.shape[1])
-    return lanczos.largest(
-        lambda v: gram @ v,
-        lambda v: _paired(v, centred, pairing),
-        start,
-        dim=count,
-        tolerance=_TOLERANCE,
-        steps=60,
-        depth=depth,
-    )
-
-
-def _paired(v: Any, centred: bool, pairing: Pairing) -> Any:
+def _paired(v: np.ndarray, centred: bool, pairing: Pairing) -> np.ndarray:
     """Return A v, each view without its mean if `centred`."""
     n = len(v) // 2
     both = v.reshape(2, n, -1)
@@ -63,8 +45,7 @@ def _paired(v: Any, centred: bool, pairing: Pairing) -> Any:
         pairing.first * both[0] + half * both[1],
         half * both[0] + pairing.second * both[1],
     )
-    xp: Any = np if isinstance(v, np.ndarray) else jnp
-    return xp.concatenate(mixed).reshape(v.shape) / n
+    return np.concatenate(mixed).reshape(v.shape) / n
 
 
 def _dense(gram: np.ndarray, centred: bool, pairing: Pairing) -> tuple[np.ndarray, np.ndarray]:
@@ -86,14 +67,19 @@ def modes_of(
         values, vectors = _dense(gram, centred, pairing)
         kept = min(count, int((values > max(_TOLERANCE * values[0], floor)).sum()))
         return values[:kept], vectors[:, :kept]
-    start = jax.random.normal(jax.random.key(0), (len(gram), min(max(count, 4), len(gram))))
-    ritz = _largest(jnp.asarray(gram), start, count, centred, pairing)
-    values = np.asarray(ritz.eigenvalues)
+    ritz = largest_on_host(
+        lambda v: gram @ v,
+        lambda v: _paired(v, centred, pairing),
+        len(gram),
+        dim=count,
+        tolerance=_TOLERANCE,
+    )
+    values = ritz.eigenvalues
     size = np.max(np.abs(values[np.isfinite(values)]), initial=0)
-    near = np.asarray(ritz.residual) <= np.maximum(_TOLERANCE * size, 0.03 * values)
+    near = ritz.residual <= np.maximum(_TOLERANCE * size, 0.03 * values)
     good = np.isfinite(values) & (values > max(_TOLERANCE * size, floor)) & near
     kept = len(good) if good.all() else int(np.argmin(good))
-    return values[:kept], np.asarray(ritz.vectors)[:, :kept]
+    return values[:kept], ritz.vectors[:, :kept]
 
 
 def modes_with_errors(

@@ -19,7 +19,7 @@ Source: Simon, Knutins, Ziyin, Geisz, Fetterman, Albrecht, ICML 2023, arXiv 2303
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -30,9 +30,9 @@ from jssl.data.checks import host_value
 from jssl.errors import InputError, unknown_name
 from jssl.kernels import dense, lanczos
 from jssl.kernels.dense import square_root
+from jssl.kernels.mode_checks import check_converged, check_definite, too_few
+from jssl.kernels.pairing import as_product, pairing_product, size_of
 from jssl.types import Array
-
-_INDEFINITE = 1e-3  # no rounding makes a Gram matrix this indefinite
 
 
 class ContrastiveModes(NamedTuple):
@@ -53,46 +53,6 @@ class ContrastiveModes(NamedTuple):
     rank: Array
     steps: Array
     clipped: Array
-
-
-def two_view_gram(first: Array, cross: Array, second: Array) -> Array:
-    """Return the Gram matrix of both views, [[first, cross], [cross^T, second]].
-
-    Example:
-        >>> import jax.numpy as jnp
-        >>> two_view_gram(jnp.eye(2), jnp.ones((2, 2)), jnp.eye(2)).shape
-        (4, 4)
-
-    Args:
-        first: (n, n) k(X, X).
-        cross: (n, n) k(X, X'); row i is the first view of sample i.
-        second: (n, n) k(X', X').
-
-    Returns:
-        (2n, 2n) k(Z, Z) with Z = [X; X'].
-
-    Raises:
-        InputError: if the three are not square and of one size.
-    """
-    shapes = [jnp.shape(part) for part in (first, cross, second)]
-    if len(set(shapes)) > 1 or len(shapes[0]) != 2 or shapes[0][0] != shapes[0][1]:
-        message = f"the three Gram matrices must all be (n, n); got {', '.join(map(str, shapes))}"
-        raise InputError(message)
-    return jnp.block([[first, cross], [cross.T, second]])
-
-
-def swap(n: int) -> Array:
-    """Return J (2n, 2n), which swaps the two views of every pair.
-
-    Example:
-        >>> import jax.numpy as jnp
-        >>> swap(2) @ jnp.array([1.0, 2.0, 3.0, 4.0])
-        Array([3., 4., 1., 2.], dtype=float32)
-
-    Args:
-        n: number of pairs.
-    """
-    return jnp.roll(jnp.eye(2 * n), n, axis=0)
 
 
 def contrastive_kernel(gram: Array, pairing: Array | None = None) -> Array:
@@ -119,11 +79,11 @@ def contrastive_kernel(gram: Array, pairing: Array | None = None) -> Array:
     References:
         Simon et al. 2023, arXiv 2303.15438, section 5.
     """
-    size = _size(gram, None, pairing)
+    size = size_of(gram, None, pairing)
     (gram,) = working(gram=gram)
     root = square_root(gram)
-    _check_definite(root.clipped)
-    kernel = _dot(root.root, _apply_pairing(pairing, size)(root.root))
+    check_definite(root.clipped)
+    kernel = _dot(root.root, pairing_product(pairing, size)(root.root))
     return (kernel + kernel.T) / 2
 
 
@@ -183,26 +143,26 @@ def contrastive_modes(
     if method not in ("dense", "iterative"):
         kind = "method"
         raise unknown_name(kind, method, ["dense", "iterative"])
-    size = _size(gram, size, pairing)
+    size = size_of(gram, size, pairing)
     if not 1 <= dim <= size:
         message = f"dim must be between 1 and the size of the Gram matrix, {size}; got {dim}"
         raise InputError(message)
-    apply_pairing = _apply_pairing(pairing, size)
+    apply_pairing = pairing_product(pairing, size)
     if method == "dense":
         if callable(gram):
             message = "method 'dense' needs the Gram matrix itself; use 'iterative' for products"
             raise InputError(message)
         return _dense(working(gram=gram)[0], apply_pairing, dim)
     gram = gram if callable(gram) else working(gram=gram)[0]
-    product = _as_product(gram)
+    product = as_product(gram)
     dtype = jnp.result_type(float if callable(gram) else gram)
     if tolerance is None:
         tolerance = float(jnp.finfo(dtype).eps) ** (2 / 3)
     key = jax.random.key(0) if key is None else key
     start = jax.random.normal(key, (size, min(max(dim, 4), size)), dtype)
     ritz = _largest(product, apply_pairing, start, tolerance, dim=dim, steps=steps)
-    _check_definite(ritz.clipped)
-    _check_converged(ritz, dim)
+    check_definite(ritz.clipped)
+    check_converged(ritz, dim)
     return ContrastiveModes(
         ritz.eigenvalues,
         ritz.vectors,
@@ -245,54 +205,19 @@ def embed(modes: ContrastiveModes, cross: Array) -> Array:
 _dot = partial(jnp.matmul, precision="highest")
 
 
-def _swap_views(v: Array) -> Array:
-    return jnp.roll(v, v.shape[0] // 2, axis=0) / v.shape[0]
-
-
-def _as_product(operator: Array | Callable[[Array], Array]) -> Partial:
-    if isinstance(operator, Partial):
-        return operator
-    return Partial(operator) if callable(operator) else Partial(_dot, *working(operator=operator))
-
-
-def _apply_pairing(pairing: Array | Callable[[Array], Array] | None, size: int) -> Partial:
-    if pairing is None and size % 2:
-        message = f"two views need an even number of rows; got {size}: pass pairing"
-        raise InputError(message)
-    return _as_product(_swap_views if pairing is None else pairing)
-
-
-def _size(gram: Any, size: int | None, pairing: Any) -> int:
-    if callable(gram):
-        if size is None:
-            message = "pass size, the number of rows, where the Gram matrix is a function"
-            raise InputError(message)
-        rows = size
-    else:
-        shape = jnp.shape(gram)
-        if len(shape) != 2 or shape[0] != shape[1] or not shape[0]:
-            message = f"the Gram matrix must be square, of at least one row; got shape {shape}"
-            raise InputError(message)
-        rows = shape[0]
-    if pairing is not None and not callable(pairing) and jnp.shape(pairing) != (rows, rows):
-        message = f"pairing must be ({rows}, {rows}) like the Gram matrix; got {jnp.shape(pairing)}"
-        raise InputError(message)
-    return rows
-
-
 def _dense(gram: Array, pairing: Partial, dim: int) -> ContrastiveModes:
     size, eps = gram.shape[0], float(jnp.finfo(gram.dtype).eps)
     rank, clipped = jnp.full((), size), jnp.zeros((), gram.dtype)
     factor = dense.cholesky(gram)
     if factor is None:
         factor, _, rank, clipped = dense.range_factor(gram)
-        _check_definite(clipped)
+        check_definite(clipped)
     (values, vectors, residual), positive = dense.diagonalise(
         gram, factor, pairing, dim, size * eps
     )
     count = host_value(positive)
     if count is not None and count < dim:
-        raise _too_few(dim, int(count))
+        raise too_few(dim, int(count))
     return ContrastiveModes(values, vectors, residual, rank, jnp.zeros((), int), clipped)
 
 
@@ -304,35 +229,3 @@ def _largest(
     return lanczos.largest(
         product, pairing, start, dim=dim, tolerance=tolerance, steps=steps, depth=depth
     )
-
-
-def _check_definite(clipped: Array) -> None:
-    energy = host_value(clipped)
-    if energy is None or energy <= _INDEFINITE:
-        return
-    message = "the Gram matrix holds values that are not finite"
-    if energy > 0:
-        message = (
-            f"the Gram matrix is indefinite: an energy of {-float(energy):.1e} of the largest; "
-            "pass k(Z, Z) of a positive semi-definite kernel"
-        )
-    raise InputError(message)
-
-
-def _check_converged(ritz: lanczos.Ritz, dim: int) -> None:
-    converged = host_value(ritz.converged)
-    if converged is None or converged:
-        return
-    positive = int(ritz.positive)
-    if bool(ritz.exhausted) and positive < dim:
-        raise _too_few(dim, positive)
-    message = (
-        f"no convergence in {int(ritz.steps)} products with {positive} of {dim} modes above the "
-        "tolerance: raise steps or tolerance, lower dim, or use method='dense'"
-    )
-    raise InputError(message)
-
-
-def _too_few(dim: int, positive: int) -> InputError:
-    hint = f"ask for at most {positive}" if positive else "there is nothing to learn"
-    return InputError(f"dim is {dim} but only {positive} modes are positive: {hint}")

@@ -16,9 +16,10 @@ import numpy as np
 from jssl.arithmetic import working
 from jssl.data.checks import require_count
 from jssl.errors import InputError, unknown_name
+from jssl.kernels.inputs import check_inputs
+from jssl.models.dense_kernel import KINDS as KINDS
+from jssl.models.dense_kernel import DenseKernel
 from jssl.types import Array, Model, Pairs
-
-KINDS = ("nngp", "ntk")
 
 _BLOCKS, _LEAST = 8, 32
 
@@ -55,23 +56,18 @@ def kernel(
 
     Raises:
         InputError: the model has no kernel, the kind is unknown, there are no inputs, they are not
-            real numbers, `rows` is below 1, or neural-tangents is missing.
+            finite real numbers, `rows` is below 1, or the model is convolutional and
+            neural-tangents is missing.
     """
     if kind not in KINDS:
         error = unknown_name("kind of kernel", kind, KINDS)
         raise error
-    function = model.kernel
-    if function is None:
-        message = (
-            f"the model has no infinite-width kernel ({model.no_kernel or 'none was given'}); "
-            "use the NTK of one net, jssl.kernels.empirical_ntk(apply, params, x)"
-        )
-        raise InputError(message)
+    function = kernel_of(model)
     rows = None if rows is None else require_count("rows", rows)
-    if not len(x1) or (x2 is not None and not len(x2)):
-        message = "a kernel needs at least one input on either side"
-        raise InputError(message)
+    check_inputs(x1=x1, x2=x2)
     index = KINDS.index(kind)
+    if isinstance(function, DenseKernel) and function.is_on_host(x1, x2):
+        return function.of_kinds(x1, None if x2 is x1 else x2, [kind])[0]
     if x2 is None or x2 is x1:
         (x1,) = working(x1=x1)
         block = max(-(-len(x1) // _BLOCKS), _LEAST)
@@ -108,6 +104,21 @@ def gram(model: Model, pairs: Pairs, *, kind: str = "ntk", rows: int | None = No
     """
     views = jnp.concatenate([pairs.first, pairs.second])
     return kernel(model, views, kind=kind, rows=rows)
+
+
+def kernel_of(model: Model) -> "Function":
+    """Return the kernel function of a model.
+
+    Raises:
+        InputError: the model has no kernel; the reason is said.
+    """
+    if model.kernel is None:
+        message = (
+            f"the model has no infinite-width kernel ({model.no_kernel or 'none was given'}); "
+            "use the NTK of one net, jssl.kernels.empirical_ntk(apply, params, x)"
+        )
+        raise InputError(message)
+    return model.kernel
 
 
 Function = Callable[[Array, Array], tuple[Array, Array]]

@@ -16,16 +16,23 @@ block at least as wide as the number of wanted eigenvalues misses no multiple on
 restarted from its best Ritz vectors and its last block, which keeps it a Krylov space.
 """
 
-from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 
+from jssl.kernels.krylov import (
+    Product,
+    Space,
+    absorb,
+    begin,
+    converged,
+    is_unfinished,
+    propose,
+    smoothed,
+    threshold,
+)
 from jssl.types import Array
-
-Product = Callable[[Array], Array]
-_write = jax.lax.dynamic_update_slice_in_dim
 
 
 class Ritz(NamedTuple):
@@ -50,20 +57,6 @@ class Ritz(NamedTuple):
     exhausted: Array
     steps: Array
     clipped: Array
-
-
-class _Space(NamedTuple):
-    basis: Array  # (size, columns) Q; a zero column is empty
-    image: Array  # (size, columns) K Q
-    projected: Array  # (columns, columns) H
-    block: Array  # the block to expand next
-    eigenvalues: Array  # (columns,) Ritz values, descending
-    mixing: Array  # (columns, columns) their vectors in the basis
-    bound: Array  # (dim,)
-    scale: Array  # the largest energy met, an estimate of the norm of K
-    lowest: Array  # the lowest energy met
-    exhausted: Array
-    steps: Array
 
 
 def largest(
@@ -101,21 +94,18 @@ def largest(
         Simon et al. 2023, arXiv 2303.15438; thick restarts: Wu and Simon, SIAM J. Matrix Anal.
         Appl. 22 (2000) 602.
     """
+    width = start.shape[1]
+
+    def advance(space: Space) -> Space:
+        proposal = propose(pairing, space, width)
+        return absorb(proposal, product(proposal.block))
+
     with jax.default_matmul_precision("highest"):
-        space = _begin(product, pairing, start, dim, depth)
-        width = start.shape[1]
-
-        def unfinished(space: _Space) -> Array:
-            sound = jnp.isfinite(space.scale) & ~space.exhausted & (space.steps < steps)
-            return ~_converged(space, tolerance) & sound
-
-        def advance(space: _Space) -> _Space:
-            space = jax.lax.cond(
-                space.block == depth, lambda s: _restart(s, width), lambda s: s, space
-            )
-            return _expand(product, pairing, space, width)
-
-        space = jax.lax.while_loop(unfinished, advance, space)
+        block = smoothed(pairing, product(start))
+        space = begin(block, product(block), dim=dim, depth=depth)
+        space = jax.lax.while_loop(
+            lambda space: is_unfinished(space, tolerance, steps), advance, space
+        )
         return _finish(product, pairing, space, dim, tolerance)
 
 
@@ -128,133 +118,10 @@ def residual_norms(
     return jnp.sqrt(jnp.maximum(squares, 0))
 
 
-def _begin(product: Product, pairing: Product, start: Array, dim: int, depth: int) -> _Space:
-    size, width = start.shape
-    columns = (depth + 1) * width
-    empty = jnp.zeros((size, columns), start.dtype)
-    # One product smooths the start, so that its largest energy is close to the norm of K.
-    block, _ = jnp.linalg.qr(pairing(product(start)))
-    image = product(block)
-    block, image, _, energy = _normalise(block, image, jnp.zeros((), start.dtype))
-    return _Space(
-        basis=empty.at[:, :width].set(block),
-        image=empty.at[:, :width].set(image),
-        projected=jnp.zeros((columns, columns), start.dtype),
-        block=jnp.zeros((), jnp.int32),
-        eigenvalues=jnp.full((columns,), -jnp.inf, start.dtype),
-        mixing=jnp.zeros((columns, columns), start.dtype),
-        bound=jnp.full((dim,), jnp.inf, start.dtype),
-        scale=energy[-1],
-        lowest=energy[0],
-        exhausted=energy[-1] <= 0,
-        steps=jnp.full((), 2, jnp.int32),
-    )
-
-
-def _expand(product: Product, pairing: Product, space: _Space, width: int) -> _Space:
-    basis, image = space.basis, space.image
-    columns = basis.shape[1]
-    first = space.block * width
-    block = pairing(jax.lax.dynamic_slice_in_dim(image, first, width, axis=1))
-    upper = jnp.eye(width, dtype=basis.dtype)
-    inside = jnp.zeros((columns, width), basis.dtype)
-    for _ in range(2):
-        overlap = image.T @ block
-        inside += overlap @ upper
-        block, triangle = jnp.linalg.qr(block - basis @ overlap)
-        upper = triangle @ upper
-    block, block_image, root, energy = _normalise(block, product(block), space.scale)
-    # Rounding was brought up where energies are small, and where the Krylov space has ended the
-    # directions are arbitrary: once more, without a product. A direction that is new keeps its
-    # energy of 1, one that is not loses it.
-    overlap = image.T @ block
-    block, block_image = block - basis @ overlap, block_image - image @ overlap
-    block, block_image, _, _ = _normalise(block, block_image, jnp.ones_like(space.scale), 0.5)
-
-    projected = _write(space.projected, inside, first, axis=1)
-    projected = _write(projected, inside.T, first, axis=0)
-    held = (jnp.sum(basis * image, axis=0) > 0.5) & (jnp.arange(columns) < first + width)
-    eigenvalues, mixing = _ritz(projected, held)
-    last = jax.lax.dynamic_slice_in_dim(mixing, first, width, axis=0)
-    dim = space.bound.shape[0]
-    bound = jnp.linalg.norm(root @ upper @ last[:, :dim], axis=0)
-    return _Space(
-        basis=_write(basis, block, first + width, axis=1),
-        image=_write(image, block_image, first + width, axis=1),
-        projected=projected,
-        block=space.block + 1,
-        eigenvalues=eigenvalues,
-        mixing=mixing,
-        bound=bound,
-        scale=jnp.maximum(space.scale, energy[-1]),
-        lowest=jnp.minimum(space.lowest, energy[0]),
-        exhausted=~jnp.any(block_image != 0),
-        steps=space.steps + 1,
-    )
-
-
-def _normalise(
-    block: Array, image: Array, scale: Array, floor: float | None = None
-) -> tuple[Array, Array, Array, Array]:
-    """Return the block orthonormal in K, its image, the root of its energy, and the energies.
-
-    Directions with energy below `floor` times the scale, by default those that K does not see up
-    to rounding, become zero columns: their energy, the square of a residual, is all rounding.
-    """
-    if floor is None:
-        floor = 4 * float(jnp.finfo(block.dtype).eps) * block.shape[0] ** 0.5
-    gram = block.T @ image
-    energy, vectors = jnp.linalg.eigh((gram + gram.T) / 2)
-    seen = energy > floor * jnp.maximum(scale, energy[-1])
-    root = jnp.where(seen, jnp.sqrt(jnp.where(seen, energy, 1)), 0)
-    rotated = vectors * jnp.where(seen, 1 / jnp.where(seen, root, 1), 0)
-    return block @ rotated, image @ rotated, root[:, None] * vectors.T, energy
-
-
-def _ritz(projected: Array, held: Array) -> tuple[Array, Array]:
-    """Return the Ritz values, descending, and vectors over the columns that are held."""
-    magnitude = 2 * jnp.linalg.norm(projected) + 1
-    matrix = jnp.where(held[:, None] & held, (projected + projected.T) / 2, 0)
-    matrix = matrix - jnp.diag(jnp.where(held, 0, magnitude))
-    eigenvalues, mixing = (a[..., ::-1] for a in jnp.linalg.eigh(matrix))
-    real = eigenvalues > -0.75 * magnitude
-    return jnp.where(real, eigenvalues, -jnp.inf), jnp.where(real, mixing, 0)
-
-
-def _restart(space: _Space, width: int) -> _Space:
-    """Keep the best half of the Ritz vectors and the block that comes next."""
-    columns = space.basis.shape[1]
-    keep = (columns // width // 2) * width
-    mixing = space.mixing[:, :keep]
-
-    def squeeze(array: Array) -> Array:
-        out = jnp.zeros_like(array).at[:, :keep].set(array @ mixing)
-        return out.at[:, keep : keep + width].set(array[:, -width:])
-
-    values = jnp.where(jnp.isfinite(space.eigenvalues[:keep]), space.eigenvalues[:keep], 0)
-    return space._replace(
-        basis=squeeze(space.basis),
-        image=squeeze(space.image),
-        projected=jnp.zeros_like(space.projected).at[:keep, :keep].set(jnp.diag(values)),
-        block=jnp.full((), keep // width, jnp.int32),
-    )
-
-
-def _threshold(eigenvalues: Array, tolerance: float) -> Array:
-    finite = jnp.where(jnp.isfinite(eigenvalues), jnp.abs(eigenvalues), 0)
-    return tolerance * jnp.max(finite)
-
-
-def _converged(space: _Space, tolerance: float) -> Array:
-    threshold = _threshold(space.eigenvalues, tolerance)
-    wanted = space.eigenvalues[: space.bound.shape[0]]
-    return jnp.all((space.bound <= threshold) & (wanted > threshold))
-
-
-def _finish(product: Product, pairing: Product, space: _Space, dim: int, tolerance: float) -> Ritz:
+def _finish(product: Product, pairing: Product, space: Space, dim: int, tolerance: float) -> Ritz:
     values, mixing = space.eigenvalues[:dim], space.mixing[:, :dim]
-    threshold = _threshold(space.eigenvalues, tolerance)
-    usable = jnp.isfinite(values) & (jnp.abs(values) > threshold)
+    least = threshold(space.eigenvalues, tolerance)
+    usable = jnp.isfinite(values) & (jnp.abs(values) > least)
     # c = A K c / eigenvalue also fixes the part of c in the null space of K.
     vectors = jnp.where(usable, pairing(space.image @ mixing) / jnp.where(usable, values, 1), 0)
     image = product(vectors)
@@ -265,8 +132,8 @@ def _finish(product: Product, pairing: Product, space: _Space, dim: int, toleran
         eigenvalues=values,
         vectors=vectors,
         residual=jnp.where(usable, residual, jnp.inf),
-        positive=jnp.sum(values > threshold),
-        converged=_converged(space, tolerance),
+        positive=jnp.sum(values > least),
+        converged=converged(space, tolerance),
         exhausted=space.exhausted,
         steps=space.steps + 2,
         clipped=jnp.maximum(-space.lowest, 0) / jnp.where(space.scale > 0, space.scale, 1),

@@ -20,7 +20,8 @@ from jssl.arithmetic import floating
 from jssl.data.checks import require_count
 from jssl.errors import InputError
 from jssl.kernels.contrastive import ContrastiveModes, contrastive_modes, embed
-from jssl.kernels.empirical import Apply, check_samples, in_blocks, split_params
+from jssl.kernels.empirical import check_samples
+from jssl.kernels.gradients import Apply, in_blocks, split_params
 from jssl.types import Array, Pairs, Params
 
 

@@ -25,8 +25,16 @@ class Activation(NamedTuple):
     zero_at_zero: bool = True
 
 
+LEAK = 0.01
+"""Slope of leaky_relu below 0."""
+
+
 def _exact_gelu(x: Array) -> Array:
     return jax.nn.gelu(x, approximate=False)
+
+
+def _leaky_relu(x: Array) -> Array:
+    return jax.nn.leaky_relu(x, LEAK)
 
 
 def _identity(x: Array) -> Array:
@@ -36,6 +44,7 @@ def _identity(x: Array) -> Array:
 ACTIVATIONS = {
     "erf": Activation(jax.scipy.special.erf),
     "gelu": Activation(_exact_gelu),
+    "leaky_relu": Activation(_leaky_relu, weight_std=math.sqrt(2 / (1 + LEAK**2))),
     "linear": Activation(_identity),
     "relu": Activation(jax.nn.relu, weight_std=math.sqrt(2.0)),
     "sigmoid": Activation(jax.nn.sigmoid, zero_at_zero=False),
@@ -44,7 +53,10 @@ ACTIVATIONS = {
     "softplus": Activation(jax.nn.softplus, zero_at_zero=False),
     "tanh": Activation(jnp.tanh),
 }
-"""Name -> activation. weight_std is sqrt(2) for relu, to preserve variances, and 1 for others."""
+"""Name -> activation.
+
+weight_std preserves variances under relu and leaky_relu, and is 1 for the others.
+"""
 
 
 def activation(name: str) -> Activation:

@@ -1,11 +1,8 @@
-"""Infinite-width kernels of the encoders, built by neural-tangents from the same definition.
+"""Infinite-width kernels of the encoders.
 
-For h' = (g / sqrt(n)) W phi(h) + b B, with h Gaussian of covariance K (Jacot et al., 1806.07572):
-
-    K' = g^2 E[phi(u) phi(v)] + b^2,    NTK' = K' + g^2 NTK E[phi'(u) phi'(v)].
-
-neural-tangents has both expectations for erf, relu, gelu, sin; those of tanh, sigmoid, softplus
-and silu are in `jssl.models.logistic`.
+Those of dense networks are computed here, in closed form (`jssl.models.recursion`). Those of
+convolutional networks come from neural-tangents, built from the same definition, with the
+expectations of tanh, sigmoid, softplus and silu of `jssl.models.logistic`.
 """
 
 import numbers
@@ -19,9 +16,12 @@ import jax.numpy as jnp
 from jssl._compat import neural_tangents
 from jssl.arithmetic import working
 from jssl.errors import InputError
+from jssl.models.activations import LEAK
 from jssl.models.activations import activation as find_activation
-from jssl.models.layers import flatten, has_bias
+from jssl.models.dense_kernel import DenseKernel
+from jssl.models.layers import has_bias
 from jssl.models.logistic import DUALS
+from jssl.models.recursion import Gains, Network
 from jssl.types import Array
 
 Kernel = Callable[[Array, Array], tuple[Array, Array]]
@@ -40,12 +40,9 @@ def dense(
     output_scale: Any,
 ) -> Kernel:
     """Return the kernel of `jssl.models.mlp` in NTK parametrisation; arguments as there."""
-
-    def layers(stax: Any) -> list[Any]:
-        affine = stax.Dense(1, weight_std, _bias(bias_std))
-        return [affine, *[_nonlinearity(stax, activation), affine] * depth]
-
-    return _kernel(layers, lambda x: flatten(x, in_dim), output_scale)
+    network = Network(activation, depth, biased=has_bias(bias_std))
+    gains = Gains(weight_std, bias=bias_std, output=output_scale)
+    return DenseKernel(network, gains, in_dim)
 
 
 def conv(
@@ -63,7 +60,7 @@ def conv(
     """Return the kernel of `jssl.models.conv` in NTK parametrisation; arguments as there."""
 
     def architecture(stax: Any) -> list[Any]:
-        bias = _bias(bias_std)
+        bias = bias_std if has_bias(bias_std) else None
         window, strides = (filter_size,) * 2, (stride,) * 2
         convolution = stax.Conv(1, window, strides, "SAME", weight_std, bias)
         pool = stax.GlobalAvgPool() if readout == "average" else stax.Flatten()
@@ -76,7 +73,7 @@ def conv(
             raise InputError(message)
         return x
 
-    return _kernel(architecture, check, output_scale)
+    return _stax_kernel(architecture, check, output_scale)
 
 
 def residual(
@@ -90,18 +87,11 @@ def residual(
     output_scale: Any,
 ) -> Kernel:
     """Return the kernel of `jssl.models.residual` in NTK parametrisation; arguments as there."""
-
-    def layers(stax: Any) -> list[Any]:
-        affine = stax.Dense(1, weight_std, _bias(bias_std))
-        phi = _nonlinearity(stax, activation)
-        branch = stax.serial(phi, stax.Dense(1, branch_std, _bias(bias_std)))
-        skip = stax.serial(stax.FanOut(2), stax.parallel(stax.Identity(), branch), stax.FanInSum())
-        return [affine, *[skip] * blocks, phi, affine]
-
-    return _kernel(layers, lambda x: flatten(x, in_dim), output_scale)
+    network = Network(activation, blocks, residual=True, biased=has_bias(bias_std))
+    return DenseKernel(network, Gains(weight_std, branch_std, bias_std, output_scale), in_dim)
 
 
-def _kernel(
+def _stax_kernel(
     layers: Callable[[Any], list[Any]], check: Callable[[Array], Array], output_scale: Any
 ) -> Kernel:
     def kernel(x1: Array, x2: Array) -> tuple[Array, Array]:
@@ -122,10 +112,8 @@ def _kernel(
 
 
 def _nonlinearity(stax: Any, name: str) -> Any:
+    if name == "leaky_relu":
+        return stax.LeakyRelu(LEAK)
     if name in _ANALYTIC:
         return getattr(stax, _ANALYTIC[name])()
     return stax.Elementwise(find_activation(name).function, *DUALS[name])
-
-
-def _bias(bias_std: Any) -> Any:
-    return bias_std if has_bias(bias_std) else None

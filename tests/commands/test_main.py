@@ -150,6 +150,7 @@ def test_doctor_names_devices_versions_kernels_and_data(capsys):
         "devices",
         "precision",
         "infinite-width kernels",
+        "convolutional kernels",
         "digits",
         "fashion_mnist",
     ):

@@ -7,6 +7,7 @@ import sys
 import venv
 from pathlib import Path
 
+import numpy
 import pytest
 
 import jssl
@@ -48,10 +49,62 @@ def test_a_wheel_installs_with_pip_into_an_empty_environment(tmp_path):
     assert "tensorflow" not in _call(*pip, "list").lower()
 
 
-def _call(*command):
-    clean = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "VIRTUAL_ENV")}
+STUDY = """
+store = "store"
+record = [0, 10]
+[problem]
+data = "digits"
+samples = 20
+model = "linear"
+dim = 2
+loss = "vicreg"
+[axes]
+learning_rate = [0.01, 0.02]
+seed = 2
+"""
+
+
+@pytest.mark.slow
+def test_commands_run_after_a_plain_pip_install(tmp_path):
+    """In an empty environment, with neither uv nor neural-tangents."""
+    venv.create(tmp_path / "env", with_pip=True)
+    programs = tmp_path / "env" / ("Scripts" if sys.platform == "win32" else "bin")
+    _call(programs / "python", "-m", "pip", "install", "--quiet", ROOT)
+    installed = _call(programs / "python", "-m", "pip", "list").lower()
+    assert "neural" not in installed
+    assert "uv " not in installed
+    numpy.save(tmp_path / "z.npy", numpy.random.default_rng(0).normal(size=(200, 6)))
+    (tmp_path / "study.toml").write_text(STUDY, encoding="utf-8")
+    for arguments, report in (
+        (("predict", "--images", "digits"), "jssl-predict/report.html"),
+        (("diagnose", "z.npy"), "jssl-diagnose/report.html"),
+        (("sweep", "study.toml"), "store"),
+        (("reproduce", "stepwise"), "jssl-out/report.html"),
+    ):
+        _call(programs / "jssl", *arguments, cwd=tmp_path)
+        assert (tmp_path / report).exists(), arguments
+    report = (tmp_path / "jssl-out" / "report.html").read_text(encoding="utf-8")
+    assert "stepwise/width-exponent" in report  # a claim about an infinite-width kernel
+    asked = ("predict", "--images", "digits", "--kernel", "conv", "--out", "conv")
+    message = _call(programs / "jssl", *asked, cwd=tmp_path, status=2).strip()
+    assert INSTALL in message
+    assert "\n" not in message
+    assert not (tmp_path / "conv").exists()
+
+
+def _call(*command, cwd=None, status=0):
+    hidden = ("PYTHONPATH", "VIRTUAL_ENV")
+    clean = {k: v for k, v in os.environ.items() if k not in hidden}
     done = subprocess.run(
-        [str(part) for part in command], capture_output=True, text=True, check=False, env=clean
+        [str(part) for part in command],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=clean,
+        cwd=cwd,
     )
+    if status:
+        assert done.returncode == status, done.stderr
+        return done.stderr
     assert done.returncode == 0, done.stderr
     return done.stdout

@@ -219,14 +219,17 @@ def test_bad_input_is_refused(changes, says):
         jssl.predict(**(given | changes))
 
 
-def test_without_neural_tangents_it_says_what_to_do(monkeypatch):
+def test_only_conv_needs_neural_tangents_and_says_what_to_do(monkeypatch):
     def missing():
-        message = f"infinite-width kernels need neural_tangents; run: {neural_tangents.INSTALL}"
+        message = f"kernels of convolutional networks need it; run: {neural_tangents.INSTALL}"
         raise InputError(message)
 
     monkeypatch.setattr(neural_tangents, "load", missing)
-    with pytest.raises(InputError, match=r"pip install --no-deps .* or use the kernel 'linear'"):
-        jssl.predict(commuting_pairs(), loss="barlow_twins", dim=2)
+    pairs = commuting_pairs()
+    images = [np.asarray(x).reshape(len(x), -1, 1, 1) for x in pairs]
+    with pytest.raises(InputError, match=r"pip install --no-deps .* or use the kernel mlp-relu-2"):
+        jssl.predict(images, loss="barlow_twins", dim=2, kernel="conv")
+    assert jssl.predict(pairs, loss="barlow_twins", dim=2).steps.shape == (2,)
 
 
 @pytest.fixture

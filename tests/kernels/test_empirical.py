@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from jssl.errors import InputError
-from jssl.kernels import block_for, empirical, empirical_ntk, peak_bytes
+from jssl.kernels import block_for, empirical_ntk, gradients, peak_bytes
 
 HIDDEN, OUTPUTS = 7, 3
 
@@ -175,7 +175,7 @@ def test_memory_stays_within_what_is_stated(half, outputs):
         (1, block, block),
     )
     task = (*np.zeros((2, 1), int), unit, unit, jnp.zeros(total))
-    compiled = empirical._add.lower(apply, half, None, params, x, x, *task).compile()
+    compiled = gradients._add.lower(apply, half, None, params, x, x, *task).compile()
     used = compiled.memory_analysis().temp_size_in_bytes
     activations = 8 * 8 * block * width * outputs  # a few copies of a hidden layer
     assert used < peak_bytes(params, block, outputs) + activations + 4 * 8 * n**2

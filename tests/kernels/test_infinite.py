@@ -121,3 +121,34 @@ def test_kernel_of_integers_and_half_precision_is_that_of_the_same_numbers(dtype
     by_hand = x[0] @ x[1].T
     low = [jnp.asarray(z, dtype) for z in x]
     np.testing.assert_array_equal(infinite.kernel(linear(3, 1), *low), by_hand)
+
+
+@pytest.mark.parametrize("model", [linear(3, 1), mlp(3, 1, activation="relu")])
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_inputs_that_are_not_finite_are_refused_with_their_row(model, bad):
+    x = RNG.standard_normal((5, 3))
+    broken = x.copy()
+    broken[3, 1] = bad
+    for sides in ((broken,), (broken, x), (jnp.asarray(broken), x)):
+        with pytest.raises(InputError, match="x1 has a value that is not finite in row 3"):
+            infinite.kernel(model, *sides)
+    with pytest.raises(InputError, match="x2 has a value"):
+        infinite.kernel(model, x, broken)
+
+
+@pytest.mark.parametrize("activation", ["tanh", "gelu", "relu"])
+def test_pixels_that_are_not_scaled_are_refused_where_the_scale_matters(activation):
+    from jssl.kernels.inputs import check_scale_of_inputs
+
+    pixels = np.random.default_rng(0).integers(0, 256, (20, 3)).astype(float)
+    model = mlp(3, 1, activation=activation)
+    for fine in (pixels / 255, pixels / 255 - 0.5, 1e4 * pixels, np.ones((4, 3), np.uint8)):
+        check_scale_of_inputs(model, fine)
+    for unscaled in (pixels, pixels.astype(np.uint8), pixels + RNG.standard_normal((20, 3))):
+        if activation == "relu":
+            check_scale_of_inputs(model, unscaled)
+            continue
+        with pytest.raises(InputError, match=r"pixels of 0 to 255 .* divide them by 255"):
+            check_scale_of_inputs(model, unscaled)
+    with pytest.raises(InputError, match="divide them by 255"):
+        check_scale_of_inputs(mlp(3, 1, activation="relu", bias_std=0.1), pixels)

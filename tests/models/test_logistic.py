@@ -103,13 +103,13 @@ def test_mixture_is_the_logistic_function():
 
 def test_arctangent_keeps_its_digits_and_its_derivative():
     x = jnp.linspace(-1, 1, 2001)
-    np.testing.assert_allclose(logistic._arctan(x), np.arctan(x), rtol=1e-12)
-    slope = jax.vmap(jax.grad(logistic._arctan))(x)
+    np.testing.assert_allclose(logistic.arctan(x), np.arctan(x), rtol=1e-12)
+    slope = jax.vmap(jax.grad(logistic.arctan))(x)
     np.testing.assert_allclose(slope, 1 / (1 + np.square(x)), rtol=1e-10)
 
 
 def test_every_activation_without_a_kernel_in_neural_tangents_is_here():
-    theirs = {"erf", "gelu", "linear", "relu", "sin"}
+    theirs = {"erf", "gelu", "leaky_relu", "linear", "relu", "sin"}
     assert set(DUALS) | theirs == set(activations.ACTIVATIONS)
 
 

@@ -16,6 +16,7 @@ X = np.random.default_rng(0).standard_normal((4, 3))
 NUMPY = {
     "erf": scipy.special.erf,
     "gelu": lambda x: x * scipy.special.ndtr(x),
+    "leaky_relu": lambda x: np.where(x > 0, x, 0.01 * x),
     "linear": lambda x: x,
     "relu": lambda x: np.maximum(x, 0),
     "sigmoid": scipy.special.expit,

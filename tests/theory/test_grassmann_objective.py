@@ -93,3 +93,14 @@ def test_objective_matrix_maps_over_data_sets():
     twice = jax.tree.map(lambda view: jnp.stack([view, 2 * view]), pairs)
     batched = jax.jit(jax.vmap(grassmann.objective_matrix))(twice)
     np.testing.assert_allclose(batched[1], 4 * grassmann.objective_matrix(pairs), rtol=1e-12)
+
+
+def test_objective_of_bytes_is_that_of_the_same_numbers():
+    """Differences and products of bytes wrap around."""
+    views = np.random.default_rng(0).integers(0, 256, (3, 7, 4))
+    for count in (2, 3):
+        exact = grassmann.objective_matrix(
+            jssl.Pairs(*map(jnp.asarray, views[:count].astype(float)))
+        )
+        low = jssl.Pairs(*(jnp.asarray(v, jnp.uint8) for v in views[:count]))
+        np.testing.assert_allclose(grassmann.objective_matrix(low), exact, rtol=1e-12)

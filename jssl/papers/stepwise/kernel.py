@@ -8,7 +8,6 @@ import numpy as np
 from scipy.integrate import solve_ivp
 
 from jssl import losses
-from jssl._compat import neural_tangents
 from jssl.data import images, pairs, views
 from jssl.figures import new_figure
 from jssl.kernels.contrastive import contrastive_modes
@@ -117,13 +116,6 @@ class WidthErrors(NamedTuple):
 
 def wide_networks(settings: Settings) -> Part:
     """Fit the exponent with which trained networks approach the infinite-width prediction."""
-    usable, _ = neural_tangents.status()
-    if not usable:
-        missing = (
-            "Wide networks were not compared with their infinite-width kernel, because "
-            "neural-tangents is not usable here. `jssl doctor` prints how to install it."
-        )
-        return Part([], [], (missing,))
     errors = width_errors(settings)
     seeds = errors.networks.shape[1]
     logs, at = np.log(errors.networks), np.log(errors.widths)

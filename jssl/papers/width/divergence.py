@@ -11,7 +11,6 @@ import jax.numpy as jnp
 import numpy as np
 
 from jssl import losses
-from jssl._compat import neural_tangents
 from jssl.figures import new_figure
 from jssl.kernels import infinite as infinite_kernels
 from jssl.models import mlp
@@ -56,9 +55,8 @@ def divergence(settings: Settings) -> Part:
             "of training, the largest over widths 256 and 1024 and over seeds.",
         ),
     ]
-    if neural_tangents.status()[0]:
-        times = _first_above(RATES["dot-product"] * steps, values, LEVEL)
-        claims.append(_divergence_claim(case, times, growth_rate(data)))
+    times = _first_above(RATES["dot-product"] * steps, values, LEVEL)
+    claims.append(_divergence_claim(case, times, growth_rate(data)))
     figure = _figure(steps, (case, values), (bounded_case, bounded))
     return Part(claims, [figure])
 

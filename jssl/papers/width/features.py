@@ -19,7 +19,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jssl._compat import neural_tangents
 from jssl.diagnostics import paired_exponent
 from jssl.figures import new_figure
 from jssl.kernels import infinite
@@ -43,8 +42,7 @@ class Measurements(NamedTuple):
     Attributes:
         widths: of the hidden layer.
         own: sine between the trained representation and the components of its initial features.
-        limit: sine between those components and the infinite-width ones; nan without
-            neural-tangents.
+        limit: sine between those components and the infinite-width ones.
         drift: relative change of the tangent kernel.
     """
 
@@ -70,10 +68,8 @@ def measure(settings: Settings) -> Measurements:
     data = noisy_pairs(draw, COUNT, SPECTRUM, 0.2)
     sample, pairing = grassmann.stack_views(data), grassmann.pairing_matrix(COUNT)
     targets = jnp.zeros((DIM, 2 * COUNT))
-    limit = None
-    if neural_tangents.status()[0]:
-        net = mlp(FEATURES, 1, width=1, depth=1, activation="tanh")
-        limit = components(np.asarray(infinite.kernel(net, sample, kind="nngp")), pairing)
+    net = mlp(FEATURES, 1, width=1, depth=1, activation="tanh")
+    limit = components(np.asarray(infinite.kernel(net, sample, kind="nngp")), pairing)
     program = jax.jit(descend(jnp.tanh, constrained=True, steps=STEPS), static_argnums=0)
     rows = []
     for index, width in enumerate(widths):
@@ -87,7 +83,7 @@ def measure(settings: Settings) -> Measurements:
             row.append(
                 (
                     sine(after @ np.asarray(end["output"]), own),
-                    np.nan if limit is None else sine(own, limit),
+                    sine(own, limit),
                     np.linalg.norm(kernels[1] - kernels[0]) / np.linalg.norm(kernels[0]),
                 )
             )

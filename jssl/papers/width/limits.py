@@ -65,20 +65,21 @@ class Study(NamedTuple):
 
 def distances(settings: Settings) -> Part:
     """Test how distances from the infinite-width kernel model decrease with the width."""
-    if not neural_tangents.status()[0]:
-        sentence = (
-            "Networks were not compared with their infinite-width kernel, because neural-tangents "
-            "is not usable here. `jssl doctor` prints how to install it."
-        )
-        return Part([], [], (sentence,))
     chosen = architectures(settings)
+    remarks: tuple[str, ...] = ()
+    if not neural_tangents.status()[0]:
+        del chosen["conv"]
+        remarks = (
+            "Convolutional networks were not compared with their infinite-width kernel, because "
+            "neural-tangents is not usable here. `jssl doctor` prints how to install it.",
+        )
     seeds = {"quick": 10, "paper": 12, "large": 64}[settings.scale]
     results = {}
     for index, (name, architecture) in enumerate(chosen.items()):
         settings.progress(f"infinite-width limit, {name}", index / len(chosen))
         results[name] = study(name, architecture, settings, seeds)
     claims = [claim for name in results for claim in _claims(name, results[name])]
-    return Part(claims, [_distance_figure(results), _spectra_figure(results)])
+    return Part(claims, [_distance_figure(results), _spectra_figure(results)], remarks)
 
 
 def study(name: str, architecture: Architecture, settings: Settings, seeds: int) -> Study:

@@ -18,6 +18,7 @@ import functools
 import jax
 import jax.numpy as jnp
 
+from jssl.arithmetic import working
 from jssl.data.checks import require_count
 from jssl.errors import InputError
 from jssl.types import Array, Pairs
@@ -48,6 +49,8 @@ def objective_matrix(pairs: Pairs) -> Array:
     if len(shapes) > 1 or pairs.first.ndim != 2:
         message = f"views of a linear encoder must be (n, d) and of one shape; got {sorted(shapes)}"
         raise InputError(message)
+    given = {k: view for k, view in pairs._asdict().items() if view is not None}
+    pairs = Pairs(**dict(zip(given, working(**given), strict=True)))
     target = -pairs.second if pairs.negative is None else pairs.negative - pairs.second
     cross = pairs.first.T @ target / pairs.first.shape[0]
     return (cross + cross.T) / 2

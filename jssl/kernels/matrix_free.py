@@ -1,0 +1,279 @@
+"""The leading modes of the contrastive kernel of an infinite network, for sets of any size.
+
+`contrastive_modes` needs the Gram matrix, 80 GB of float64 for 50,000 pairs. Here block Lanczos
+(`jssl.kernels.lanczos`) asks for products with it, and its tiles are computed for each product and
+thrown away (`jssl.kernels.tiles`). A product costs the same for many columns as for few, so that
+blocks are wide and products few. The state can be kept in a file after every product.
+"""
+
+import hashlib
+import os
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jssl.arithmetic import working
+from jssl.data.checks import require_count, require_name, require_range
+from jssl.errors import InputError
+from jssl.kernels import krylov
+from jssl.kernels.contrastive import ContrastiveModes
+from jssl.kernels.infinite import KINDS, kernel_of
+from jssl.kernels.inputs import check_inputs, check_scale_of_inputs
+from jssl.kernels.mode_checks import check_definite, not_converged, too_few
+from jssl.kernels.pairing import swap_views
+from jssl.kernels.tiles import KernelProduct
+from jssl.paths import expanded
+from jssl.types import Array, Model, Pairs
+
+TYPICAL = 8
+"""Products that a run is expected to take; natural images take 5 to 8."""
+
+_DEPTH = 6  # blocks before a restart
+
+
+class Progress(NamedTuple):
+    """How far a run is.
+
+    Attributes:
+        products: finished products.
+        share: of the present product that is done.
+        bound: largest error bound of a wanted eigenvalue over the largest eigenvalue; the run ends
+            when it is below the tolerance.
+    """
+
+    products: int
+    share: float
+    bound: float
+
+
+def leading_modes(
+    model: Model,
+    pairs: Pairs,
+    dim: int,
+    *,
+    kind: str = "ntk",
+    width: int | None = None,
+    tolerance: float | None = None,
+    products: int = 60,
+    most_hours: float = 1.0,
+    checkpoint: str | os.PathLike[str] | None = None,
+    progress: Callable[[Progress], None] | None = None,
+    key: Array | None = None,
+    tile: int | None = None,
+) -> ContrastiveModes:
+    """Return the `dim` largest modes of K_Gamma of an infinite network, without its Gram matrix.
+
+    Example:
+        >>> from jssl.models import mlp
+        >>> pairs = Pairs(*jax.random.normal(jax.random.key(0), (2, 40, 5)))
+        >>> modes = leading_modes(mlp(5, 1, activation="relu"), pairs, 3)
+        >>> modes.coefficients.shape
+        (80, 3)
+
+    The same modes as `contrastive_modes(gram(model, pairs), dim)`. Memory is that of the views, a
+    tile, and 14 blocks of (2n, width): 2 GB at 2n = 100,000 and 16 modes in float32. Runs on the
+    host: it cannot be jitted.
+
+    Args:
+        model: a model with an infinite-width kernel.
+        pairs: n positive pairs. Their dtype, at least float32, is that of all arithmetic.
+        dim: number of modes, at most n.
+        kind: "ntk" or "nngp".
+        width: columns of a block; None for the larger of dim + 8 and 64, at most 2n. More columns
+            take fewer products and more memory.
+        tolerance: as in `contrastive_modes`.
+        products: bound on the products with K.
+        most_hours: longest run that is begun; the time is estimated from a few tiles first.
+        checkpoint: file of the state, written after every product and read at the start; the same
+            call then continues. It is kept at the end.
+        progress: called after every tile.
+        key: typed key of the random start; the modes do not depend on it.
+        tile: rows of a tile; None for 2048, or fewer for few pairs.
+
+    Returns:
+        ContrastiveModes; `coefficients` (2n, dim), first views first, `residual` the bounds of
+        block Lanczos, and `rank` -1.
+
+    Raises:
+        InputError: as in `contrastive_modes`; for dim above n, inputs that are not finite or not
+            scaled, a longer run than `most_hours`, or a checkpoint of another run.
+
+    References:
+        Simon et al. 2023, arXiv 2303.15438, section 5.
+    """
+    require_name("kind of kernel", kind, KINDS)
+    kernel_of(model)
+    check_inputs(first=pairs.first, second=pairs.second)
+    views = _stacked(pairs)
+    size, dtype = len(views), views.dtype
+    dim = _dim(dim, size // 2)
+    check_scale_of_inputs(model, views)
+    require_range("most_hours", most_hours, 0)
+    width = min(max(dim + 8, 64), size) if width is None else width
+    width = require_count("width", width, low=dim, high=size)
+    tolerance = float(np.finfo(dtype).eps) ** (2 / 3) if tolerance is None else tolerance
+    store = None if checkpoint is None else _Store(checkpoint, model, views, kind, dim, width)
+    product = KernelProduct(model, views, kind=kind, tile=tile)
+    del views  # the product has its own copy
+    space = None if store is None else store.read()
+    done = 0 if space is None else int(space.steps)
+    _check_hours(product.estimate(width) * (max(TYPICAL - done, 2)) / 3600, most_hours, size // 2)
+    run = _Run(product, dim, tolerance, progress)
+    if space is None:
+        key = jax.random.key(0) if key is None else key
+        space = run.begin(jax.random.normal(key, (size, width), dtype))
+    while bool(_unfinished(space, tolerance, products)):
+        if store is not None:
+            store.write(space)
+        space = run.advance(space)
+    if store is not None:
+        store.write(space)
+    return _modes(space, dim, tolerance)
+
+
+class _Run:
+    def __init__(
+        self,
+        product: KernelProduct,
+        dim: int,
+        tolerance: float,
+        progress: Callable[[Progress], None] | None,
+    ) -> None:
+        self._product, self._dim, self._tolerance = product, dim, tolerance
+        self._progress, self._products, self._bound = progress, 0, np.inf
+        # The mean of all inputs has most of the energy, and other directions about 1 / size of it:
+        # a floor that grows with the size would drop them. Sums over tiles round to a few eps.
+        self._floor = 4 * float(np.finfo(product.dtype).eps)
+
+    def begin(self, start: Array) -> krylov.Space:
+        block = _smoothed(self._multiply(start))
+        image = self._multiply(block)
+        return _begin(block, image, dim=self._dim, depth=_DEPTH, floor=self._floor)
+
+    def advance(self, space: krylov.Space) -> krylov.Space:
+        self._products, size = int(space.steps), np.max(np.abs(space.eigenvalues), initial=0)
+        if np.isfinite(size) and size > 0:
+            self._bound = float(np.max(space.bound) / size)
+        width = space.basis.shape[1] // (_DEPTH + 1)
+        space, *proposed = _propose(space, width)
+        return _absorb(space, *proposed, self._multiply(proposed[0]), floor=self._floor)
+
+    def _multiply(self, v: Array) -> np.ndarray:
+        if self._progress is None:
+            return self._product(v)
+        report = self._progress
+        found = self._product(v, lambda share: report(Progress(self._products, share, self._bound)))
+        self._products += 1
+        return found
+
+
+def _precise(function: Callable[..., Any], **options: Any) -> Callable[..., Any]:
+    def with_precision(*args: Any, **kwargs: Any) -> Any:
+        with jax.default_matmul_precision("highest"):
+            return function(*args, **kwargs)
+
+    return jax.jit(with_precision, **options)
+
+
+_smoothed = _precise(partial(krylov.smoothed, swap_views))
+_begin = _precise(krylov.begin, static_argnames=("dim", "depth", "floor"))
+_propose = _precise(partial(krylov.propose, swap_views), static_argnums=1, donate_argnums=0)
+_absorb = _precise(
+    lambda space, *rest, floor: krylov.absorb(
+        krylov.Proposal(space, *rest[:3]), rest[3], floor=floor
+    ),
+    donate_argnums=0,
+    static_argnames="floor",
+)
+_unfinished = jax.jit(krylov.is_unfinished)
+
+
+def _modes(space: krylov.Space, dim: int, tolerance: float) -> ContrastiveModes:
+    values = space.eigenvalues[:dim]
+    clipped = jnp.maximum(-space.lowest, 0) / jnp.where(space.scale > 0, space.scale, 1)
+    check_definite(clipped)
+    if not bool(krylov.converged(space, tolerance)):
+        positive = int(jnp.sum(values > krylov.threshold(space.eigenvalues, tolerance)))
+        if bool(space.exhausted) and positive < dim:
+            raise too_few(dim, positive)
+        remedy = "raise products or tolerance, or lower dim"
+        raise not_converged(int(space.steps), positive, dim, remedy)
+    vectors = jnp.matmul(space.basis, space.mixing[:, :dim], precision="highest")
+    return ContrastiveModes(values, vectors, space.bound, jnp.full((), -1), space.steps, clipped)
+
+
+def _stacked(pairs: Pairs) -> np.ndarray:
+    """Return both views in one array of at least float32, with few copies."""
+    first, second = np.asarray(pairs.first), np.asarray(pairs.second)
+    if first.shape != second.shape:
+        message = f"the views must match row by row; got {first.shape} and {second.shape}"
+        raise InputError(message)
+    dtype = np.dtype(working(first=first[:1], second=second[:1])[0].dtype)
+    views = np.empty((2 * len(first), *first.shape[1:]), dtype)
+    views[: len(first)], views[len(first) :] = first, second
+    return views
+
+
+def _dim(dim: int, n: int) -> int:
+    dim = require_count("dim", dim)
+    if dim > n:
+        message = f"dim is {dim} but {n} pairs have at most {n} positive modes: give more pairs"
+        raise InputError(message)
+    return dim
+
+
+def _check_hours(hours: float, most: float, n: int) -> None:
+    if hours > most:
+        message = (
+            f"{n:,} pairs would take about {hours:.1f} hours here, more than most_hours={most:g}: "
+            f"pass most_hours={np.ceil(hours * 1.5):g} and a checkpoint, or take fewer pairs"
+        )
+        raise InputError(message)
+
+
+class _Store:
+    """The state of a run in a file, with a digest of what it belongs to."""
+
+    def __init__(
+        self, path: Any, model: Model, views: np.ndarray, kind: str, dim: int, width: int
+    ) -> None:
+        self._path: Path = expanded(path)
+        if not self._path.parent.is_dir():
+            message = f"no folder {self._path.parent} for the checkpoint; create it first"
+            raise InputError(message)
+        few = jnp.asarray(views[:3])
+        probe = np.asarray(kernel_of(model)(few, few)[KINDS.index(kind)], np.float64)
+        digest = hashlib.sha256(np.ascontiguousarray(views).tobytes())
+        about = (views.shape, str(views.dtype), kind, dim, width, [f"{k:.4g}" for k in probe.flat])
+        digest.update(repr(about).encode())
+        self._digest = digest.hexdigest()
+
+    def read(self) -> krylov.Space | None:
+        if not self._path.exists():
+            return None
+        try:
+            with np.load(self._path) as held:
+                digest = str(held["digest"])
+                fields = {name: jnp.asarray(held[name]) for name in krylov.Space._fields}
+        except (OSError, ValueError, KeyError, EOFError) as error:
+            message = f"{self._path} is not a checkpoint of this function; delete it"
+            raise InputError(message) from error
+        if digest != self._digest:
+            message = (
+                f"{self._path} belongs to other pairs, another model, or another dim or width; "
+                "delete it, or give another file"
+            )
+            raise InputError(message)
+        return krylov.Space(**fields)
+
+    def write(self, space: krylov.Space) -> None:
+        beside = self._path.with_name(self._path.name + ".part")
+        held: dict[str, Any] = {name: np.asarray(part) for name, part in space._asdict().items()}
+        with beside.open("wb") as file:
+            np.savez(file, digest=self._digest, **held)
+        os.replace(beside, self._path)

@@ -1,0 +1,48 @@
+"""Refusals of Gram matrices that have no modes, or fewer than are asked for."""
+
+from jssl.data.checks import host_value
+from jssl.errors import InputError
+from jssl.kernels import lanczos
+from jssl.types import Array
+
+_INDEFINITE = 1e-3  # no rounding makes a Gram matrix this indefinite
+
+
+def check_definite(clipped: Array) -> None:
+    """Raise where the most negative energy over the largest is beyond rounding."""
+    energy = host_value(clipped)
+    if energy is None or energy <= _INDEFINITE:
+        return
+    message = "the Gram matrix holds values that are not finite"
+    if energy > 0:
+        message = (
+            f"the Gram matrix is indefinite: an energy of {-float(energy):.1e} of the largest; "
+            "pass k(Z, Z) of a positive semi-definite kernel"
+        )
+    raise InputError(message)
+
+
+def check_converged(ritz: lanczos.Ritz, dim: int) -> None:
+    """Raise where block Lanczos did not find `dim` positive modes."""
+    converged = host_value(ritz.converged)
+    if converged is None or converged:
+        return
+    positive = int(ritz.positive)
+    if bool(ritz.exhausted) and positive < dim:
+        raise too_few(dim, positive)
+    remedy = "raise steps or tolerance, lower dim, or use method='dense'"
+    raise not_converged(int(ritz.steps), positive, dim, remedy)
+
+
+def not_converged(products: int, positive: int, dim: int, remedy: str) -> InputError:
+    """Return the error for a run that reached its bound on products."""
+    return InputError(
+        f"no convergence in {products} products with {positive} of {dim} modes above the "
+        f"tolerance: {remedy}"
+    )
+
+
+def too_few(dim: int, positive: int) -> InputError:
+    """Return the error for fewer positive modes than asked for."""
+    hint = f"ask for at most {positive}" if positive else "there is nothing to learn"
+    return InputError(f"dim is {dim} but only {positive} modes are positive: {hint}")

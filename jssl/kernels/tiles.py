@@ -1,0 +1,201 @@
+"""Products with an infinite-width kernel matrix that is never held.
+
+Square tiles are computed, multiplied and thrown away.
+Only the tiles of the upper half are computed; each serves its mirror image as well. On the CPU,
+tiles of dense networks are computed as `jssl.models.dense_kernel` does. Everything else, kernels of
+other models and accelerators, is one program a tile, and the tiles are spread over the devices.
+"""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jssl.models.correlation import Directions, directions, gaps, unit_rows
+from jssl.models.dense_kernel import KINDS, DenseKernel, evaluator, host_side
+from jssl.models.recursion import Side
+from jssl.types import Array, Model
+
+Tick = Callable[[float], None]
+"""Called after every tile with the share of the product that is done."""
+
+TILE = 2048
+"""Rows and columns of a tile."""
+
+_PROBE = 3  # tiles that an estimate times, after one that compiles
+
+
+class KernelProduct:
+    """The function v -> k(Z, Z) v.
+
+    Attributes:
+        size: rows of Z.
+        tiles: tiles of the upper half.
+        dtype: of the products.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        views: np.ndarray,
+        *,
+        kind: str = "ntk",
+        tile: int | None = None,
+        devices: Sequence[jax.Device] | None = None,
+    ) -> None:
+        """Prepare the inputs.
+
+        Args:
+            model: a model with a kernel.
+            views: (size, ...) Z, floating, at least float32.
+            kind: "ntk" or "nngp".
+            tile: rows of a tile; None for `TILE`, or fewer for few inputs.
+            devices: None for all of the default backend.
+        """
+        assert model.kernel is not None
+        self.size = len(views)
+        self._tile = min(TILE, -(-self.size // 64) * 64) if tile is None else tile
+        starts = range(0, self.size, self._tile)
+        self._pairs = [(i, j) for i in starts for j in starts if i <= j]
+        self.tiles = len(self._pairs)
+        devices = jax.local_devices() if devices is None else list(devices)
+        index, dtype = KINDS.index(kind), views.dtype
+        on_cpu = all(device.platform == "cpu" for device in devices)
+        self._parts: _HostTiles | _DeviceTiles
+        if on_cpu and isinstance(model.kernel, DenseKernel) and model.kernel.is_on_host():
+            self._parts = _HostTiles(model.kernel, views, index, self._tile)
+        else:
+            self._parts = _DeviceTiles(model.kernel, views, index, self._tile, devices)
+        self.dtype = dtype
+
+    def __call__(self, v: Any, tick: Tick | None = None) -> np.ndarray:
+        """Return k(Z, Z) v for v (size, columns), in NumPy."""
+        padded = np.zeros((-(-self.size // self._tile) * self._tile, v.shape[1]), self.dtype)
+        padded[: self.size] = v
+        total = self._parts.product(self._pairs, padded, tick)
+        return total[: self.size]
+
+    def estimate(self, columns: int) -> float:
+        """Return about how many seconds a product with that many columns takes.
+
+        A few tiles are timed, after one that compiles.
+        """
+        padded = np.zeros((-(-self.size // self._tile) * self._tile, columns), self.dtype)
+        self._parts.product(self._pairs[:1], padded, None)
+        chosen = self._pairs[1 : 1 + _PROBE] or self._pairs
+        started = time.perf_counter()
+        self._parts.product(chosen, padded, None)
+        return (time.perf_counter() - started) / len(chosen) * self.tiles
+
+
+class _HostTiles:
+    def __init__(self, kernel: DenseKernel, views: np.ndarray, index: int, tile: int) -> None:
+        rows = -(-len(views) // tile) * tile
+        flat = views.reshape(len(views), -1)
+        offset, length = np.zeros((rows, flat.shape[1]), flat.dtype), np.zeros(rows, flat.dtype)
+        # rows of padding: of length zero, far from all others, and their rows of v are zero
+        half, parts = (
+            np.full(rows, 0.5, flat.dtype),
+            [slice(i, i + tile) for i in range(0, rows, tile)],
+        )
+        for at in parts:
+            unit, length[at][: len(flat[at])] = unit_rows(flat[at])
+            offset[at][: len(unit)] = unit
+        centre = offset.sum(0, dtype=np.float64) / len(flat)
+        for at in parts:
+            inside = slice(at.start, min(at.stop, len(flat)))
+            offset[inside], half[inside] = directions(offset[inside], centre.astype(flat.dtype))
+        self._directions = [Directions(offset[at], half[at]) for at in parts]
+        whole = host_side(kernel, length)
+        self._sides = [Side(whole.root[at], whole.after[:, at]) for at in parts]
+        self._tile = tile
+        self._evaluate = _host_tile(kernel, views.dtype, index)
+
+    def product(self, pairs: Any, v: np.ndarray, tick: Tick | None) -> np.ndarray:
+        total, step = np.zeros_like(v), self._tile
+        for done, (i, j) in enumerate(pairs, start=1):
+            rows, columns = slice(i, i + step), slice(j, j + step)
+            gap = gaps(self._directions[i // step], self._directions[j // step])
+            if i == j:
+                gap = (gap + gap.T) / 2
+            sides = self._sides[i // step], self._sides[j // step]
+            forth, back = self._evaluate(gap, *sides, v[rows], v[columns])
+            total[rows] += forth
+            if i != j:
+                total[columns] += back
+            if tick is not None:
+                tick(done / len(pairs))
+        return total
+
+
+def _host_tile(kernel: DenseKernel, dtype: Any, index: int) -> Callable[..., tuple[Array, Array]]:
+    evaluate = evaluator(kernel, dtype, (index,), compiled=False)
+
+    @jax.jit
+    def multiply(
+        gap: Array, first: Side, second: Side, upper: Array, lower: Array
+    ) -> tuple[Array, Array]:
+        (block,) = evaluate(gap, first, second)
+        with jax.default_matmul_precision("highest"):
+            return block @ lower, block.T @ upper
+
+    return multiply
+
+
+class _DeviceTiles:
+    def __init__(
+        self,
+        kernel: Callable[[Array, Array], tuple[Array, Array]],
+        views: np.ndarray,
+        index: int,
+        tile: int,
+        devices: Sequence[jax.Device],
+    ) -> None:
+        # the last row again, so that a kernel that divides by lengths stays finite
+        padding = [(0, -len(views) % tile)] + [(0, 0)] * (views.ndim - 1)
+        padded = np.pad(views, padding, mode="edge")
+        self._views = [jax.device_put(padded, device) for device in devices]
+        self._devices, self._tile = devices, tile
+        self._add = partial(_device_tile, kernel, index, tile)
+
+    def product(self, pairs: Any, v: np.ndarray, tick: Tick | None) -> np.ndarray:
+        vectors = [jax.device_put(v, device) for device in self._devices]
+        totals = [jnp.zeros_like(vector) for vector in vectors]
+        for done, (at, pair) in enumerate(self._spread(pairs), start=1):
+            totals[at] = self._add(totals[at], self._views[at], vectors[at], *pair)
+            if done % (4 * len(self._devices)) == 0:
+                totals[at].block_until_ready()  # bounds the queue, and makes the ticks honest
+            if tick is not None:
+                tick(done / len(pairs))
+        return sum((np.asarray(total) for total in totals), start=np.zeros_like(v))
+
+    def _spread(self, pairs: Any) -> Iterator[tuple[int, tuple[int, int]]]:
+        for number, pair in enumerate(pairs):
+            yield number % len(self._devices), pair
+
+
+@partial(jax.jit, static_argnums=(0, 1, 2), donate_argnums=3)
+def _device_tile(
+    kernel: Callable[[Array, Array], tuple[Array, Array]],
+    index: int,
+    tile: int,
+    total: Array,
+    views: Array,
+    v: Array,
+    i: Array,
+    j: Array,
+) -> Array:
+    def rows(array: Array, start: Array) -> Array:
+        return jax.lax.dynamic_slice_in_dim(array, start, tile)
+
+    def add(total: Array, start: Array, part: Array) -> Array:
+        return jax.lax.dynamic_update_slice_in_dim(total, rows(total, start) + part, start, 0)
+
+    block = kernel(rows(views, i), rows(views, j))[index]
+    with jax.default_matmul_precision("highest"):
+        total = add(total, i, block @ rows(v, j))
+        return add(total, j, jnp.where(i == j, 0, block.T @ rows(v, i)))

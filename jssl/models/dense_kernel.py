@@ -1,0 +1,240 @@
+"""The infinite-width kernel of a dense network on data: by blocks on the host, or traced.
+
+Arrays on the CPU are taken block by block: NumPy multiplies, and the recursion over the layers is
+one compiled program for all blocks, or NumPy as well where that costs less than compilation. Of a
+set with itself only the upper half is computed. Under jit, grad and vmap, and for arrays on an
+accelerator, the whole kernel is one program.
+"""
+
+import numbers
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jssl.arithmetic import working
+from jssl.models.correlation import Directions, directions, gaps, gaps_of_product, unit_rows
+from jssl.models.expectations import NUMPY_COST
+from jssl.models.layers import flatten
+from jssl.models.recursion import Gains, Network, Side, propagate, side
+from jssl.models.zonal import compiled as compiled_zonal
+from jssl.models.zonal import evaluate as evaluate_zonal
+from jssl.models.zonal import zonal
+from jssl.types import Array
+
+KINDS = ("nngp", "ntk")
+BLOCK = 512
+"""Rows and columns of a block."""
+
+_PANEL = 2 * BLOCK, 16 * BLOCK  # of one product: those of single blocks are a third as fast
+_NUMPY_STEP = 0.4  # nanoseconds of NumPy for a pair of inputs and a power of a polynomial
+_COMPILE = 0.25e9  # nanoseconds of NumPy that a compilation is worth
+
+
+@dataclass(frozen=True, eq=False)
+class DenseKernel:
+    """The function `kernel(x1, x2) -> (nngp, ntk)` of a dense network.
+
+    Attributes:
+        network: its layers.
+        gains: its numbers.
+        in_dim: numbers a sample.
+    """
+
+    network: Network
+    gains: Gains
+    in_dim: int
+
+    def __call__(self, x1: Array, x2: Array) -> tuple[Array, Array]:
+        """Return NNGP and NTK, (n1, n2) each, in the dtype of the inputs, at least float32."""
+        nngp, ntk = self.of_kinds(x1, x2, KINDS)
+        return nngp, ntk
+
+    def of_kinds(
+        self, x1: Array, x2: Array | None, kinds: Sequence[str] = KINDS
+    ) -> tuple[Array, ...]:
+        """Return the kernels of these kinds; x2 is None for those of x1 with itself.
+
+        Example:
+            >>> kernel = DenseKernel(Network("relu", 1), Gains(2**0.5), 2)
+            >>> ntk, = kernel.of_kinds(np.eye(2), None, ["ntk"])
+            >>> np.asarray(ntk, float).round(6).tolist()
+            [[2.0, 0.31831], [0.31831, 2.0]]
+
+        Args:
+            x1: (n1, ...) inputs.
+            x2: (n2, ...) inputs or None.
+            kinds: of `KINDS`.
+
+        Raises:
+            InputError: a sample does not hold in_dim numbers, or they are not real.
+        """
+        given = {"x1": x1} if x2 is None else {"x1": x1, "x2": x2}
+        inputs = [flatten(x, self.in_dim) for x in working(**given)]
+        if self.is_on_host(*inputs):
+            first, second = np.asarray(inputs[0]), None if x2 is None else np.asarray(inputs[1])
+            return tuple(map(jnp.asarray, self.on_host(first, second, kinds)))
+        return _traced(self.network, tuple(kinds), self.gains, inputs[0], inputs[-1])
+
+    def on_host(
+        self, x1: np.ndarray, x2: np.ndarray | None, kinds: Sequence[str] = KINDS
+    ) -> tuple[np.ndarray, ...]:
+        """Return the kernels of these kinds of (n, in) floating NumPy arrays, in NumPy arrays."""
+        blocks = Blocks(self, x1, x2, kinds)
+        found = tuple(np.empty(blocks.shape, x1.dtype) for _ in kinds)
+        for rows, columns, parts in blocks:
+            for whole, part in zip(found, parts, strict=True):
+                whole[rows, columns] = part
+                if x2 is None and rows != columns:
+                    whole[columns, rows] = part.T
+        return found
+
+    def is_on_host(self, *inputs: Any) -> bool:
+        """Return whether neither gains nor inputs are traced or on an accelerator."""
+        if not all(isinstance(gain, numbers.Real | np.ndarray) for gain in self.gains):
+            return False
+        arrays = [a for a in inputs if isinstance(a, jax.Array)]
+        try:
+            return all(d.platform == "cpu" for a in arrays for d in a.devices())
+        except jax.errors.ConcretizationTypeError:
+            return False
+
+
+class Blocks:
+    """The blocks of the kernels of two sets of inputs on the host, or the upper half of one set's.
+
+    Iterating gives `(rows, columns, parts)`: two slices and one (rows, columns) array a kind.
+
+    Attributes:
+        shape: (n1, n2).
+    """
+
+    def __init__(
+        self,
+        kernel: DenseKernel,
+        x1: np.ndarray,
+        x2: np.ndarray | None,
+        kinds: Sequence[str] = KINDS,
+    ) -> None:
+        self._symmetric = x2 is None
+        self._kinds = tuple(KINDS.index(kind) for kind in kinds)
+        unit, length = unit_rows(x1)
+        centre = unit.mean(0)
+        self._sides = [(directions(unit, centre), host_side(kernel, length))]
+        if x2 is not None:
+            unit, length = unit_rows(x2)
+        self._sides.append((directions(unit, centre), host_side(kernel, length)))
+        self.shape = tuple(len(at.half) for at, _ in self._sides)
+        entries = self.shape[0] * self.shape[1] / (2 if x2 is None else 1)
+        self._evaluate = evaluator(kernel, x1.dtype, self._kinds, compiled=None, entries=entries)
+
+    def __iter__(self) -> Iterator[tuple[slice, slice, tuple[np.ndarray, ...]]]:
+        (first, side1), (second, side2) = self._sides
+        n1, n2 = self.shape
+        for tall in _slices(0, n1, _PANEL[0]):
+            for wide in _slices(tall.start if self._symmetric else 0, n2, _PANEL[1]):
+                product = first.offset[tall] @ second.offset[wide].T
+                for rows, columns in _blocks(tall, wide, self._symmetric):
+                    part = product[_within(rows, tall), _within(columns, wide)]
+                    gap = gaps_of_product(part, _rows(first, rows), _rows(second, columns))
+                    sides = _part(side1, rows), _part(side2, columns)
+                    found = [np.asarray(kind) for kind in self._evaluate(gap, *sides)]
+                    if self._symmetric and rows == columns:
+                        found = [(part + part.T) / 2 for part in found]
+                    yield rows, columns, tuple(found)
+
+
+Evaluate = Callable[[Any, Side, Side], tuple[Any, ...]]
+"""`evaluate(gap, first, second)` -> kernels of a block."""
+
+
+def evaluator(
+    kernel: DenseKernel,
+    dtype: Any,
+    kinds: tuple[int, ...],
+    *,
+    compiled: bool | None = None,
+    entries: float = np.inf,
+) -> Evaluate:
+    """Return the function of a block's gaps that gives its kernels, as fast as it is known.
+
+    Args:
+        kernel: of the network.
+        dtype: of the numbers.
+        kinds: indices into `KINDS`.
+        compiled: whether it is compiled, or NumPy; None for what costs less. Inside a compiled
+            program: False, which takes JAX arrays as well.
+        entries: pairs of inputs that it will serve, for `compiled=None`.
+    """
+    network = kernel.network
+    polynomials = zonal(network, Gains(*map(float, kernel.gains)), np.dtype(dtype))
+    if polynomials is not None:
+        cost = _NUMPY_STEP * len(polynomials.near) * len(kinds)
+        compiled = entries * cost > _COMPILE if compiled is None else compiled
+        function = compiled_zonal if compiled else evaluate_zonal
+
+        def evaluate(gap: Any, first: Side, second: Side) -> tuple[Any, ...]:
+            return function(polynomials, gap, first.root[:, None], second.root[None], kinds)
+
+        return evaluate
+    cost = NUMPY_COST.get(network.activation, 5000) * max(network.hidden, 1)
+    compiled = entries * cost > _COMPILE if compiled is None else compiled
+    gains = Gains(*(np.asarray(gain, dtype)[()] for gain in kernel.gains))
+    general = partial(_compiled if compiled else propagate, network, gains)
+    return lambda *block: tuple(general(*block)[kind] for kind in kinds)
+
+
+def _blocks(tall: slice, wide: slice, upper: bool) -> Iterator[tuple[slice, slice]]:
+    for rows in _slices(tall.start, tall.stop, BLOCK):
+        for columns in _slices(wide.start, wide.stop, BLOCK):
+            if not upper or columns.start >= rows.start:
+                yield rows, columns
+
+
+def _within(part: slice, whole: slice) -> slice:
+    return slice(part.start - whole.start, part.stop - whole.start)
+
+
+def _slices(first: int, last: int, step: int) -> list[slice]:
+    return [slice(start, min(start + step, last)) for start in range(first, last, step)]
+
+
+def _part(whole: Side, at: slice) -> Side:
+    return Side(whole.root[at], whole.after[:, at])
+
+
+def _rows(of: Directions, at: slice) -> Directions:
+    return Directions(of.offset[at], of.half[at])
+
+
+def host_side(kernel: DenseKernel, length: np.ndarray) -> Side:
+    """Return what the recursion needs of inputs of these lengths, (n,), in NumPy."""
+    gains = Gains(*(np.asarray(gain, length.dtype)[()] for gain in kernel.gains))
+    root = length / np.sqrt(length.dtype.type(kernel.in_dim))
+    return side(kernel.network, gains, root)
+
+
+@partial(jax.jit, static_argnums=0)
+def _compiled(
+    network: Network, gains: Gains, gap: Array, first: Side, second: Side
+) -> tuple[Array, Array]:
+    return propagate(network, gains, gap, first, second)
+
+
+@partial(jax.jit, static_argnums=(0, 1))
+def _traced(
+    network: Network, kinds: tuple[str, ...], gains: Gains, x1: Array, x2: Array
+) -> tuple[Array, ...]:
+    gains = Gains(*(jnp.asarray(gain, x1.dtype) for gain in gains))
+    (unit1, length1), (unit2, length2) = unit_rows(x1), unit_rows(x2)
+    root = jnp.concatenate([length1, length2]) * x1.shape[1] ** -0.5
+    whole = side(network, gains, root)  # of both sets at once: fewer operations to compile
+    first, second = _part(whole, slice(len(x1))), _part(whole, slice(len(x1), None))
+    centre = jax.lax.stop_gradient(jnp.mean(unit1, axis=0))  # any vector gives the same gaps
+    gap = gaps(directions(unit1, centre), directions(unit2, centre))
+    both = propagate(network, gains, gap, first, second)
+    return tuple(both[KINDS.index(kind)] for kind in kinds)

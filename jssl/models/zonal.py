@@ -1,0 +1,130 @@
+r"""Kernels of homogeneous networks: a function of the angle of two inputs, times their lengths.
+
+A relu or leaky relu network without biases has k(x, x') = |x| |x'| f(angle). f is analytic on
+[0, pi], and so is it in
+
+    s = sqrt(gap / 2) = sin(angle / 2) up to a right angle,    sqrt(1 - gap / 2) beyond.
+
+One polynomial in s for either half, interpolated once at Chebyshev points from the recursion of
+`jssl.models.recursion`, takes the place of an arctangent and a root in every layer.
+"""
+
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+from jssl.models.correlation import namespace, safe_root
+from jssl.models.recursion import Gains, Network, propagate, side
+
+HOMOGENEOUS = ("leaky_relu", "linear", "relu")
+
+_MOST = 80  # degree above which the recursion is used
+_DROPPED = {64: 1e-13, 32: 2e-8}  # coefficients below this share of the largest are left out
+_CENTRE = np.sqrt(1 / 8)  # of the range of s, and half its length
+
+
+class Zonal(NamedTuple):
+    """f of NNGP and NTK as polynomials in y = s / centre - 1, in [-1, 1].
+
+    Attributes:
+        near: (degree + 1, 2) coefficients up to a right angle, those of the highest power first.
+        far: (degree + 1, 2) beyond.
+    """
+
+    near: np.ndarray
+    far: np.ndarray
+
+
+@lru_cache(maxsize=64)
+def zonal(network: Network, gains: Gains, dtype: Any) -> Zonal | None:
+    """Return the polynomials of a network, or None where it has none of moderate degree.
+
+    Example:
+        >>> found = zonal(Network("relu", 1), Gains(2**0.5), np.dtype("float64"))
+        >>> gap = np.array([[0.0, 1.0, 2.0]])  # angles 0, pi / 2, pi
+        >>> nngp, ntk = evaluate(found, gap, np.ones((1, 1)), np.ones((1, 3)))
+        >>> (nngp * np.pi).round(9).tolist(), (np.abs(ntk) * np.pi).round(9).tolist()
+        ([[6.283185307, 2.0, 0.0]], [[12.566370614, 2.0, 0.0]])
+
+    Args:
+        network: its layers.
+        gains: numbers.
+        dtype: in which it is evaluated: the degree grows with the digits.
+    """
+    if network.activation not in HOMOGENEOUS or network.biased:
+        return None
+    angles = np.pi * (np.arange(2 * _MOST) + 0.5) / (2 * _MOST)
+    points = np.cos(angles)
+    transform = np.cos(np.outer(np.arange(_MOST), angles)) / _MOST
+    transform[0] /= 2
+    squares = (_CENTRE * (1 + points)) ** 2
+    one = side(network, gains, np.ones(1))
+    many = side(network, gains, np.ones(len(points)))
+    halves = []
+    for gap in (2 * squares, 2 - 2 * squares):
+        values = np.stack([part[0] for part in propagate(network, gains, gap[None], one, many)], 1)
+        halves.append(transform @ values)
+    size = np.maximum(np.abs(halves).max(axis=(0, 1)), 1e-300)
+    least = _DROPPED[np.finfo(dtype).bits]
+    large = (np.abs(halves) > least * size).any(axis=(0, 2))
+    degree = int(np.flatnonzero(large).max())
+    if degree > _MOST // 2:
+        return None
+    near, far = (
+        np.stack([np.polynomial.chebyshev.cheb2poly(c) for c in half[: degree + 1].T], 1)[::-1]
+        for half in halves
+    )
+    return Zonal(near.astype(dtype), far.astype(dtype))
+
+
+def evaluate(
+    polynomials: Zonal, gap: Any, first: Any, second: Any, kinds: tuple[int, ...] = (0, 1)
+) -> tuple[Any, ...]:
+    """Return the kernels, in NumPy for NumPy arrays.
+
+    Args:
+        polynomials: from `zonal`.
+        gap: (n1, n2) in [0, 2], up to rounding.
+        first: (n1, 1) lengths of the inputs over sqrt(in).
+        second: (1, n2).
+        kinds: columns of the coefficients: 0 for NNGP, 1 for NTK.
+    """
+    if namespace(gap) is np:
+        return tuple(_in_numpy(polynomials, gap, kind) * first * second for kind in kinds)
+    xp, size = namespace(gap), first * second
+    is_far = gap > 1
+    half = xp.clip(xp.where(is_far, 2 - gap, gap), 0, 1) / 2
+    y = safe_root(half) / half.dtype.type(_CENTRE) - 1
+    found = []
+    for kind in kinds:
+        coefficients = zip(polynomials.near[:, kind], polynomials.far[:, kind], strict=True)
+        total = xp.zeros_like(y)
+        for near, far in coefficients:
+            total = total * y + xp.where(is_far, far, near)
+        found.append(total * size)
+    return tuple(found)
+
+
+def _in_numpy(polynomials: Zonal, gap: np.ndarray, kind: int) -> np.ndarray:
+    found = _horner(polynomials.near[:, kind], np.clip(gap, 0, 1))
+    is_far = gap > 1
+    if is_far.any():
+        found[is_far] = _horner(polynomials.far[:, kind], np.clip(2 - gap[is_far], 0, 1))
+    return found
+
+
+def _horner(coefficients: np.ndarray, gap: np.ndarray) -> np.ndarray:
+    y = np.sqrt(gap / 2)
+    y /= gap.dtype.type(_CENTRE)
+    y -= 1
+    total = np.full_like(y, coefficients[0])
+    for coefficient in coefficients[1:]:
+        total *= y
+        total += coefficient
+    return total
+
+
+compiled = jax.jit(evaluate, static_argnums=4)
+"""`evaluate`, compiled; networks of one degree share a program."""

@@ -1,0 +1,207 @@
+"""Modes without a Gram matrix: those of the dense method, after interruptions as well."""
+
+import os
+import subprocess
+import sys
+import tracemalloc
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jssl.errors import InputError
+from jssl.kernels import contrastive_modes, embed, infinite, matrix_free
+from jssl.kernels.matrix_free import leading_modes
+from jssl.kernels.tiles import KernelProduct
+from jssl.models import centred, conv, linear, mlp, residual
+from jssl.types import Pairs
+
+RNG = np.random.default_rng(0)
+
+
+def make_pairs(n=90, features=6, noise=0.3, dtype=float):
+    common, first, second = RNG.standard_normal((3, n, features))
+    scale = 0.7 ** np.arange(features)
+    views = (common + noise * first) * scale, (common + noise * second) * scale
+    return Pairs(*(view.astype(dtype) for view in views))
+
+
+PAIRS = make_pairs()
+MODELS = {
+    "relu": mlp(6, 1, depth=3, activation="relu"),
+    "biased": mlp(6, 1, depth=2, activation="erf", bias_std=0.3),
+    "residual": residual(6, 1, activation="relu"),
+    "linear": linear(6, 1),
+    "centred": centred(mlp(6, 1, activation="relu"), 0.1),
+}
+
+
+@pytest.mark.parametrize("kind", ["ntk", "nngp"])
+@pytest.mark.parametrize("name", MODELS)
+def test_products_are_those_of_the_gram_matrix(name, kind):
+    """Tiles that do not divide the rows."""
+    gram = np.asarray(infinite.gram(MODELS[name], PAIRS, kind=kind))
+    v = RNG.standard_normal((180, 3))
+    views = np.concatenate(PAIRS[:2])
+    shares = []
+    product = KernelProduct(MODELS[name], views, kind=kind, tile=64)
+    np.testing.assert_allclose(product(v, shares.append), gram @ v, rtol=1e-9, atol=1e-9)
+    assert len(shares) == product.tiles == 6
+    assert shares[-1] == 1
+
+
+@pytest.mark.parametrize(("name", "dim"), [("relu", 8), ("biased", 5), ("residual", 4)])
+def test_modes_are_those_of_the_dense_method(name, dim):
+    gram = infinite.gram(MODELS[name], PAIRS)
+    exact = contrastive_modes(gram, dim)
+    found = leading_modes(MODELS[name], PAIRS, dim, width=16, tile=64)
+    np.testing.assert_allclose(found.eigenvalues, exact.eigenvalues, rtol=1e-9)
+    assert (found.residual <= 4e-11 * found.eigenvalues[0]).all()
+    za, zb = np.split(np.asarray(embed(found, gram)), 2)
+    np.testing.assert_allclose((za.T @ zb + zb.T @ za) / 180, np.eye(dim), atol=1e-7)
+    overlap = np.asarray(found.coefficients).T @ gram @ exact.coefficients
+    np.testing.assert_allclose(np.abs(np.diag(overlap)), 1, atol=1e-6)
+
+
+@pytest.mark.float32
+def test_modes_in_float32_are_those_in_float64_to_the_tolerance():
+    pairs = make_pairs(dtype=np.float32)
+    model = MODELS["relu"]
+    views = np.concatenate([np.asarray(x, float) for x in pairs[:2]])
+    gram = model.kernel.on_host(views, None, ["ntk"])[0]
+    half = np.roll(np.linalg.cholesky(gram + 1e-13 * np.eye(180)), 90, axis=0)
+    exact = np.linalg.eigvalsh(np.linalg.cholesky(gram + 1e-13 * np.eye(180)).T @ half / 180)[::-1]
+    found = leading_modes(model, pairs, 6, width=16, tile=64)
+    assert found.coefficients.dtype == jnp.float32
+    np.testing.assert_allclose(found.eigenvalues, exact[:6], atol=1e-5 * exact[0])
+
+
+def test_convolutional_kernels_go_through_tiles_too():
+    images = RNG.standard_normal((2, 12, 4, 4, 1))
+    model = conv((4, 4, 1), 1, layers=1)
+    pairs = Pairs(jnp.asarray(images[0]), jnp.asarray(images[0] + 0.1 * images[1]))
+    exact = contrastive_modes(infinite.gram(model, pairs), 3).eigenvalues
+    found = leading_modes(model, pairs, 3, width=8, tile=10)
+    np.testing.assert_allclose(found.eigenvalues, exact, rtol=1e-8)
+
+
+def test_an_interrupted_run_continues_to_the_same_bits(tmp_path):
+    options = {"width": 12, "tile": 64}
+    whole = leading_modes(MODELS["relu"], PAIRS, 6, **options)
+    seen = []
+
+    def stop(progress):
+        seen.append(progress)
+        if progress.products == 4:
+            raise KeyboardInterrupt
+
+    path = tmp_path / "state.npz"
+    with pytest.raises(KeyboardInterrupt):
+        leading_modes(MODELS["relu"], PAIRS, 6, checkpoint=path, progress=stop, **options)
+    assert path.exists()
+    rest = []
+    found = leading_modes(
+        MODELS["relu"], PAIRS, 6, checkpoint=path, progress=rest.append, **options
+    )
+    assert rest[0].products == 4
+    for a, b in zip(found, whole, strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert [p.name for p in tmp_path.iterdir()] == ["state.npz"]
+
+
+def test_a_checkpoint_of_another_run_is_refused(tmp_path):
+    path = tmp_path / "state.npz"
+    leading_modes(MODELS["relu"], PAIRS, 4, checkpoint=path)
+    other = make_pairs()
+    for model, pairs, dim in (
+        (MODELS["relu"], other, 4),
+        (MODELS["biased"], PAIRS, 4),
+        (MODELS["relu"], PAIRS, 5),
+    ):
+        with pytest.raises(InputError, match="belongs to other pairs"):
+            leading_modes(model, pairs, dim, checkpoint=path)
+    path.write_bytes(b"no checkpoint")
+    with pytest.raises(InputError, match="is not a checkpoint"):
+        leading_modes(MODELS["relu"], PAIRS, 4, checkpoint=path)
+    with pytest.raises(InputError, match="create it first"):
+        leading_modes(MODELS["relu"], PAIRS, 4, checkpoint=tmp_path / "no" / "state.npz")
+
+
+def test_a_long_run_is_refused_with_its_estimate_before_it_begins(monkeypatch):
+    monkeypatch.setattr(KernelProduct, "estimate", lambda self, columns: 1800.0)
+    ticks = []
+    with pytest.raises(InputError, match=r"90 pairs would take about 4\.0 hours .* most_hours=6"):
+        leading_modes(MODELS["relu"], PAIRS, 4, progress=ticks.append)
+    assert not ticks
+    assert leading_modes(MODELS["relu"], PAIRS, 4, most_hours=6).eigenvalues.shape == (4,)
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"dim": 91}, "90 pairs have at most 90"),
+        ({"dim": 0}, "dim must be a whole number"),
+        ({"model": mlp(6, 1, parametrisation="mup")}, "no infinite-width kernel"),
+        ({"kind": "nkt"}, "did you mean 'ntk'"),
+        ({"width": 3}, "width must be"),
+        ({"pairs": Pairs(PAIRS.first, PAIRS.second[:4])}, "match row by row"),
+        ({"pairs": Pairs(PAIRS.first[:0], PAIRS.second[:0])}, "at least one input"),
+        ({"pairs": Pairs(PAIRS.first, PAIRS.second * np.nan)}, "second has a value that is not"),
+        ({"products": 3}, "no convergence in 3 products"),
+    ],
+)
+def test_bad_input_is_refused(changes, says):
+    given = {"model": MODELS["relu"], "pairs": PAIRS, "dim": 4} | changes
+    with pytest.raises(InputError, match=says):
+        leading_modes(**given)
+
+
+def test_memory_is_linear_in_the_number_of_pairs():
+    """NumPy's share: less than a quarter of the Gram matrix."""
+    pairs = Pairs(*RNG.standard_normal((2, 1500, 3)))
+    tracemalloc.start()
+    leading_modes(mlp(3, 1, depth=1, activation="relu"), pairs, 4, width=8, tile=256)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 3000**2 * 8 / 4
+
+
+def test_tiles_are_spread_over_devices():
+    code = """if True:
+        import jax, numpy as np
+        from jssl.kernels.tiles import KernelProduct
+        from jssl.models import linear
+        x = np.random.default_rng(0).normal(size=(70, 5)).astype(np.float32)
+        v = np.ones((70, 2), np.float32)
+        found = KernelProduct(linear(5, 1), x, tile=16)(v)
+        np.testing.assert_allclose(found, x @ (x.T @ v), rtol=1e-4, atol=1e-4)
+        print(jax.device_count())
+    """
+    flags = f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count=3"
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=os.environ | {"XLA_FLAGS": flags},
+    )
+    assert done.stdout == "3\n", done.stderr
+
+
+def test_the_expected_number_of_products_is_that_of_images():
+    from jssl.data import images
+
+    x = np.asarray(images.digits().x, float).reshape(-1, 64)[:600]
+    noise = 0.1 * RNG.standard_normal((2, *x.shape))
+    model = mlp(64, 1, depth=3, activation="relu")
+    modes = leading_modes(model, Pairs(*jnp.asarray(x + noise)), 16, tolerance=2e-5)
+    assert int(modes.steps) <= matrix_free.TYPICAL
+
+
+def test_the_answer_does_not_depend_on_the_key():
+    found = [
+        leading_modes(MODELS["relu"], PAIRS, 4, width=12, key=jax.random.key(k)).eigenvalues
+        for k in (0, 1)
+    ]
+    np.testing.assert_allclose(*found, rtol=1e-10)
