@@ -35,6 +35,7 @@ NOT_OPTIONS = frozenset(
     {
         "accumulator_dtype",
         "dtype",
+        "key",
         "mask",
         "mu_dtype",
         "predictor",

@@ -34,6 +34,7 @@ Number = Annotated[float, Meta(ge=-FLOAT32_MAX, le=FLOAT32_MAX)] | UnsetType
 Positive = Annotated[float, Meta(gt=0, le=FLOAT32_MAX)] | UnsetType
 NotNegative = Annotated[float, Meta(ge=0, le=FLOAT32_MAX)] | UnsetType
 BelowOne = Annotated[float, Meta(ge=0, lt=1)] | UnsetType
+Share = Annotated[float, Meta(ge=0, le=1)] | UnsetType
 Layers = Annotated[int, Meta(ge=1, le=MOST_LAYERS)]
 Size = Count | UnsetType
 Flag = bool | UnsetType
@@ -94,9 +95,13 @@ class NamedProblem(Struct, forbid_unknown_fields=True, kw_only=True, frozen=True
     epsilon: Annotated[
         NotNegative, Meta(description="added to the variances that a loss divides by")
     ] = UNSET
+    grid: Annotated[Text, Meta(description='knots of SIGReg: "code", "paper" or "exact"')] = UNSET
     groups: Annotated[
         Annotated[int, Meta(ge=1, le=65536)] | UnsetType,
         Meta(description="greatest number of groups of group normalisation"),
+    ] = UNSET
+    hardness: Annotated[
+        NotNegative, Meta(description="weight of hard negatives; 0 weights all alike")
     ] = UNSET
     include_positive: Annotated[
         Flag, Meta(description="whether InfoNCE's denominator holds the positive pair")
@@ -109,6 +114,9 @@ class NamedProblem(Struct, forbid_unknown_fields=True, kw_only=True, frozen=True
         Size, Meta(description="channels of the arrays where channels are padding")
     ] = UNSET
     momentum: Annotated[BelowOne, Meta(description="momentum of the optimiser")] = UNSET
+    negative_weight: Annotated[
+        NotNegative, Meta(description="weight of the negatives in hard InfoNCE's denominator")
+    ] = UNSET
     negatives: Annotated[Text, Meta(description="which samples of a batch are negatives")] = UNSET
     nesterov: Annotated[Flag, Meta(description="whether momentum is Nesterov's")] = UNSET
     norm: Annotated[
@@ -122,6 +130,7 @@ class NamedProblem(Struct, forbid_unknown_fields=True, kw_only=True, frozen=True
     ] = UNSET
     scale: Annotated[Positive, Meta(description="factor of a linear model's start")] = UNSET
     score: Annotated[Text, Meta(description="similarity that InfoNCE compares")] = UNSET
+    slices: Annotated[Size, Meta(description="number of random projections of SIGReg")] = UNSET
     stem: Annotated[Text, Meta(description='stem of a ResNet, "small" or "large"')] = UNSET
     stride: Annotated[Size, Meta(description="stride of the convolutions")] = UNSET
     symmetric: Annotated[
@@ -131,10 +140,17 @@ class NamedProblem(Struct, forbid_unknown_fields=True, kw_only=True, frozen=True
         UNSET
     )
     temperature: Annotated[Positive, Meta(description="temperature of the loss")] = UNSET
+    trade_off: Annotated[Share, Meta(description="weight of SIGReg in LeJEPA")] = UNSET
+    unbiased: Annotated[
+        Flag, Meta(description="whether pairs of a sample with itself are left out")
+    ] = UNSET
     uniform_scale: Annotated[Positive, Meta(description="scale of the uniformity")] = UNSET
     variance: Annotated[NotNegative, Meta(description="weight of VICReg's variances")] = UNSET
     weight: Annotated[NotNegative, Meta(description="weight of the uniformity")] = UNSET
     weight_decay: Annotated[NotNegative, Meta(description="weight decay of AdamW")] = UNSET
+    weight_gradient: Annotated[
+        Flag, Meta(description="whether the weights of hard negatives are differentiated")
+    ] = UNSET
     weight_std: Annotated[Positive, Meta(description="gain of the layers")] = UNSET
     width: Annotated[Size, Meta(description="hidden width")] = UNSET
 
