@@ -54,11 +54,6 @@ def named_encoder(name: str, shape: tuple[int, ...]) -> Model:
     if name == "linear":
         return linear(size, 1)
     kind, activation, layers = parse_kernel(name, shape)
-    try:
-        neural_tangents.load()
-    except InputError as error:
-        message = f"{error}; or use the kernel 'linear', which needs no other package"
-        raise InputError(message) from error
     if kind == "mlp":
         return mlp(size, 1, activation=activation, depth=layers)
     try:

@@ -334,7 +334,7 @@ def test_a_forecast_can_be_written_and_drawn(tmp_path):
 
     seen = jssl.predict(PAIRS, **LINEARISED, kernel="linear")
     page = seen.write(tmp_path / "out")
-    assert "<th>90 % interval on these pairs" in page.read_text()
+    assert ">90 % interval on these pairs</th>" in page.read_text()
     axes = seen.plot()
     assert axes.get_ylabel() == "dimensions learned"
     plt.close(axes.figure)
