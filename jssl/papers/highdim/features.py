@@ -69,7 +69,7 @@ def _path(setting: OnePass, angle: float) -> np.ndarray:
 
 @functools.partial(jax.jit, static_argnames=("records", "every"))
 def _descent(
-    start: Array, points: Array, shares: Array, *, records: int = 60, every: int = 100
+    start: Array, points: Array, shares: Array, *, records: int = 300, every: int = 20
 ) -> Array:
     def loss(q: Array) -> Array:
         """The norm has no part outside the features: without correlation, noise only costs."""
