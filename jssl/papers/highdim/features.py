@@ -73,7 +73,7 @@ def _descent(
 ) -> Array:
     def loss(q: Array) -> Array:
         """The norm has no part outside the features: without correlation, noise only costs."""
-        setting = SETTING._replace(law=highdim.Law(points, shares))  # type: ignore[arg-type]
+        setting = SETTING._replace(law=highdim.Law(points, shares))
         square = q @ q
         return -highdim.mean_product(q, square, setting) + SETTING.decay / 2 * square
 
