@@ -79,7 +79,7 @@ def sigreg(
         arXiv 2511.08544, its definition of SIGReg and Algorithm 1. Epps and Pulley 1983.
     """
     za, zb = prepare(za, zb, 2)
-    options = {"key": key, "slices": slices, "grid": grid, "unbiased": unbiased}
+    options: dict[str, Any] = {"key": key, "slices": slices, "grid": grid, "unbiased": unbiased}
     return (view_sigreg(za, **options) + view_sigreg(zb, **options)) / 2
 
 

@@ -69,11 +69,11 @@ def _path(setting: OnePass, angle: float) -> np.ndarray:
 
 @functools.partial(jax.jit, static_argnames=("records", "every"))
 def _descent(
-    start: Array, points: Array, shares: Array, *, records: int = 60, every: int = 100
+    start: Array, points: Array, shares: Array, *, records: int = 300, every: int = 20
 ) -> Array:
     def loss(q: Array) -> Array:
         """The norm has no part outside the features: without correlation, noise only costs."""
-        setting = SETTING._replace(law=highdim.Law(points, shares))  # type: ignore[arg-type]
+        setting = SETTING._replace(law=highdim.Law(points, shares))
         square = q @ q
         return -highdim.mean_product(q, square, setting) + SETTING.decay / 2 * square
 

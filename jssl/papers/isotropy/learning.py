@@ -51,7 +51,8 @@ def staircase(settings: Settings) -> Part:
         )  # fmt: skip
         draw_modes(ax, t, theory, dashed=True, label="theory")
         draw_modes(ax, t, seen, label="descent")
-        ax.set(xlabel="time", ylabel="eigenvalue", title=regulariser)
+        title = "SIGReg" if regulariser == "sigreg" else "BHEP, width 1"
+        ax.set(xlabel="time", ylabel="eigenvalue", title=title)
     description = (
         "Eigenvalues of the embedding covariance of four modes under BHEP of width 1 (left) and "
         "SIGReg (right), by descent (solid) and theory (dashed). Each mode rises above its target "

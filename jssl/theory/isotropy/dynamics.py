@@ -105,7 +105,7 @@ def trajectory(
     if t.ndim != 1 or (np.diff(t) <= 0).any() or t[0] < 0:
         message = "times must be increasing and >= 0"
         raise InputError(message)
-    options = {"regulariser": regulariser, "width": width, "batch": batch}
+    options: dict[str, Any] = {"regulariser": regulariser, "width": width, "batch": batch}
     if t[-1] == 0:
         return s[None]
     solved = solve_ivp(
@@ -148,7 +148,7 @@ def half_times(
     """
     q, c = moments(variances, noises, strength)
     y = np.log(same_length(start, q))
-    options = {"regulariser": regulariser, "width": width, "batch": batch}
+    options: dict[str, Any] = {"regulariser": regulariser, "width": width, "batch": batch}
 
     def rates(_: float, y: np.ndarray) -> np.ndarray:
         return growth_rates(q, c, strength, eigenvalues=np.exp(y), **options)
@@ -165,7 +165,7 @@ def half_times(
             (begin, horizon),
             y,
             method="LSODA",
-            events=[crossing(mode) for mode in modes],
+            events=[crossing(int(mode)) for mode in modes],
             **_TOLERANCE,
         )
         for mode, times in zip(modes, solved.t_events, strict=True):

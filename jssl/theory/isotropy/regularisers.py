@@ -183,10 +183,9 @@ def engine_share(batch: float | None) -> float:
 
 def spectrum(values: Any) -> tuple[Any, Any]:
     """Return eigenvalues as an array, and the namespace of its library (NumPy or JAX)."""
-    if isinstance(values, jax.Array):
-        array, xp = values, jnp
-    else:
-        array, xp = np.asarray(values, float), np
+    on_device = isinstance(values, jax.Array)
+    xp: Any = jnp if on_device else np
+    array: Any = values if on_device else np.asarray(values, float)
     if array.ndim != 1 or not len(array):
         message = f"eigenvalues must be an array (K,) with K >= 1; got shape {array.shape}"
         raise InputError(message)
