@@ -31,9 +31,9 @@ from jssl.paths import expanded
 from jssl.types import Array, Model, Pairs
 
 TYPICAL = 8
-"""Products that a run is expected to take; natural images take 5 to 8."""
+"""Products that a run is expected to take; data with the spectrum of images take 4 to 8."""
 
-_DEPTH = 6  # blocks before a restart
+_DEPTH = 5  # blocks before a restart
 
 
 class Progress(NamedTuple):

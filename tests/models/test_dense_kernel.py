@@ -151,6 +151,11 @@ def _relu_kernel(x, depth):
     return 2 * ntk * size * size[0] / x.shape[1]
 
 
+def _with_opposites(x):
+    """The inputs and their negatives, so that the mean direction is of no help."""
+    return np.concatenate([x, -x])
+
+
 @pytest.mark.float32
 @pytest.mark.parametrize("where", ["host", "traced"])
 @pytest.mark.parametrize("depth", [1, 3])
@@ -158,17 +163,18 @@ def test_nearly_equal_inputs_keep_their_digits_in_float32(depth, where):
     x = _turned(ANGLES)
     kernel = mlp(40, 1, depth=depth, activation="relu").kernel
     kernel = jax.jit(kernel) if where == "traced" else kernel
-    found = kernel(jnp.asarray(x[:1]), jnp.asarray(x))[1]
+    found = kernel(_with_opposites(x), _with_opposites(x))[1]
     assert found.dtype == jnp.float32
-    np.testing.assert_allclose(found[0], _relu_kernel(x, depth), rtol=1e-6)
+    np.testing.assert_allclose(found[0, : len(x)], _relu_kernel(x, depth), rtol=1e-6)
 
 
 @pytest.mark.float32
 def test_many_nearly_equal_inputs_keep_their_digits_in_float32_when_traced():
     """More near pairs than the list of candidates takes."""
     x = _turned(np.linspace(0, 0.05, 60))
-    found = jax.jit(mlp(40, 1, depth=2, activation="relu").kernel)(x, x)[1]
-    np.testing.assert_allclose(found[0], _relu_kernel(x, 2), rtol=1e-6)
+    both = _with_opposites(x)
+    found = jax.jit(mlp(40, 1, depth=2, activation="relu").kernel)(both, both)[1]
+    np.testing.assert_allclose(found[0, : len(x)], _relu_kernel(x, 2), rtol=1e-6)
 
 
 def test_nearly_equal_inputs_keep_their_digits_in_float64():
@@ -176,8 +182,10 @@ def test_nearly_equal_inputs_keep_their_digits_in_float64():
     x = np.stack([np.cos(angles), np.sin(angles)], 1)
     x = np.concatenate([[[1.0, 0.0]], x])
     kernel = mlp(2, 1, depth=2, activation="relu").kernel
+    both = _with_opposites(x)
     for function in (kernel, jax.jit(kernel)):
-        np.testing.assert_allclose(function(x[:1], x)[1][0], _relu_kernel(x, 2), rtol=1e-12)
+        found = function(both, both)[1][0, : len(x)]
+        np.testing.assert_allclose(found, _relu_kernel(x, 2), rtol=1e-12)
 
 
 @pytest.mark.parametrize(
@@ -286,9 +294,10 @@ def test_networks_that_are_not_homogeneous_have_no_polynomials():
 @pytest.mark.float32
 @pytest.mark.parametrize("where", ["host", "traced"])
 def test_inputs_with_a_large_common_mean_keep_their_digits_in_float32(where):
-    """Cosines of 0.9 to 0.999, as of images that were not centred."""
-    x = np.random.default_rng(5).standard_normal((60, 300)) + 4 * np.linspace(-1, 2, 60)[:, None]
-    x = (x + 12).astype(np.float32)
-    kernel = mlp(300, 1, depth=3, activation="relu").kernel
-    found = (jax.jit(kernel) if where == "traced" else kernel)(x[:1], x)[1]
-    np.testing.assert_allclose(found[0], _relu_kernel(x, 3), rtol=1e-6)
+    """Cosines of about 0.96, as of images that were not centred."""
+    rng = np.random.default_rng(5)
+    noise = rng.standard_normal((100, 784)) * np.abs(rng.standard_normal(784))
+    x = (1 + 0.2 * noise).astype(np.float32)
+    kernel = mlp(784, 1, depth=3, activation="relu").kernel
+    found = (jax.jit(kernel) if where == "traced" else kernel)(x, x)[1]
+    np.testing.assert_allclose(found[0], _relu_kernel(x, 3), rtol=6e-7)
