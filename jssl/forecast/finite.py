@@ -24,8 +24,10 @@ from jssl.theory.finite_width import mode_flow, mode_kernel
 from jssl.theory.finite_width.flow import ReducedLoss
 from jssl.types import Params
 
-SUBSET = 400
-"""Number of pairs from which the random deviation of G is computed."""
+WHOLE = 400
+"""Number of pairs up to which G is that of all pairs."""
+SUBSET = 200
+"""Number of pairs from which the random deviation of G is computed, for more pairs."""
 MOST = 4096
 """Largest number of modes times outputs."""
 
@@ -144,7 +146,7 @@ def _kernels(
     """Return `kernel(params, report) -> (G, B at the start)` of the networks."""
     apply, views, modes = networks.apply, reduction.views, reduction.modes
     n = len(views) // 2
-    if not networks.width or n <= SUBSET:
+    if not networks.width or n <= WHOLE:
         weights = modes.vectors * np.sqrt(modes.values)
 
         def whole(params: Params, report: Callable[[float], None]) -> tuple[np.ndarray, np.ndarray]:

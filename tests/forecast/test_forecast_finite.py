@@ -57,6 +57,7 @@ def test_a_subset_of_the_pairs_gives_the_same_spread(monkeypatch):
     pairs = noisy_pairs(120)
     given = LINEARISED | {"kernel": "mlp-tanh-1", "width": 64, "nets": 6}
     whole = jssl.predict(pairs, **given)
+    monkeypatch.setattr(finite, "WHOLE", 60)
     monkeypatch.setattr(finite, "SUBSET", 60)
     part = jssl.predict(pairs, **given)
     difference = np.log(part.networks / whole.networks)
