@@ -14,25 +14,15 @@ BEGIN, END = "<!-- papers: made by docs/claims.py -->", "<!-- end of papers -->"
 KEPT = ("settings", "papers", "passed", "claims")
 VARYING = ("seconds", "processes")
 PUBLICATIONS = {
-    "stepwise": "Simon et al. 2023, *On the stepwise nature of self-supervised learning*, "
-    "[arXiv 2303.15438](https://arxiv.org/abs/2303.15438)",
-    "grassmann": "Esser et al. 2023, *Representation learning dynamics of self-supervised "
-    "models*, [arXiv 2309.02011](https://arxiv.org/abs/2309.02011)",
-    "learnability": "Yang et al. 2023, *Understanding representation learnability of nonlinear "
-    "self-supervised learning*, [arXiv 2401.03214](https://arxiv.org/abs/2401.03214)",
-    "landscape": "Ziyin et al. 2023, *What shapes the loss landscape of self-supervised "
-    "learning?*, [arXiv 2210.00638](https://arxiv.org/abs/2210.00638)",
-    "width": "Fleissner et al. 2024, *Infinite width limits of self supervised neural "
-    "networks*, [arXiv 2411.11176](https://arxiv.org/abs/2411.11176)",
-    "deep": "Simon et al. 2023, as above: convolutional networks and ResNets",
-    "distillation": "Littwin et al. 2024, *How JEPA avoids noisy features*, "
-    "[arXiv 2407.03475](https://arxiv.org/abs/2407.03475), with Tian et al. 2021, Halvagal et al. "
-    "2023 and Bao 2023",
-    "isotropy": "Balestriero and LeCun 2025, *LeJEPA*, "
-    "[arXiv 2511.08544](https://arxiv.org/abs/2511.08544); Klindt et al. 2026, "
-    "[arXiv 2605.26379](https://arxiv.org/abs/2605.26379)",
-    "highdim": "Meng and Wang 2024, [arXiv 2406.06909](https://arxiv.org/abs/2406.06909); Jiang et "
-    "al. 2023, [arXiv 2311.05139](https://arxiv.org/abs/2311.05139)",
+    "stepwise": "[Simon et al. 2023](https://arxiv.org/abs/2303.15438): stepwise learning",
+    "grassmann": "[Esser et al. 2023](https://arxiv.org/abs/2309.02011): orthonormal weights",
+    "learnability": "[Yang et al. 2023](https://arxiv.org/abs/2401.03214): nonlinear models",
+    "landscape": "[Ziyin et al. 2023](https://arxiv.org/abs/2210.00638): the loss landscape",
+    "width": "[Fleissner et al. 2024](https://arxiv.org/abs/2411.11176): infinite width",
+    "deep": "Simon et al. 2023: convolutional networks and ResNets",
+    "distillation": "[Littwin et al. 2024](https://arxiv.org/abs/2407.03475): JEPA and BYOL",
+    "isotropy": "[Balestriero and LeCun 2025](https://arxiv.org/abs/2511.08544): LeJEPA",
+    "highdim": "[Meng and Wang 2024](https://arxiv.org/abs/2406.06909): one-pass SGD",
 }
 
 
