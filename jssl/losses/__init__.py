@@ -19,6 +19,7 @@ __getattr__, __dir__ = attach(
         "learnability",
         "linearized",
         "registry",
+        "slices",
     ),
     members={
         "ALIASES": "registry",
@@ -33,7 +34,7 @@ __getattr__, __dir__ = attach(
         "decayed_alignment": "learnability",
         "decayed_cross_entropy": "learnability",
         "decoupled_contrastive": "contrastive",
-        "directions": "isotropy",
+        "directions": "slices",
         "get": "registry",
         "hard_info_nce": "hard_negatives",
         "info_nce": "contrastive",
