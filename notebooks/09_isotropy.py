@@ -112,7 +112,7 @@ print("rates of a small mode after k others:", isotropy.late_rates(4).round(3))
 # %% [markdown]
 # ## What is kept
 #
-# With noise, mode j ends where the pull of the regulariser equals its share of noise. Below a strength
+# With noise, mode j ends where minus the slope of the regulariser equals its share of noise over the strength. Below a strength
 # the noisiest mode is lost.
 
 # %%

@@ -20,6 +20,7 @@ __getattr__, __dir__ = attach(
         "linearized",
         "prediction",
         "registry",
+        "slices",
     ),
     members={
         "ALIASES": "registry",
@@ -36,7 +37,7 @@ __getattr__, __dir__ = attach(
         "decayed_objective": "prediction",
         "decoupled_contrastive": "contrastive",
         "direct_objective": "prediction",
-        "directions": "isotropy",
+        "directions": "slices",
         "get": "registry",
         "hard_info_nce": "hard_negatives",
         "info_nce": "contrastive",

@@ -8,23 +8,19 @@ SIGReg and BHEP look at each view alone; they do not vanish at their target but 
 floor (`jssl.theory.isotropy.floor`). SIGReg: arXiv 2511.08544. BHEP: Henze and Wagner 1997.
 """
 
-import functools
 from collections.abc import Callable
 from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from jssl.arithmetic import centred, dot, mean, working
-from jssl.errors import InputError
-from jssl.losses.characteristic import GRIDS, statistic, statistic_and_slope
+from jssl.losses.characteristic import GRIDS
 from jssl.losses.common import check_choice, check_number, check_rows, prepare, unit
+from jssl.losses.slices import directions, sliced
 from jssl.types import Array, Pairs, Params
 
 GRID_NAMES = tuple(GRIDS)
-BLOCK_ELEMENTS = 2**15
-"""Projections, samples x slices, that are computed at a time."""
 
 
 def sigreg(
@@ -106,42 +102,7 @@ def view_sigreg(
         a = unit(a)
     else:
         a = directions(key, za.shape[1], slices, za.dtype)
-    return _sliced(za, a, grid, unbiased)
-
-
-def directions(key: Array | None, dim: int, slices: Any, dtype: Any = "float32") -> Array:
-    """Return (slices, dim) unit vectors, uniform on the sphere.
-
-    Example:
-        >>> import jax, jax.numpy as jnp
-        >>> print(jnp.linalg.norm(directions(jax.random.key(0), 3, 2), axis=1).round(5))
-        [1. 1.]
-
-    Args:
-        key: a typed key; None is `jax.random.key(0)`.
-        dim: dimension >= 1 of the embeddings.
-        slices: number of vectors, >= 1.
-        dtype: of the vectors. The draw itself is in float32, so that every dtype has the same.
-
-    Raises:
-        InputError: if dim or slices is below 1.
-    """
-    for name, number in (("slices", slices), ("dim", dim)):
-        if isinstance(number, bool) or not isinstance(number, int) or number < 1:
-            message = f"{name} must be a whole number >= 1; got {number!r}"
-            raise InputError(message)
-    if key is None:
-        a = jnp.asarray(_usual_normals(slices, dim), dtype)
-    else:
-        a = jax.random.normal(key, (slices, dim), "float32").astype(dtype)
-    return a / jnp.linalg.norm(a, axis=1, keepdims=True)
-
-
-@functools.lru_cache(maxsize=8)
-def _usual_normals(slices: int, dim: int) -> np.ndarray:
-    """Return the normals of `jax.random.key(0)`, the same bits in every program."""
-    with jax.ensure_compile_time_eval():
-        return np.asarray(jax.random.normal(jax.random.key(0), (slices, dim), "float32"))
+    return sliced(za, a, grid, unbiased)
 
 
 def bhep(
@@ -266,50 +227,6 @@ def sliced_objective(
         return loss(za, zb, key=jax.random.fold_in(key, 0x51163), **hyperparameters)
 
     return objective
-
-
-@functools.partial(jax.custom_jvp, nondiff_argnums=(2, 3))
-def _sliced(z: Array, a: Array, grid: str, unbiased: bool) -> Array:
-    """Return the mean over the rows of a (slices, dim) of T(z . a)."""
-    blocks, left = _blocks(a, len(z), grid)
-
-    def add(total: Array, block: Array) -> tuple[Array, None]:
-        return total + jnp.sum(statistic(dot(block, z.T), grid, unbiased=unbiased)), None
-
-    total = jnp.zeros((), z.dtype)
-    if len(blocks):
-        total, _ = jax.lax.scan(add, total, blocks)
-    if len(left):
-        total, _ = add(total, left)
-    return total / len(a)
-
-
-@_sliced.defjvp
-def _sliced_jvp(
-    grid: str, unbiased: bool, primals: tuple[Array, Array], tangents: tuple[Array, Array]
-) -> tuple[Array, Array]:
-    """Sum values and gradients block by block, so that no array has samples x slices entries."""
-    z, a = primals
-    blocks, left = _blocks(a, len(z), grid)
-
-    def add(sums: tuple[Array, Array], block: Array) -> tuple[tuple[Array, Array], None]:
-        values, slopes = statistic_and_slope(dot(block, z.T), grid, unbiased=unbiased)
-        return (sums[0] + jnp.sum(values), sums[1] + dot(slopes.T, block)), None
-
-    sums = jnp.zeros((), z.dtype), jnp.zeros_like(z)
-    if len(blocks):
-        sums, _ = jax.lax.scan(add, sums, blocks)
-    if len(left):
-        sums, _ = add(sums, left)
-    return sums[0] / len(a), jnp.sum(sums[1] / len(a) * tangents[0])
-
-
-def _blocks(a: Array, samples: int, grid: str) -> tuple[Array, Array]:
-    """Return the directions as (blocks, size, dim), and those left over."""
-    pairs = samples if GRIDS[grid] is None else 1
-    size = min(len(a), max(1, BLOCK_ELEMENTS // (samples * pairs)))
-    whole = len(a) // size * size
-    return a[:whole].reshape(-1, size, a.shape[1]), a[whole:]
 
 
 def _bhep(z: Array, b: Array, unbiased: bool) -> Array:

@@ -6,7 +6,7 @@ import math
 import numpy as np
 from scipy.integrate import trapezoid
 
-from jssl.losses.isotropy import directions
+from jssl.losses.slices import directions
 from jssl.precision import float64
 
 

@@ -7,7 +7,8 @@ import pytest
 from scipy.integrate import quad
 
 from jssl.errors import InputError
-from jssl.losses.isotropy import bhep, directions, lejepa, sigreg, sliced_objective
+from jssl.losses.isotropy import bhep, lejepa, sigreg, sliced_objective
+from jssl.losses.slices import directions
 from jssl.types import Pairs
 
 
@@ -121,10 +122,21 @@ def test_the_value_does_not_depend_on_the_blocks(grid, monkeypatch):
     z = samples()
     usual = jax.value_and_grad(lambda z: sigreg(z, z, slices=37, grid=grid))(z)
     monkeypatch.setattr(
-        "jssl.losses.isotropy.BLOCK_ELEMENTS", 20 * 5 * (20 if grid == "exact" else 1)
+        "jssl.losses.slices.BLOCK_ELEMENTS", 20 * 5 * (20 if grid == "exact" else 1)
     )
     blocked = jax.value_and_grad(lambda z: sigreg(z, z, slices=37, grid=grid))(z)
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-10), usual, blocked)
+
+
+def test_memory_does_not_grow_with_the_number_of_slices():
+    def temporary(slices):
+        both = jax.jit(jax.value_and_grad(lambda z: sigreg(z, z, slices=slices)))
+        a = jax.ShapeDtypeStruct((2048, 16), "float32")
+        analysis = both.lower(a).compile().memory_analysis()
+        return analysis.temp_size_in_bytes - 2 * 4 * 16 * slices  # the directions themselves
+
+    assert temporary(1024) < 1.5 * temporary(128)
+    assert temporary(1024) < 2048 * 1024 * 4  # one array of samples x slices
 
 
 @pytest.mark.parametrize("grid", ["code", "paper", "exact"])

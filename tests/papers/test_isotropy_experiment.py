@@ -43,7 +43,7 @@ def test_the_flow_of_the_population_fails_the_claim_on_small_batches(monkeypatch
     """E = 1 in the place of 1 - 1/N."""
     monkeypatch.setitem(sampled.SIZES, "quick", sampled.Sizes(100, 100))
     assert claims("isotropy", "training on small batches")["isotropy/finite-batch-flow"].passed
-    monkeypatch.setattr(regularisers, "engine_share", lambda batch: 1.0)
+    monkeypatch.setattr(regularisers, "repulsion_share", lambda batch: 1.0)
     assert not claims("isotropy", "training on small batches")["isotropy/finite-batch-flow"].passed
 
 

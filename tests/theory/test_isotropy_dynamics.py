@@ -139,8 +139,8 @@ def test_plateaus_have_the_known_heights():
 @pytest.mark.parametrize("dim", [2, 4, 16])
 def test_the_plateau_of_sigreg_is_a_zero_of_gauss_hypergeometric_functions(dim):
     def pull(s):
-        brake = 2**-1.5 * hyp2f1(1.5, 1.5, dim / 2 + 1, -s / 2)
-        return brake - hyp2f1(1.5, 1.5, dim / 2 + 1, -2 * s)
+        attraction = 2**-1.5 * hyp2f1(1.5, 1.5, dim / 2 + 1, -s / 2)
+        return attraction - hyp2f1(1.5, 1.5, dim / 2 + 1, -2 * s)
 
     np.testing.assert_allclose(plateau(dim), brentq(pull, 1, 100), rtol=1e-10)
 

@@ -100,16 +100,16 @@ def test_slopes_are_the_derivatives_of_the_value(regulariser, eigenvalues):
     np.testing.assert_allclose(slope(s, regulariser=regulariser), expected, atol=1e-11)
     on_host = slope(np.array(eigenvalues), regulariser=regulariser)
     np.testing.assert_allclose(on_host, expected, atol=1e-11)
-    engine, brake = parts(np.array(eigenvalues), regulariser=regulariser)
-    np.testing.assert_allclose(brake - engine, expected, atol=1e-11)
+    repulsion, attraction = parts(np.array(eigenvalues), regulariser=regulariser)
+    np.testing.assert_allclose(attraction - repulsion, expected, atol=1e-11)
 
 
 @BOTH
 def test_a_batch_weakens_the_engine_alone(regulariser):
     s = np.array([0.2, 1.5, 1.0])
-    engine, brake = parts(s, regulariser=regulariser)
+    repulsion, attraction = parts(s, regulariser=regulariser)
     found = slope(s, regulariser=regulariser, batch=16)
-    np.testing.assert_allclose(found, brake - (1 - 1 / 16) * engine, rtol=1e-12)
+    np.testing.assert_allclose(found, attraction - (1 - 1 / 16) * repulsion, rtol=1e-12)
 
 
 def test_the_slope_of_bhep_near_the_target_has_no_cancellation():
@@ -158,9 +158,9 @@ def test_the_usual_width_of_bhep_maximises_the_curvature(dim):
 def test_a_mean_is_curved_as_stated():
     """I-7 with a mean: 2 D2 exp(-b |mu|^2 / (2 (1 + 2b))) at S = I."""
     dim, b, mean = 5, 0.7, 1e-3
-    brake = 2 * (1 + 2 * b) ** (-dim / 2) * -np.expm1(-b * mean**2 / (2 * (1 + 2 * b)))
+    attraction = 2 * (1 + 2 * b) ** (-dim / 2) * -np.expm1(-b * mean**2 / (2 * (1 + 2 * b)))
     stated = curvature(dim, regulariser="bhep", width=b).mean
-    np.testing.assert_allclose(brake, stated * mean**2 / 2, rtol=1e-6)
+    np.testing.assert_allclose(attraction, stated * mean**2 / 2, rtol=1e-6)
 
 
 def test_the_weight_of_lejepa_is_that_of_its_two_terms():

@@ -192,7 +192,7 @@ def _escape(settings: Settings, runs: int) -> Claim:
         float(np.log(means[1] / means[0])) / span,
         4 * error + 0.01,
         details=f"A signal with fourth moment five times its squared second, {10 * runs} runs in "
-        f"{dim:,} dimensions from overlap {start:g} and the norm at rest. The tolerance is four "
+        f"{dim:,} dimensions from overlap {start:g} and the stationary norm. The tolerance is four "
         "standard errors and 0.01 for the curvature of the drift.",
         rivals=(Rival("The mean absolute signal decides", other),),
     )

@@ -41,10 +41,10 @@ def kept(settings: Settings) -> Part:
     claims = [
         close(
             f"isotropy/swap-{name}",
-            "Under SIGReg a learned mode gives way to one with a smaller noise share, at the "
+            "Under SIGReg a learned mode is replaced by one with a smaller noise share, at the "
             "predicted rate."
             if name == "sigreg"
-            else "A learned mode gives way at the rate of SIGReg if the squared distance from "
+            else "A learned mode is replaced at the rate of SIGReg if the squared distance from "
             "isotropy is the regulariser.",
             source("I-26"),
             predicted,

@@ -1,4 +1,4 @@
-"""How modes are learned: exponential escape, waiting, plateaus above the target, and the proxy."""
+"""How modes are learned: exponential escape, delays, plateaus above the target, and BHEP."""
 
 import jax.numpy as jnp
 import numpy as np
@@ -56,7 +56,7 @@ def staircase(settings: Settings) -> Part:
     description = (
         "Eigenvalues of the embedding covariance of four modes under BHEP of width 1 (left) and "
         "SIGReg (right), by descent (solid) and theory (dashed). Each mode rises above its target "
-        "and shrinks when the next arrives, and later modes wait longer."
+        "and shrinks when the next is learned, and later modes take longer."
     )
     return Part(claims, [Figure("staircase", "One dimension after another", description, figure)])
 
@@ -77,7 +77,7 @@ def plateaus(settings: Settings) -> Part:
     claims = [
         close(
             "isotropy/overshoot",
-            "One mode beside two empty ones rests far above its target.",
+            "One mode beside two empty ones is stationary far above its target.",
             source("I-20"),
             isotropy.plateau(3, regulariser="bhep", width=1.0),
             height,
@@ -189,7 +189,8 @@ def _heights() -> Figure:
     ax.set(xlabel="outputs", ylabel="height of the first plateau")
     ax.legend()
     description = (
-        "Where the first mode rests while all others are empty, against the number of outputs. "
+        "The stationary value of the first mode while all others are empty, against the number of "
+        "outputs. "
         "Under BHEP of width 1 it is infinite from four outputs on."
     )
     return Figure("plateaus", "Overshoot of the first mode", description, figure)

@@ -88,7 +88,7 @@ def floor_and_shrinkage(settings: Settings) -> Part:
 
 
 def small_batches(settings: Settings) -> Part:
-    """Test that batches weaken the engine by one over the size of the batch."""
+    """Test that batches weaken the repulsion of samples by one over the size of the batch."""
     runs = SIZES[settings.scale].runs
     options = {"regulariser": "bhep", "width": 1.0}
     records = 12
@@ -105,7 +105,8 @@ def small_batches(settings: Settings) -> Part:
     claims = [
         close(
             "isotropy/finite-batch-flow",
-            "On batches of 16 the first eigenvalue follows the flow with an engine weaker by 1/16.",
+            "On batches of 16 the first eigenvalue follows the flow with a repulsion weaker by "
+            "1/16.",
             source("I-9", "I-17"),
             finite[chosen],
             seen[:, chosen].mean(),
@@ -126,7 +127,7 @@ def small_batches(settings: Settings) -> Part:
     ax.legend()
     description = (
         "The first eigenvalue of the embedding covariance in training on batches of 16, with the "
-        "flow of the population and the flow whose engine is weaker by one sixteenth."
+        "flow of the population and the flow whose repulsion is weaker by one sixteenth."
     )
     return Part(claims, [Figure("small-batches", "Training on small batches", description, figure)])
 

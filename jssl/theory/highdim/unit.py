@@ -129,7 +129,7 @@ def drift(overlap: Any, square: float, setting: OnePass, *, noise: bool = True) 
 
 
 def start_square(setting: OnePass) -> float:
-    """Return R_0, where the norm rests before the signal is found, or 0 (I-31).
+    """Return R_0, the stationary squared norm before the signal is learned, or 0 (I-31).
 
     Example:
         >>> from jssl.theory.highdim import rademacher

@@ -3,9 +3,9 @@ r"""Eigenvalues of the embedding in time, for a linear encoder of Gaussian views
     ds_j/dt = -4 s_j (c_j + strength q_j dR/ds_j)
 
 for x = u + e, x' = u + e' with commuting covariances, from an aligned start (I-17). Fresh batches
-of N samples weaken the engine by 1 - 1/N in the mean, exactly for small steps; the population form
-is wrong there by many standard errors at N = 16. A generic small start behaves as the aligned one
-with s_j(0) = q_j R_jj^2 of `jssl.theory.stepwise.qr_alignment`.
+of N samples weaken the repulsion by 1 - 1/N in the mean, exactly for small steps; the population
+form is wrong there by many standard errors at N = 16. A generic small start behaves as the aligned
+one with s_j(0) = q_j R_jj^2 of `jssl.theory.stepwise.qr_alignment`.
 
 References:
     Derived here, for the losses of arXiv 2511.08544.
@@ -78,7 +78,7 @@ def trajectory(
          [1.03 0.05]
          [1.   0.99]]
 
-    A mode rises above its target while others are empty, and shrinks when they arrive.
+    A mode rises above its target while others are empty, and shrinks when they are learned.
 
     Args:
         times: (T,) increasing, >= 0, learning rate x step.

@@ -19,8 +19,8 @@ from scipy.optimize import brentq, minimize, root
 
 from jssl.errors import InputError
 from jssl.theory.isotropy.regularisers import (
-    engine_share,
     mean_inverse_root,
+    repulsion_share,
     slope,
     spectrum,
     usual_width,
@@ -148,7 +148,7 @@ def strength_that_keeps(
 
 
 def swap_rate(variances: Any, noises: Any, held: int, other: int) -> float:
-    """Return 4 q_k (n_j - n_k), at which a held mode j gives way to another k (I-26).
+    """Return 4 q_k (n_j - n_k), at which a held mode j is replaced by another k (I-26).
 
     Example:
         >>> round(swap_rate([2.0, 0.55], [1.0, 0.05], held=0, other=1), 10)
@@ -188,7 +188,7 @@ def _minimiser(
     empty: int = 0,
 ) -> np.ndarray:
     """Minimise n . s / strength + R(s, 0, ..., 0) over s >= 0, then solve for the kept modes."""
-    share, count = engine_share(batch), len(shares)
+    share, count = repulsion_share(batch), len(shares)
 
     def gradient(s: np.ndarray) -> np.ndarray:
         full = np.append(np.maximum(s, 0), np.zeros(empty))

@@ -1,7 +1,7 @@
-r"""Overshoot and waiting: where learned modes rest while others are empty, and how long.
+r"""Overshoot and delays: the values of learned modes while others are empty, and for how long.
 
-With k modes learned and the others empty, the learned ones rest at s*_k >= 1 and shrink to 1 as
-the others arrive (I-20). For BHEP
+With k modes learned and the others empty, the learned ones are stationary at s*_k >= 1; they shrink
+to 1 as the others are learned (I-20). For BHEP
 
     s*_k = (1 + b - p) / (b (2p - 1)),   p = (1 + b)^(-(K - k) / (k + 2))
 

@@ -3,8 +3,9 @@ r"""SIGReg and BHEP of Gaussian embeddings N(0, S), exactly, as functions of the
     BHEP    R = D1 - 2 D2 + D0,  D1 = prod (1 + 2b s_j)^(-1/2),  D2 = prod (1 + b + b s_j)^(-1/2)
     SIGReg  R = M(1 + 2b s) - 2 M(1 + b + b s) + (1 + 2b)^(-1/2),  M(x) = E_a (a^T diag(x) a)^(-1/2)
 
-with a uniform on the sphere; M is one integral. Minus the slope in s_j is an engine, which grows
-s_j, minus a brake. Arrays of NumPy and of JAX are accepted and returned (I-5 to I-7).
+with a uniform on the sphere; M is one integral. Minus the slope in s_j is a repulsion between
+samples, which increases s_j, minus an attraction to the origin. Arrays of NumPy and of JAX are
+accepted and returned (I-5 to I-7).
 
 References:
     Derived here. SIGReg: Balestriero, LeCun, arXiv 2511.08544. BHEP: Henze and Wagner 1997.
@@ -29,12 +30,12 @@ class Parts(NamedTuple):
     """The two parts of -dR/ds_j.
 
     Attributes:
-        engine: (K,) from pairs of samples that repel one another, > 0.
-        brake: (K,) from the attraction to the origin, > 0.
+        repulsion: (K,) from pairs of samples that repel one another, > 0.
+        attraction: (K,) from the attraction to the origin, > 0.
     """
 
-    engine: Any
-    brake: Any
+    repulsion: Any
+    attraction: Any
 
 
 def value(eigenvalues: Any, *, regulariser: str = "sigreg", width: float | None = None) -> Any:
@@ -78,17 +79,17 @@ def slope(
         eigenvalues: (K,) of S, >= 0.
         regulariser: `sigreg` or `bhep`.
         width: b > 0; None is 1 for `sigreg`, 2/K for `bhep`.
-        batch: N >= 2; None is the population. The engine of a batch is weaker by 1 - 1/N.
+        batch: N >= 2; None is the population. The repulsion of a batch is weaker by 1 - 1/N.
 
     Returns:
         (K,). For `bhep` near the target the difference is taken without cancellation.
     """
     s, xp = spectrum(eigenvalues)
-    share = engine_share(batch)
+    share = repulsion_share(batch)
     b = usual_width(regulariser, len(s), width)
     if regulariser == "sigreg":
-        engine, brake = parts(s, regulariser=regulariser, width=b)
-        return brake - share * engine
+        repulsion, attraction = parts(s, regulariser=regulariser, width=b)
+        return attraction - share * repulsion
     up = xp.log1p(2 * b * (s - 1) / (1 + 2 * b))
     down = xp.log1p(b * (s - 1) / (1 + 2 * b))
     first = -xp.sum(up) / 2 - up
@@ -98,11 +99,11 @@ def slope(
 
 
 def parts(eigenvalues: Any, *, regulariser: str = "sigreg", width: float | None = None) -> Parts:
-    """Return engine and brake of every eigenvalue, -dR/ds_j = engine - brake.
+    """Return repulsion and attraction of every eigenvalue, -dR/ds_j = repulsion - attraction.
 
     Example:
-        >>> engine, brake = parts(np.ones(3))
-        >>> print((engine - brake).round(12))
+        >>> repulsion, attraction = parts(np.ones(3))
+        >>> print((repulsion - attraction).round(12))
         [0. 0. 0.]
 
     Args:
@@ -163,11 +164,11 @@ def usual_width(regulariser: str, dim: int, width: float | None = None) -> float
     return b
 
 
-def engine_share(batch: float | None) -> float:
-    """Return E, by which a finite batch weakens the engine: 1 - 1/N, or 1 for the population.
+def repulsion_share(batch: float | None) -> float:
+    """Return E, by which a finite batch weakens the repulsion: 1 - 1/N, or 1 for the population.
 
     Example:
-        >>> engine_share(16), engine_share(None)
+        >>> repulsion_share(16), repulsion_share(None)
         (0.9375, 1.0)
 
     Raises:

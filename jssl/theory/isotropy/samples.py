@@ -19,8 +19,8 @@ from scipy.special import erf
 from jssl.errors import InputError
 from jssl.losses.characteristic import GRIDS, weights
 from jssl.theory.isotropy.regularisers import (
-    engine_share,
     mean_inverse_root,
+    repulsion_share,
     spectrum,
     usual_width,
     value,
@@ -44,8 +44,8 @@ def slice_value(variance: float, mean: float = 0.0, *, width: float = 1.0) -> fl
     """
     b, v = width, variance
     spread = 1 + b + b * v
-    brake = 2 * spread**-0.5 * math.exp(-b * mean**2 / (2 * spread))
-    return (1 + 2 * b * v) ** -0.5 - brake + (1 + 2 * b) ** -0.5
+    attraction = 2 * spread**-0.5 * math.exp(-b * mean**2 / (2 * spread))
+    return (1 + 2 * b * v) ** -0.5 - attraction + (1 + 2 * b) ** -0.5
 
 
 def grid_value(variance: float, grid: str = "code") -> float:
@@ -95,7 +95,7 @@ def expected_value(
         regulariser: `sigreg` or `bhep`.
         width: b > 0; None is 1 for `sigreg`, 2/K for `bhep`.
     """
-    share = engine_share(samples)
+    share = repulsion_share(samples)
     s, xp = spectrum(eigenvalues)
     b = usual_width(regulariser, len(s), width)
     first = (
@@ -126,7 +126,7 @@ def pooled_views_value(
         views: V >= 1.
         width: b > 0; None is 2/K.
     """
-    share = engine_share(samples)
+    share = repulsion_share(samples)
     s, _ = spectrum(eigenvalues)
     noise, _ = spectrum(noises)
     b = usual_width("bhep", len(s), width)
@@ -208,7 +208,7 @@ def shrunk_variance(
         regulariser: `sigreg` or `bhep`.
         width: b > 0; None is 1 for `sigreg`, 2/K for `bhep`.
     """
-    share = engine_share(samples)
+    share = repulsion_share(samples)
     b = usual_width(regulariser, dim, width)
     u = share ** (2 / ((1 if regulariser == "sigreg" else dim) + 2))
     return max((u * (1 + b) - 1) / (b * (2 - u)), 0.0)
