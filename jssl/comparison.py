@@ -1,7 +1,7 @@
 """A prediction and a simulation of the same problem on the same time axis."""
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
@@ -31,7 +31,15 @@ class Comparison(NamedTuple):
     half_times_simulated: np.ndarray
 
 
-def compare(prediction: Trajectory, simulation: Trajectory) -> Comparison:
+class Predicted(Protocol):
+    """A prediction that gives its trajectory at chosen steps, such as a forecast."""
+
+    def trajectory(self, steps: np.ndarray | None = None) -> Trajectory:
+        """Return the prediction at the steps."""
+        ...
+
+
+def compare(prediction: Trajectory | Predicted, simulation: Trajectory) -> Comparison:
     """Compare a prediction with a simulation.
 
     Example:
@@ -47,13 +55,16 @@ def compare(prediction: Trajectory, simulation: Trajectory) -> Comparison:
     prediction evaluated at those times is compared exactly.
 
     Args:
-        prediction: a Trajectory of one run (no batch axes).
+        prediction: a Trajectory of one run (no batch axes), or the result of `jssl.predict`, whose
+            eigenvalues of C are compared.
         simulation: with such a time; observables that both have are compared.
 
     Raises:
         InputError: if either has no gradient-flow time (momentum, Adam), if the time ranges do
             not overlap, or if there is nothing in common to compare.
     """
+    if not isinstance(prediction, Trajectory):
+        prediction = prediction.trajectory(np.asarray(simulation.step))
     for role, trajectory in (("prediction", prediction), ("simulation", simulation)):
         if trajectory.t is None:
             message = (

@@ -55,7 +55,7 @@ def draw_staircase(forecast: Values, ax: Any = None) -> Any:
         raise InputError(message)
     if ax is None:
         _, (ax,) = new_figure(1)
-    steps = _range_of(forecast)
+    steps = range_of(forecast)
     at, count = forecast.steps[finite], np.flatnonzero(finite) + 0.5
     ax.plot(steps, staircase(forecast, steps).sum(1), color="#0b4f8a", label="forecast")
     low = np.maximum(forecast.low[finite], steps[0])
@@ -92,7 +92,7 @@ def draw_staircase(forecast: Values, ax: Any = None) -> Any:
     return ax
 
 
-def _range_of(forecast: Values) -> np.ndarray:
+def range_of(forecast: Values) -> np.ndarray:
     """Return the steps that are drawn, (points,)."""
     drawn = [forecast.steps, forecast.simulated.ravel()]
     if len(forecast.networks):
@@ -106,7 +106,7 @@ def _range_of(forecast: Values) -> np.ndarray:
 def _staircase(forecast: Values) -> Figure:
     finite = np.isfinite(forecast.steps)
     at = forecast.steps[finite]
-    steps = _range_of(forecast)
+    steps = range_of(forecast)
     share = staircase(forecast, steps)
     figure, (ax, count) = new_figure(2)
     shown = min(len(forecast.steps), SHOWN)

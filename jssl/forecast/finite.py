@@ -190,13 +190,20 @@ def _like(weights: np.ndarray, views: np.ndarray) -> Any:
 def final_levels(values: np.ndarray, ends: Ends) -> np.ndarray:
     """Return half of the final eigenvalues of C in the limit, descending; infinite if not learned.
 
-    For losses whose exact final values in the limit differ from those of the leading order, these
-    are the latter.
+    Args:
+        values: (count,) eigenvalues of the modes.
+        ends: final states. For losses whose exact final values in the limit differ from those of
+            the leading order, the levels are those of the latter.
     """
-    scales = ends.scales if ends.leading is None else ends.leading
-    final = np.where(ends.learned, values * scales**2, 0)
-    final = np.sort(final)[::-1]
+    final = final_eigenvalues(values, ends, len(values))
     return np.where(final > 0, final / 2, np.inf)
+
+
+def final_eigenvalues(values: np.ndarray, ends: Ends, dim: int) -> np.ndarray:
+    """Return the final eigenvalues of C in the limit (dim,), descending; 0 if not learned."""
+    scales = ends.scales if ends.leading is None else ends.leading
+    final = np.sort(np.where(ends.learned, values * scales**2, 0))[::-1][:dim]
+    return np.append(final, np.zeros(dim - len(final)))
 
 
 def _eigenvalues(

@@ -23,7 +23,7 @@ import numpy as np
 from jssl.data.checks import require_count, require_range
 from jssl.errors import InputError
 from jssl.forecast.custom_loss import Loss
-from jssl.forecast.finite import Progress, check_size
+from jssl.forecast.finite import Progress, check_size, final_eigenvalues
 from jssl.forecast.finite_steps import Found, finite_steps
 from jssl.forecast.given_encoder import GivenEncoder, given_encoder
 from jssl.forecast.given_pairs import MOST as MOST
@@ -179,6 +179,7 @@ def _forecast(limit: Limit, found: Found, lost: LostDimensions) -> Forecast:
         errors=modes.errors,
         times=shown.steps * limit.rate if len(found.networks) else limit.times,
         **shown._asdict(),
+        final=final_eigenvalues(modes.values, limit.ends, len(shown.steps)),
         limit_steps=limit.intervals.steps,
         networks=found.networks,
         simulated=found.simulated,

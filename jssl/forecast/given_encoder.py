@@ -1,4 +1,4 @@
-"""What the user said of the encoder: a kernel's name and a width, a function, or a module."""
+"""The encoder as it was given: a kernel's name and a width, a function, or a module."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple

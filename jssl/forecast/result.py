@@ -3,7 +3,10 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from jssl.forecast.values import Values
+from jssl.types import Trajectory
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -16,6 +19,21 @@ class Forecast(Values):
     """
 
     __slots__ = ()
+
+    def trajectory(self, steps: np.ndarray | None = None) -> Trajectory:
+        """Return the predicted eigenvalues of C over the steps, for `jssl.compare`.
+
+        Args:
+            steps: (points,) of gradient descent; by default, from before the first dimension is
+                learned until after the last.
+        """
+        from jssl.forecast.drawing import range_of, staircase
+
+        steps = range_of(self) if steps is None else np.asarray(steps, float)
+        order = np.argsort(np.where(np.isfinite(self.steps), self.steps, np.inf))
+        values = staircase(self, steps)[:, order] * self.final
+        values = np.sort(values, axis=1)[:, ::-1]
+        return Trajectory(steps, steps * self.learning_rate, {"eigenvalues": values})  # type: ignore[arg-type, dict-item]
 
     def plot(self) -> "Axes":
         """Draw the predicted number of learned dimensions over the steps; return the axes."""

@@ -116,7 +116,7 @@ def _order(forecast: Values) -> list[str]:
 
 
 def _limit(forecast: Values) -> list[str]:
-    """Return what the limit of infinite width says, where the forecast is for a finite one."""
+    """Return the steps in the limit of infinite width, where the forecast is for a finite one."""
     if not len(forecast.networks):
         return []
     shown = "; ".join(count_of(float(x)) for x in forecast.limit_steps[:_SHOWN])

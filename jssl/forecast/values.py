@@ -29,6 +29,8 @@ class Values(NamedTuple):
             other.
         networks: (nets, dim) steps of each network of finite width; (0, dim) in the limit.
         simulated: (runs, dim) steps of trained networks, of the first of these networks.
+        final: (dim,) eigenvalues of C at the end, of the dimensions that are learned, descending; 0
+            for the others.
         rises: (dim,) steps in which each dimension rises from 10 % to 90 % of its final value.
         learning_rate: given, or a tenth of the largest stable one.
         stable_rate: the largest stable learning rate from a small start. Negative modes, and
@@ -62,6 +64,7 @@ class Values(NamedTuple):
     networks: np.ndarray
     simulated: np.ndarray
     rises: np.ndarray
+    final: np.ndarray
     learning_rate: float
     stable_rate: float
     scale: float

@@ -330,6 +330,26 @@ def test_a_folder_with_few_images_says_how_many(tmp_path, monkeypatch, capsys):
     assert "only 1 of the 10 files in mixed are images" in capsys.readouterr().err
 
 
+def test_a_forecast_is_compared_with_a_run():
+    data = tuple(jnp.asarray(x) for x in noisy_pairs(60))
+    weight = 1e-4 * jnp.asarray(np.random.default_rng(2).normal(size=(2, 6)))
+    seen = jssl.predict(
+        data, loss="barlow_twins_linearized", dim=2, scale=1.0, params=weight,
+        apply=lambda p, x: x @ p.T,
+    )  # fmt: skip
+    problem = jssl.Problem(
+        lambda key: jssl.Pairs(*data),
+        jssl.Model(lambda key: weight, lambda p, x: x @ p.T),
+        losses.get("barlow_twins_linearized"),
+        jssl.optim.gradient_descent(seen.learning_rate),
+    )
+    steps = np.arange(0, int(1.5 * seen.steps[-1]), 5)
+    run = jax.jit(jssl.run(problem, steps))(jax.random.key(0))
+    found = jssl.compare(seen, run)
+    np.testing.assert_allclose(found.half_times_predicted, found.half_times_simulated, rtol=0.02)
+    np.testing.assert_allclose(seen.final, [1, 1], rtol=1e-6)
+
+
 def test_a_forecast_can_be_written_and_drawn(tmp_path):
     import matplotlib.pyplot as plt
 
