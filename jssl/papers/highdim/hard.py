@@ -77,6 +77,10 @@ def hard_negatives(settings: Settings) -> Part:
             "random embeddings.",
         ),
     ]
+    return Part(claims, [_relaxation_figure(paths)])
+
+
+def _relaxation_figure(paths: dict[float, np.ndarray]) -> Figure:
     figure, (ax,) = new_figure(1)
     times = RATE * 20 * np.arange(1, len(paths[0.0]) + 1)
     for hardness, path in paths.items():
@@ -91,7 +95,7 @@ def hard_negatives(settings: Settings) -> Part:
         "How unequal angles between five classes relax to the simplex, with and without hard "
         "negatives, and the predicted rates (dashed)."
     )
-    return Part(claims, [Figure("hard-negatives", "Hard negatives", description, figure)])
+    return Figure("hard-negatives", "Hard negatives", description, figure)
 
 
 def _unequal_angles(draws: np.random.Generator) -> np.ndarray:

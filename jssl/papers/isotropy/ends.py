@@ -5,6 +5,7 @@ one of small variance and small noise.
 """
 
 import functools
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -81,9 +82,13 @@ def kept(settings: Settings) -> Part:
             rivals=(Rival("No dimension is lost", 0.0),),
         ),
     ]
+    return Part(claims, [_selection_figure(paths["sigreg"], threshold, options)])
+
+
+def _selection_figure(path: np.ndarray, threshold: float, options: dict[str, Any]) -> Figure:
     figure, axes = new_figure(2)
     times = 100 * RATE * np.arange(1, RECORDS + 1)
-    draw_modes(axes[0], times, paths["sigreg"])
+    draw_modes(axes[0], times, path)
     axes[0].set(xlabel="time", ylabel="variance of the output along a mode", title="swap")
     strengths = np.geomspace(0.2, 20, 60)
     ends = [isotropy.end_state(SHARES, s, **options).eigenvalues for s in strengths]
@@ -96,7 +101,7 @@ def kept(settings: Settings) -> Part:
         "strength of the regulariser; the dotted line is the predicted strength at which the "
         "noisiest mode is lost."
     )
-    return Part(claims, [Figure("swap", "What is kept", description, figure)])
+    return Figure("swap", "What is kept", description, figure)
 
 
 @functools.partial(jax.jit, static_argnums=(0, 1, 2))
