@@ -168,7 +168,7 @@ class _DeviceTiles:
         for done, (at, pair) in enumerate(self._spread(pairs), start=1):
             totals[at] = self._add(totals[at], self._views[at], vectors[at], *pair)
             if done % (4 * len(self._devices)) == 0:
-                totals[at].block_until_ready()  # bounds the queue, and makes the ticks honest
+                totals[at].block_until_ready()  # bounds the queue
             if tick is not None:
                 tick(done / len(pairs))
         return sum((np.asarray(total) for total in totals), start=np.zeros_like(v))
