@@ -69,8 +69,9 @@ def begin(block: Array, image: Array, *, dim: int, depth: int, floor: float | No
         image: K block.
         dim: number of wanted eigenvalues.
         depth: blocks that are expanded before the basis is restarted.
-        floor: energies below this share of the largest count as rounding; None for 4 eps
-            sqrt(size), the error of products that are summed in any order.
+        floor: energies below this share of the largest count as rounding; None for 4 eps. It does
+            not grow with the size: in float32 directions of large sets would be lost, and the
+            space would seem to have ended.
     """
     size, width = block.shape
     columns = (depth + 1) * width
@@ -158,7 +159,7 @@ def _normalise(
     to rounding, become zero columns: their energy, the square of a residual, is all rounding.
     """
     if floor is None:
-        floor = 4 * float(jnp.finfo(block.dtype).eps) * block.shape[0] ** 0.5
+        floor = 4 * float(jnp.finfo(block.dtype).eps)
     gram = block.T @ image
     energy, vectors = jnp.linalg.eigh((gram + gram.T) / 2)
     seen = energy > floor * jnp.maximum(scale, energy[-1])
