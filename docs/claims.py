@@ -38,9 +38,8 @@ def table(report: dict) -> str:
     settings = report["settings"]
     note = (
         f"**{held} of {len(report['claims'])} claims hold** at scale {settings['scale']}, seed "
-        f"{settings['seed']}. Each page lists its claims with the predicted value, the measured "
-        "value and the tolerance. Tolerances follow from theory; a page says where one was changed "
-        "after a result was seen."
+        f"{settings['seed']}. Each page lists its claims with their tolerances, which follow from "
+        "theory, and says where one was changed after a result was seen."
     )
     return "\n".join([*lines, "", note])
 
