@@ -96,6 +96,18 @@ RULES: dict[str, Rule] = {
 """Loss -> Rule. The times of all but linearised Barlow Twins are leading-order."""
 
 
+ELSEWHERE = {
+    "bhep": "isotropy",
+    "byol_regression": "distillation",
+    "iso_loss": "distillation",
+    "jepa": "distillation",
+    "lejepa": "isotropy",
+    "sigreg": "isotropy",
+    "simsiam": "distillation",
+}
+"""Loss -> the theory of its linear encoders, for losses that forecasts do not cover."""
+
+
 def rule_of(loss: str, placement: str = SIMCLR) -> tuple[str, Rule]:
     """Return the loss's own name and its rule.
 
@@ -107,10 +119,10 @@ def rule_of(loss: str, placement: str = SIMCLR) -> tuple[str, Rule]:
         >>> rule_of("byol")
         Traceback (most recent call last):
         ...
-        jssl.errors.InputError: the theory does not cover byol_regression; use one of ...
+        jssl.errors.InputError: forecasts do not cover byol_regression (jssl.theory.distillation ...
 
     Raises:
-        InputError: for an unknown loss, or one that the theory does not cover.
+        InputError: for an unknown loss, or one that forecasts do not cover.
     """
     lower = loss.lower().replace("-", "_")
     name = ALIASES.get(lower, lower)
@@ -118,7 +130,9 @@ def rule_of(loss: str, placement: str = SIMCLR) -> tuple[str, Rule]:
         error = unknown_name("loss", loss, (*LOSSES, *ALIASES))
         raise error
     if name not in RULES:
-        message = f"the theory does not cover {name}; use one of {', '.join(sorted(RULES))}"
+        theory = ELSEWHERE.get(name)
+        other = f" (jssl.theory.{theory} covers linear encoders)" if theory else ""
+        message = f"forecasts do not cover {name}{other}; use one of {', '.join(sorted(RULES))}"
         raise InputError(message)
     rule = RULES[name]
     require_name("placement", placement, PLACEMENTS)
