@@ -197,7 +197,7 @@ def test_infinite_kernels_are_those_of_the_models(kernel):
     ("changes", "says"),
     [
         ({"loss": "barlow_twin"}, "did you mean 'barlow_twins'"),
-        ({"loss": "byol"}, "does not cover byol_regression"),
+        ({"loss": "byol"}, "do not cover byol_regression .jssl.theory.distillation"),
         ({"loss": "vicreg", "placement": "clean-augmented-clean"}, "needs the loss nt_xent"),
         ({"placement": "x-y"}, "unknown placement 'x-y'"),
         ({"kernel": "mlp"[:2]}, "unknown kernel 'ml'; write linear"),
