@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from jssl.sweeps.programs import calls
+
 ROOT = Path(__file__).parents[2]
 RUN = """
 import sys
@@ -35,3 +37,8 @@ def test_peak_memory_is_flat_in_seeds_and_in_steps_between_records(tmp_path):
     for seeds, steps in ((2048, 10), (256, 200)):
         # Every run or step kept would be at least 1,792 x 67 kB = 120 MB, or 256 x 190 x 67 kB.
         assert peak(tmp_path, seeds, steps) - base < 0.3 * (2048 - 256) * one
+
+
+def test_a_process_keeps_few_compiled_programs():
+    """Sweeps over static values stay below the number of mappings that Linux allows a process."""
+    assert calls.cache_info().maxsize * 2_000 < 65_530 / 2
