@@ -60,7 +60,7 @@ def prepare(za: Any, zb: Any, least: int = 1, **hyperparameters: Any) -> tuple[A
         )
         raise InputError(message)
     if za.shape[0] < least:
-        message = f"this loss compares samples: pass at least {least} pairs; got {za.shape[0]}"
+        message = f"this loss compares samples: pass at least {least} pair{'s'[: least > 1]}; got {za.shape[0]}"
         raise InputError(message)
     for name, value in hyperparameters.items():
         check_number(name, value)
