@@ -45,8 +45,9 @@ def masked_pairs(x: Array, patch: int = 2, kept: int | None = None) -> Callable[
         InputError: for images or patches that do not fit, or a mask that leaves no context or no
             target.
     """
-    if jnp.ndim(x) != 4 or not jnp.issubdtype(x.dtype, jnp.floating):
-        message = f"masks need float images (n, height, width, channels); got {jnp.shape(x)}"
+    if np.ndim(x) != 4 or not hasattr(x, "dtype") or not jnp.issubdtype(x.dtype, jnp.floating):
+        found = f"{np.shape(x)} of {getattr(x, 'dtype', type(x).__name__)}"
+        message = f"masks need float images (n, height, width, channels); got {found}"
         raise InputError(message)
     rows, columns, kept = _sizes(x.shape[1:3], patch, kept)
 
