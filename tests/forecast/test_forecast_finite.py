@@ -108,10 +108,13 @@ def test_centring_of_a_loss_is_found():
     ("loss", "says"),
     [
         (losses.get("nt_xent"), "no second derivative at zero|vanishes"),
-        (lambda za, zb: za - zb, "must return a scalar"),
+        (lambda za, zb: za - zb, "must return a floating-point scalar"),
         (lambda za, zb: (za**4).mean(), "vanishes"),
         (lambda za, zb: (za[0] * zb[0]).sum(), "treat all samples"),
         (lambda za: 0, "fails for two embeddings"),
+        (lambda za, zb: jnp.int32(3), "floating-point scalar; it returns int32"),
+        (lambda za, zb: -(za * zb).mean(), "grow without bound"),
+        (lambda za, zb: -(za * zb).mean().astype("float32"), "returns float32 for"),
     ],
 )
 def test_losses_that_are_not_covered_are_refused(loss, says):

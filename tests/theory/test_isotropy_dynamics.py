@@ -258,7 +258,7 @@ def test_the_smallest_shares_are_kept_and_a_swap_grows_at_its_rate():
         (lambda: trajectory([1.0], [0.0], [1.0], [0.0], 1.0), "every start must be positive"),
         (
             lambda: trajectory([2.0, 1.0], [0.1], [1.0], [0.0], 1.0),
-            "times must be finite, increasing",
+            "finite, increasing",
         ),
         (lambda: trajectory([np.nan], [0.1], [1.0], [0.0], 1.0), "times must be finite"),
         (lambda: swap_rate([1.0, 0.5], [0.1, 0.1], 0, 2), "other must be a whole number"),
