@@ -394,3 +394,10 @@ def test_a_pytorch_module_has_the_forecast_of_the_same_jax_network():
         jssl.predict(
             PAIRS, **given, torch=torch.nn.Sequential(module, torch.nn.BatchNorm1d(2).double())
         )
+
+
+@pytest.mark.parametrize("steps", [[], [-1.0], [np.nan], 3.0, [[1.0, 2.0]]])
+def test_steps_of_a_trajectory_are_numbers_in_a_row(steps):
+    forecast = jssl.predict(PAIRS, loss="barlow_twins_linearized", dim=2, kernel="linear")
+    with pytest.raises(InputError, match="steps must be"):
+        forecast.trajectory(steps)

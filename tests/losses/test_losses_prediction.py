@@ -281,3 +281,9 @@ def test_targets_must_be_two():
     z = jnp.ones((4, 2))
     with pytest.raises(InputError, match=r"two arrays, \(target_a, target_b\); got 4"):
         jepa(z, z, targets=z)
+
+
+@pytest.mark.parametrize("start", ["a", np.inf, -1.0])
+def test_a_start_is_a_positive_number(start):
+    with pytest.raises(InputError, match="start must be positive and finite"):
+        aligned(3, start=start)
