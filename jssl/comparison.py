@@ -63,6 +63,14 @@ def compare(prediction: Trajectory | Predicted, simulation: Trajectory) -> Compa
         InputError: if either has no gradient-flow time (momentum, Adam), if the time ranges do
             not overlap, or if there is nothing in common to compare.
     """
+    if not hasattr(simulation, "observables") or not (
+        isinstance(prediction, Trajectory) or hasattr(prediction, "trajectory")
+    ):
+        message = (
+            "compare takes a Trajectory or a forecast, and the Trajectory of a simulation; got "
+            f"{type(prediction).__name__} and {type(simulation).__name__}"
+        )
+        raise InputError(message)
     if not isinstance(prediction, Trajectory):
         prediction = prediction.trajectory(np.asarray(simulation.step))
     for role, trajectory in (("prediction", prediction), ("simulation", simulation)):

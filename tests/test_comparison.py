@@ -69,3 +69,8 @@ def test_plot_draws_theory_dashed_over_simulation_solid():
     assert styles.count("--") == 2
     assert styles.count("-") == 2
     assert [ax.get_ylabel() for ax in figure.axes] == ["eigenvalues of C", "loss"]
+
+
+def test_what_is_no_trajectory_is_refused():
+    with pytest.raises(InputError, match="got str and NoneType"):
+        jssl.compare("forecast", None)

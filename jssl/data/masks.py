@@ -20,6 +20,7 @@ import numpy as np
 from jssl.data.checks import require_count
 from jssl.data.moments import Moments
 from jssl.errors import InputError
+from jssl.host_arithmetic import host_float64
 from jssl.types import Array, Pairs
 
 
@@ -45,8 +46,9 @@ def masked_pairs(x: Array, patch: int = 2, kept: int | None = None) -> Callable[
         InputError: for images or patches that do not fit, or a mask that leaves no context or no
             target.
     """
-    if jnp.ndim(x) != 4 or not jnp.issubdtype(x.dtype, jnp.floating):
-        message = f"masks need float images (n, height, width, channels); got {jnp.shape(x)}"
+    if np.ndim(x) != 4 or not hasattr(x, "dtype") or not jnp.issubdtype(x.dtype, jnp.floating):
+        found = f"{np.shape(x)} of {getattr(x, 'dtype', type(x).__name__)}"
+        message = f"masks need float images (n, height, width, channels); got {found}"
         raise InputError(message)
     rows, columns, kept = _sizes(x.shape[1:3], patch, kept)
 
@@ -82,7 +84,10 @@ def masked_moments(x: Any, patch: int = 2, kept: int | None = None) -> Moments:
     Raises:
         InputError: as `masked_pairs`.
     """
-    x = np.asarray(x, float)
+    x = host_float64("x", x)
+    if not np.isfinite(x).all():
+        message = "x has values that are not finite; drop or repair those images"
+        raise InputError(message)
     if x.ndim != 4 or not len(x):
         message = f"masks need images (n, height, width, channels); got {x.shape}"
         raise InputError(message)

@@ -26,6 +26,7 @@ from jssl.types import Array
 Loss = Callable[[Array, Array], Array]
 
 _START = 1e-3
+_FARTHEST = 1e6  # a loss with larger coordinates is taken to be unbounded
 _POINTS = 600
 _ITERATIONS = 40
 _LOOKS = 8  # points of the trajectory at which the curvature is computed
@@ -70,10 +71,11 @@ def custom_rule(loss: Loss, samples: int, dim: int) -> tuple[Rule, LossPairings]
     size = np.linalg.norm(seen)
     if not size or min(errors) > max(1e-3, 3 / n) * size:
         message = (
-            "the quadratic form of the loss at zero vanishes" if not size else
-            "the loss does not treat all samples and outputs alike near zero"
-        )  # fmt: skip
-        raise InputError(message + "; the forecast covers losses of this project's kind only")
+            "the second derivative of the loss at zero embeddings vanishes, so nothing grows there"
+            if not size
+            else "near zero embeddings, the loss does not treat all samples and outputs alike"
+        )
+        raise InputError(message + "; the forecast does not cover such losses")
     rule = Rule("vicreg_squared", 2.0, 1.0, centred=bool(errors[1] < errors[0]))
     return rule, LossPairings(pairing, pairing, pairing, rule.centred)
 
@@ -81,7 +83,11 @@ def custom_rule(loss: Loss, samples: int, dim: int) -> tuple[Rule, LossPairings]
 def custom_ends(
     loss: Loss, gram: np.ndarray, modes: Modes, rule: Rule, pairings: LossPairings, dim: int
 ) -> Ends:
-    """Return the final state of each mode in the limit, and the largest curvature until then."""
+    """Return the final state of each mode in the limit, and the largest curvature until then.
+
+    Raises:
+        InputError: for a loss under which the embeddings grow without bound.
+    """
     values = modes.values
     root = np.sqrt(values)
     both = functions_of(gram, modes.vectors, False) / root
@@ -89,7 +95,15 @@ def custom_ends(
     slowest = float(values[count - 1])
     times = np.append(0, np.geomspace(1e-2, 1, _POINTS)) * 3 * np.log(1 / _START) / (4 * slowest)
     start = _START * np.eye(len(values), dim)
-    flow = mode_flow(embedding_loss(loss, *both), _uncoupled(values, dim), start, times)
+    flow = mode_flow(
+        embedding_loss(loss, *both), _uncoupled(values, dim), start, times, farthest=_FARTHEST
+    )
+    if not flow.complete:
+        message = (
+            "the embeddings grow without bound under this loss, or its flow cannot be integrated; "
+            "the forecast needs a loss that is bounded below"
+        )
+        raise InputError(message)
     ends = flow.coordinates[-1]
     final = np.zeros(len(values))
     final[:count] = np.diagonal(ends)[:count] ** 2
@@ -145,13 +159,21 @@ def _hessian_product(loss: Loss, n: int, dim: int) -> Callable[[np.ndarray], np.
 
     zero = jnp.zeros((2, n, dim))
     try:
-        shape = jax.eval_shape(whole, zero).shape
+        value = jax.eval_shape(whole, zero)
     except Exception as error:
         reason = " ".join(str(error).split())[:200]
         message = f"loss(za, zb) fails for two embeddings ({n}, {dim}): {reason}"
         raise InputError(message) from error
-    if shape != ():
-        message = f"loss(za, zb) must return a scalar; it returns shape {shape}"
+    shape, dtype = getattr(value, "shape", None), getattr(value, "dtype", None)
+    if shape != () or dtype is None or not jnp.issubdtype(dtype, jnp.floating):
+        found = type(value).__name__ if dtype is None else f"{dtype} of shape {shape}"
+        message = f"loss(za, zb) must return a floating-point scalar; it returns {found}"
+        raise InputError(message)
+    if jnp.finfo(dtype).bits < jnp.finfo(zero.dtype).bits:
+        message = (
+            f"loss(za, zb) returns {dtype} for embeddings in {zero.dtype}; compute it in the dtype "
+            "of the embeddings, whose flow is integrated to more digits"
+        )
         raise InputError(message)
     product = jax.jit(lambda v: jax.jvp(jax.grad(whole), (zero,), (v,))[1])
     return lambda v: np.asarray(product(jnp.asarray(v)))

@@ -4,10 +4,13 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from jssl.data.checks import require_count
-from jssl.errors import InputError
+from jssl.errors import InputError, shown
 from jssl.forecast.own_encoder import not_linear
 from jssl.forecast.torch_encoder import TorchEncoder
 from jssl.types import Array, Params
+
+MOST_NETS = 1000
+"""Random networks of one width that a forecast follows."""
 
 
 class GivenEncoder(NamedTuple):
@@ -66,6 +69,18 @@ def given_encoder(
             that is not linear in its parameters.
     """
     step, simulate = require_count("step", step, low=0), require_count("simulate", simulate, low=0)
+    nets = require_count("nets", nets, high=MOST_NETS)
+    if not isinstance(kernel, str):
+        message = f"kernel must be a name such as mlp-relu-3; got {shown(kernel)}"
+        raise InputError(message)
+    module = hasattr(apply, "state_dict")  # of PyTorch, for which `read_encoder` has a message
+    if apply is not None and not callable(apply) and not module:
+        message = f"apply must be a function apply(params, x) -> z; got {shown(apply)}"
+        raise InputError(message)
+    if torch is None and not module and (apply is None) != (params is None):
+        missing = "params" if params is None else "apply"
+        message = f"pass apply= and params= together; {missing} is missing"
+        raise InputError(message)
     if torch is not None:
         if apply is not None or params is not None:
             message = "pass torch=module alone, without apply and params"

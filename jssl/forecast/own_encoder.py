@@ -95,6 +95,7 @@ def read_encoder(
     if hasattr(apply, "state_dict") and hasattr(apply, "parameters"):
         message = "apply is a PyTorch module; pass it as torch=module, without apply and params"
         raise InputError(message)
+    _check_call(apply, params, views, dim)
     embedded = jax.jit(apply)(params, views)
     start = np.asarray(embedded, np.float64)
     check_embeddings(start, len(views), dim)
@@ -108,6 +109,21 @@ def read_encoder(
     gram = np.asarray(empirical.empirical_ntk(apply, params, views, block=block))
     rounding = float(max(jnp.finfo(x.dtype).eps for x in (embedded, *_floating(params))))
     return OwnEncoder(gram, start, rounding, deviation)
+
+
+def _check_call(apply: Apply, params: Params, views: Array, dim: int) -> None:
+    """Raise for a function that fails, or that does not return one array of numbers."""
+    try:
+        found = jax.eval_shape(apply, params, views)
+    except Exception as error:
+        reason = " ".join(str(error).split())[:200]
+        message = f"apply(params, x) fails for samples {views.shape}: {reason}"
+        raise InputError(message) from error
+    if not hasattr(found, "shape"):
+        message = (
+            f"apply must return ({len(views)}, dim = {dim}); it returns {type(found).__name__}"
+        )
+        raise InputError(message)
 
 
 def check_embeddings(start: np.ndarray, rows: int, dim: int) -> None:

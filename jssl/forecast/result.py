@@ -5,7 +5,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from jssl.errors import InputError
 from jssl.forecast.values import Values
+from jssl.host_arithmetic import host_float64
 from jssl.types import Trajectory
 
 if TYPE_CHECKING:
@@ -26,10 +28,16 @@ class Forecast(Values):
         Args:
             steps: (points,) of gradient descent; by default, from before the first dimension is
                 learned until after the last.
+
+        Raises:
+            InputError: for steps that are not one or more numbers >= 0.
         """
         from jssl.forecast.drawing import range_of, staircase
 
-        steps = range_of(self) if steps is None else np.asarray(steps, float)
+        steps = range_of(self) if steps is None else host_float64("steps", steps)
+        if steps.ndim != 1 or not len(steps) or not ((steps >= 0) & (steps < np.inf)).all():
+            message = "steps must be (points,) finite numbers >= 0, at least one"
+            raise InputError(message)
         order = np.argsort(np.where(np.isfinite(self.steps), self.steps, np.inf))
         values = staircase(self, steps)[:, order] * self.final
         values = np.sort(values, axis=1)[:, ::-1]

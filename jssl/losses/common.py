@@ -60,7 +60,8 @@ def prepare(za: Any, zb: Any, least: int = 1, **hyperparameters: Any) -> tuple[A
         )
         raise InputError(message)
     if za.shape[0] < least:
-        message = f"this loss compares samples: pass at least {least} pairs; got {za.shape[0]}"
+        pairs = "one pair" if least == 1 else f"{least} pairs"
+        message = f"this loss compares samples: pass at least {pairs}; got {za.shape[0]}"
         raise InputError(message)
     for name, value in hyperparameters.items():
         check_number(name, value)

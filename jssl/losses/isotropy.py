@@ -15,6 +15,7 @@ import jax
 import jax.numpy as jnp
 
 from jssl.arithmetic import centred, dot, mean, working
+from jssl.errors import InputError
 from jssl.losses.characteristic import GRIDS
 from jssl.losses.common import check_choice, check_number, check_rows, prepare, unit
 from jssl.losses.slices import directions, sliced
@@ -99,6 +100,9 @@ def view_sigreg(
     if getattr(slices, "ndim", 0):
         a = working(slices=slices)[0].astype(za.dtype)
         check_rows("slices", a, za)
+        if not len(a):
+            message = f"slices must hold at least one direction; got shape {a.shape}"
+            raise InputError(message)
         a = unit(a)
     else:
         a = directions(key, za.shape[1], slices, za.dtype)

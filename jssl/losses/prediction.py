@@ -237,6 +237,9 @@ def _prediction(
 ) -> tuple[Array, Array, Array]:
     """Return the context, its prediction and the target in one dtype."""
     z, other = prepare(za, zb)
+    if targets is not None and len(targets) != 2:
+        message = f"targets must be two arrays, (target_a, target_b); got {len(targets)}"
+        raise InputError(message)
     target = other if targets is None else prepare(*targets)[1]
     # A predictor is given the embeddings in their own dtype.
     prediction = z if predictor is None else predictor(floating(za=za)[0])

@@ -5,6 +5,7 @@ kept for the backward pass is one gradient of the size of the embeddings.
 """
 
 import functools
+import operator
 from typing import Any
 
 import jax
@@ -14,6 +15,7 @@ import numpy as np
 from jssl.arithmetic import dot
 from jssl.errors import InputError
 from jssl.losses.characteristic import GRIDS, statistic, statistic_and_slope
+from jssl.memory import require_memory
 from jssl.types import Array
 
 BLOCK_ELEMENTS = 2**15
@@ -35,17 +37,26 @@ def directions(key: Array | None, dim: int, slices: Any, dtype: Any = "float32")
         dtype: of the vectors. The draw itself is in float32, so that every dtype has the same.
 
     Raises:
-        InputError: if dim or slices is below 1.
+        InputError: if dim or slices is below 1, or for more directions than memory holds.
     """
-    for name, number in (("slices", slices), ("dim", dim)):
-        if isinstance(number, bool) or not isinstance(number, int) or number < 1:
-            message = f"{name} must be a whole number >= 1; got {number!r}"
-            raise InputError(message)
+    slices, dim = _count("slices", slices), _count("dim", dim)
+    require_memory(f"{slices:,} directions", 8.0 * slices * dim, "take fewer slices")
     if key is None:
         a = jnp.asarray(_usual_normals(slices, dim), dtype)
     else:
         a = jax.random.normal(key, (slices, dim), "float32").astype(dtype)
     return a / jnp.linalg.norm(a, axis=1, keepdims=True)
+
+
+def _count(name: str, number: Any) -> int:
+    try:
+        count = operator.index(number)
+    except TypeError:
+        count = 0
+    if isinstance(number, bool) or count < 1:
+        message = f"{name} must be a whole number >= 1; got {number!r}"
+        raise InputError(message)
+    return count
 
 
 @functools.lru_cache(maxsize=8)

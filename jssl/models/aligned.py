@@ -99,8 +99,8 @@ def aligned(
     require_range("noise", noise, 0)
     for name, value in {"start": start, "predictor_start": predictor_start}.items():
         known = None if value is None else host_value(value)
-        if known is not None and not known > 0:
-            message = f"{name} must be positive; got {value}"
+        if known is not None and not (known.dtype.kind in "iuf" and 0 < known < jnp.inf):
+            message = f"{name} must be positive and finite; got {value}"
             raise InputError(message)
 
     def init(key: Array) -> Params:

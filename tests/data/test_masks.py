@@ -110,3 +110,12 @@ def test_moments_of_both_directions_are_symmetric():
 def test_moments_that_no_views_have_are_refused(given, message):
     with pytest.raises(InputError, match=message):
         moments.pairs_with_moments(given)
+
+
+@pytest.mark.parametrize(
+    ("bad", "message"),
+    [(np.nan, "not finite"), (1j, "real numbers")],
+)
+def test_pixels_that_are_no_finite_numbers_are_refused(bad, message):
+    with pytest.raises(InputError, match=message):
+        masks.masked_moments(np.full((2, 4, 4, 1), bad))

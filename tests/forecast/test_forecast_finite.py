@@ -108,10 +108,13 @@ def test_centring_of_a_loss_is_found():
     ("loss", "says"),
     [
         (losses.get("nt_xent"), "no second derivative at zero|vanishes"),
-        (lambda za, zb: za - zb, "must return a scalar"),
+        (lambda za, zb: za - zb, "must return a floating-point scalar"),
         (lambda za, zb: (za**4).mean(), "vanishes"),
         (lambda za, zb: (za[0] * zb[0]).sum(), "treat all samples"),
         (lambda za: 0, "fails for two embeddings"),
+        (lambda za, zb: jnp.int32(3), "floating-point scalar; it returns int32"),
+        (lambda za, zb: -(za * zb).mean(), "grow without bound"),
+        (lambda za, zb: -(za * zb).mean().astype("float32"), "returns float32 for"),
     ],
 )
 def test_losses_that_are_not_covered_are_refused(loss, says):
@@ -391,3 +394,10 @@ def test_a_pytorch_module_has_the_forecast_of_the_same_jax_network():
         jssl.predict(
             PAIRS, **given, torch=torch.nn.Sequential(module, torch.nn.BatchNorm1d(2).double())
         )
+
+
+@pytest.mark.parametrize("steps", [[], [-1.0], [np.nan], 3.0, [[1.0, 2.0]]])
+def test_steps_of_a_trajectory_are_numbers_in_a_row(steps):
+    forecast = jssl.predict(PAIRS, loss="barlow_twins_linearized", dim=2, kernel="linear")
+    with pytest.raises(InputError, match="steps must be"):
+        forecast.trajectory(steps)

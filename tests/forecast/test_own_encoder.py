@@ -121,3 +121,23 @@ def test_a_dimension_that_the_start_does_not_hold_is_never_learned():
     assert np.isfinite(seen.steps).tolist() == [True, False]
     assert seen.summary[0].startswith("Take a dimension of 1: 1 of 2")
     assert any("copies of each other" in caveat for caveat in seen.caveats)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"apply": lambda w, x: x @ w}, "fails for samples"),
+        ({"apply": lambda w, x: np.asarray(x) @ w.T}, "fails for samples"),
+        ({"apply": lambda w, x: (x @ w.T, 1)}, "it returns tuple"),
+        ({"apply": 3}, "apply must be a function"),
+        ({"apply": lambda w, x: x @ w.T, "params": None}, "params is missing"),
+        ({"apply": None}, "apply is missing"),
+        ({"params": None, "kernel": None}, "kernel must be a name"),
+        ({"apply": None, "params": None, "width": 8, "nets": -1}, "nets must be a whole number"),
+    ],
+)
+def test_encoders_that_cannot_be_used_are_refused(given, message):
+    first = np.random.default_rng(0).normal(size=(20, 4))
+    settings = {"apply": lambda w, x: x @ w.T, "params": jnp.ones((2, 4))} | given
+    with pytest.raises(InputError, match=message):
+        jssl.predict((first, first + 0.1), loss="barlow_twins_linearized", dim=2, **settings)

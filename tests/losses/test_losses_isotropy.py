@@ -225,3 +225,22 @@ def test_a_batch_of_one_no_dimension_and_a_width_of_zero_are_refused():
             loss(np.ones((4, 0)), np.ones((4, 0)))
     with pytest.raises(InputError, match="width must be positive; got 0"):
         bhep(samples(), samples(), width=0)
+
+
+def test_the_number_of_slices_may_be_an_integer_of_numpy():
+    z = jnp.asarray(samples())
+    assert sigreg(z, z, slices=np.int64(4)) == sigreg(z, z, slices=4)
+
+
+@pytest.mark.parametrize(
+    ("slices", "message"),
+    [
+        (np.zeros((0, 3)), "at least one direction"),
+        (10**15, "take fewer slices"),
+        (2.5, "whole number >= 1; got 2.5"),
+    ],
+)
+def test_no_direction_or_more_than_memory_holds_is_refused(slices, message):
+    z = jnp.asarray(samples())
+    with pytest.raises(InputError, match=message):
+        sigreg(z, z, slices=slices)

@@ -275,3 +275,15 @@ def test_starts_that_cannot_be_are_refused_in_one_line(arguments, message):
     with pytest.raises(InputError, match=message) as caught:
         aligned(3, **arguments)
     assert "\n" not in str(caught.value)
+
+
+def test_targets_must_be_two():
+    z = jnp.ones((4, 2))
+    with pytest.raises(InputError, match=r"two arrays, \(target_a, target_b\); got 4"):
+        jepa(z, z, targets=z)
+
+
+@pytest.mark.parametrize("start", ["a", np.inf, -1.0])
+def test_a_start_is_a_positive_number(start):
+    with pytest.raises(InputError, match="start must be positive and finite"):
+        aligned(3, start=start)

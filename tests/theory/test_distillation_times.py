@@ -272,3 +272,31 @@ def test_bad_settings_are_refused_in_one_line(settings, message):
             distillation.order([1.0], [0.5], start, **settings)
         with pytest.raises(InputError, match=message):
             distillation.amplitude(1.0, 1.0, 0.5, start, **settings)
+
+
+@pytest.mark.parametrize("bad", ["a", None, 1j, [[1.0], [1.0, 2.0]]])
+@pytest.mark.parametrize("name", ["covariance", "coefficient", "start", "share"])
+def test_what_is_no_number_is_refused(name, bad):
+    settings = {"covariance": 1.0, "coefficient": 0.6, "start": 0.1} | {name: bad}
+    with pytest.raises(InputError, match="real numbers"):
+        distillation.critical_time(**settings)
+
+
+def test_shapes_that_do_not_fit_together_are_refused():
+    with pytest.raises(InputError, match=r"\(2,\), \(3,\)"):
+        distillation.critical_time(np.ones(2), np.ones(3), 0.1)
+
+
+@pytest.mark.parametrize(("covariance", "coefficient"), [(np.nan, 0.6), (1.0, np.nan)])
+def test_an_unknown_covariance_is_not_taken_for_a_mode_that_is_never_learned(
+    covariance, coefficient
+):
+    assert np.isnan(distillation.critical_time(covariance, coefficient, 0.1))
+    assert np.isnan(distillation.collapse_threshold(covariance, coefficient))
+    assert np.isnan(distillation.end_state(covariance, coefficient).layer)
+
+
+def test_takeover_rates_take_lists():
+    found = distillation.takeover_rates([1.0, 0.5], [0.6, 0.7])
+    expected = distillation.takeover_rates(np.array([1.0, 0.5]), np.array([0.6, 0.7]))
+    np.testing.assert_array_equal(found, expected)

@@ -139,8 +139,15 @@ def test_shrinkage_has_the_known_values_and_is_the_minimum_of_the_mean():
         (lambda: expected_value(np.ones(2), 1), "at least 2 samples; got 1"),
         (lambda: null_variance(3, 1), "at least 2 samples; got 1"),
         (lambda: shrunk_variance(1), "at least 2 samples"),
-        (lambda: floor(0, regulariser="bhep"), "at least one dimension"),
+        (lambda: floor(0, regulariser="bhep"), "dim must be a whole number"),
         (lambda: floor(grid="codes"), "a grid is one of code, paper, exact"),
+        (lambda: floor(np.nan), "dim must be a whole number"),
+        (lambda: slice_value(-1.0), "variance must be a number in"),
+        (lambda: slice_value(1.0, width=-1.0), "width must be positive"),
+        (lambda: grid_value(np.inf), "variance must be a number in"),
+        (lambda: grid_value(1.0, "codes"), "unknown grid 'codes'; did you mean 'code'"),
+        (lambda: truncated_value(-1.0, 3.0), "variance must be a number in"),
+        (lambda: pooled_views_value(np.ones(2), np.ones(2), 10, 0), "views must be a whole number"),
     ],
 )
 def test_wrong_input_is_refused(call, message):

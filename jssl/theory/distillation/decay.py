@@ -65,7 +65,7 @@ def collapse_threshold(
     """
     depth = check_setting(depth, objective)
     lam, rho = arrays(covariance, coefficient)
-    learned = (lam > 0) & (rho > 0)
+    learned = ~((lam <= 0) | (rho <= 0))  # NaN stays NaN
     rho = jnp.where(learned, rho, 1)
     if objective == "jepa":
         log_factor = (2 * depth - 1) * math.log1p(-1 / (2 * depth)) - math.log(2 * depth)

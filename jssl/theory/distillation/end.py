@@ -64,8 +64,9 @@ def end_state(
     """
     depth = check_setting(depth, objective)
     lam, rho = arrays(covariance, coefficient)
-    learned = (lam > 0) & (rho > 0)
+    learned = ~((lam <= 0) | (rho <= 0))  # NaN stays NaN
     layer = jnp.where(learned, layer_end(jnp.where(learned, rho, 1), depth, objective), 0)
+    layer = jnp.where(jnp.isnan(lam), lam, layer)
     return EndState(layer, layer**depth)
 
 

@@ -15,7 +15,8 @@ import numpy as np
 
 from jssl.data.checks import require_count
 from jssl.data.moments import Moments
-from jssl.errors import InputError
+from jssl.errors import InputError, shown
+from jssl.host_arithmetic import host_float64
 from jssl.theory.landscape.covariances import known_covariance
 
 MOST_OFF_DIAGONAL = 0.2
@@ -57,8 +58,11 @@ def check_moments(moments: Moments) -> Moments:
             moment [[S_x, S_yx^T], [S_yx, S_y]] not positive semi-definite, or S_yx with a part
             along a direction in which S_x has none.
     """
-    context = np.asarray(known_covariance("context", np.asarray(moments.context, float)))
-    cross = np.asarray(moments.cross, float)
+    if not hasattr(moments, "context"):
+        message = f"moments must be jssl.data.moments.Moments(context, cross); got {shown(moments)}"
+        raise InputError(message)
+    context = np.asarray(known_covariance("context", host_float64("context", moments.context)))
+    cross = host_float64("cross", moments.cross)
     if cross.shape != context.shape:
         message = f"cross must be {context.shape} like context; got shape {cross.shape}"
         raise InputError(message)

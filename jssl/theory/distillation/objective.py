@@ -6,7 +6,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from jssl.data.checks import host_value, require_count, require_name
-from jssl.errors import InputError
+from jssl.errors import InputError, shown
+from jssl.host_arithmetic import not_numbers
 from jssl.types import Array
 
 OBJECTIVES = ("jepa", "mae")
@@ -46,7 +47,7 @@ def require_positive(**values: Any) -> None:
         InputError: for a value that is zero, negative or not finite.
     """
     for name, value in values.items():
-        known = host_value(value)
+        known = _numbers(name, value)
         if known is not None and not ((known > 0) & (known < jnp.inf)).all():
             message = f"{name} must be positive and finite; got {value}"
             if name.startswith("covariance"):
@@ -68,7 +69,7 @@ def require_share(share: Any) -> None:
     Raises:
         InputError: for a share outside the range.
     """
-    known = host_value(share)
+    known = _numbers("share", share)
     if known is not None and not ((known > 0) & (known < 1)).all():
         message = f"share must lie between 0 and 1, both excluded; got {share}"
         raise InputError(message)
@@ -80,7 +81,29 @@ def arrays(*values: Any) -> tuple[Array, ...]:
     Example:
         >>> [x.shape for x in arrays(1, [0.5, 0.3])]
         [(2,), (2,)]
+
+    Raises:
+        InputError: for anything but real numbers, or shapes that do not fit together.
     """
+    for value in values:
+        _numbers("every argument", value)
     values = tuple(x if hasattr(x, "dtype") else np.asarray(x, float) for x in values)
+    shapes = [np.shape(x) for x in values]
+    try:
+        np.broadcast_shapes(*shapes)
+    except ValueError as error:
+        message = f"the shapes of the arguments do not fit together: {', '.join(map(str, shapes))}"
+        raise InputError(message) from error
     dtype = jnp.result_type(float, *(x for x in values if np.ndim(x)))
     return tuple(jnp.broadcast_arrays(*(jnp.asarray(value, dtype) for value in values)))
+
+
+def _numbers(name: str, value: Any) -> np.ndarray | None:
+    """Return real numbers as a NumPy array, or None where they are traced."""
+    try:
+        known = host_value(value)
+    except ValueError as error:  # lists of unequal lengths
+        raise not_numbers(name, shown(value)) from error
+    if known is not None and known.dtype.kind in "cOSUmM":
+        raise not_numbers(name, shown(value))
+    return known

@@ -15,6 +15,7 @@ float64. Derived here; the aligned solution is that of Littwin et al. 2024, arXi
 from typing import Any
 
 import jax.numpy as jnp
+import numpy as np
 
 from jssl.data.checks import require_range
 from jssl.errors import InputError
@@ -59,8 +60,8 @@ def takeover_rates(
     """
     depth = check_setting(depth, objective)
     require_range("decay", decay, 0)
-    if jnp.ndim(covariances) != 1 or jnp.shape(covariances) != jnp.shape(coefficients):
-        shapes = f"{jnp.shape(covariances)} and {jnp.shape(coefficients)}"
+    if np.ndim(covariances) != 1 or np.shape(covariances) != np.shape(coefficients):
+        shapes = f"{np.shape(covariances)} and {np.shape(coefficients)}"
         message = f"covariances and coefficients must both be (k,); got {shapes}"
         raise InputError(message)
     lam, rho, eta = arrays(covariances, coefficients, decay)

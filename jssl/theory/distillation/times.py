@@ -66,7 +66,7 @@ def critical_time(
 
     Returns:
         (...) learning rate x step: infinite where lambda <= 0, since such a mode is not learned;
-        NaN where it starts at its share or above.
+        NaN where it starts at its share or above, or where lambda or rho is NaN.
 
     Raises:
         InputError: for a depth below 1, an unknown objective, a start or a share out of range.
@@ -78,7 +78,7 @@ def critical_time(
     require_positive(start=start)
     require_share(share)
     lam, rho, w, p = arrays(covariance, coefficient, start, share)
-    learned = (lam > 0) & (rho > 0)
+    learned = ~((lam <= 0) | (rho <= 0))  # NaN stays NaN
     lam, rho = (jnp.where(learned, x, 1) for x in (lam, rho))
     end = layer_end(rho, depth, objective)
     early = w < p * end

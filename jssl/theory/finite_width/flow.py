@@ -14,6 +14,7 @@ The equation is stiff: the rates of a learned dimension and of one that is not l
 by orders of magnitude. SciPy's BDF integrates it on the host.
 """
 
+import sys
 from collections.abc import Callable
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -36,7 +37,8 @@ class ModeFlow(NamedTuple):
     Attributes:
         times: (points,) t = learning rate x step.
         coordinates: (points, r, dim) B.
-        complete: whether the integration reached the last time.
+        complete: whether the integration reached the last time; it stops where a
+            coordinate exceeds `farthest`.
     """
 
     times: np.ndarray
@@ -53,6 +55,7 @@ def mode_flow(
     learning_rate: float = 0.0,
     decay: float = 0.0,
     tolerance: float = 1e-4,
+    farthest: float = sys.float_info.max,
 ) -> ModeFlow:
     """Return B at the given times, from a start.
 
@@ -73,6 +76,8 @@ def mode_flow(
         learning_rate: of gradient descent, for its first-order correction; 0 for gradient flow.
         decay: factor of the squared norm of the parameters, for networks that are linear in them.
         tolerance: relative error per step of the integration.
+        farthest: size of a coordinate at which the integration stops, for losses that may not be
+            bounded below.
 
     Raises:
         InputError: for shapes that do not fit, numbers that are not finite, or a start of zero,
@@ -92,6 +97,11 @@ def mode_flow(
     matrix = jnp.asarray(np.reshape(gram, (modes * dim, modes * dim)))
     right, jacobian = _equation(loss, (modes, dim))
     fixed = (matrix, jnp.asarray(float(learning_rate)), jnp.asarray(float(decay)))
+
+    def diverges(_: float, b: np.ndarray) -> float:
+        return farthest - float(np.abs(b).max())
+
+    diverges.terminal = True  # type: ignore[attr-defined]
     for method in ("BDF", "Radau"):  # the second where the first has diverged
         with np.errstate(over="ignore", invalid="ignore"):
             solved = solve_ivp(
@@ -103,12 +113,13 @@ def mode_flow(
                 jac=lambda _, b: np.array(jacobian(jnp.array(b), *fixed)),
                 rtol=tolerance,
                 atol=1e-2 * tolerance * size,
+                events=diverges,
             )
-        if solved.success and np.isfinite(solved.y).all():
+        if solved.status == 1 or (solved.success and np.isfinite(solved.y).all()):
             break
     reached = np.asarray(solved.y).T.reshape(-1, modes, dim)
     finite = np.isfinite(reached).all((1, 2))
-    return ModeFlow(np.asarray(solved.t)[finite], reached[finite], bool(solved.success))
+    return ModeFlow(np.asarray(solved.t)[finite], reached[finite], solved.status == 0)
 
 
 @lru_cache(maxsize=16)

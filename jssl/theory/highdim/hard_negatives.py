@@ -10,11 +10,13 @@ References:
 """
 
 import math
+import sys
 
 import numpy as np
 from scipy.optimize import brentq
 from scipy.stats import binom
 
+from jssl.data.checks import require_count, require_range
 from jssl.errors import InputError
 
 
@@ -92,9 +94,9 @@ def frame_loss(
         negative_weight: q >= 0.
     """
     gap = _gap(classes, temperature)
-    if negatives < 1 or hardness < 0 or negative_weight < 0:
-        message = "need negatives >= 1, hardness >= 0 and negative_weight >= 0"
-        raise InputError(message)
+    require_count("negatives", negatives)
+    for name, value in {"hardness": hardness, "negative_weight": negative_weight}.items():
+        require_range(name, value, 0, sys.float_info.max)
     same = np.arange(negatives + 1)
     chance = binom.pmf(same, negatives, _collision(classes, hardness))
     load = (same + (negatives - same) * math.exp(-gap)) / negatives
@@ -113,9 +115,7 @@ def collision_share(classes: int, per_class: int) -> float:
         per_class: n >= 1 samples of each class, drawn without the anchor.
     """
     _check(classes)
-    if per_class < 1:
-        message = f"per_class must be at least 1; got {per_class}"
-        raise InputError(message)
+    require_count("per_class", per_class)
     return (per_class - 1) / (per_class * classes - 1)
 
 
@@ -175,8 +175,9 @@ def relaxation_rate(
     """
     odds = negative_weight * math.exp(-_gap(classes, temperature))
     factor = 1 + (2 if weight_gradient else 1) * hardness * temperature
-    if classes < 4 or hardness < 0:
-        message = "need at least 4 classes and hardness >= 0: fewer classes have no unequal angles"
+    require_range("hardness", hardness, 0, sys.float_info.max)
+    if classes < 4:
+        message = "need at least 4 classes: fewer classes have no unequal angles"
         raise InputError(message)
     return 4 * odds / (1 + odds) * factor / (temperature * (classes - 1)) ** 2
 
@@ -194,6 +195,4 @@ def _gap(classes: int, temperature: float) -> float:
 
 
 def _check(classes: int) -> None:
-    if classes < 2:
-        message = f"there must be at least 2 classes; got {classes}"
-        raise InputError(message)
+    require_count("classes", classes, low=2)

@@ -102,8 +102,9 @@ def trajectory(
         message = "every start must be positive: a mode that starts at 0 stays there"
         raise InputError(message)
     t = np.atleast_1d(np.asarray(times, float))
-    if t.ndim != 1 or (np.diff(t) <= 0).any() or t[0] < 0:
-        message = "times must be increasing and >= 0"
+    finite = t.ndim == 1 and bool(len(t)) and bool(np.isfinite(t).all())
+    if not finite or (np.diff(t) <= 0).any() or t[0] < 0:
+        message = "times must be finite, increasing and >= 0"
         raise InputError(message)
     options: dict[str, Any] = {"regulariser": regulariser, "width": width, "batch": batch}
     if t[-1] == 0:

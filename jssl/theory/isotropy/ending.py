@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy.optimize import brentq, minimize, root
 
+from jssl.data.checks import require_count
 from jssl.errors import InputError
 from jssl.theory.isotropy.regularisers import (
     mean_inverse_root,
@@ -126,8 +127,9 @@ def strength_that_keeps(
     """
     shares = checked_shares(noise_shares, 1.0)
     b = usual_width(regulariser, len(shares), width)
-    if not 0 <= mode < len(shares) or not shares[mode] > 0:
-        message = f"mode must be an index below {len(shares)} with a positive noise share"
+    mode = require_count("mode", mode, low=0, high=len(shares) - 1)
+    if not shares[mode] > 0:
+        message = f"mode {mode} has no positive noise share, so every strength keeps it"
         raise InputError(message)
 
     def growth(log_strength: float) -> float:
@@ -162,8 +164,17 @@ def swap_rate(variances: Any, noises: Any, held: int, other: int) -> float:
         noises: (m,) c_j >= 0.
         held: j.
         other: k.
+
+    Raises:
+        InputError: for arrays of unequal lengths, or modes that do not exist.
     """
-    q, c = np.asarray(variances, float), np.asarray(noises, float)
+    q, _ = spectrum(variances)
+    c, _ = spectrum(noises)
+    if len(q) != len(c):
+        message = f"need one noise for each of the {len(q)} modes; got {len(c)}"
+        raise InputError(message)
+    held = require_count("held", held, low=0, high=len(q) - 1)
+    other = require_count("other", other, low=0, high=len(q) - 1)
     return float(4 * q[other] * (c[held] / q[held] - c[other] / q[other]))
 
 

@@ -17,6 +17,7 @@ import numpy as np
 from scipy.special import comb
 from scipy.stats import norm
 
+from jssl.data.checks import require_count
 from jssl.errors import InputError, unknown_name
 
 MAPS = ("cubic", "flip", "sign", "spiral", "uniform")
@@ -43,8 +44,12 @@ def whitened_eigenvalues(
         >>> values, counts = whitened_eigenvalues(0.5, dim=2, degree=3)
         >>> print(values, counts)
         [0.5   0.25  0.125] [2 3 4]
+
+    Raises:
+        InputError: for a correlation outside (0, 1), or a dimension or degree below 1.
     """
     _check(correlation)
+    dim, degree = require_count("dim", dim), require_count("degree", degree)
     k = np.arange(1, degree + 1)
     return correlation**k, comb(dim + k - 1, k, exact=False).round().astype(int)
 

@@ -20,6 +20,7 @@ import jax.numpy as jnp
 import numpy as np
 from scipy.special import gammaln
 
+from jssl.data.checks import require_count
 from jssl.errors import InputError, unknown_name
 
 REGULARISERS = ("bhep", "sigreg")
@@ -154,9 +155,7 @@ def usual_width(regulariser: str, dim: int, width: float | None = None) -> float
     """
     if regulariser not in REGULARISERS:
         raise unknown_name(kind="regulariser", name=regulariser, known=REGULARISERS)
-    if dim < 1:
-        message = f"the embedding must have at least one dimension; got {dim}"
-        raise InputError(message)
+    dim = require_count("dim", dim)
     b = (2 / dim if regulariser == "bhep" else 1.0) if width is None else float(width)
     if not 0 < b < math.inf:
         message = f"width must be positive; got {width}"

@@ -11,11 +11,13 @@ References:
 """
 
 import math
+import sys
 from typing import Any
 
 import numpy as np
 from scipy.special import erf
 
+from jssl.data.checks import require_count, require_name, require_range
 from jssl.errors import InputError
 from jssl.losses.characteristic import GRIDS, weights
 from jssl.theory.isotropy.regularisers import (
@@ -41,8 +43,12 @@ def slice_value(variance: float, mean: float = 0.0, *, width: float = 1.0) -> fl
         variance: >= 0.
         mean: any number.
         width: b > 0.
+
+    Raises:
+        InputError: for a variance below 0, or a width that is not positive.
     """
-    b, v = width, variance
+    require_range("variance", variance, 0)
+    b, v = usual_width("sigreg", 1, width), variance
     spread = 1 + b + b * v
     attraction = 2 * spread**-0.5 * math.exp(-b * mean**2 / (2 * spread))
     return (1 + 2 * b * v) ** -0.5 - attraction + (1 + 2 * b) ** -0.5
@@ -58,7 +64,12 @@ def grid_value(variance: float, grid: str = "code") -> float:
     Args:
         variance: >= 0.
         grid: `code`, `paper` or `exact`, as in `jssl.losses.sigreg`.
+
+    Raises:
+        InputError: for a variance below 0, or an unknown grid.
     """
+    require_range("variance", variance, 0, sys.float_info.max)
+    require_name("grid", grid, GRIDS)
     chosen = GRIDS[grid]
     if chosen is None:
         return UNIT * slice_value(variance)
@@ -72,7 +83,12 @@ def truncated_value(variance: float, limit: float) -> float:
     Example:
         >>> round(truncated_value(0.0, 3.0), 6)
         0.402234
+
+    Raises:
+        InputError: for a variance or a limit below 0.
     """
+    require_range("variance", variance, 0)
+    require_range("limit", limit, 0)
 
     def part(c: float) -> float:
         return math.sqrt(2 * math.pi / c) * float(erf(limit * math.sqrt(c / 2)))
@@ -127,6 +143,7 @@ def pooled_views_value(
         width: b > 0; None is 2/K.
     """
     share = repulsion_share(samples)
+    views = require_count("views", views)
     s, _ = spectrum(eigenvalues)
     noise, _ = spectrum(noises)
     b = usual_width("bhep", len(s), width)
