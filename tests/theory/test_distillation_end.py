@@ -311,3 +311,16 @@ def test_ends_that_are_not_determined_are_refused():
 def test_pairs_that_do_not_match_are_refused():
     with pytest.raises(InputError, match="match them"):
         pair_moments(Pairs(np.ones((3, 2)), np.ones((3, 3))))
+
+
+@pytest.mark.parametrize(
+    ("moments", "message"),
+    [
+        ((np.eye(2), np.eye(2)), "moments must be"),
+        (Moments(np.eye(2) + 1j, np.eye(2)), "context must be an array of real numbers"),
+        (Moments(np.eye(2), "a"), "cross must be an array of real numbers"),
+    ],
+)
+def test_what_are_no_real_moments_is_refused(moments, message):
+    with pytest.raises(InputError, match=message):
+        distillation.final_gram(moments)
