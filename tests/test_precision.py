@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from jssl.precision import constant, float64
+from jssl.theory import highdim
 from jssl.theory.learnability.objective import expected_loss, row_objective
 
 POINT = [3.8162, 1.51986]
@@ -17,6 +18,8 @@ FUNCTIONS = {
     "row_objective": lambda p: row_objective(p, 7.0, 1 / 800, noise=0.1, nodes=20),
     "expected_loss": lambda p: expected_loss(p, jnp.array(ROWS, p.dtype), noise=0.1, decay=0.01),
 }
+LAW = highdim.OnePass(highdim.rademacher(2.0), correlation=-0.4)
+FUNCTIONS["mean_product"] = lambda p: highdim.mean_product(p[:1] / 10, p[1], LAW)
 NEW_PROCESS = """
 import sys
 sys.path.insert(0, {folder!r})

@@ -16,7 +16,7 @@ import inspect
 import itertools
 import math
 import numbers
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -225,3 +225,18 @@ def _check_fields(make_problem: Callable[..., Any], fields: Sequence[str]) -> bo
             message = f"make_problem needs '{name}': give it as an axis"
             raise InputError(message)
     return MAX_WIDTH in known
+
+
+def widths_of(grid: Grid, program: Program, axis: int) -> set[Any]:
+    """Return the widths of a program along a dimension of the grid; none where it has no width."""
+    fields = grid.dimensions[axis].fields
+    return {fields[WIDTH][i] for i in program.positions[axis]} if WIDTH in fields else set()
+
+
+def positions_between(shape: tuple[int, ...], first: int, last: int) -> Iterator[tuple[int, ...]]:
+    """Yield the positions `first` to `last` - 1 of an array, in C order; () of a scalar."""
+    if not shape:
+        yield ()
+        return
+    for flat in range(first, last):
+        yield tuple(int(i) for i in np.unravel_index(flat, shape))

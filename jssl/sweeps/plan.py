@@ -14,8 +14,6 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-import numpy as np
-
 from jssl.errors import InputError
 from jssl.memory import free_disk, free_memory
 from jssl.sweeps.arrays import Variable, variables_of
@@ -30,7 +28,7 @@ from jssl.sweeps.costs import (
     runs_in_a_call,
     working_bytes,
 )
-from jssl.sweeps.grid import Grid, Program, split, widths
+from jssl.sweeps.grid import Grid, Program, positions_between, split, widths, widths_of
 from jssl.sweeps.workload import Machine, Workload, traced_program
 
 CHECKPOINT_SECONDS = 120.0
@@ -253,7 +251,7 @@ def chunks(plan: Plan) -> Iterator[Chunk]:
                 last = min(first + layout.tiles, math.prod(shape))
                 tiles = tuple(
                     Tile((*(side[i] for side, i in zip(sides, position, strict=True)), seeds))
-                    for position in _positions(shape, first, last)
+                    for position in positions_between(shape, first, last)
                 )
                 yield Chunk(f"{number:04d}-{block:05d}-{group:06d}", number, block, tiles)
 
@@ -272,23 +270,6 @@ def count_runs(chunk: Chunk) -> int:
         6
     """
     return sum(math.prod(s.stop - s.start for s in tile.slices) for tile in chunk.tiles)
-
-
-def lanes_of(chunk: Chunk, lanes: int) -> tuple[np.ndarray, np.ndarray, int]:
-    """Return the runs of a chunk: (lanes, dimensions) positions, (lanes,) seeds, and their number.
-
-    The rest of the lanes repeats the first run.
-    """
-    index = [
-        np.stack(
-            np.meshgrid(*(np.arange(s.start, s.stop) for s in tile.slices), indexing="ij"), -1
-        ).reshape(-1, len(tile.slices))
-        for tile in chunk.tiles
-    ]
-    runs = np.concatenate(index)
-    live = len(runs)
-    filled = np.concatenate([runs, np.repeat(runs[:1], lanes - live, axis=0)])
-    return filled[:, :-1], filled[:, -1].astype(np.uint32), live
 
 
 def check_sizes(plan: Plan) -> None:
@@ -342,7 +323,7 @@ def _choose_bins(
         return {}
     plain = split(grid)
     of_width = {
-        w: [p for p in plain if any(w in _widths_of(grid, p, a) for a in range(len(p.positions)))]
+        w: [p for p in plain if any(w in widths_of(grid, p, a) for a in range(len(p.positions)))]
         for w in sizes
     }
     costs = {w: cost_of(of_width[w][0]) for w in sizes}
@@ -404,21 +385,8 @@ def _tile_count(program: Program, blocks: Sequence[int]) -> int:
     return math.prod(math.ceil(len(positions) / block) for positions, block in sides)
 
 
-def _widths_of(grid: Grid, program: Program, axis: int) -> set[Any]:
-    fields = grid.dimensions[axis].fields
-    return {fields[WIDTH][i] for i in program.positions[axis]} if WIDTH in fields else set()
-
-
 def _slices(program: Program, grid: Grid, blocks: Sequence[int], axis: int) -> list[slice]:
     size, block = grid.dimensions[axis].size, blocks[axis]
     if block == 1:
         return [slice(i, i + 1) for i in program.positions[axis]]
     return [slice(i, min(i + block, size)) for i in range(0, size, block)]
-
-
-def _positions(shape: tuple[int, ...], first: int, last: int) -> Iterator[tuple[int, ...]]:
-    if not shape:
-        yield ()
-        return
-    for flat in range(first, last):
-        yield tuple(int(i) for i in np.unravel_index(flat, shape))

@@ -19,7 +19,7 @@ from jssl.eigenvalues import decompose_on_host
 from jssl.memory import peak_memory
 from jssl.progress import Progress
 from jssl.sweeps.costs import note_compiled, note_rate
-from jssl.sweeps.plan import Chunk, Plan, chunks, count_runs, lanes_of
+from jssl.sweeps.plan import Chunk, Plan, chunks, count_runs
 from jssl.sweeps.programs import Calls, calls, share
 from jssl.sweeps.store import Result
 from jssl.sweeps.workload import digest_of, lane_arguments, mesh_of, on_one_device
@@ -345,3 +345,20 @@ class _FastestRates:
                 self.best[chunk.layout] = seconds
                 note_rate(workload, program, seconds)
         self.last = (chunk.layout, now)
+
+
+def lanes_of(chunk: Chunk, lanes: int) -> tuple[np.ndarray, np.ndarray, int]:
+    """Return the runs of a chunk: (lanes, dimensions) positions, (lanes,) seeds, and their number.
+
+    The rest of the lanes repeats the first run.
+    """
+    index = [
+        np.stack(
+            np.meshgrid(*(np.arange(s.start, s.stop) for s in tile.slices), indexing="ij"), -1
+        ).reshape(-1, len(tile.slices))
+        for tile in chunk.tiles
+    ]
+    runs = np.concatenate(index)
+    live = len(runs)
+    filled = np.concatenate([runs, np.repeat(runs[:1], lanes - live, axis=0)])
+    return filled[:, :-1], filled[:, -1].astype(np.uint32), live

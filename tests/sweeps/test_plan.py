@@ -10,7 +10,8 @@ from jssl.errors import InputError
 from jssl.jaxprs.work import work_of
 from jssl.sweeps.costs import Cost
 from jssl.sweeps.grid import make_grid, split
-from jssl.sweeps.plan import choose_plan, chunks, count_chunks, from_json, lanes_of, to_json
+from jssl.sweeps.plan import choose_plan, chunks, count_chunks, from_json, to_json
+from jssl.sweeps.run import lanes_of
 from jssl.sweeps.study import make_study
 from jssl.sweeps.workload import Machine, Workload
 

@@ -23,6 +23,7 @@ from scipy.optimize import brentq
 from scipy.special import erf, ndtr
 
 from jssl.errors import InputError
+from jssl.precision import constant
 from jssl.theory.highdim.settings import OnePass, check
 
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(48)
@@ -44,14 +45,18 @@ def mean_product(overlap: Any, square: Any, setting: OnePass) -> Any:
         setting: of the problem.
     """
     xp = jnp if isinstance(overlap, jax.Array) or isinstance(square, jax.Array) else np
+    tables: tuple[np.ndarray, ...] = (*setting.law, _NODES, _WEIGHTS)
+    if xp is jnp:
+        tables = tuple(constant(np.asarray(table)) for table in tables)
+    points, shares, nodes, weights = tables
     nu = setting.noise**2 * square
     rho = setting.correlation * nu / (1 + nu)
-    h = (setting.law.points @ xp.atleast_1d(overlap)) / xp.sqrt(1 + nu)
+    h = (points @ xp.atleast_1d(overlap)) / xp.sqrt(1 + nu)
     end = xp.arctan2(xp.sqrt(1 - rho), xp.sqrt(1 + rho))
-    angle = end / 2 * (_NODES + 1)
+    angle = end / 2 * (nodes + 1)
     grid = xp.exp(-(h[:, None] ** 2) / (2 * xp.cos(angle) ** 2))
-    owen = end / 2 * (grid @ _WEIGHTS) / (2 * math.pi)
-    return setting.law.shares @ (1 - 8 * owen)
+    owen = end / 2 * (grid @ weights) / (2 * math.pi)
+    return shares @ (1 - 8 * owen)
 
 
 def slopes(overlap: np.ndarray, square: float, setting: OnePass) -> tuple[np.ndarray, float]:
