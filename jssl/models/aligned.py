@@ -14,8 +14,9 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from jssl.data.checks import host_value, require_count, require_range
+from jssl.data.checks import require_count, require_layers, require_range
 from jssl.errors import InputError
+from jssl.host_arithmetic import host_value
 from jssl.models.layers import flatten
 from jssl.types import Array, Model, Params
 
@@ -78,7 +79,7 @@ def aligned(
         in_dim: m, numbers a sample.
         out_dim: d <= m, dimension of the embedding; None for m. Below m the first layer starts
             with orthonormal rows.
-        depth: number of layers L >= 1.
+        depth: number of layers L, 1 to 256.
         start: w_0 > 0 of every layer; may be traced.
         predictor_start: v_0, the size of V at the start; None for w_0. May be traced.
         decoder: whether V is the decoder of a masked autoencoder, (m, d).
@@ -91,11 +92,12 @@ def aligned(
         "target". `apply` is the encoder.
 
     Raises:
-        InputError: for a size or depth below 1, out_dim above in_dim, or numbers out of range.
+        InputError: for a size below 1, a depth out of range, out_dim above in_dim, or
+            numbers out of range.
     """
     m = require_count("in_dim", in_dim)
     d = m if out_dim is None else require_count("out_dim", out_dim, high=m)
-    depth = require_count("depth", depth)
+    depth = require_layers(depth)
     require_range("noise", noise, 0)
     for name, value in {"start": start, "predictor_start": predictor_start}.items():
         known = None if value is None else host_value(value)

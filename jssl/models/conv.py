@@ -5,6 +5,7 @@
 in the parametrisations of `jssl.models.layers`, the fan-in of a convolution being 9 channels.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import jax.numpy as jnp
@@ -113,17 +114,7 @@ def conv(
     def init(key: Array) -> Params:
         return init_layers([*filters, last], key)
 
-    def apply(params: Params, x: Array) -> Array:
-        if x.ndim != 4 or x.shape[1:] != (height, width, colours):
-            message = f"x must be (n, {height}, {width}, {colours}) images; got shape {x.shape}"
-            raise InputError(message)
-        h = x
-        for layer, layer_params in zip(filters, params[:-1], strict=True):
-            summed = convolve(h, layer_params["weight"], stride)
-            h = phi.function(layer.finish(layer_params, summed))
-        features = _read_out(h, readout)
-        return last.finish(params[-1], features @ params[-1]["weight"].T)
-
+    apply = _apply((height, width, colours), filters, last, phi.function, stride, readout)
     if parametrisation in NO_LIMIT:
         return Model(init, apply, None, NO_LIMIT[parametrisation])
     kernel = limits.conv(
@@ -138,6 +129,30 @@ def conv(
         output_scale=output_scale,
     )
     return Model(init, apply, kernel)
+
+
+def _apply(
+    image_shape: tuple[int, int, int],
+    filters: list[Affine],
+    last: Affine,
+    phi: Callable[[Array], Array],
+    stride: int,
+    readout: str,
+) -> Callable[[Params, Array], Array]:
+    """Return `apply` of the convolutions and the last layer."""
+    height, width, colours = image_shape
+
+    def apply(params: Params, x: Array) -> Array:
+        if x.ndim != 4 or x.shape[1:] != image_shape:
+            message = f"x must be (n, {height}, {width}, {colours}) images; got shape {x.shape}"
+            raise InputError(message)
+        h = x
+        for layer, layer_params in zip(filters, params[:-1], strict=True):
+            h = phi(layer.finish(layer_params, convolve(h, layer_params["weight"], stride)))
+        features = _read_out(h, readout)
+        return last.finish(params[-1], features @ params[-1]["weight"].T)
+
+    return apply
 
 
 def _convolutions(

@@ -23,8 +23,8 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from jssl.data.checks import host_value
 from jssl.errors import InputError, unknown_name
+from jssl.host_arithmetic import host_value
 from jssl.models.width import cut, normals_at
 from jssl.types import Array, Params
 

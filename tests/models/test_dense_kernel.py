@@ -60,7 +60,6 @@ def _by_neural_tangents(build, activation, options, x1, x2):
 
 
 @pytest.mark.filterwarnings("ignore:`FanIn` layers assume independent inputs")
-@pytest.mark.skipif(not neural_tangents.status()[0], reason="needs neural-tangents")
 @pytest.mark.parametrize("net", NETS)
 @pytest.mark.parametrize("activation", STAX)
 def test_kernels_are_those_of_neural_tangents(activation, net):

@@ -164,6 +164,38 @@ def test_a_ratio_of_learning_rates_is_a_change_of_scale(depth, averaged):
 
 
 @pytest.mark.parametrize(
+    ("w", "v", "ratio"), [(0.1, -0.09, 1.0), (0.1, -0.11, 1.0), (0.1, -0.2, 9.0)]
+)
+def test_a_predictor_of_the_wrong_sign_turns_only_if_it_is_smaller_than_the_layer(w, v, ratio):
+    lam, rho = 1.0, 0.6
+    end = distillation.unbalanced_end(rho, w, v, ratio)
+    layers, last, _ = integrate_matrices(
+        [np.full((1, 1), w)], np.full((1, 1), v), np.full((1, 1), lam / rho), np.eye(1), 3000.0,
+        ratio=ratio,
+    )  # fmt: skip
+    assert bool(end.collapses) == (v**2 >= ratio * w**2)
+    np.testing.assert_allclose(layers[0][0, 0], end.layer, atol=1e-4)
+    np.testing.assert_allclose(last[0, 0], end.predictor, atol=1e-4)
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_a_random_orthogonal_predictor_loses_a_dimension_iff_it_is_a_reflection(sign):
+    """D-19 for equal modes: of an orthogonal 4 x 4 matrix with determinant -1 one eigenvalue is -1.
+
+    Rotations turn back to a positive predictor, however near they are to -1 in angle.
+    """
+    for seed in range(3):
+        turn = np.linalg.qr(np.random.default_rng(seed).normal(size=(4, 4)))[0]
+        turn[0] *= sign * np.sign(np.linalg.det(turn))
+        layers, _, _ = integrate_matrices(
+            [0.1 * np.eye(4)], 0.1 * turn, np.eye(4) / 0.6, np.eye(4), 2000.0
+        )
+        sizes = np.linalg.svd(layers[0], compute_uv=False)
+        assert (sizes > 0.3).sum() == (4 if sign > 0 else 3)
+        assert sizes[:3].min() > 0.5
+
+
+@pytest.mark.parametrize(
     ("w", "v", "ratio"),
     [(0.02, 0.2, 3.0), (0.3, 0.1, 1.0), (0.1, 1.0, 50.0), (0.1, 1.0, 70.0), (0.2, 0.2, 1.0)],
 )
@@ -509,7 +541,7 @@ def test_the_cosine_modes_become_equal():
         (distillation.averaged_delay, (0.8, 0.1, 0.0), "rate must be positive"),
         (distillation.decayed_levels, (1.0, 0.8, 0.0), "decay must be positive"),
         (distillation.decayed_levels, (-1.0, 0.8, 0.1), "is not learned from an aligned start"),
-        (distillation.unbalanced_end, (0.8, 0.1, -0.1), "predictor_start must be a number"),
+        (distillation.unbalanced_end, (0.8, 0.1, jnp.nan), "predictor_start must be a number"),
         (distillation.equal_rates, (0.0,), "rate_ratio must be positive"),
         (distillation.cosine_norm, (1.0, 1.0, -0.1), "decay must be a number"),
         (distillation.iso_loss_amplitude, (1.0, 0.0, 0.5, 0.1), "covariance must be positive"),
@@ -527,3 +559,57 @@ def test_moments_of_an_optimal_predictor_are_checked():
         distillation.optimal_predictor(
             orthogonal(np.random.default_rng(0), 2), Moments(np.eye(2), np.eye(3))
         )
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"covariance": 1e308},
+        {"covariance": 1e300},
+        {"covariance": 1e100},
+        {"rate": 1e308},
+        {"rate": 1e-308},
+        {"coefficient": 1e308},
+        {"start": 1e-300},
+        {"depth": 256},
+    ],
+)
+def test_an_averaged_time_that_cannot_be_integrated_is_refused_at_once(settings):
+    given = {"covariance": 1.0, "coefficient": 0.8, "start": 0.01, "rate": 0.1} | settings
+    with pytest.raises(InputError, match="the integration does not end"):
+        distillation.averaged_time(**given)
+
+
+def test_an_averaged_time_depends_on_the_units_of_time_alone():
+    one = distillation.averaged_time(1.0, 0.8, 0.01, 0.1)
+    np.testing.assert_allclose(distillation.averaged_time(1e20, 0.8, 0.01, 1e19), one / 1e20)
+
+
+@pytest.mark.parametrize(
+    ("times", "settings", "message"),
+    [
+        ([0.0, 1.0], {"decay": np.inf}, "decay must be a number at least 0; got inf"),
+        ([0.0, 1.0], {"decay": 1e308}, "decay x time must be below 300"),
+        ([0.0, 100.0], {"decay": 800.0}, "decay x time must be below 300"),
+        ([0.0, np.inf], {}, "times must be finite"),
+        ([1.0, 0.0], {}, "increase"),
+        ([[1.0], [1.0, 2.0]], {}, "real numbers"),
+        ([0.0, 1.0], {"noise": np.inf}, "noise must be a number at least 0"),
+        ([0.0, 1.0], {"start": (np.array([1e200, 1.0]), np.array([1e200, 1.0]))}, "does not end"),
+    ],
+)
+def test_cosine_amplitudes_that_cannot_be_integrated_are_refused_at_once(times, settings, message):
+    start = settings.pop("start", (np.array([0.2, 0.9]), np.ones(2)))
+    given = {"start": distillation.CosineModes(*start), "noise": 0.25} | settings
+    with pytest.raises(InputError, match=message):
+        distillation.cosine_amplitudes(times, **given)
+
+
+def test_cosine_amplitudes_rest_at_late_times():
+    """P sum of squares is conserved without decay, so the end is |V| / sqrt(k)."""
+    start = distillation.CosineModes(np.array([0.2, 0.9]), np.array([0.04, 0.81]))
+    late = distillation.cosine_amplitudes(np.array([0.0, 1e3, 1e308]), start, 0.25)
+    norm = np.sqrt((0.2**2 + 0.9**2) / 2)
+    np.testing.assert_allclose(late.predictor[1:], norm, rtol=1e-9)
+    decayed = distillation.cosine_amplitudes(np.array([29.0]), start, 0.25, 10.0)
+    np.testing.assert_allclose(decayed.predictor, norm * np.exp(-290.0), rtol=1e-9)

@@ -324,3 +324,32 @@ def test_pairs_that_do_not_match_are_refused():
 def test_what_are_no_real_moments_is_refused(moments, message):
     with pytest.raises(InputError, match=message):
         distillation.final_gram(moments)
+
+
+@pytest.mark.float32
+def test_moments_keep_float64_outside_float64():
+    """An eigenvalue of 1e-8 of the largest is lost in float32; diagonal ends are rho^2 (D-6)."""
+    turn = orthogonal(np.random.default_rng(0), 4)
+    rho = np.array([0.9, 0.5, 0.3, 0.7])
+    variances = np.array([1.0, 0.5, 0.1, 1e-8])
+
+    def turned(values):
+        matrix = (turn * values) @ turn.T
+        return (matrix + matrix.T) / 2
+
+    moments = Moments(turned(variances), turned(variances * rho), turned(variances))
+    assert {x.dtype for x in distillation.check_moments(moments)} == {np.dtype(float)}
+    ends = np.linalg.eigvalsh(distillation.final_gram(moments))
+    np.testing.assert_allclose(ends, np.sort(rho**2), atol=2e-8)
+    found = distillation.regression_modes(moments).coefficients
+    np.testing.assert_allclose(found, rho, atol=2e-8)
+    predictor = distillation.optimal_predictor(np.eye(4), moments)
+    np.testing.assert_allclose(predictor, turned(rho), atol=2e-7)
+
+
+def test_moments_near_the_largest_number_have_the_ends_of_their_ratio():
+    moments = Moments(*(np.diag(d) * 1e308 for d in ([1.0, 0.5], [0.5, 0.4], [1.0, 0.5])))
+    np.testing.assert_allclose(distillation.final_gram(moments), np.diag([0.25, 0.64]), rtol=1e-12)
+    modes = distillation.regression_modes(moments)
+    np.testing.assert_allclose(modes.coefficients, [0.5, 0.8], rtol=1e-12)
+    assert modes.caveats == ()

@@ -8,7 +8,9 @@ import scipy.optimize
 import scipy.special
 from distillation_oracles import integrate_matrices, orthogonal, scalar_time
 
+from jssl.data.moments import Moments
 from jssl.errors import InputError
+from jssl.models import aligned
 from jssl.theory import distillation
 
 KNOWN = [
@@ -254,8 +256,8 @@ def test_single_precision_has_single_precision():
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"depth": 0}, "depth must be a whole number in"),
-        ({"depth": 1.5}, "depth must be a whole number in"),
+        ({"depth": 0}, "depth must be a whole number in \\[1, 256\\]"),
+        ({"depth": 1.5}, "depth must be a whole number in \\[1, 256\\]"),
         ({"objective": "jeppa"}, "did you mean 'jepa'"),
         ({"share": 1.0}, "share must lie between 0 and 1"),
         ({"start": 0.0}, "start must be positive"),
@@ -300,3 +302,70 @@ def test_takeover_rates_take_lists():
     found = distillation.takeover_rates([1.0, 0.5], [0.6, 0.7])
     expected = distillation.takeover_rates(np.array([1.0, 0.5]), np.array([0.6, 0.7]))
     np.testing.assert_array_equal(found, expected)
+
+
+@pytest.mark.float32
+@EVERY
+def test_at_large_depth_a_time_overflows_only_where_it_is_too_large_itself(objective):
+    """At depth 200 the powers of a share do not fit in float32, while a time may."""
+    given = {"depth": 200, "objective": objective}
+    never = distillation.critical_time(1.0, 0.3, 0.01, **given)
+    assert (never.dtype, bool(jnp.isposinf(never))) == (jnp.float32, True)
+    start, share = (1.2, 0.5) if objective == "jepa" else (0.98, 0.995)
+    end = 3.0 if objective == "jepa" else 3.0 ** (1 / 201)
+    found = distillation.critical_time(1.0, 3.0, start, share=share, **given)
+    flow = speed(objective, 1.0, 3.0, 200)
+    expected = scalar_time(flow, start, share * end)
+    np.testing.assert_allclose(found, expected, rtol=1e-3)
+    early = distillation.amplitude(jnp.array([0.0, 1.0]), 1.0, 0.3, 0.01, **given)
+    np.testing.assert_allclose(early, 0.01, rtol=1e-5)
+
+
+@pytest.mark.parametrize("depth", [257, 10**5, 2**62])
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda depth: distillation.order([1.0, 0.5], [0.3, 0.5], 0.05, depth=depth),
+        lambda depth: distillation.amplitude(1.0, 1.0, 0.5, 0.05, depth=depth),
+        lambda depth: distillation.decayed_levels(1.0, 0.5, 0.01, depth=depth),
+        lambda depth: distillation.final_gram(Moments(np.eye(2), np.eye(2) / 2), depth=depth),
+        lambda depth: distillation.equal_rates(2.0, depth=depth),
+        lambda depth: distillation.averaged_time(1.0, 0.5, 0.05, 0.1, depth=depth),
+        lambda depth: distillation.averaged_delay(0.5, 0.05, 0.1, depth=depth),
+        lambda depth: distillation.averaged_tail_rate(1.0, 0.5, 0.1, depth=depth),
+        lambda depth: aligned(2, depth=depth),
+    ],
+)
+def test_a_depth_above_the_bound_is_refused_at_once(call, depth):
+    with pytest.raises(InputError, match=r"depth must be a whole number in \[1, 256\]; got \d+$"):
+        call(depth)
+
+
+def test_order_tells_what_is_late_from_what_is_not_learned():
+    found = distillation.order([1.0, 0.5, -0.2], [0.3, 0.5, -0.1], 0.05, depth=256)
+    assert found.modes.tolist() == []
+    assert np.isnan(found.times[:2]).all()
+    assert np.isposinf(found.times[2])
+    assert ["covariance -0.2 is not positive" in line for line in found.caveats] == [1, 0, 0]
+    assert all("later than the largest number of float64" in line for line in found.caveats[1:])
+
+
+@pytest.mark.parametrize(
+    ("covariance", "coefficient", "why"),
+    [
+        (1.0, -0.3, "regression coefficient -0.3 is not positive"),
+        (1.0, 0.0, "regression coefficient 0 is not positive"),
+        (-1.0, 0.3, "covariance -1 is not positive"),
+        (-1.0, -0.3, "covariance -1 is not positive"),
+        (np.nan, 0.3, "covariance nan or regression coefficient 0.3 is not finite"),
+        (1.0, np.nan, "covariance 1 or regression coefficient nan is not finite"),
+        (-1.0, np.nan, "covariance -1 or regression coefficient nan is not finite"),
+        (np.inf, 0.3, "covariance inf or regression coefficient 0.3 is not finite"),
+        (1.0, 0.01, "starts at its share of the end or above"),
+    ],
+)
+def test_order_names_the_reason_why_a_mode_has_no_time(covariance, coefficient, why):
+    found = distillation.order([covariance, 0.5], [coefficient, 0.5], 0.05)
+    assert found.modes.tolist() == [1]
+    assert why in found.caveats[0]
+    assert len(found.caveats) == 1

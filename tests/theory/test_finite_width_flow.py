@@ -197,6 +197,39 @@ def test_forecast_of_a_trained_network_rejects_the_limit():
     assert half["limit"][1] > 1.4 * trained[1]
 
 
+def _rise(off_diagonal, starts=24, dim=4):
+    """Return log half times (starts, dim), and C's largest eigenvalue once all C_ii > .97."""
+    gamma = np.array([1.0, 0.7, 0.5, 0.4, 0.3, 0.25, 0.2, 0.15])
+    times = np.append(0, np.geomspace(1e-2, 3000, 2000))
+    loss, levels = linearised_loss(off_diagonal), np.full(dim, 0.5)
+    halves, largest = [], []
+    for seed in range(starts):
+        start = 1e-3 * np.random.default_rng(seed).normal(size=(len(gamma), dim))
+        start *= np.sqrt(gamma)[:, None]
+        flow = mode_flow(loss, _uncoupled(gamma, dim), start, times, levels=1.8 * levels)
+        values = _eigenvalues(flow.coordinates)
+        halves.append(crossing_times(flow.times, values, levels))
+        risen = (np.square(flow.coordinates).sum(1) > 0.97).all(1)  # C_ii
+        largest.append(values[np.argmax(risen), 0])
+    return np.log(halves), np.array(largest)
+
+
+def test_a_small_off_diagonal_weight_lets_all_outputs_learn_the_same_first():
+    """In the limit of infinite width, so that it is the loss and no leak.
+
+    At weight 1 the loss does not depend on the axes of the outputs, and no eigenvalue of C exceeds
+    1 (here by more than the 3 % of the threshold). At weight w << 1 every C_ii rises by itself, up
+    to C = 1 1^T with its eigenvalue dim, and what is left is undone at rates of order w: the later
+    steps come after 1 / w, and the share of modes in the first rise, which is random, sets them.
+    """
+    (usual, below), (slow, above) = _rise(1.0), _rise(0.0051)
+    assert below.max() < 1.03
+    assert np.median(above) > 3.5
+    assert np.median(slow[:, 2:] - usual[:, 2:]) > np.log(10)
+    np.testing.assert_allclose(slow[:, 0], usual[:, 0], atol=0.2)
+    assert slow[:, 1].std() > 5 * usual[:, 1].std()
+
+
 def test_crossing_of_a_level_that_is_met_at_once_is_the_first_time():
     times = np.array([0.0, 1.0])
     assert crossing_times(times, np.ones((2, 1)), np.full(1, 0.5))[0] == 0

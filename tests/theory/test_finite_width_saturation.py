@@ -8,6 +8,7 @@ import pytest
 from jssl.formulas import steps as formulas
 from jssl.models import mlp
 from jssl.theory.finite_width import (
+    batch_slowdown,
     effective_start,
     leak_variance,
     leaked_noise,
@@ -162,3 +163,28 @@ def test_noise_of_one_output_moves_the_others_through_the_blocks_between_them():
     seen = np.einsum("jki,ti->tjk", gram[:, :, :, 1], draws).var(0)
     np.testing.assert_allclose(np.asarray(found)[:, [0, 2]], seen[:, [0, 2]], rtol=0.03)
     assert (np.asarray(found)[:, 1] == 0).all()
+
+
+def test_batches_slow_small_modes_by_the_stated_share():
+    """Descent on fresh Gaussian batches: two learned outputs and one that is small, 400 runs."""
+    gamma, rho, batch, rate, runs = np.array([1.0, 0.8, 0.3]), 1.3, 12, 1e-3, 400
+    draws = np.random.default_rng(6)
+    w = np.zeros((runs, 3, 3))
+    w[:, 0, 0], w[:, 1, 1] = 1.0, 0.8**-0.5
+    w[:, 2, 2] = 1e-9
+    logs = []
+    for step in range(700):
+        shared = draws.normal(size=(runs, batch, 3))
+        a, b = (
+            (shared + np.sqrt(rho - 1) * draws.normal(size=shared.shape)) * np.sqrt(gamma)
+            for _ in range(2)
+        )
+        m = (np.swapaxes(a, 1, 2) @ b + np.swapaxes(b, 1, 2) @ a) / (2 * batch)
+        w = w - 4 * rate * (w @ m @ np.swapaxes(w, 1, 2) - np.eye(3)) @ w @ m
+        if step in (300, 699):  # the learned outputs have reached their shrunk scale by then
+            logs.append(np.log(np.abs(w[:, 2, 2])))
+    growth = (logs[1] - logs[0]) / (399 * 4 * rate * 0.3)
+    share = float(batch_slowdown(jnp.array(rho), jnp.array([rho, rho]), batch))
+    error = growth.std(ddof=1) / np.sqrt(runs)
+    assert abs(growth.mean() - (1 - share)) < 3.9 * error + share**2  # of second order
+    assert growth.mean() + 3.9 * error + share**2 < 1

@@ -182,8 +182,8 @@ def test_the_unsupervised_bound_is_a_mean_of_integrals_over_collisions():
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: class_frame(1), "classes must be a whole number in .2, inf.; got 1"),
-        (lambda: supervised_bound(3, temperature=0.0), "temperature must be positive"),
+        (lambda: class_frame(1), "classes must be a whole number of at least 2; got 1"),
+        (lambda: supervised_bound(3, temperature=0.0), "temperature must be a number above 0"),
         (lambda: unsupervised_bound(3, 0), "negatives must be a whole number"),
         (lambda: relaxation_rate(3), "at least 4 classes"),
         (lambda: collision_share(3, 0), "per_class must be a whole number"),

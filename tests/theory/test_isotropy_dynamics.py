@@ -10,12 +10,14 @@ from scipy.special import hyp2f1
 
 from jssl.errors import InputError
 from jssl.theory.isotropy import (
+    convex_below,
     end_state,
     growth_rates,
     half_times,
     late_rates,
     lost_modes,
     plateau,
+    slope,
     slow_growth,
     strength_that_keeps,
     swap_rate,
@@ -224,6 +226,29 @@ def test_the_flow_ends_in_the_end_state(regulariser, batch):
     np.testing.assert_allclose(ended.eigenvalues, np.where(flow < 1e-8, 0, flow), atol=1e-7)
 
 
+@pytest.mark.parametrize("regulariser", ["sigreg", "bhep"])
+def test_without_noise_the_target_is_the_only_minimum(regulariser):
+    """I-23: sum_j (s_j - 1) dR/ds_j > 0, so some empty mode of a stationary point grows."""
+    draws = np.random.default_rng(0)
+    for dim in (1, 2, 5, 16):
+        for _ in range(40):
+            s = draws.gamma(draws.choice([0.2, 1.0, 5.0]), size=dim) * draws.choice([0.1, 1, 30])
+            s *= draws.uniform(size=dim) < 0.8
+            assert (s - 1) @ slope(s, regulariser=regulariser) > 0
+
+
+def test_sigreg_is_convex_up_to_the_stated_eigenvalue_and_not_far_above():
+    draws = np.random.default_rng(1)
+    edge = convex_below()
+    for dim in (1, 3, 6):
+        for _ in range(20):
+            first, second = edge * draws.uniform(size=(2, dim))
+            middle = value((first + second) / 2)
+            assert middle <= (value(first) + value(second)) / 2 + 1e-12
+    around = [float(value(np.full(1, edge + h))) for h in (0.5, 1.0, 1.5)]
+    assert around[1] > (around[0] + around[2]) / 2
+
+
 def test_a_batch_ends_below_the_population_without_noise():
     ended = end_state(np.zeros(3), 1.0, batch=16).eigenvalues
     np.testing.assert_allclose(ended, 0.878766, atol=1e-6)  # I-11
@@ -254,7 +279,7 @@ def test_the_smallest_shares_are_kept_and_a_swap_grows_at_its_rate():
     ("call", "message"),
     [
         (lambda: moments([1.0], [2.0], 1.0), "noises from 0 to the variances"),
-        (lambda: moments([1.0], [0.0], 0.0), "strength must be positive"),
+        (lambda: moments([1.0], [0.0], 0.0), "strength must be a number above 0"),
         (lambda: trajectory([1.0], [0.0], [1.0], [0.0], 1.0), "every start must be positive"),
         (
             lambda: trajectory([2.0, 1.0], [0.1], [1.0], [0.0], 1.0),
@@ -264,13 +289,13 @@ def test_the_smallest_shares_are_kept_and_a_swap_grows_at_its_rate():
         (lambda: swap_rate([1.0, 0.5], [0.1, 0.1], 0, 2), "other must be a whole number"),
         (lambda: swap_rate([1.0, 0.5], [0.1], 0, 1), "one noise for each of the 2 modes"),
         (lambda: trajectory([1.0], [0.1, 0.1], [1.0], [0.0], 1.0), "each of the 1 modes"),
-        (lambda: plateau(3, 0), "learned must be from 1 to 3; got 0"),
+        (lambda: plateau(3, 0), "learned must be a whole number .*; got 0"),
         (lambda: plateau(0), "dim must be a whole number"),
         (lambda: end_state([1.5], 1.0), "noise shares must be from 0 to 1"),
-        (lambda: end_state([0.5], 1.0, dim=2), "dim must be from 1 to the 1 modes; got 2"),
+        (lambda: end_state([0.5], 1.0, dim=2), "dim must be a whole number in .*; got 2"),
         (lambda: strength_that_keeps([0.0, 0.1], 0), "positive noise share"),
-        (lambda: slow_growth(4, 0.1, (1.0, 0.5), 1.0), "need dim >= 5"),
-        (lambda: growth_rates([1.0], [0.0], 1.0, batch=1), "at least 2 samples; got 1"),
+        (lambda: slow_growth(4, 0.1, (1.0, 0.5), 1.0), "dim must be a whole number of at least 5"),
+        (lambda: growth_rates([1.0], [0.0], 1.0, batch=1), "at least 2; got 1"),
     ],
 )
 def test_wrong_input_is_refused(call, message):

@@ -112,9 +112,9 @@ def test_estimates_have_the_known_errors_and_that_of_samples():
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: estimate_error(1.0), "correlation must be in"),
+        (lambda: estimate_error(1.0), "correlation must be a number"),
         (lambda: map_statistics("cubics", 0.5), "did you mean 'cubic'"),
-        (lambda: map_statistics("flip", 0.5, 0.0), "parameter must be positive"),
+        (lambda: map_statistics("flip", 0.5, 0.0), "parameter must be a number above 0"),
         (lambda: nearest_rotation_bound(-0.1, 0.5), "misalignment"),
     ],
 )

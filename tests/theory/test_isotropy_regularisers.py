@@ -179,10 +179,10 @@ def test_the_weight_of_lejepa_is_that_of_its_two_terms():
         (lambda: value(np.zeros(0)), "K >= 1"),
         (lambda: value(np.ones((2, 2))), "K >= 1"),
         (lambda: value(np.ones(2), regulariser="sigregs"), "did you mean 'sigreg'"),
-        (lambda: value(np.ones(2), width=0.0), "width must be positive"),
-        (lambda: slope(np.ones(2), batch=1), "at least 2 samples; got 1"),
-        (lambda: curvature(0), "dim must be a whole number in .1, inf.; got 0"),
-        (lambda: effective_weight(1.0, 10, 2), "trade_off < 1"),
+        (lambda: value(np.ones(2), width=0.0), "width must be a number above 0"),
+        (lambda: slope(np.ones(2), batch=1), "at least 2; got 1"),
+        (lambda: curvature(0), "dim must be a whole number of at least 1; got 0"),
+        (lambda: effective_weight(1.0, 10, 2), "trade_off must be .* below 1"),
     ],
 )
 def test_wrong_input_is_refused_in_one_line(call, message):

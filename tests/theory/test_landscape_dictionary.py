@@ -160,3 +160,24 @@ def test_bad_input_is_one_clear_line(arguments, options, message):
 def test_no_outputs_are_refused():
     with pytest.raises(InputError, match="dim must be a whole number"):
         landscape.from_loss("info_nce_dot", A0, dim=0)
+
+
+@pytest.mark.float32
+def test_known_covariances_are_not_rounded_to_float32_before_they_are_combined():
+    """B = A0 - f C near the threshold, and the multiple P / Q of an augmentation of 1e-9."""
+    given = {"placement": "clean-augmented-clean"}
+    factor = float(landscape.augmentation_factor("clean-augmented-clean"))
+    seen = landscape.form("info_nce_euclidean", [factor + 1e-9], 1.0, **given).signal
+    assert seen.dtype == jnp.float32
+    np.testing.assert_allclose(seen, 1e-9, rtol=1e-6)
+    found = landscape.augmentation_thresholds(np.diag([1.0, 0.5]), np.diag([0.25, 1e-9]))
+    np.testing.assert_allclose(found, [5e8, 4.0], rtol=1e-6)
+    with pytest.raises(InputError, match=r"above 3\.4e\+38, the largest number of float32"):
+        landscape.form("info_nce_dot", [1e300])
+
+
+@pytest.mark.parametrize("bad", ["x", None, 1j, [[1.0], [1.0, 2.0]], {"a": 1}])
+def test_what_is_no_covariance_is_refused(bad):
+    for call in (lambda x: landscape.views(x, 0.1), lambda x: landscape.form("info_nce_dot", x)):
+        with pytest.raises(InputError, match="real numbers"):
+            call(bad)

@@ -52,6 +52,23 @@ def test_held_out_eigenvalues_have_honest_errors(clean_first):
     assert np.abs(np.mean(biased, 0)).max() < 1.0
 
 
+@pytest.mark.parametrize("clean_first", [False, True])
+def test_numpy_arrays_are_estimated_on_the_host(clean_first):
+    pairs = np.asarray(toy.gaussian_pairs(jax.random.key(5), 50, A0, C)[:2])
+    given = {"clean_first": clean_first}
+    for function, options in (
+        (landscape.estimate_covariances, given),
+        (landscape.signal_spectrum, {**given, "factor": 0.5}),
+    ):
+        on_host = function(*pairs, **options)
+        known = function(*map(jnp.asarray, pairs), **options)
+        for name, seen, expected in zip(known._fields, on_host, known, strict=True):
+            assert isinstance(seen, np.ndarray)
+            assert isinstance(expected, jax.Array)
+            both = (seen, expected) if name != "directions" else map(np.abs, (seen, expected))
+            np.testing.assert_allclose(*both, rtol=1e-9, atol=1e-12)
+
+
 def test_lanczos_on_products_with_the_data_finds_what_dense_algebra_finds():
     spectrum = np.geomspace(3, 0.01, 40)
     pairs = toy.gaussian_pairs(jax.random.key(4), 500, spectrum, 0.3 * np.ones(40))

@@ -92,17 +92,17 @@ def test_times_are_those_of_the_integrated_flow_of_the_exact_loss(c, temperature
     views = landscape.views([1.0], c)
     options = {"temperature": temperature, "weight_decay": decay}
 
-    def rate(_, w):
-        slope = jax.grad(landscape.gaussian_info_nce)(jnp.asarray(w)[None], views, **options)
-        return -np.asarray(slope)[0]
-
+    slope = jax.jit(jax.grad(lambda w: landscape.gaussian_info_nce(w[None], views, **options)))
     parts = [jnp.diag(x) for x in views]
     end = float(landscape.gaussian_amplitudes(*parts, **options)[0])
-    for share in (0.1, 0.5, 0.9):
-        event = lambda _, w, share=share: w[0] ** 2 - share * end  # noqa: E731
-        run = solve_ivp(rate, (0, 60), [1e-3], events=event, rtol=1e-9, atol=1e-12)
+    shares = (0.1, 0.5, 0.9)
+    events = [lambda _, w, share=share: w[0] ** 2 - share * end for share in shares]
+    run = solve_ivp(
+        lambda _, w: -np.asarray(slope(w)), (0, 60), [1e-3], events=events, rtol=1e-9, atol=1e-12
+    )
+    for share, times in zip(shares, run.t_events, strict=True):
         found = landscape.gaussian_times(jnp.array([1e-6]), share, *parts, **options)
-        np.testing.assert_allclose(found, run.t_events[0], rtol=1e-3)
+        np.testing.assert_allclose(found, times, rtol=1e-3)
     assert landscape.gaussian_times(jnp.array([2 * end]), 0.5, *parts, **options)[0] == 0
     lost = [jnp.array([x]) for x in (2.0, 1.0, 1.0)]
     assert jnp.isinf(landscape.gaussian_times(jnp.array([1e-6]), 0.5, *lost))[0]

@@ -130,6 +130,22 @@ def test_levels_without_decay_are_the_plateaus():
         np.testing.assert_allclose(level.push, plateau.growth, rtol=1e-9)
 
 
+@pytest.mark.parametrize(
+    ("dim", "off_diagonal", "decay", "rate"),
+    [(3, 1.0, 0.0, 0.0), (3, 0.0051, 0.1, 0.01), (2, 0.3, 0.0, 0.05), (8, 0.3, 0.2, 0.0)],
+)
+def test_numpy_arrays_are_computed_on_the_host(dim, off_diagonal, decay, rate):
+    start, gamma = np.array([1e-3, 2e-3, 0.0, 1e-3, 0.5]), np.array([1.0, 0.7, 0.5, -0.3, 0.05])
+    given = {"weight_decay": decay, "learning_rate": rate}
+    on_host = stepwise.mode_times(start, gamma, dim, off_diagonal, **given)
+    traced = stepwise.mode_times(jnp.asarray(start), jnp.asarray(gamma), dim, off_diagonal, **given)
+    levels = stepwise.decayed_levels(gamma, dim, off_diagonal, decay)
+    known = stepwise.decayed_levels(jnp.asarray(gamma), dim, off_diagonal, decay)
+    for seen, expected in zip((*on_host, *levels), (*traced, *known), strict=True):
+        assert not isinstance(seen, jax.Array)
+        np.testing.assert_allclose(seen, expected, rtol=1e-12)
+
+
 def test_starts_of_any_size_are_borne():
     for tiny in (1e-200, 1e-30):
         found = stepwise.mode_times(jnp.array([tiny]), jnp.ones(1), 1)

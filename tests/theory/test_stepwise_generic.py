@@ -125,3 +125,10 @@ def test_the_explanation_names_the_start_that_would_do():
 def test_a_start_outside_its_range_is_refused(start_scale):
     with pytest.raises(InputError, match="start_scale"):
         stepwise.error_estimate(start_scale, jnp.asarray(EIGENVALUES), 2)
+
+
+def test_numpy_arrays_are_estimated_on_the_host():
+    on_host = stepwise.error_estimate(1e-3, np.asarray(EIGENVALUES), 2)
+    traced = stepwise.error_estimate(1e-3, jnp.asarray(EIGENVALUES), 2)
+    assert not any(isinstance(x, jax.Array) for x in on_host)
+    np.testing.assert_allclose(on_host, traced, rtol=1e-12)

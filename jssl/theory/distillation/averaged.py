@@ -13,11 +13,18 @@ from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
-import scipy.integrate
 
-from jssl.data.checks import host_value, require_count
+from jssl.data.checks import require_layers, require_range
 from jssl.errors import InputError
-from jssl.theory.distillation.objective import arrays, require_positive, require_share
+from jssl.host_arithmetic import host_value
+from jssl.number_checks import require_number
+from jssl.theory.distillation.objective import (
+    arrays,
+    require_positive,
+    require_share,
+    require_start_below,
+)
+from jssl.theory.integration import integrate, too_far_apart
 from jssl.types import Array
 
 
@@ -41,6 +48,7 @@ def target_rate(momentum: Any, learning_rate: Any) -> Array:
     Raises:
         InputError: for a momentum outside [0, 1) or a learning rate that is not positive.
     """
+    arrays(momentum)
     known = host_value(momentum)
     if known is not None and not ((known >= 0) & (known < 1)).all():
         message = f"momentum must lie in [0, 1): at 1 the target never moves; got {momentum}"
@@ -70,18 +78,19 @@ def averaged_delay(
 
     Args:
         coefficient: (...) rho > 0.
-        start: (...) w_0 in (0, rho).
+        start: (...) w_0 in (0, share x rho).
         rate: (...) beta > 0.
-        depth: number of layers L >= 1.
+        depth: number of layers L, 1 to 256.
         share: p between 0 and 1.
 
     Raises:
-        InputError: for a depth below 1 or numbers out of range.
+        InputError: for a depth out of range or numbers out of range.
     """
-    depth = require_count("depth", depth)
+    depth = require_layers(depth)
     require_positive(coefficient=coefficient, start=start, rate=rate)
     require_share(share)
     rho, w, beta, p = arrays(coefficient, start, rate, share)
+    require_start_below(w, p * rho, "share x coefficient")
     z = w / rho
     return depth / beta * (jnp.log(p / (1 - p)) - jnp.log(z / (1 - z)))
 
@@ -99,12 +108,12 @@ def averaged_tail_rate(covariance: Any, coefficient: Any, rate: Any, *, depth: i
         covariance: (...) lambda > 0.
         coefficient: (...) rho > 0.
         rate: (...) beta > 0.
-        depth: number of layers L >= 1.
+        depth: number of layers L, 1 to 256.
 
     Raises:
-        InputError: for a depth below 1 or numbers out of range.
+        InputError: for a depth out of range or numbers out of range.
     """
-    depth = require_count("depth", depth)
+    depth = require_layers(depth)
     require_positive(covariance=covariance, coefficient=coefficient, rate=rate)
     lam, rho, beta = arrays(covariance, coefficient, rate)
     g = lam * rho ** (2 * depth - 1)
@@ -139,7 +148,8 @@ def slow_target_time(
     Args:
         covariance: (...) lambda > 0.
         coefficient: (...) rho > 0.
-        start: (...) w_0 in (0, rho).
+        start: (...) w_0 in (0, share^2 x rho): a larger one passes its share before it is on the
+            curve, see `averaged_time`.
         rate: (...) beta > 0.
         share: p between 0 and 1.
 
@@ -149,6 +159,7 @@ def slow_target_time(
     require_positive(covariance=covariance, coefficient=coefficient, start=start, rate=rate)
     require_share(share)
     lam, rho, w, beta, p = arrays(covariance, coefficient, start, rate, share)
+    require_start_below(w, p**2 * rho, "share^2 x coefficient")
     z = jnp.sqrt(w / rho)
     rise = jnp.log((1 + 1 / z) / 2) / (lam * w * (1 - z))
 
@@ -179,34 +190,49 @@ def averaged_time(
         coefficient: rho > 0.
         start: w_0 in (0, share x rho), every layer, the predictor and the target.
         rate: beta > 0.
-        depth: number of layers L >= 1.
+        depth: number of layers L, 1 to 256.
         share: p between 0 and 1.
 
     Raises:
-        InputError: for a depth below 1 or numbers out of range.
+        InputError: for a depth or numbers out of range, or so many orders of magnitude apart that
+            the integration does not end.
     """
-    depth = require_count("depth", depth)
-    require_positive(covariance=covariance, coefficient=coefficient, start=start, rate=rate)
+    depth = require_layers(depth)
+    covariance = require_number("covariance", covariance, above=0)
+    coefficient = require_number("coefficient", coefficient, above=0)
+    start = require_number("start", start, above=0)
+    rate = require_number("rate", rate, above=0)
     require_share(share)
+    share = require_number("share", share, above=0, below=1)
     level = np.log(share)
     if not start < share * coefficient:
         message = f"start must be below share x coefficient = {share * coefficient:g}; got {start}"
         raise InputError(message)
-    scale = covariance * coefficient ** (2 * depth - 1)
+    log_scale = np.log(float(covariance)) + (2 * depth - 1) * np.log(float(coefficient))
+    if not max(abs(log_scale), abs(np.log(float(rate)))) < 600:  # near the ends of float64
+        raise too_far_apart()
+    scale = np.exp(log_scale)
+    ratio = rate / scale
 
-    def rates(_: float, y: Any) -> tuple[float, float]:  # logs of w / rho and of u / rho
+    def rates(_: float, y: Any) -> tuple[float, float]:  # logs of w / rho and u / rho, in scale t
         w, u = np.exp(y)
-        return scale * w ** (depth - 1) * (u**depth - w ** (depth + 1)), rate * (w / u - 1)
+        return w ** (depth - 1) * (u**depth - w ** (depth + 1)), ratio * (w / u - 1)
 
     def crossed(_: float, y: Any) -> float:
         return float(y[0] - level)
 
     crossed.terminal = True  # type: ignore[attr-defined]
     first = np.log(start / coefficient)
-    solution = scipy.integrate.solve_ivp(
-        rates, (0, np.inf), (first, first), "LSODA", events=crossed, rtol=1e-11, atol=1e-12
+    solution = integrate(
+        rates,
+        (0, np.inf),
+        (first, first),
+        method="LSODA",
+        events=crossed,
+        rtol=1e-11,
+        atol=1e-12,
     )
-    return float(solution.t_events[0][0])
+    return float(solution.t_events[0][0] / scale)
 
 
 def held_predictor_growth(covariance: Any, coefficient: Any, predictor: Any, rate: Any) -> Array:
@@ -228,6 +254,7 @@ def held_predictor_growth(covariance: Any, coefficient: Any, predictor: Any, rat
         InputError: for numbers out of range.
     """
     require_positive(covariance=covariance, coefficient=coefficient, rate=rate)
+    require_range("predictor", predictor, 0, 1e300)
     lam, rho, v, beta = arrays(covariance, coefficient, predictor, rate)
     shrink = lam / rho * v**2
     drive = 4 * beta * v * (lam - lam / rho * v)

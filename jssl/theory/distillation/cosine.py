@@ -18,11 +18,18 @@ from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
-import scipy.integrate
 
-from jssl.data.checks import require_range
-from jssl.theory.distillation.objective import arrays, require_positive
+from jssl.errors import InputError, shown
+from jssl.host_arithmetic import host_float64, host_value
+from jssl.number_checks import require_number
+from jssl.theory.distillation.objective import arrays, require_not_negative, require_positive
+from jssl.theory.integration import integrate
 from jssl.types import Array
+
+EQUAL = 1e-11
+"""Relative spread of the eigenvalues of the predictor from which they are at rest."""
+MOST_DECAY = 300
+"""Largest decay x time: the time of the flow without decay is then e^600 / (2 decay)."""
 
 
 class CosineModes(NamedTuple):
@@ -46,14 +53,13 @@ def cosine_norm(time: Any, norm: Any, decay: Any) -> Array:
 
     Args:
         time: (...) >= 0, learning rate x step.
-        norm: (...) at time 0.
+        norm: (...) >= 0 at time 0.
         decay: (...) eta >= 0, the same for every matrix.
 
     Raises:
-        InputError: for a negative time or decay.
+        InputError: for numbers that are negative or not finite.
     """
-    require_range("time", time, 0)
-    require_range("decay", decay, 0)
+    require_not_negative(time=time, norm=norm, decay=decay)
     t, size, eta = arrays(time, norm, decay)
     return size * jnp.exp(-eta * t)
 
@@ -72,8 +78,7 @@ def normalised_time(time: Any, decay: Any) -> Array:
     Raises:
         InputError: for a negative time or decay.
     """
-    require_range("time", time, 0)
-    require_range("decay", decay, 0)
+    require_not_negative(time=time, decay=decay)
     t, eta = arrays(time, decay)
     decayed = eta > 0
     return jnp.where(decayed, jnp.expm1(2 * eta * t) / jnp.where(decayed, 2 * eta, 1), t)
@@ -88,21 +93,36 @@ def cosine_velocity(modes: CosineModes, noise: Any, decay: Any = 0.0) -> CosineM
         [True, False]
 
     Args:
-        modes: p and f >= 0.
+        modes: p and f >= 0, (..., k) each, at least one of their products positive.
         noise: sigma^2 >= 0.
         decay: eta >= 0.
 
     Raises:
-        InputError: for a negative noise or decay.
+        InputError: for numbers that are negative or not finite, or shapes that do not fit.
     """
-    require_range("noise", noise, 0)
-    require_range("decay", decay, 0)
-    p, f = modes
-    spread = 1 + jnp.asarray(noise)
+    p, f = _both(modes)
+    require_not_negative(predictor=p, encoder=f, noise=noise, decay=decay)
+    p, f, noise, decay = arrays(p, f, noise, decay)
+    if not p.ndim or not p.shape[-1]:
+        message = f"p and f must be (..., k), k >= 1; got {np.shape(modes[0])}"
+        raise InputError(message)
+    some = host_value((p * f).sum(-1))
+    if some is not None and not (some > 0).all():
+        message = "of the products of p and f one must be positive: without it there is no cosine"
+        raise InputError(message)
+    spread = 1 + noise
     first, second = (p * f).sum(-1, keepdims=True), (p**2 * f).sum(-1, keepdims=True)
     norms = spread * jnp.sqrt(second * f.sum(-1, keepdims=True))
     b = (1 - p * first / second) / norms
     return CosineModes(f * b - decay * p, 2 * p * f * b - 2 * decay * f)
+
+
+def _both(modes: Any) -> tuple[Any, Any]:
+    """Return p and f, or say that there are not two."""
+    if not isinstance(modes, tuple) or len(modes) != 2:
+        message = f"modes must be CosineModes(predictor, encoder); got {shown(modes)}"
+        raise InputError(message)
+    return modes[0], modes[1]
 
 
 def cosine_amplitudes(
@@ -126,12 +146,26 @@ def cosine_amplitudes(
         (points, k) each.
 
     Raises:
-        InputError: for numbers out of range.
+        InputError: for numbers out of range, arrays that do not match, times that do not increase,
+            or an integration that does not end.
     """
-    require_positive(predictor=start.predictor, encoder=start.encoder)
-    require_range("noise", noise, 0)
-    require_range("times", times, 0)
-    p, f = (np.asarray(x, float) for x in start)
+    predictor, encoder = _both(start)
+    require_positive(predictor=predictor, encoder=encoder)
+    noise = require_number("noise", noise, low=0)
+    decay = require_number("decay", decay, low=0)
+    times, p, f = (host_float64("times and modes", x) for x in (times, predictor, encoder))
+    if p.ndim != 1 or p.shape != f.shape or times.ndim != 1 or not (len(times) and len(p)):
+        message = (
+            f"times must be (points,), p and f (k,) each; got {times.shape}, {p.shape}, {f.shape}"
+        )
+        raise InputError(message)
+    increasing = times[0] >= 0 and (np.diff(times) >= 0).all() and np.isfinite(times[-1])
+    if not (increasing and decay * float(times[-1]) < MOST_DECAY):
+        message = (
+            "times must be finite and increase from 0 or above, and decay x time must be below "
+            f"{MOST_DECAY}, where the sizes are {np.exp(-MOST_DECAY):.0e} of those at the start"
+        )
+        raise InputError(message)
     spread, k = 1 + noise, len(p)
 
     def rates(_: float, y: np.ndarray) -> np.ndarray:  # without decay, which is a change of time
@@ -140,16 +174,29 @@ def cosine_amplitudes(
         b = (1 - p * first / second) / (spread * np.sqrt(second * f.sum()))
         return np.concatenate([f * b, 2 * p * f * b])
 
-    stretched = np.asarray(normalised_time(times, decay), float)
-    solution = scipy.integrate.solve_ivp(
-        rates,
-        (0, max(float(stretched[-1]), 1e-300)),
-        np.concatenate([p, f]),
-        "DOP853",
-        t_eval=stretched,
-        rtol=1e-10,
-        atol=1e-13,
-    )
-    shrink = np.exp(-decay * np.asarray(times, float))[:, None]
-    values = solution.y.T
+    def equal(_: float, y: np.ndarray) -> float:
+        return float(np.ptp(y[:k]) / np.max(y[:k]) - EQUAL)
+
+    equal.terminal = True  # type: ignore[attr-defined]
+    stretched = np.expm1(2 * decay * times) / (2 * decay) if decay else times
+    first = np.concatenate([p, f])
+    values = np.tile(first, (len(times), 1))
+    grid, back = np.unique(stretched, return_inverse=True)
+    if equal(0, first) > 0:
+        solution = integrate(
+            rates,
+            (0, max(float(grid[-1]), 1e-300)),
+            first,
+            method="DOP853",
+            t_eval=grid,
+            events=equal,
+            rtol=1e-10,
+            atol=1e-13,
+        )
+        seen = np.asarray(solution.y).T.reshape(-1, 2 * k)
+        if len(seen) < len(grid):
+            rest = np.broadcast_to(solution.y_events[0][0], (len(grid) - len(seen), 2 * k))
+            seen = np.concatenate([seen, rest])  # the rest point
+        values = seen[back]
+    shrink = np.exp(-decay * times)[:, None]
     return CosineModes(shrink * values[:, :k], shrink**2 * values[:, k:])

@@ -19,8 +19,12 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from jssl.data.checks import require_range
-from jssl.theory.distillation.objective import arrays, check_setting, require_positive
+from jssl.theory.distillation.objective import (
+    arrays,
+    check_setting,
+    require_not_negative,
+    require_positive,
+)
 from jssl.types import Array
 
 
@@ -54,14 +58,15 @@ def collapse_threshold(
     Args:
         covariance: (...) lambda, of any sign.
         coefficient: (...) rho.
-        depth: number of layers L >= 1.
+        depth: number of layers L, 1 to 256.
         objective: "jepa" or "mae".
 
     Returns:
-        (...) 0 where lambda <= 0: such a mode collapses without decay.
+        (...) 0 where lambda <= 0 or rho <= 0: such a mode collapses without decay. NaN where
+        lambda or rho is NaN.
 
     Raises:
-        InputError: for a depth below 1 or an unknown objective.
+        InputError: for a depth out of range or an unknown objective.
     """
     depth = check_setting(depth, objective)
     lam, rho = arrays(covariance, coefficient)
@@ -99,11 +104,12 @@ def decayed_levels(
         covariance: (...) lambda > 0.
         coefficient: (...) rho > 0.
         decay: (...) eta > 0.
-        depth: number of layers L >= 1.
+        depth: number of layers L, 1 to 256.
         objective: "jepa" or "mae".
 
     Raises:
-        InputError: for a depth below 1, an unknown objective, or numbers that are not positive.
+        InputError: for a depth out of range, an unknown objective, or numbers that are not
+            positive.
     """
     depth = check_setting(depth, objective)
     require_positive(covariance=covariance, coefficient=coefficient, decay=decay)
@@ -209,7 +215,7 @@ def lingering_time(covariance: Any, coefficient: Any, decay: Any) -> Array:
         InputError: for a covariance or coefficient that is not positive, or a negative decay.
     """
     require_positive(covariance=covariance, coefficient=coefficient)
-    require_range("decay", decay, 0)
+    require_not_negative(decay=decay)
     lam, rho, eta = arrays(covariance, coefficient, decay)
     above = eta - lam * rho / 4
     safe = jnp.where(above > 0, above, 1)

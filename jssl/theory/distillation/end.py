@@ -22,7 +22,7 @@ import scipy.linalg
 from jssl.data.checks import require_count
 from jssl.data.moments import Moments
 from jssl.errors import InputError
-from jssl.theory.distillation.modes import check_moments
+from jssl.theory.distillation.modes import check_moments, share_of
 from jssl.theory.distillation.objective import arrays, check_setting
 from jssl.theory.distillation.times import layer_end
 from jssl.types import Array
@@ -56,11 +56,15 @@ def end_state(
     Args:
         covariance: (...) lambda, of any sign; where it is not positive the mode ends at 0.
         coefficient: (...) rho.
-        depth: number of layers L >= 1.
+        depth: number of layers L, 1 to 256.
         objective: "jepa" or "mae".
 
+    Returns:
+        (...) each. 0 where lambda <= 0 or rho <= 0: such a mode is not learned, and its layers
+        shrink to zero. NaN where lambda or rho is NaN.
+
     Raises:
-        InputError: for a depth below 1 or an unknown objective.
+        InputError: for a depth out of range or an unknown objective.
     """
     depth = check_setting(depth, objective)
     lam, rho = arrays(covariance, coefficient)
@@ -137,31 +141,34 @@ def final_gram(
 
     Args:
         moments: with a context moment of full rank.
-        depth: number of layers L >= 1.
+        depth: number of layers L, 1 to 256.
         objective: "jepa" or "mae".
         dim: number of outputs d, 1 to m; None for m. With d < m the row space is that of
             `selected_subspace`. Pass the number of learned directions where some eigenvalues of B
-            are not learned.
+            are not learned. Where S_yx is symmetric, JEPA does not learn those that are not
+            positive (D-18), and they are refused. Where it is not, they can be learned, and so can
+            they by a masked autoencoder from a start that is not exactly aligned.
 
     Returns:
         (m, m).
 
     Raises:
-        InputError: for moments that are not valid, a singular B, a depth below 1 or a dim out of
-            range.
+        InputError: for moments that are not valid, a B that is singular or has eigenvalues that are
+            not learned, a depth out of range or a dim out of range.
     """
     depth = check_setting(depth, objective)
     context, cross, _ = check_moments(moments)
     regression = _regression(context, cross)
     power = depth / (depth + 1)
     rows = np.eye(len(context))
-    if dim is not None and dim != len(context):
+    if dim is not None and require_count("dim", dim, high=len(context)) != len(context):
         rows = selected_subspace(moments, dim, objective=objective)
     if objective == "mae":
         # Of all regressions with this row space the best one is S_yx Y^T (Y S_x Y^T)^{-1} Y.
         best = np.linalg.solve(rows @ context @ rows.T, rows @ cross.T).T @ rows
         return _power(best.T @ best, power)
     inside = rows @ regression @ rows.T
+    _require_learned(cross, regression, inside)
     if np.linalg.cond(inside) > 1e12:
         message = (
             "the regression of target on context is singular, so not every direction is learned; "
@@ -172,6 +179,24 @@ def final_gram(
     for _ in range(math.ceil(40 / math.log1p(1 / depth))):
         gram = _power(inside.T @ gram @ inside, power)
     return rows.T @ gram @ rows
+
+
+def _require_learned(cross: np.ndarray, regression: np.ndarray, inside: np.ndarray) -> None:
+    """Raise for directions that JEPA does not learn, where S_yx is symmetric (D-18)."""
+    if share_of(cross / 2 - cross.T / 2, cross) > 1e-6:
+        return
+    kept, every = (np.sort(np.linalg.eigvals(x).real)[::-1] for x in (inside, regression))
+    floor = 1e-12 * np.abs(every).max()
+    if kept[-1] > -floor:  # one that is 0 up to rounding makes B singular
+        return
+    learned = int((every > floor).sum())
+    why = (
+        f"the regression of target on context has the eigenvalue {kept[-1]:.3g}, and a mode whose "
+        "eigenvalue is not positive is not learned: from an aligned start with a positive predictor"
+        " its layers and predictor shrink to zero; "
+    )
+    how = f"pass dim={learned}, the number of learned directions" if learned else "no mode is left"
+    raise InputError(why + how)
 
 
 def _regression(context: np.ndarray, cross: np.ndarray) -> np.ndarray:

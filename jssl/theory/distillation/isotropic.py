@@ -14,10 +14,13 @@ Tian et al. 2021, arXiv 2102.06810; Halvagal et al. 2023, arXiv 2212.04858, whos
 from typing import Any
 
 import jax.numpy as jnp
+import numpy as np
 
 from jssl.data.checks import require_range
+from jssl.errors import InputError
+from jssl.host_arithmetic import host_value
 from jssl.theory.distillation.amplitudes import amplitude
-from jssl.theory.distillation.objective import arrays, require_positive
+from jssl.theory.distillation.objective import arrays, require_finite, require_positive
 from jssl.types import Array
 
 
@@ -103,7 +106,30 @@ def rate_without_stop_gradient(covariance: Any, coefficient: Any, target_varianc
     Args:
         covariance: (...) lambda.
         coefficient: (...) rho.
-        target_variance: (...) s_y, the variance of the target view along the mode.
+        target_variance: (...) s_y >= lambda rho, the variance of the target view along the mode.
+
+    Raises:
+        InputError: for numbers that are not finite, lambda and rho of different signs, or s_y below
+            lambda rho: no two views have such moments.
     """
-    lam, rho, target = arrays(covariance, coefficient, target_variance)
+    given = (covariance, coefficient, target_variance)
+    require_finite(covariance=covariance, coefficient=coefficient, target_variance=target_variance)
+    lam, rho, target = arrays(*given)
+    known = [host_value(x) for x in (lam, rho, target)]
+    if all(x is not None for x in known):
+        _require_joint(*known)
     return target - lam * rho
+
+
+def _require_joint(lam: Any, rho: Any, target: Any) -> None:
+    """Raise unless two views have these numbers along one mode, up to rounding."""
+    if not (np.sign(lam) * np.sign(rho) >= 0).all():
+        message = "covariance and coefficient must have one sign: their ratio is a variance"
+        raise InputError(message)
+    explained = lam * rho
+    if not (target >= explained * (1 - 1e3 * np.finfo(explained.dtype).eps)).all():
+        message = (
+            "target_variance must be at least covariance x coefficient, the variance that the "
+            f"context explains; got {np.max(explained - target):.3g} less"
+        )
+        raise InputError(message)

@@ -14,10 +14,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from jssl.data.checks import require_count
-from jssl.data.moments import Moments
-from jssl.errors import InputError, shown
+from jssl.data.moments import Moments, require_moments
+from jssl.errors import InputError
 from jssl.host_arithmetic import host_float64
-from jssl.theory.landscape.covariances import known_covariance
+from jssl.theory.landscape.covariances import host_covariance
 
 MOST_OFF_DIAGONAL = 0.2
 """Off-diagonal share of S_x above which the times of `times` are marked as approximate."""
@@ -45,6 +45,8 @@ def check_moments(moments: Moments) -> Moments:
     """Return the moments as float64 NumPy arrays, or say what is wrong with them.
 
     Example:
+        >>> print(check_moments(Moments([1.0, 0.5], np.eye(2) / 4)).context.dtype)
+        float64
         >>> check_moments(Moments(np.eye(2), np.eye(3)))
         Traceback (most recent call last):
         ...
@@ -58,10 +60,8 @@ def check_moments(moments: Moments) -> Moments:
             moment [[S_x, S_yx^T], [S_yx, S_y]] not positive semi-definite, or S_yx with a part
             along a direction in which S_x has none.
     """
-    if not hasattr(moments, "context"):
-        message = f"moments must be jssl.data.moments.Moments(context, cross); got {shown(moments)}"
-        raise InputError(message)
-    context = np.asarray(known_covariance("context", host_float64("context", moments.context)))
+    require_moments(moments)
+    context = host_covariance("context", moments.context)
     cross = host_float64("cross", moments.cross)
     if cross.shape != context.shape:
         message = f"cross must be {context.shape} like context; got shape {cross.shape}"
@@ -79,8 +79,8 @@ def check_moments(moments: Moments) -> Moments:
         raise InputError(message)
     if moments.target is None:
         return Moments(context, cross)
-    target = np.asarray(known_covariance("target", moments.target, len(context)))
-    known_covariance(
+    target = host_covariance("target", moments.target, len(context))
+    host_covariance(
         "the joint moment of both views", np.block([[context, cross.T], [cross, target]])
     )
     return Moments(context, cross, target)
@@ -106,12 +106,12 @@ def regression_modes(moments: Moments, count: int | None = None) -> RegressionMo
     """
     context, cross, _ = check_moments(moments)
     k = len(cross) if count is None else require_count("count", count, high=len(cross))
-    symmetric = (cross + cross.T) / 2
+    symmetric = cross / 2 + cross.T / 2
     values, vectors = np.linalg.eigh(symmetric)
     values, vectors = values[::-1][:k], vectors[:, ::-1][:, :k]
     inside = vectors.T @ context @ vectors
     variances = np.diag(inside)
-    off_diagonal = float(_share(inside - np.diag(variances), inside))
+    off_diagonal = share_of(inside - np.diag(variances), inside)
     coefficients = np.divide(values, variances, out=np.zeros(k), where=variances > 0)
     caveats = []
     if off_diagonal > MOST_OFF_DIAGONAL:
@@ -119,7 +119,7 @@ def regression_modes(moments: Moments, count: int | None = None) -> RegressionMo
             f"The moments do not commute: {off_diagonal:.0%} of the context moment is off-diagonal "
             "in the basis of the modes, so times are approximate."
         )
-    rest = float(_share(cross - cross.T, 2 * cross))
+    rest = share_of(cross / 2 - cross.T / 2, cross)
     if rest > 1e-6:
         caveats.append(
             f"The cross moment is not symmetric: its antisymmetric part is {rest:.0%} of it, and "
@@ -129,21 +129,35 @@ def regression_modes(moments: Moments, count: int | None = None) -> RegressionMo
     return RegressionModes(values, coefficients, vectors.T, off_diagonal, tuple(caveats))
 
 
-def unlearned_mode(index: Any, covariance: Any) -> str:
-    """Return the sentence that says why a mode with lambda <= 0 is not learned (D-18).
+def unlearned_mode(index: Any, covariance: Any, coefficient: Any = None) -> str:
+    """Return the sentence that says why a mode with lambda <= 0 or rho <= 0 is not learned (D-18).
 
     Example:
         >>> print(unlearned_mode(1, -0.25))
         Mode 2 is not learned: its covariance -0.25 is not positive, so from an aligned start with
         a positive predictor its layers and predictor shrink to zero.
+
+    Args:
+        index: of the mode, from 0.
+        covariance: lambda.
+        coefficient: rho, named where lambda is positive; None where it has the sign of lambda.
     """
+    name, value = "covariance", float(covariance)
+    if value > 0 and coefficient is not None:
+        name, value = "regression coefficient", float(coefficient)
     return (
-        f"Mode {index + 1} is not learned: its covariance {float(covariance):.3g} is not positive, "
+        f"Mode {index + 1} is not learned: its {name} {value:.3g} is not positive, "
         "so from an aligned start with a positive predictor its layers and predictor shrink to "
         "zero."
     )
 
 
-def _share(part: np.ndarray, whole: np.ndarray) -> float:
-    size = float(np.linalg.norm(whole))
-    return float(np.linalg.norm(part)) / size if size else 0.0
+def share_of(part: np.ndarray, whole: np.ndarray) -> float:
+    """Return the ratio of two Frobenius norms, whose squares may exceed the largest number.
+
+    Example:
+        >>> share_of(3e300 * np.eye(2), 6e300 * np.eye(2)), share_of(np.eye(2), np.zeros((2, 2)))
+        (0.5, 0.0)
+    """
+    unit = float(np.abs(whole).max())
+    return float(np.linalg.norm(part / unit) / np.linalg.norm(whole / unit)) if unit else 0.0

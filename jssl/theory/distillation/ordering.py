@@ -12,10 +12,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from jssl.errors import InputError
+from jssl.host_arithmetic import host_float64
 from jssl.theory.distillation.modes import unlearned_mode
 from jssl.theory.distillation.objective import check_setting, require_positive
 from jssl.theory.distillation.takeover import takeover_rates
-from jssl.theory.distillation.times import critical_time
+from jssl.theory.distillation.times import critical_time, layer_end
 from jssl.types import Array
 
 E_FOLDS = 20.0
@@ -27,10 +28,12 @@ class Order(NamedTuple):
 
     Attributes:
         modes: (learned,) indices of the modes that are learned, the first one first.
-        times: (k,) critical times, infinite for modes that are not learned.
+        times: (k,) critical times; infinite for modes that are not learned, NaN for those whose
+            time is not known, because it exceeds the largest number of the dtype, they start at
+            their share of the end or above, or lambda or rho is not finite.
         disturbed: (k,) whether a mode learned earlier is taken over before this one's time, so
             that this mode arrives earlier than its critical time.
-        caveats: one sentence for each mode that is not learned or is disturbed.
+        caveats: one sentence for each mode that is not learned, has no known time or is disturbed.
     """
 
     modes: np.ndarray
@@ -61,7 +64,7 @@ def tie(
         first: (...) rho_1 > 0.
         second: (...) rho_2 > 0.
         start: (...) w_0 > 0 of every layer.
-        depth: number of layers L >= 1.
+        depth: number of layers L, 1 to 256.
         objective: "jepa" or "mae".
         share: p between 0 and 1.
 
@@ -69,7 +72,8 @@ def tie(
         (...); NaN where a mode starts at its share or above.
 
     Raises:
-        InputError: for a depth below 1, an unknown objective, or numbers that are not positive.
+        InputError: for a depth out of range, an unknown objective, or numbers that are not
+            positive.
     """
     require_positive(first=first, second=second)
     settings: dict[str, Any] = {"depth": depth, "objective": objective, "share": share}
@@ -101,30 +105,29 @@ def order(
         covariances: (k,) lambda, of any sign.
         coefficients: (k,) rho.
         start: w_0 > 0 of every layer and the predictor.
-        depth: number of layers L >= 1.
+        depth: number of layers L, 1 to 256.
         objective: "jepa" or "mae".
         share: p between 0 and 1.
 
     Raises:
-        InputError: for modes that do not match, a depth below 1, an unknown objective, or a start
-            that is not positive.
+        InputError: for modes that do not match, a depth out of range, an unknown objective, or a
+            start that is not positive.
     """
-    lam, rho = np.asarray(covariances, float), np.asarray(coefficients, float)
+    lam, rho = host_float64("covariances", covariances), host_float64("coefficients", coefficients)
     if lam.ndim != 1 or lam.shape != rho.shape:
         message = f"covariances and coefficients must both be (k,); got {lam.shape} and {rho.shape}"
         raise InputError(message)
     depth = check_setting(depth, objective)
-    times = np.asarray(
-        critical_time(lam, rho, start, depth=depth, objective=objective, share=share)
-    )
+    times = np.array(critical_time(lam, rho, start, depth=depth, objective=objective, share=share))
+    unlearned = np.isposinf(times) & ((lam <= 0) | (rho <= 0))
+    times[~unlearned & ~np.isfinite(times)] = np.nan
+    times[~np.isfinite(lam) | ~np.isfinite(rho)] = np.nan
     learned = np.flatnonzero(np.isfinite(times))
     sequence = learned[np.argsort(times[learned], kind="stable")]
     disturbed = np.zeros(len(lam), bool)
-    caveats = [unlearned_mode(i, lam[i]) for i in np.flatnonzero(np.isposinf(times))]
-    caveats += [
-        f"Mode {i + 1} starts at its share of the end or above, so it has no critical time."
-        for i in np.flatnonzero(np.isnan(times))
-    ]
+    caveats = [unlearned_mode(i, lam[i], rho[i]) for i in np.flatnonzero(np.isposinf(times))]
+    end = np.asarray(layer_end(np.maximum(rho, 0), depth, objective))
+    caveats += _without_time(times, lam, rho, start < share * end)
     rates = np.zeros((len(lam), len(lam)))
     rates[np.ix_(learned, learned)] = takeover_rates(
         lam[learned], rho[learned], depth=depth, objective=objective
@@ -140,3 +143,25 @@ def order(
                 f"e^{growth[i]:.0f} in the output of mode {i + 1}, which is learned earlier."
             )
     return Order(sequence, times, disturbed, tuple(caveats))
+
+
+def _without_time(
+    times: np.ndarray, lam: np.ndarray, rho: np.ndarray, early: np.ndarray
+) -> list[str]:
+    """Return a sentence for each mode whose time is NaN; `early` is whether it starts below."""
+    lines = []
+    for i in np.flatnonzero(np.isnan(times)):
+        if not (np.isfinite(lam[i]) and np.isfinite(rho[i])):
+            why = (
+                f"has no critical time: its covariance {lam[i]:.3g} or regression coefficient "
+                f"{rho[i]:.3g} is not finite."
+            )
+        elif early[i]:
+            why = (
+                f"is learned, but later than the largest number of {times.dtype} "
+                f"({np.finfo(times.dtype).max:.1e}), so its time is not known."
+            )
+        else:
+            why = "starts at its share of the end or above, so it has no critical time."
+        lines.append(f"Mode {i + 1} {why}")
+    return lines

@@ -17,16 +17,22 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-import scipy.integrate
 
-from jssl.data.checks import require_range
 from jssl.data.moments import Moments, pair_moments
 from jssl.data.pairs import flatten
-from jssl.errors import InputError
+from jssl.errors import InputError, shown
+from jssl.host_arithmetic import host_float64
+from jssl.keys import require_key
 from jssl.theory.distillation.amplitudes import amplitude
 from jssl.theory.distillation.flow import Weights, velocity
-from jssl.theory.distillation.modes import MOST_OFF_DIAGONAL, RegressionModes, regression_modes
+from jssl.theory.distillation.modes import (
+    MOST_OFF_DIAGONAL,
+    RegressionModes,
+    regression_modes,
+    share_of,
+)
 from jssl.theory.distillation.objective import OBJECTIVES
+from jssl.theory.integration import integrate
 from jssl.theory.problem import fixed_pairs
 from jssl.types import Array, Pairs, Problem, Trajectory, start_key
 
@@ -92,9 +98,14 @@ def predict(problem: Problem, times: Array, key: Array) -> Trajectory:
     Raises:
         InputError: where the theory does not hold.
     """
+    at = host_float64("times", times)
+    if at.ndim != 1 or not len(at) or not ((at >= 0) & np.isfinite(at)).all():
+        message = (
+            f"times must be (points,) finite numbers of at least 0, at least one; got "
+            f"{shown(times)}"
+        )
+        raise InputError(message)
     setting = read(problem, key)
-    at = np.asarray(times, float)
-    require_range("times", at, 0, float(np.finfo(float).max))
     layers = _layers(at, setting)
     lam, s, depth = setting.modes.covariances, setting.variances, setting.depth
     encoder, whole = layers**depth, layers ** (depth + 1)
@@ -119,6 +130,8 @@ def read(problem: Problem, key: Array) -> Setting:
     Raises:
         InputError: as `predict`.
     """
+    require_key(key)
+    _require_problem(problem)
     rate = getattr(problem.optimiser, "learning_rate", None)
     if rate is None:
         message = (
@@ -130,9 +143,7 @@ def read(problem: Problem, key: Array) -> Setting:
     weights = _weights(problem.model.init(start_key(key)))
     moments, objective = _recognised(problem, pairs, weights)
     modes = regression_modes(moments)
-    skew = (
-        float(np.linalg.norm(moments.cross - moments.cross.T) / np.linalg.norm(moments.cross)) / 2
-    )
+    skew = share_of(moments.cross / 2 - moments.cross.T / 2, moments.cross)
     if max(modes.off_diagonal, skew) > MOST_OFF_DIAGONAL:
         raise InputError(modes.caveats[0] + " Use regression_modes and order instead of predict.")
     variances, of_target = (
@@ -141,6 +152,22 @@ def read(problem: Problem, key: Array) -> Setting:
     )
     start = _aligned_start(weights, objective)
     return Setting(modes, variances, of_target, start, len(weights.layers), objective, rate)
+
+
+def _require_problem(problem: Any) -> None:
+    """Raise unless there are pairs to draw and a model to start."""
+    if not all(hasattr(problem, name) for name in Problem._fields):
+        message = f"problem must be a jssl.Problem; got {shown(problem)}"
+        raise InputError(message)
+    if not callable(problem.pairs):
+        message = f"problem.pairs must be a function of the key; got {shown(problem.pairs)}"
+        raise InputError(message)
+    if not callable(getattr(problem.model, "init", None)):
+        message = f"problem.model must be a jssl.Model; got {shown(problem.model)}"
+        raise InputError(message)
+    if problem.objective is not None and not callable(problem.objective):
+        message = f"problem.objective must be a function; got {shown(problem.objective)}"
+        raise InputError(message)
 
 
 def _weights(params: Any) -> Weights:
@@ -175,7 +202,8 @@ def _recognised(problem: Problem, pairs: Pairs, weights: Weights) -> tuple[Momen
     one_way = Moments(first.T @ first / n, second.T @ first / n, second.T @ second / n)
     for moments in (one_way, pair_moments(pairs)):
         for objective in OBJECTIVES:
-            if objective == "mae" and weights.predictor.shape[0] != first.shape[1]:
+            rows = first.shape[1] if objective == "mae" else weights.layers[-1].shape[0]
+            if weights.predictor.shape[0] != rows:
                 continue
             moving = velocity(weights, moments, objective=objective)
             parts = zip(seen, [*moving.layers, moving.predictor], strict=True)
@@ -227,8 +255,14 @@ def _layers(times: np.ndarray, setting: Setting) -> np.ndarray:
 
         grid, back = np.unique(times, return_inverse=True)
         end = max(float(grid[-1]), 1e-300)
-        run = scipy.integrate.solve_ivp(
-            rates, (0, end), [setting.start], "LSODA", t_eval=grid, rtol=1e-9, atol=1e-14
+        run = integrate(
+            rates,
+            (0, end),
+            [setting.start],
+            method="LSODA",
+            t_eval=grid,
+            rtol=1e-9,
+            atol=1e-14,
         )
         layers[:, i] = run.y[0][back]
     return layers

@@ -16,11 +16,21 @@ from typing import Any, NamedTuple
 import jax.numpy as jnp
 import numpy as np
 
-from jssl.data.checks import require_count, require_range
+from jssl.data.checks import require_layers, require_range
 from jssl.data.moments import Moments
+from jssl.errors import InputError
+from jssl.host_arithmetic import host_float64, host_value
 from jssl.theory.distillation.modes import check_moments
-from jssl.theory.distillation.objective import arrays, require_positive
+from jssl.theory.distillation.objective import (
+    arrays,
+    require_finite,
+    require_not_negative,
+    require_positive,
+)
 from jssl.types import Array
+
+MOST_CONDITION = 1e14
+"""Largest condition number of the embeddings' moment at which a predictor keeps two digits."""
 
 
 class EqualRates(NamedTuple):
@@ -68,16 +78,16 @@ def equal_rates(
 
     Args:
         rate_ratio: alpha > 0, the predictor's learning rate over that of the layers.
-        depth: number of layers L >= 1.
+        depth: number of layers L, 1 to 256.
         decay: eta >= 0.
         target_rate: beta >= 0 of an averaged target.
 
     Raises:
-        InputError: for a depth below 1 or numbers out of range.
+        InputError: for a depth out of range or numbers out of range.
     """
-    depth = require_count("depth", depth)
+    depth = require_layers(depth)
     require_positive(rate_ratio=rate_ratio)
-    require_range("decay", decay, 0)
+    require_not_negative(decay=decay)
     require_range("target_rate", target_rate, 0)
     alpha, eta, beta = arrays(rate_ratio, decay, target_rate)
     factor = alpha ** (depth - 1)
@@ -90,7 +100,11 @@ def unbalanced_end(
     predictor_start: Any,
     rate_ratio: Any = 1.0,
 ) -> UnbalancedEnd:
-    """Return where a mode of one layer ends from any positive start, without decay (D-25).
+    """Return where a mode of one layer ends from any start, without decay (D-19, D-25).
+
+    A predictor that starts at v_0 < 0 turns positive, and the mode is learned, iff v_0^2 is below
+    alpha w_0^2: its rows then cost no dimension. With orthogonal rows and predictor this is the
+    boundary, so that an eigenvalue -1 of a random orthogonal predictor loses a dimension.
 
     Example:
         >>> end = unbalanced_end(0.6, 0.1, jnp.array([0.1, 1.0]), 50.0)
@@ -100,19 +114,21 @@ def unbalanced_end(
     Args:
         coefficient: (...) rho > 0.
         start: (...) w_0 > 0.
-        predictor_start: (...) v_0 >= 0.
+        predictor_start: (...) v_0, of any sign.
         rate_ratio: (...) alpha > 0.
 
     Raises:
         InputError: for numbers out of range.
     """
     require_positive(coefficient=coefficient, start=start, rate_ratio=rate_ratio)
-    require_range("predictor_start", predictor_start, 0)
+    require_finite(predictor_start=predictor_start)
     rho, w, v, alpha = arrays(coefficient, start, predictor_start, rate_ratio)
     square = w**2 + (rho**2 - v**2) / alpha
-    collapses = square <= 0
+    opposed = (v < 0) & (v**2 >= alpha * w**2)
+    collapses = (square <= 0) | opposed
     layer = jnp.sqrt(jnp.where(collapses, 0, square))
-    predictor = jnp.sqrt(jnp.where(collapses, v**2 - alpha * w**2, 1))
+    rest = jnp.where(collapses, jnp.maximum(v**2 - alpha * w**2, 0), 1)
+    predictor = jnp.sign(v) * jnp.sqrt(jnp.where(rest > 0, rest, 1)) * (rest > 0)
     return UnbalancedEnd(layer, jnp.where(collapses, predictor, rho), collapses)
 
 
@@ -151,7 +167,7 @@ def unbalanced_time(
         predictor_end=predictor_end,
         rate_ratio=rate_ratio,
     )
-    require_range("predictor_start", predictor_start, 0)
+    require_not_negative(predictor_start=predictor_start)
     lam, rho, w, a, b, alpha = arrays(
         covariance, coefficient, start, predictor_start, predictor_end, rate_ratio
     )
@@ -193,11 +209,14 @@ def unequal_decay_end(
         InputError: for numbers out of range.
     """
     require_positive(covariance=covariance, coefficient=coefficient, rate_ratio=rate_ratio)
-    require_range("encoder_decay", encoder_decay, 0)
-    require_range("predictor_decay", predictor_decay, 0)
+    require_not_negative(encoder_decay=encoder_decay, predictor_decay=predictor_decay)
     lam, rho, eta_w, eta_v, alpha = arrays(
         covariance, coefficient, encoder_decay, predictor_decay, rate_ratio
     )
+    decays = host_value(eta_w + eta_v)
+    if decays is not None and (decays == 0).any():
+        message = "encoder_decay or predictor_decay must be positive; without both: unbalanced_end"
+        raise InputError(message)
     s = lam / rho
     square = lam**2 - 4 * s * eta_w
     collapses = (square < 0) | ((eta_v == 0) & (eta_w > 0))
@@ -222,11 +241,25 @@ def optimal_predictor(encoder: Any, moments: Moments) -> np.ndarray:
         moments: of context and target.
 
     Raises:
-        InputError: for moments that are not valid.
+        InputError: for moments that are not valid, an encoder of another shape or not of full rank,
+            or a context without variance in its row space.
     """
     context, cross, _ = check_moments(moments)
-    w = np.asarray(encoder, float)
-    return np.linalg.solve(w @ context @ w.T, w @ cross.T @ w.T).T
+    w = host_float64("encoder", encoder)
+    if w.ndim != 2 or w.shape[1] != len(context) or not 1 <= len(w) <= len(context):
+        message = f"encoder must be (d, {len(context)}) with d <= {len(context)}; got {w.shape}"
+        raise InputError(message)
+    if not np.isfinite(w).all():
+        message = "encoder has values that are not finite; drop or repair them"
+        raise InputError(message)
+    inside = w @ context @ w.T
+    if not np.linalg.cond(inside) < MOST_CONDITION:
+        message = (
+            "no single predictor is optimal: the rows of encoder must be linearly independent, and "
+            "context must have variance in each direction that they span"
+        )
+        raise InputError(message)
+    return np.linalg.solve(inside, w @ cross.T @ w.T).T
 
 
 def _arc(a: Array, b: Array, c: Array) -> Array:

@@ -10,7 +10,7 @@ from typing import Any
 
 import jax.numpy as jnp
 
-from jssl.theory.distillation.objective import arrays, require_positive
+from jssl.theory.distillation.objective import arrays, require_modes
 from jssl.types import Array
 
 
@@ -29,9 +29,9 @@ def stable_learning_rate(covariances: Any, coefficients: Any) -> Array:
         2 / max_ij s_j (rho_i^2 + rho_j^2 - rho_i rho_j), scalar.
 
     Raises:
-        InputError: for numbers that are not positive.
+        InputError: for numbers that are not positive, or anything but two lists of one length.
     """
-    require_positive(covariances=covariances, coefficients=coefficients)
+    require_modes(covariances, coefficients)
     lam, rho = arrays(covariances, coefficients)
     square = rho[:, None] ** 2 + rho**2 - rho[:, None] * rho
     return 2 / jnp.max(lam / rho * square)

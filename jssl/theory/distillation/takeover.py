@@ -17,9 +17,13 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
-from jssl.data.checks import require_range
 from jssl.errors import InputError
-from jssl.theory.distillation.objective import arrays, check_setting
+from jssl.theory.distillation.objective import (
+    arrays,
+    check_setting,
+    require_modes,
+    require_not_negative,
+)
 from jssl.types import Array
 
 
@@ -41,9 +45,9 @@ def takeover_rates(
          [-0.8  0. ]]
 
     Args:
-        covariances: (k,) lambda > 0.
+        covariances: (k,) lambda > 0: other modes are not learned (`end_state`).
         coefficients: (k,) rho > 0.
-        depth: number of layers L >= 1.
+        depth: number of layers L, 1 to 256.
         objective: "jepa" or "mae".
         decay: eta >= 0 of every layer and the predictor, for JEPA with L = 1: mode i is then at
             its decayed end, and the rate is v (lambda_j - lambda_i - v (s_j - s_i)).
@@ -55,15 +59,17 @@ def takeover_rates(
         diagonal. NaN in the row of a mode that decay does not allow.
 
     Raises:
-        InputError: for a depth below 1, an unknown objective, modes that do not match, or a decay
-            or target rate where no formula is given.
+        InputError: for a depth out of range, an unknown objective, modes that do not match or are
+            not positive, or a decay or target rate where no formula is given.
     """
     depth = check_setting(depth, objective)
-    require_range("decay", decay, 0)
-    if np.ndim(covariances) != 1 or np.shape(covariances) != np.shape(coefficients):
-        shapes = f"{np.shape(covariances)} and {np.shape(coefficients)}"
-        message = f"covariances and coefficients must both be (k,); got {shapes}"
-        raise InputError(message)
+    require_not_negative(decay=decay)
+    require_modes(covariances, coefficients, least=0)
+    if target_rate is not None:
+        require_not_negative(target_rate=target_rate)
+        if np.ndim(target_rate):
+            message = f"target_rate must be one number; got shape {np.shape(target_rate)}"
+            raise InputError(message)
     lam, rho, eta = arrays(covariances, coefficients, decay)
     plain = isinstance(decay, float | int) and decay == 0
     if (not plain or target_rate is not None) and (depth > 1 or objective != "jepa"):
@@ -79,7 +85,6 @@ def takeover_rates(
         a, d = -(w ** (2 * depth)) * other / other_rho, -(w ** (2 * depth)) * own / own_rho
         rates = (a + d) / 2 + jnp.hypot((a - d) / 2, w ** (depth - 1) * other)
     elif target_rate is not None:
-        require_range("target_rate", target_rate, 0)
         speed = own_rho**2 * other / other_rho
         drive = 4 * target_rate * other * own_rho
         rates = (jnp.sqrt((speed - target_rate) ** 2 + drive) - speed - target_rate) / 2

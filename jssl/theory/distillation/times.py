@@ -23,12 +23,17 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
-from jssl.data.checks import require_range
+from jssl.errors import InputError, shown
+from jssl.host_arithmetic import host_value
 from jssl.theory.distillation.objective import (
     arrays,
     check_setting,
+    require_finite,
+    require_not_negative,
     require_positive,
     require_share,
+    require_start_below,
+    require_variance,
 )
 from jssl.types import Array
 
@@ -60,16 +65,18 @@ def critical_time(
         covariance: (...) lambda, of any sign.
         coefficient: (...) rho = lambda / s.
         start: (...) w_0 > 0, every layer and the predictor at time 0.
-        depth: number of layers L >= 1.
+        depth: number of layers L, 1 to 256.
         objective: "jepa" or "mae".
         share: p between 0 and 1.
 
     Returns:
-        (...) learning rate x step: infinite where lambda <= 0, since such a mode is not learned;
-        NaN where it starts at its share or above, or where lambda or rho is NaN.
+        (...) learning rate x step. Infinite where lambda <= 0 or rho <= 0, since such a mode is
+        not learned (its `end_state` is 0), and where the time exceeds the largest number of the
+        dtype (its `end_state` is not 0). NaN where the mode starts at its share or above, or where
+        lambda or rho is NaN.
 
     Raises:
-        InputError: for a depth below 1, an unknown objective, a start or a share out of range.
+        InputError: for a depth out of range, an unknown objective, a start or a share out of range.
 
     References:
         Littwin et al. 2024, arXiv 2407.03475, for the leading term.
@@ -83,8 +90,7 @@ def critical_time(
     end = layer_end(rho, depth, objective)
     early = w < p * end
     z = jnp.where(early, w / end, p / 2)
-    elapsed = logit_time(_logit(p), depth, objective) - logit_time(_logit(z), depth, objective)
-    time = elapsed / rate(lam, rho, depth, objective)
+    time = elapsed(_logit(z), _logit(p), lam, rho, depth, objective)
     return jnp.where(learned, jnp.where(early, time, jnp.nan), jnp.inf)
 
 
@@ -116,14 +122,14 @@ def descent_critical_time(
         coefficient: (...) rho.
         start: (...) w_0 > 0.
         learning_rate: lr >= 0.
-        depth: number of layers L >= 1.
+        depth: number of layers L, 1 to 256.
         objective: "jepa" or "mae".
         share: p between 0 and 1.
 
     Raises:
         InputError: as `critical_time`, or for a negative learning rate.
     """
-    require_range("learning_rate", learning_rate, 0)
+    require_not_negative(learning_rate=learning_rate)
     flow = critical_time(
         covariance, coefficient, start, depth=depth, objective=objective, share=share
     )
@@ -152,18 +158,23 @@ def scalar_velocity(
         [0.09375 0.     ]
 
     Args:
-        layer: (...) w, every layer of the mode and its predictor.
-        covariance: (...) lambda.
-        coefficient: (...) rho, not 0.
-        depth: number of layers L >= 1.
+        layer: (...) w >= 0, every layer of the mode and its predictor.
+        covariance: (...) lambda, of any sign.
+        coefficient: (...) rho, of the sign of lambda and not 0; else s = lambda / rho, a variance,
+            is negative.
+        depth: number of layers L, 1 to 256.
         objective: "jepa" or "mae".
         decay: eta >= 0 of every layer and the predictor.
 
     Raises:
-        InputError: for a depth below 1 or an unknown objective.
+        InputError: for a depth out of range, an unknown objective, a negative layer or decay, or a
+            coefficient that is 0 or of another sign than the covariance.
     """
     depth = check_setting(depth, objective)
+    require_not_negative(decay=decay, layer=layer)
+    require_finite(covariance=covariance, coefficient=coefficient)
     w, lam, rho, eta = arrays(layer, covariance, coefficient, decay)
+    require_variance(lam, rho)
     if objective == "jepa":
         return w ** (2 * depth) * lam * (1 - w / rho) - eta * w
     return w**depth * lam * (1 - w ** (depth + 1) / rho) - eta * w
@@ -191,23 +202,34 @@ def small_start_time(
     Args:
         covariance: (...) lambda > 0.
         coefficient: (...) rho > 0.
-        start: (...) w_0 > 0.
-        depth: number of layers L >= 1.
+        start: (...) w_0 > 0, below the end of the layer and far below 1.
+        depth: number of layers L, 1 to 256.
         objective: "jepa" or "mae".
 
     Raises:
-        InputError: for a depth below 1, an unknown objective, or numbers that are not positive.
+        InputError: for a depth out of range, an unknown objective, numbers that are not positive,
+            or a start that is not small.
     """
     depth = check_setting(depth, objective)
     require_positive(covariance=covariance, coefficient=coefficient, start=start)
     lam, rho, w = arrays(covariance, coefficient, start)
+    require_start_below(w, layer_end(rho, depth, objective), "the end of the layer")
 
     def power(order: int) -> Array:  # the integral of w^{-order-1}
         return -jnp.log(w) if order == 0 else w**-order / order
 
     if objective == "mae":
-        return power(depth - 1) / lam
-    return (power(2 * depth - 1) + power(2 * depth - 2) / rho) / lam
+        time = power(depth - 1) / lam
+    else:
+        time = (power(2 * depth - 1) + power(2 * depth - 2) / rho) / lam
+    known = host_value(time)
+    if known is not None and not (known > 0).all():
+        message = (
+            "start is not small: the leading terms of the time are not positive; take "
+            f"critical_time, which is exact; got {shown(start)}"
+        )
+        raise InputError(message)
+    return time
 
 
 def layer_end(coefficient: Any, depth: int, objective: str) -> Array:
@@ -220,43 +242,69 @@ def layer_end(coefficient: Any, depth: int, objective: str) -> Array:
     return coefficient if objective == "jepa" else coefficient ** (1 / (depth + 1))
 
 
-def rate(covariance: Any, coefficient: Any, depth: int, objective: str) -> Array:
-    """Return the rate in the time of `logit_time`: lambda rho^{2L-1} or lambda w*^{L-1}.
+def elapsed(
+    first: Array, last: Array, covariance: Any, coefficient: Any, depth: int, objective: str
+) -> Array:
+    """Return the time between two shares z = 1 / (1 + e^{-y}) of the end, given by their logits y.
 
     Example:
-        >>> print(rate(2.0, 0.5, 2, "jepa"))
-        0.25
-    """
-    end = layer_end(coefficient, depth, objective)
-    return covariance * end ** (2 * depth - 1 if objective == "jepa" else depth - 1)
+        >>> ends = jnp.array(-2.0), jnp.array(0.0)
+        >>> print(elapsed(*ends, 1.0, 0.5, 1, "jepa").round(4))  # e^2 - 1 + 2, over 0.5
+        16.7781
 
-
-def logit_time(y: Array, depth: int, objective: str) -> Array:
-    """Return Phi or Psi at the share z = 1 / (1 + e^{-y}) of the end.
-
-    Example:
-        >>> print(logit_time(jnp.zeros(()), 1, "jepa"))
-        -2.0
-
-    It increases with y, and is computed from y so that shares near 0 and 1 keep their digits.
+    The differences of the powers in Phi and Psi are taken before the division by the rate, so that
+    nothing overflows at large depth unless the time does, and shares near one another, near 0 and
+    near 1 keep their digits.
 
     Args:
-        y: (...) logit of the share.
+        first: (...) logit at the beginning.
+        last: (...) logit at the end, at least `first`.
+        covariance: (...) lambda > 0.
+        coefficient: (...) rho > 0.
         depth: number of layers L.
         objective: "jepa" or "mae".
     """
-    log_z = -jnp.logaddexp(0, -y)
+    log_first, log_last = (-jnp.logaddexp(0, -y) for y in (first, last))
+    gap = log_first - log_last  # <= 0
+    log_end = jnp.log(layer_end(coefficient, depth, objective))
     if objective == "jepa":
-        return y - sum(jnp.exp(-j * log_z) / j for j in range(1, 2 * depth))
-    head = log_z if depth == 1 else -jnp.exp((1 - depth) * log_z) / (depth - 1)
-    return head + (jnp.logaddexp(0, y) + _smooth_integral(jnp.exp(log_z), depth)) / (depth + 1)
+        j = jnp.arange(1, 2 * depth, dtype=gap.dtype)
+        logs = -j * log_first[..., None] - (2 * depth - 1) * log_end[..., None]
+        powers = _scaled(jnp.sum, logs, -jnp.expm1(j * gap[..., None]) / j)
+        return (powers + _scaled(_same, (1 - 2 * depth) * log_end, last - first)) / covariance
+    if depth == 1:
+        head = -gap
+    else:
+        logs = (1 - depth) * (log_first + log_end)
+        head = _scaled(_same, logs, -jnp.expm1((depth - 1) * gap) / (depth - 1))
+    ends = [jnp.logaddexp(0, y) for y in (first, last)]
+    ends = [
+        y + _smooth_integral(jnp.exp(z), depth)
+        for y, z in zip(ends, (log_first, log_last), strict=True)
+    ]
+    rest = _scaled(_same, (1 - depth) * log_end, (ends[1] - ends[0]) / (depth + 1))
+    return (head + rest) / covariance
+
+
+def _same(x: Array) -> Array:
+    return x
+
+
+def _scaled(total: Any, logs: Array, values: Array) -> Array:
+    """Return e^logs x values, summed over the last axis for `jnp.sum`; zero values stay zero."""
+    limit = np.log(np.finfo(values.dtype).max) - 1
+    products = jnp.exp(jnp.minimum(logs, limit)) * values
+    products = jnp.where((logs > limit) & (values > 0), jnp.inf, products)
+    return total(products, axis=-1) if total is jnp.sum else products
 
 
 def _smooth_integral(z: Array, depth: int) -> Array:
     """Return int_0^z (sum_{j=1}^{L-1} (L-j) x^j - 1) / (sum_{k=0}^L x^k) dx."""
     x = z[..., None] * (1 + jnp.asarray(NODES, z.dtype)) / 2
-    above = sum(((depth - j) * x**j for j in range(1, depth)), -jnp.ones_like(x))
-    below: Any = sum(x**k for k in range(depth + 1))
+    j = np.arange(depth + 1)
+    powers = x[..., None] ** j
+    above = powers[..., :-1] @ jnp.asarray(np.where(j > 0, depth - j, -1)[:-1], z.dtype)
+    below = powers.sum(-1)
     return z / 2 * ((above / below) @ jnp.asarray(WEIGHTS, z.dtype))
 
 

@@ -10,8 +10,8 @@ Simon et al. 2023, arXiv 2303.15438 (proposition 4.1), where G[(i, k), (j, l)] =
 delta_ij delta_kl gamma_j. Descent with learning rate e follows the same equation with the right
 side F replaced by F - (e / 2) F' F, up to terms of order e^2.
 
-The equation is stiff: the rates of a learned dimension and of one that is not learned yet differ
-by orders of magnitude. SciPy's BDF integrates it on the host.
+The rates of a learned dimension and of one that is not learned yet differ by orders of magnitude.
+`stabilised` integrates such flows by products with G.
 """
 
 import sys
@@ -22,9 +22,9 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from scipy.integrate import solve_ivp
 
 from jssl.errors import InputError
+from jssl.theory.finite_width.stabilised import Path, make_stabilised
 from jssl.types import Array
 
 ReducedLoss = Callable[[Array], Array]
@@ -37,8 +37,8 @@ class ModeFlow(NamedTuple):
     Attributes:
         times: (points,) t = learning rate x step.
         coordinates: (points, r, dim) B.
-        complete: whether the integration reached the last time; it stops where a
-            coordinate exceeds `farthest`.
+        complete: whether the integration reached the last time or all `levels`; it stops
+            where a coordinate exceeds `farthest`.
     """
 
     times: np.ndarray
@@ -56,6 +56,7 @@ def mode_flow(
     decay: float = 0.0,
     tolerance: float = 1e-4,
     farthest: float = sys.float_info.max,
+    levels: np.ndarray | None = None,
 ) -> ModeFlow:
     """Return B at the given times, from a start.
 
@@ -70,14 +71,17 @@ def mode_flow(
     Args:
         loss: of the coordinates, smooth, such as `linearised_loss()`. The equation is compiled once
             for each loss object and shape.
-        gram: (r, dim, r, dim) symmetric.
+        gram: (r, dim, r, dim) symmetric. Products with it are in its own dtype; float32 takes half
+            the time, and its rounding is relative to each gradient.
         start: (r, dim) B at time 0, not zero.
         times: (points,) increasing from 0.
         learning_rate: of gradient descent, for its first-order correction; 0 for gradient flow.
         decay: factor of the squared norm of the parameters, for networks that are linear in them.
-        tolerance: relative error per step of the integration.
+        tolerance: relative error of the integration, to its order of magnitude.
         farthest: size of a coordinate at which the integration stops, for losses that may not be
             bounded below.
+        levels: (k,) of the largest k eigenvalues of C; the integration ends early, at
+            one of the times after all of them have been reached. None to go on to the last time.
 
     Raises:
         InputError: for shapes that do not fit, numbers that are not finite, or a start of zero,
@@ -94,53 +98,62 @@ def mode_flow(
     if not np.isfinite(size) or not size:
         message = "the start must be finite and not zero, where training never moves"
         raise InputError(message)
+    dtype = jnp.result_type(float)
     matrix = jnp.asarray(np.reshape(gram, (modes * dim, modes * dim)))
-    right, jacobian = _equation(loss, (modes, dim))
-    fixed = (matrix, jnp.asarray(float(learning_rate)), jnp.asarray(float(decay)))
+    fixed = (matrix, np.asarray(learning_rate, dtype), np.asarray(decay, dtype))
+    follow = _equation(loss, (modes, dim), learning_rate > 0)
+    learned = _learned((modes, dim), np.asarray(times), levels)
+    each = 100 * tolerance**1.5  # second order: the errors add up to about the power 2/3 of one
+    path = follow(
+        np.ravel(start),
+        fixed,
+        float(times[-1]),
+        each,
+        1e-2 * each * size,
+        lambda at, b: learned(at, b) or float(np.abs(b[-1]).max()) > farthest,
+    )
+    within = np.abs(path.values).max(1) <= farthest
+    path = Path(*(x[within] for x in path))
+    ended = path.times[-1] >= times[-1] or learned(path.times, path.values)
+    until = np.asarray(times)[times <= path.times[-1]]
+    coordinates = path.at(until).reshape(-1, modes, dim)
+    return ModeFlow(until, coordinates, bool(ended and within.all()))
 
-    def diverges(_: float, b: np.ndarray) -> float:
-        return farthest - float(np.abs(b).max())
 
-    diverges.terminal = True  # type: ignore[attr-defined]
-    for method in ("BDF", "Radau"):  # the second where the first has diverged
-        with np.errstate(over="ignore", invalid="ignore"):
-            solved = solve_ivp(
-                lambda _, b: np.array(right(jnp.array(b), *fixed)),
-                (float(times[0]), float(times[-1])),
-                np.ravel(start),
-                method=method,
-                t_eval=times,
-                jac=lambda _, b: np.array(jacobian(jnp.array(b), *fixed)),
-                rtol=tolerance,
-                atol=1e-2 * tolerance * size,
-                events=diverges,
-            )
-        if solved.status == 1 or (solved.success and np.isfinite(solved.y).all()):
-            break
-    reached = np.asarray(solved.y).T.reshape(-1, modes, dim)
-    finite = np.isfinite(reached).all((1, 2))
-    return ModeFlow(np.asarray(solved.t)[finite], reached[finite], solved.status == 0)
+def _learned(
+    shape: tuple[int, int], record: np.ndarray, levels: np.ndarray | None
+) -> Callable[[np.ndarray, np.ndarray], bool]:
+    """Return `learned(times, values)`: whether a time of the record follows all levels."""
+
+    def learned(times: np.ndarray, values: np.ndarray) -> bool:
+        if levels is None:
+            return False
+        b = values.reshape(-1, *shape)
+        found = np.linalg.eigvalsh(np.swapaxes(b, 1, 2) @ b)[:, ::-1][:, : len(levels)]
+        since = times[(found >= levels[: shape[1]]).all(1)].min(initial=np.inf)
+        return bool(((record >= since) & (record <= times[-1])).any())
+
+    return learned
 
 
 @lru_cache(maxsize=16)
-def _equation(loss: ReducedLoss, shape: tuple[int, int]) -> tuple[Any, Any]:
-    """Return the right side of descent's modified equation, and its Jacobian to first order."""
+def _equation(loss: ReducedLoss, shape: tuple[int, int], descent: bool) -> Callable[..., Path]:
+    """Return how to follow the flow, or descent's modified equation."""
 
-    def flow(b: Array, gram: Array, decay: Array) -> Array:
-        return -gram @ jax.grad(loss)(b.reshape(shape)).ravel() - 2 * decay * b
+    def flow(b: Array, gram: Array, _: Array, decay: Array) -> Array:
+        gradient = jax.grad(loss)(b.reshape(shape)).ravel()
+        moved = gram @ gradient.astype(gram.dtype)
+        return -moved.astype(b.dtype) - 2 * decay * b
 
-    def right(b: Array, gram: Array, rate: Array, decay: Array) -> Array:
-        value, curved = jax.jvp(lambda b: flow(b, gram, decay), (b,), (flow(b, gram, decay),))
-        return value - rate / 2 * curved
+    def modified(b: Array, gram: Array, rate: Array, decay: Array) -> Array:
+        """Return F(b - (rate / 2) F(b)), which is F - (rate / 2) F' F to first order."""
+        fixed = gram, rate, decay
+        return flow(b - rate / 2 * flow(b, *fixed), *fixed)
 
-    def jacobian(b: Array, gram: Array, rate: Array, decay: Array) -> Array:
-        first = -gram @ jax.hessian(loss)(b.reshape(shape)).reshape(b.size, b.size)
-        first = first - 2 * decay * jnp.eye(b.size)
-        return first - rate / 2 * first @ first
-
-    return jax.jit(right), jax.jit(jacobian)
+    return make_stabilised(modified if descent else flow)
 
 
+@lru_cache(maxsize=16)
 def linearised_loss(off_diagonal: float = 1.0) -> ReducedLoss:
     """Return linearised Barlow Twins, sum_i (C_ii - 1)^2 + lambda sum_{i != j} C_ij^2, C = B^T B.
 

@@ -15,6 +15,16 @@ the coefficients a_u of an output that is learned already,
     sigma_jk^2 = sum_i G[(j, k), (i, u)]^2 var(a_iu) / time,
 
 which is of order learning rate / (batch x width).
+
+Batches have another effect, which does not depend on the learning rate. A learned dimension u of
+scale 1 / gamma_u^{1/2} acts on a small mode j through the noise of the batch's moment M twice,
+-4 B_j E[M_ju^2] / gamma_u, and so slows its growth:
+
+    growth = 4 gamma_j (1 - sum_u kappa_ju / (b + rho_u^2 + 1)),   kappa_ju = (rho_j rho_u + 1) / 2,
+
+for b independent Gaussian pairs in a batch, rho >= 1 the variance of a view over the covariance of
+the two views, in each mode. The second term in the denominator is the shrinkage of the learned
+scale, gamma_u s_u^2 = 1 / (1 + (rho_u^2 + 1) / b), by the variance of M_uu.
 """
 
 import jax.numpy as jnp
@@ -39,6 +49,26 @@ def effective_start(start: Array, noise: Array, eigenvalues: Array) -> Array:
         start + noise / (8 gamma_j).
     """
     return start + noise / (8 * eigenvalues)
+
+
+def batch_slowdown(ratio: Array, learned: Array, batch: int) -> Array:
+    """Return the share by which noise of batches slows the growth of a small mode.
+
+    Example:
+        >>> print(batch_slowdown(jnp.array(1.0), jnp.array([1.0, 1.0]), 62))  # 2 of 64
+        0.03125
+
+    Args:
+        ratio: rho_j of the small mode, any shape: variance of a view over the covariance of the two
+            views, >= 1.
+        learned: (k,) the same of the modes that are learned already.
+        batch: number of pairs in a batch, drawn anew in every step.
+
+    Returns:
+        sum_u (rho_j rho_u + 1) / (2 (batch + rho_u^2 + 1)), of the shape of `ratio`.
+    """
+    ratio = jnp.asarray(ratio)[..., None]
+    return ((ratio * learned + 1) / (2 * (batch + learned**2 + 1))).sum(-1)
 
 
 def leaked_noise(gram: Array, variance: Array, output: int) -> Array:

@@ -20,8 +20,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jssl.data.checks import host_value, require_count
+from jssl.data.checks import require_count
 from jssl.errors import InputError
+from jssl.host_arithmetic import host_value
 from jssl.types import Array
 
 

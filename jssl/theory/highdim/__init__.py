@@ -13,9 +13,10 @@ used here:
     t                    times: steps / d
     C, beta, T           classes, hardness, temperature of a contrastive loss
 
-`settings` a stated problem · `unit` its mean drift · `trajectories` overlaps in time ·
-`fluctuations` about it in d dimensions · `law` SGD, exactly in law, at a cost that does not depend
-on d · `features` which of two features wins · `hard_negatives` bounds, minima and relaxation.
+`settings` a stated problem · `unit` its mean drift · `gradients` the noise of a gradient ·
+`trajectories` overlaps in time · `ending` where they settle · `fluctuations` about them in d
+dimensions · `law` SGD, exactly in law, at a cost that does not depend on d · `features` which of
+two features wins · `hard_negatives` bounds, minima and relaxation.
 """
 
 from jssl._lazy import attach
@@ -23,8 +24,10 @@ from jssl._lazy import attach
 __getattr__, __dir__ = attach(
     __name__,
     modules=(
+        "ending",
         "features",
         "fluctuations",
+        "gradients",
         "hard_negatives",
         "law",
         "settings",
@@ -41,7 +44,7 @@ __getattr__, __dir__ = attach(
         "collision_share": "hard_negatives",
         "critical_hardness": "hard_negatives",
         "drift": "unit",
-        "end_share": "trajectories",
+        "end_share": "ending",
         "escape_rate": "unit",
         "fluctuation": "fluctuations",
         "frame_loss": "hard_negatives",

@@ -11,7 +11,7 @@ References:
 import math
 
 from jssl.errors import InputError
-from jssl.theory.highdim.settings import Law, OnePass, independent
+from jssl.theory.highdim.settings import Law, OnePass, check, check_law, independent
 
 
 def selection_angle(first: Law, second: Law) -> float:
@@ -32,6 +32,7 @@ def selection_angle(first: Law, second: Law) -> float:
         InputError: for unequal second moments, or a kurtosis that is not negative (then the unit
             ends on a mixture).
     """
+    first, second = check_law(first), check_law(second)
     moments = [(float(law.moment(2)[0]), float(law.moment(4)[0])) for law in (first, second)]
     if not math.isclose(moments[0][0], moments[1][0], rel_tol=1e-9):
         message = "both signals must have one second moment: the larger one wins otherwise"
@@ -51,4 +52,5 @@ def two_features(first: Law, second: Law, setting: OnePass) -> OnePass:
         >>> two_features(rademacher(), rademacher(), OnePass(rademacher())).law.points.shape
         (4, 2)
     """
+    setting = check(setting)
     return setting._replace(law=independent(first, second))

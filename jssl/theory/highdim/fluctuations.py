@@ -13,14 +13,19 @@ import math
 from typing import Any
 
 import numpy as np
-from scipy.integrate import solve_ivp
-from scipy.special import erf
 
 from jssl.errors import InputError
-from jssl.theory.highdim.settings import OnePass, check
-from jssl.theory.highdim.unit import drift
+from jssl.number_checks import require_number
+from jssl.theory.highdim.gradients import outputs
+from jssl.theory.highdim.settings import OnePass, check, check_state
+from jssl.theory.highdim.trajectories import check_times, refuse_square
+from jssl.theory.highdim.unit import velocity
+from jssl.theory.integration import path
 
-_HERMITE = 24
+WIDEST = 30.0
+"""Largest sigma^2 R: the cost of the quadrature grows in proportion to it."""
+_END = 8.0  # of the quadrature over a standard normal law
+_EVALUATIONS = 1_000  # of a rate, each up to a tenth of a second
 
 
 def fluctuation(times: Any, overlap: float, square: float, setting: OnePass) -> np.ndarray:
@@ -40,28 +45,66 @@ def fluctuation(times: Any, overlap: float, square: float, setting: OnePass) -> 
         setting: of the problem with one signal.
 
     Raises:
-        InputError: for numbers out of range, or more than one signal.
+        InputError: for numbers out of range, more than one signal, or a variance of the inputs,
+            noise^2 times square, that exceeds 30.
     """
-    check(setting)
+    setting = check(setting)
     if setting.law.points.shape[1] != 1:
         message = "fluctuations are given for one signal; pass a law with one feature"
         raise InputError(message)
 
     def rates(_: float, y: np.ndarray) -> np.ndarray:
         state, covariance = y[:2], y[2:].reshape(2, 2)
-        jacobian = _jacobian(state, setting)
-        grown = jacobian @ covariance
-        grown = grown + grown.T + step_covariance(state[0], state[1], setting)
-        return np.append(drift(state[:1], state[1], setting), grown.ravel())
+        _refuse_wide(float(state[1]) / 2, setting)  # a trial step may overshoot
+        grown = _jacobian(state, setting) @ covariance
+        grown = grown + grown.T + _step_covariance(state[0], state[1], setting)
+        return np.append(velocity(state[:1], state[1], setting), grown.ravel())
 
-    start = np.r_[overlap, square, np.zeros(4)]
-    t = np.atleast_1d(np.asarray(times, float))
-    solved = solve_ivp(rates, (0.0, t[-1]), start, t_eval=t, rtol=1e-5, atol=1e-7)
-    return solved.y[2:].T.reshape(-1, 2, 2)
+    q, square = check_state([require_number("overlap", overlap)], square, setting)
+    refuse_square(q, square)
+    _refuse_wide(square, setting)
+    t = check_times(times)
+    start = np.r_[q, square, np.zeros(4)]
+    found = path(rates, t, start, evaluations=_EVALUATIONS, method="LSODA", rtol=1e-6, atol=1e-8)
+    _refuse_wide(float(found[:, 1].max()), setting)
+    return found[:, 2:].reshape(-1, 2, 2)
 
 
 def step_covariance(overlap: float, square: float, setting: OnePass) -> np.ndarray:
-    """Return B, the covariance of d times (dq, dR) of one step (I-33), by quadrature."""
+    """Return B, the covariance of d times (dq, dR) of one step (I-33), by quadrature.
+
+    Args:
+        overlap: q.
+        square: R > 0, at least q^2.
+        setting: of the problem with one signal.
+
+    Raises:
+        InputError: for numbers out of range, or noise^2 times square above 30.
+    """
+    setting = check(setting)
+    (q,), square = check_state([require_number("overlap", overlap)], square, setting)
+    if not square:
+        message = "square must be positive: at 0 the direction of w, and B, are not defined"
+        raise InputError(message)
+    _refuse_wide(square, setting)
+    return _step_covariance(q, square, setting)
+
+
+def _refuse_wide(square: float, setting: OnePass) -> None:
+    if setting.noise**2 * square > WIDEST:
+        message = (
+            f"fluctuations are given up to noise^2 times square of {WIDEST:g}; "
+            f"here it is {setting.noise**2 * square:.3g} or more"
+        )
+        raise InputError(message)
+
+
+def _step_covariance(overlap: float, square: float, setting: OnePass) -> np.ndarray:
+    """Return B without checks.
+
+    d times dq and dR are sums of products of a function of the two views and one of the negative,
+    which is independent of them.
+    """
     points, shares = setting.law
     eta, kappa, r, variance = (
         setting.learning_rate,
@@ -69,45 +112,75 @@ def step_covariance(overlap: float, square: float, setting: OnePass) -> np.ndarr
         setting.correlation,
         setting.noise**2,
     )
-    x, w = np.polynomial.hermite_e.hermegauss(_HERMITE)
-    w = w / w.sum()
     size = setting.noise * math.sqrt(square)
-    s = points[:, 0]
-    # axes: signal, signal of the negative, noise of view 1, of view 2, of the negative
-    shape = np.meshgrid(s, s, x, x, x, indexing="ij", sparse=True)
-    weights = np.einsum("a,b,i,j,k->abijk", shares, shares, w, w, w)
-    signals = (shape[0], shape[0], shape[1])
-    noises = (shape[2], r * shape[2] + math.sqrt(1 - r**2) * shape[3], shape[4])
-    p = [size * z for z in noises]
-    u = [signal * overlap + part for signal, part in zip(signals, p, strict=True)]
-    output = [erf(z / math.sqrt(2)) for z in u]
-    slope = [math.sqrt(2 / math.pi) * np.exp(-(z**2) / 2) for z in u]
-    a = (
-        slope[0] * (output[1] - kappa * output[2]),
-        output[0] * slope[1],
-        -kappa * output[0] * slope[2],
+    x, w = _rule(min(size**2, WIDEST))
+    pull = overlap / square
+    s = points[:, 0][:, None]
+    p = size * x
+    u = s * overlap + p
+    f, d = outputs(u)
+    own = d * (s + pull * p)
+    negative = np.stack([np.ones_like(f), f, f**2, d**2, own, d * u])
+    third = np.einsum("asi,bsi,s,i->ab", negative, negative, shares, w)
+    # axes of the views: signal, noise of view 1, of view 2
+    s, first = s[:, :, None], p[:, None]
+    second = r * first + math.sqrt(1 - r**2) * p
+    (f1, d1), (f2, d2) = (outputs(s * overlap + noise) for noise in (first, second))
+    moves = d1 * (s + pull * first), d2 * (s + pull * second)
+    grows = d1 * (s * overlap + first), d2 * (s * overlap + second)
+    none = np.zeros(np.broadcast_shapes(f1.shape, f2.shape))
+    total = (
+        (d1 * f2) ** 2 + (f1 * d2) ** 2 + 2 * r * d1 * f2 * f1 * d2,
+        -2 * kappa * (d1**2 * f2 + r * d1 * f1 * d2),
+        kappa**2 * d1**2 + none,
+        kappa**2 * f1**2 + none,
+        none,
+        none,
     )
-    total = a[0] ** 2 + a[1] ** 2 + 2 * r * a[0] * a[1] + a[2] ** 2
-    moved = eta * sum(
-        part * (signal + overlap * along / square)
-        for part, signal, along in zip(a, signals, p, strict=True)
+    moved = (
+        moves[0] * f2 + f1 * moves[1] - overlap * setting.decay,
+        -kappa * moves[0] + none,
+        none,
+        none,
+        -kappa * f1 + none,
+        none,
     )
-    grown = 2 * eta * sum(part * z for part, z in zip(a, u, strict=True))
-    grown = grown + eta**2 * variance * total
+    grown = (
+        grows[0] * f2 + f1 * grows[1],
+        -kappa * grows[0] + none,
+        none,
+        none,
+        none,
+        -kappa * f1 + none,
+    )
+    weights = (shares[:, None, None] * w[:, None] * w).ravel()
+    parts = [np.reshape(part, (6, -1)) for part in (moved, grown, total)]
+    parts[0], parts[1] = eta * parts[0], 2 * eta * parts[1] + eta**2 * variance * parts[2]
+    means = [float((part @ weights) @ third[0]) for part in parts]
 
-    def mean(value: Any) -> float:
-        return float(np.sum(weights * value))
+    def mean(a: np.ndarray, b: np.ndarray) -> float:
+        return float(np.sum(((a * weights) @ b.T) * third))
 
-    across = mean(moved * grown) - mean(moved) * mean(grown)
-    orthogonal = eta**2 * variance * (1 - overlap**2 / square) * mean(total)
-    along = mean(moved**2) - mean(moved) ** 2 + orthogonal
-    return np.array([[along, across], [across, mean(grown**2) - mean(grown) ** 2]])
+    orthogonal = eta**2 * variance * (1 - overlap * pull) * means[2]
+    along = mean(parts[0], parts[0]) - means[0] ** 2 + orthogonal
+    across = mean(parts[0], parts[1]) - means[0] * means[1]
+    return np.array([[along, across], [across, mean(parts[1], parts[1]) - means[1] ** 2]])
+
+
+def _rule(variance: float) -> tuple[np.ndarray, np.ndarray]:
+    """Return nodes and weights of a standard normal law, for functions of inputs that wide.
+
+    The trapezoidal rule has an error of exp(-pi^2 / (c step^2)) for exp(-c x^2).
+    """
+    x = np.linspace(-_END, _END, 2 * math.ceil(_END * math.sqrt(0.5 + 4 * variance) / 0.65) + 1)
+    w = np.exp(-(x**2) / 2)
+    return x, w / w.sum()
 
 
 def _jacobian(state: np.ndarray, setting: OnePass) -> np.ndarray:
     columns = []
     for axis in range(2):
         step = 1e-5 * np.eye(2)[axis]
-        up, down = (drift(z[:1], z[1], setting) for z in (state + step, state - step))
+        up, down = (velocity(z[:1], z[1], setting) for z in (state + step, state - step))
         columns.append((up - down) / 2e-5)
     return np.array(columns).T

@@ -10,14 +10,19 @@ References:
 """
 
 import math
-import sys
 
 import numpy as np
 from scipy.optimize import brentq
 from scipy.stats import binom
 
-from jssl.data.checks import require_count, require_range
+from jssl.data.checks import require_count
 from jssl.errors import InputError
+from jssl.memory import require_memory
+from jssl.number_checks import require_flag, require_number
+
+_CLASSES = 2**31 - 1
+_NEGATIVES = 10_000_000
+_LARGEST = 1e100  # hardness, temperature and weight of negatives
 
 
 def class_frame(classes: int) -> np.ndarray:
@@ -29,6 +34,7 @@ def class_frame(classes: int) -> np.ndarray:
         [ 1.  -0.5 -0.5]
     """
     _check(classes)
+    require_memory(f"the simplex of {classes:,} classes", 40.0 * classes**2, "take fewer classes")
     centred = np.eye(classes) - 1 / classes
     values, vectors = np.linalg.eigh(centred)
     frame = vectors[:, values > 0.5]
@@ -49,6 +55,7 @@ def supervised_bound(
         temperature: T > 0.
         negative_weight: q >= 0.
     """
+    negative_weight = require_number("negative_weight", negative_weight, low=0, high=_LARGEST)
     return math.log1p(negative_weight * math.exp(-_gap(classes, temperature)))
 
 
@@ -65,7 +72,7 @@ def unsupervised_bound(
 
     Args:
         classes: C >= 2.
-        negatives: k >= 1.
+        negatives: k from 1 to 10,000,000.
         temperature: T > 0.
         negative_weight: q >= 0.
     """
@@ -88,15 +95,15 @@ def frame_loss(
 
     Args:
         classes: C >= 2.
-        negatives: k >= 1.
+        negatives: k from 1 to 10,000,000.
         hardness: beta >= 0.
         temperature: T > 0.
         negative_weight: q >= 0.
     """
     gap = _gap(classes, temperature)
-    require_count("negatives", negatives)
-    for name, value in {"hardness": hardness, "negative_weight": negative_weight}.items():
-        require_range(name, value, 0, sys.float_info.max)
+    negatives = require_count("negatives", negatives, high=_NEGATIVES)
+    hardness = require_number("hardness", hardness, low=0, high=_LARGEST)
+    negative_weight = require_number("negative_weight", negative_weight, low=0, high=_LARGEST)
     same = np.arange(negatives + 1)
     chance = binom.pmf(same, negatives, _collision(classes, hardness))
     load = (same + (negatives - same) * math.exp(-gap)) / negatives
@@ -115,7 +122,7 @@ def collision_share(classes: int, per_class: int) -> float:
         per_class: n >= 1 samples of each class, drawn without the anchor.
     """
     _check(classes)
-    require_count("per_class", per_class)
+    per_class = require_count("per_class", per_class, high=_CLASSES)
     return (per_class - 1) / (per_class * classes - 1)
 
 
@@ -132,18 +139,19 @@ def critical_hardness(classes: int, *, temperature: float = 1.0) -> float:
 
     Args:
         classes: C >= 2.
-        temperature: T > 0.
+        temperature: T > 0; below about 1/700 the result is less than the least float64, and 0.
     """
     gap = _gap(classes, temperature)
 
-    def excess(hardness: float) -> float:
-        share = _collision(classes, hardness)
-        return share * math.expm1(gap) * hardness * temperature - 1
+    def excess(log_hardness: float) -> float:
+        hardness = math.exp(log_hardness)
+        log_share = -math.log1p((classes - 1) * math.exp(-hardness * classes / (classes - 1)))
+        return log_share + log_gain + log_hardness
 
-    high = 1.0
-    while excess(high) < 0:
-        high *= 2
-    return float(brentq(excess, 0.0, high, xtol=1e-13))
+    log_gain = gap + math.log(-math.expm1(-gap)) + math.log(temperature)
+    low = -log_gain  # the share is 1 there at most
+    high = low + math.log(classes)
+    return float(math.exp(brentq(excess, low, high, xtol=1e-14, rtol=1e-14)))
 
 
 def relaxation_rate(
@@ -173,9 +181,11 @@ def relaxation_rate(
         negative_weight: q > 0.
         weight_gradient: whether the weights are differentiated.
     """
+    negative_weight = require_number("negative_weight", negative_weight, low=0, high=_LARGEST)
     odds = negative_weight * math.exp(-_gap(classes, temperature))
+    hardness = require_number("hardness", hardness, low=0, high=_LARGEST)
+    weight_gradient = require_flag("weight_gradient", weight_gradient)
     factor = 1 + (2 if weight_gradient else 1) * hardness * temperature
-    require_range("hardness", hardness, 0, sys.float_info.max)
     if classes < 4:
         message = "need at least 4 classes: fewer classes have no unequal angles"
         raise InputError(message)
@@ -188,11 +198,10 @@ def _collision(classes: int, hardness: float) -> float:
 
 def _gap(classes: int, temperature: float) -> float:
     _check(classes)
-    if not 0 < temperature < math.inf:
-        message = f"temperature must be positive; got {temperature}"
-        raise InputError(message)
+    temperature = require_number("temperature", temperature, above=0)
+    temperature = require_number("temperature", temperature, low=1 / _LARGEST, high=_LARGEST)
     return classes / ((classes - 1) * temperature)
 
 
 def _check(classes: int) -> None:
-    require_count("classes", classes, low=2)
+    require_count("classes", require_count("classes", classes, low=2), low=2, high=_CLASSES)

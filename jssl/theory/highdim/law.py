@@ -20,10 +20,17 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
-from jssl.errors import InputError
-from jssl.theory.highdim.settings import OnePass, check
+from jssl.data.checks import require_count
+from jssl.errors import InputError, shown
+from jssl.memory import require_memory
+from jssl.models.width import check_key
+from jssl.number_checks import real_array
+from jssl.theory.highdim.settings import LARGEST, OnePass, check
 from jssl.types import Array
+
+_MOST = 2**31 - 1  # of dimensions and of steps, which are counted in int32
 
 
 class Chain(NamedTuple):
@@ -70,31 +77,59 @@ def chain(
     Args:
         key: a typed key.
         setting: of the problem with one signal.
-        dim: d >= 3.
-        steps: increasing numbers of steps >= 0 at which a record is made.
+        dim: d from 3 to 2^31 - 1.
+        steps: increasing numbers of steps, from 0 to 2^31 - 1, at which a record is made.
         overlap: q at step 0, a number or (seeds,).
         square: R at step 0, a number or (seeds,); at least q^2.
         seeds: number of runs, >= 1.
 
     Raises:
-        InputError: for numbers out of range.
+        InputError: for numbers out of range, more runs than memory holds, or a run that diverges.
     """
-    check(setting)
-    if setting.law.points.shape[1] != 1 or dim < 3 or seeds < 1:
-        message = f"a chain needs one signal, dim >= 3 and seeds >= 1; got {dim} and {seeds}"
+    setting = check(setting)
+    check_key(key)
+    if setting.law.points.shape[1] != 1:
+        message = f"a chain needs one signal; got {setting.law.points.shape[1]}"
         raise InputError(message)
-    marks = list(steps)
-    if not marks or marks[0] < 0 or any(b <= a for a, b in itertools.pairwise(marks)):
-        message = "steps must be increasing and >= 0"
+    dim = require_count("dim", require_count("dim", dim, low=3), low=3, high=_MOST)
+    seeds = require_count("seeds", seeds)
+    require_memory(f"{seeds:,} runs", 160.0 * seeds, "take fewer seeds")
+    single = isinstance(steps, str | bytes) or not hasattr(steps, "__iter__")
+    listed = [] if single or getattr(steps, "ndim", 1) != 1 else steps
+    marks = [require_count("a number of steps", step, low=0, high=_MOST) for step in listed]
+    if not marks or any(b <= a for a, b in itertools.pairwise(marks)):
+        message = f"steps must be increasing whole numbers >= 0; got {shown(steps)}"
         raise InputError(message)
-    q = jnp.broadcast_to(jnp.asarray(overlap, float), (seeds,))
-    r = jnp.broadcast_to(jnp.asarray(square, float), (seeds,))
+    q, r = (_for_each_seed(*given, seeds) for given in (("overlap", overlap), ("square", square)))
+    if not any(isinstance(x, jax.core.Tracer) for x in (q, r)):
+        at, size = np.asarray(q, float), np.asarray(r, float)
+        if not (size >= at**2 * (1 - 1e-6)).all():
+            message = "square must be at least overlap^2 in every run: it is |w|^2"
+            raise InputError(message)
     state = (q, jnp.sqrt(jnp.maximum(r - q**2, 0)))
     gaps = jnp.diff(jnp.asarray([0, *marks]))
     law = (jnp.asarray(setting.law.points[:, 0]), jnp.asarray(setting.law.shares))
     numbers = jnp.asarray(setting[1:])
     q, b = _records(key, law, numbers, jnp.asarray(float(dim)), state, gaps)
-    return Chain(q, q**2 + b**2)
+    found = Chain(q, q**2 + b**2)
+    if not isinstance(found.square, jax.core.Tracer) and not jnp.isfinite(found.square).all():
+        message = "a run diverges: take a smaller learning rate, noise or decay, or more dimensions"
+        raise InputError(message)
+    return found
+
+
+def _for_each_seed(name: str, value: float | Array, seeds: int) -> Array:
+    """Return a number, or one for each seed, as an array (seeds,)."""
+    numbers = real_array(name, value)
+    known = None if isinstance(numbers, jax.core.Tracer) else np.asarray(numbers)
+    wrong = known is not None and not (np.abs(known) <= LARGEST).all()
+    if numbers.shape not in ((), (seeds,)) or wrong:
+        message = (
+            f"{name} must be a finite number or one for each of the {seeds} seeds, "
+            f"of size at most {LARGEST:g}"
+        )
+        raise InputError(message)
+    return jnp.broadcast_to(jnp.asarray(numbers, float), (seeds,))
 
 
 def chi_square(key: Array, degrees: Array, normal: Array, uniform: Array) -> Array:

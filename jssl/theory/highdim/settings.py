@@ -10,12 +10,23 @@ import math
 from typing import Any, NamedTuple
 
 import numpy as np
+from scipy.spatial import cKDTree
 
-from jssl.errors import InputError
+from jssl.errors import InputError, shown
+from jssl.host_arithmetic import host_float64
+from jssl.number_checks import require_number
+
+LARGEST = 1e15
+"""Largest size of a number of a setting; the least positive one is 1 / LARGEST."""
+ROUNDING = 1e-3
+"""Relative excess of the squared overlap over the squared norm that rounding may leave."""
+_NEAR = 1e-9  # relative difference of points, and absolute one of shares, that rounding may leave
 
 
 class Law(NamedTuple):
     """A law of F signals on finitely many points, symmetric about 0.
+
+    Every point and its negative have the same probability.
 
     Attributes:
         points: (points, F).
@@ -27,7 +38,7 @@ class Law(NamedTuple):
 
     def moment(self, power: int) -> np.ndarray:
         """Return E s_f^power for every feature f, (F,)."""
-        return np.asarray(self.shares @ self.points**power)
+        return np.asarray(self.shares) @ np.asarray(self.points) ** power
 
 
 class OnePass(NamedTuple):
@@ -40,6 +51,8 @@ class OnePass(NamedTuple):
         negatives: kappa >= 0, weight of the negative.
         learning_rate: eta > 0.
         decay: lambda >= 0.
+
+    Every number that is not 0 has a size from 1e-15 to 1e15.
     """
 
     law: Law
@@ -75,13 +88,13 @@ def three_points(second_moment: float = 1.0, share: float = 0.5) -> Law:
     Raises:
         InputError: for numbers out of range.
     """
-    if not 0 < second_moment < math.inf or not 0 < share <= 1:
-        message = f"need a second moment > 0 and a share in (0, 1]; got {second_moment} and {share}"
-        raise InputError(message)
+    second_moment = require_number("second_moment", second_moment, above=0)
+    share = require_number("share", share, above=0, high=1)
     far = math.sqrt(second_moment / share)
     if share == 1:
-        return Law(np.array([[-far], [far]]), np.array([0.5, 0.5]))
-    return Law(np.array([[-far], [0.0], [far]]), np.array([share / 2, 1 - share, share / 2]))
+        return check_law(Law(np.array([[-far], [far]]), np.array([0.5, 0.5])))
+    points = np.array([[-far], [0.0], [far]])
+    return check_law(Law(points, np.array([share / 2, 1 - share, share / 2])))
 
 
 def independent(first: Law, second: Law) -> Law:
@@ -91,6 +104,7 @@ def independent(first: Law, second: Law) -> Law:
         >>> independent(rademacher(), three_points()).points.shape
         (6, 2)
     """
+    first, second = check_law(first), check_law(second)
     points = [np.r_[a, b] for a in first.points for b in second.points]
     return Law(np.array(points), np.outer(first.shares, second.shares).ravel())
 
@@ -108,31 +122,89 @@ def view_noise(setting: OnePass, extra: float, correlation: float) -> OnePass:
         extra: variance tau^2 >= 0 of the added noise.
         correlation: c in [-1, 1] of the added noises of two views; -1 is opposite noise.
     """
-    if extra < 0 or not -1 <= correlation <= 1:
-        message = "need a variance >= 0 and a correlation from -1 to 1"
-        raise InputError(message)
+    setting = check(setting)
+    extra = require_number("extra", extra, low=0, high=LARGEST)
+    correlation = require_number("correlation", correlation, low=-1, high=1)
     variance = setting.noise**2 + extra
     shared = setting.correlation * setting.noise**2 + correlation * extra
     return setting._replace(noise=math.sqrt(variance), correlation=shared / variance)
 
 
 def check(setting: OnePass) -> OnePass:
-    """Return the setting, or raise `InputError` for numbers out of range."""
-    law = setting.law
-    points, shares = np.asarray(law.points, float), np.asarray(law.shares, float)
+    """Return the setting with its law as arrays; raise `InputError` for numbers out of range."""
+    if not isinstance(setting, OnePass):
+        message = f"setting must be a jssl.theory.highdim.OnePass; got {shown(setting)}"
+        raise InputError(message)
+    law = check_law(setting.law)
+    least = 1 / LARGEST
+    require_number("noise", setting.noise, above=0)
+    require_number("noise", setting.noise, low=least, high=LARGEST)
+    require_number("learning_rate", setting.learning_rate, above=0)
+    require_number("learning_rate", setting.learning_rate, low=least, high=LARGEST)
+    for name in ("negatives", "decay"):
+        number = require_number(name, getattr(setting, name), low=0, high=LARGEST)
+        if 0 < number < least:
+            message = f"{name} must be 0 or at least {least:g}; got {number:g}"
+            raise InputError(message)
+    require_number("correlation", setting.correlation, low=-1, high=1)
+    return setting._replace(law=law)
+
+
+def check_law(law: Law) -> Law:
+    """Return the law as arrays; raise `InputError` unless it is a symmetric law on points."""
+    if not isinstance(law, Law):
+        message = f"a signal must be a jssl.theory.highdim.Law; got {shown(law)}"
+        raise InputError(message)
+    points = host_float64("the points of a law", law.points)
+    shares = host_float64("the shares of a law", law.shares)
     if points.ndim != 2 or shares.shape != points.shape[:1] or not points.shape[1]:
         message = "a law has points (points, features) and shares (points,)"
         raise InputError(message)
-    if (shares < 0).any() or abs(shares.sum() - 1) > 1e-9:
+    sizes = np.abs(points)
+    if not ((sizes <= LARGEST) & ((sizes == 0) | (sizes >= 1 / LARGEST))).all():
+        message = f"the points of a law must be 0 or of size {1 / LARGEST:g} to {LARGEST:g}"
+        raise InputError(message)
+    if not ((shares >= 0).all() and abs(shares.sum() - 1) <= 1e-9):
         message = "the shares of a law must be >= 0 with sum 1"
         raise InputError(message)
-    numbers: dict[str, Any] = setting._asdict()
-    for name, low in (("noise", 0), ("learning_rate", 0), ("negatives", None), ("decay", None)):
-        number = numbers[name]
-        if not math.isfinite(number) or number < 0 or (low is not None and number == 0):
-            message = f"{name} must be {'>= 0' if low is None else 'positive'}; got {number}"
-            raise InputError(message)
-    if not -1 <= setting.correlation <= 1:
-        message = f"correlation must be from -1 to 1; got {setting.correlation}"
+    _refuse_asymmetry(points, shares)
+    return Law(points, shares)
+
+
+def _refuse_asymmetry(points: np.ndarray, shares: np.ndarray) -> None:
+    """Raise unless every point and its negative have the same probability, but for rounding."""
+    tree = cKDTree(points)
+    radius = _NEAR * np.linalg.norm(points, axis=1)
+    at, opposite = (
+        np.array([shares[near].sum() for near in tree.query_ball_point(x, radius)])
+        for x in (points, -points)
+    )
+    wrong = np.flatnonzero(np.abs(at - opposite) > _NEAR)
+    if len(wrong):
+        i = wrong[0]
+        message = (
+            "a law must be symmetric about 0, each point as likely as its negative; "
+            f"{shown(points[i].tolist())} has probability {at[i]:.3g}, its negative "
+            f"{opposite[i]:.3g}"
+        )
         raise InputError(message)
-    return setting
+
+
+def check_state(overlap: Any, square: Any, setting: OnePass) -> tuple[np.ndarray, float]:
+    """Return overlap (F,) and squared norm as numbers, checked."""
+    q = np.atleast_1d(host_float64("overlap", overlap))
+    features = setting.law.points.shape[1]
+    if q.shape != (features,) or not (np.abs(q) <= LARGEST).all():
+        message = (
+            f"overlap must be {features} finite numbers, one for each signal, of size at most "
+            f"{LARGEST:g}"
+        )
+        raise InputError(message)
+    square = require_number("square", square, low=0, high=LARGEST)
+    if q @ q > square * (1 + ROUNDING) + 1e-9:
+        message = (
+            "square, |w|^2, must be at least the sum of the squared overlaps, "
+            f"{q @ q:.3g}; got {square:.3g}"
+        )
+        raise InputError(message)
+    return q, square

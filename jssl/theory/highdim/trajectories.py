@@ -4,14 +4,22 @@ References:
     Derived here, for a model like that of Meng, Wang, arXiv 2406.06909.
 """
 
+import math
 from typing import Any, NamedTuple
 
 import numpy as np
-from scipy.integrate import solve_ivp
 
 from jssl.errors import InputError
-from jssl.theory.highdim.settings import OnePass, check
-from jssl.theory.highdim.unit import drift
+from jssl.host_arithmetic import host_float64
+from jssl.number_checks import require_flag
+from jssl.theory.highdim.settings import OnePass, check, check_state
+from jssl.theory.highdim.unit import velocity
+from jssl.theory.integration import path
+
+LATEST = 1e15
+"""Largest time; by then every flow of a setting in range has settled or will not."""
+_EVALUATIONS = 20_000
+_FLOOR = -300.0  # of log R
 
 
 class Overlaps(NamedTuple):
@@ -50,58 +58,53 @@ def trajectory(
     Raises:
         InputError: for numbers out of range.
     """
-    check(setting)
-    q = np.atleast_1d(np.asarray(overlap, float))
-    if q.shape != (setting.law.points.shape[1],) or square < q @ q or square <= 0:
-        message = (
-            f"overlap must have shape ({setting.law.points.shape[1]},) and square must be positive "
-            "and at least the sum of its squares"
-        )
-        raise InputError(message)
-    t = np.atleast_1d(np.asarray(times, float))
-    if t.ndim != 1 or (np.diff(t) <= 0).any() or t[0] < 0:
-        message = "times must be increasing and >= 0"
-        raise InputError(message)
-    if t[-1] == 0:
-        return _overlaps(np.append(q, square)[None])
-    solved = solve_ivp(
-        lambda _, y: drift(y[:-1], y[-1], setting, noise=noise),
-        (0.0, t[-1]),
-        np.append(q, square),
-        method="DOP853",
-        t_eval=t,
-        rtol=1e-10,
-        atol=1e-12,
+    setting = check(setting)
+    noise = require_flag("noise", noise)
+    q, square = check_state(overlap, square, setting)
+    refuse_square(q, square)
+    t = check_times(times)
+    # The direction q / |w| and log R: an overlap or a norm that is near 0 stays relatively exact.
+    start = np.append(q / math.sqrt(square), math.log(square))
+    aside = np.where(start == 0, 1e-13, np.minimum(1e-13, 1e-11 * np.abs(start)))
+    aside[-1] = 1e-12
+    found = path(
+        lambda _, y: _rates(y, setting, noise),
+        t,
+        start,
+        evaluations=_EVALUATIONS,
+        method="LSODA",
+        rtol=1e-11,
+        atol=aside,
     )
-    return _overlaps(solved.y.T)
+    size = np.exp(found[:, -1] / 2)
+    along = found[:, :-1]
+    return Overlaps(along * size[:, None], size**2, (along**2).sum(1))
 
 
-def end_share(
-    setting: OnePass, *, overlap: float = 0.3, square: float = 1.0, noise: bool = True
-) -> float:
-    """Return Q at the end of training, from a start with some overlap (I-36).
-
-    Example:
-        >>> from jssl.theory.highdim import OnePass, rademacher, view_noise
-        >>> clean = OnePass(rademacher(2.0), correlation=1.0)
-        >>> print(round(end_share(view_noise(clean, 0.3, -1.0)), 4))
-        0.6404
-
-    Args:
-        setting: of the problem with one signal.
-        overlap: q at time 0.
-        square: R at time 0.
-        noise: as for `trajectory`.
-    """
-    end = np.array([overlap, square])
-    horizon = 20 / setting.learning_rate
-    for _ in range(12):
-        found = trajectory([horizon], end[:1], end[1], setting, noise=noise)
-        end, before = np.array([found.overlap[-1, 0], found.square[-1]]), end
-        if np.abs(end - before).max() < 1e-10:
-            break
-    return float(end[0] ** 2 / end[1])
+def _rates(y: np.ndarray, setting: OnePass, noise: bool) -> np.ndarray:
+    """Return the velocity of (q / sqrt R, log R); below the floor it no longer changes with R."""
+    size = math.exp(min(max(y[-1], _FLOOR), -_FLOOR) / 2)
+    free = setting._replace(decay=0.0)  # decay does not turn w
+    moved = velocity(y[:-1] * size, size**2, free, noise=noise)
+    grown = moved[-1] / size**2
+    turned = moved[:-1] / size - y[:-1] * grown / 2
+    return np.append(turned, grown - 2 * setting.learning_rate * setting.decay)
 
 
-def _overlaps(y: np.ndarray) -> Overlaps:
-    return Overlaps(y[:, :-1], y[:, -1], (y[:, :-1] ** 2).sum(1) / y[:, -1])
+def refuse_square(q: np.ndarray, square: float) -> None:
+    """Raise unless the squared norm at time 0 is positive and at least that of the overlaps."""
+    if square < q @ q or square <= 0:
+        message = "square must be positive and at least the sum of the squared overlaps"
+        raise InputError(message)
+
+
+def check_times(times: Any) -> np.ndarray:
+    """Return times as an array, checked."""
+    t = np.atleast_1d(host_float64("times", times))
+    if t.ndim != 1 or not len(t) or not np.isfinite(t).all() or (np.diff(t) <= 0).any() or t[0] < 0:
+        message = "times must be finite, increasing and >= 0"
+        raise InputError(message)
+    if t[-1] > LATEST:
+        message = f"times must be at most {LATEST:g}; got {t[-1]:g}"
+        raise InputError(message)
+    return t

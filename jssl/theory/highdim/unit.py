@@ -20,14 +20,16 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from scipy.optimize import brentq
-from scipy.special import erf, ndtr
+from scipy.special import erf
 
+from jssl.data.checks import require_count
 from jssl.errors import InputError
+from jssl.number_checks import real_array, require_flag
 from jssl.precision import constant
-from jssl.theory.highdim.settings import OnePass, check
+from jssl.theory.highdim.gradients import mean_square
+from jssl.theory.highdim.settings import OnePass, check, check_law, check_state
 
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(48)
-_HERMITE = 40
 
 
 def mean_product(overlap: Any, square: Any, setting: OnePass) -> Any:
@@ -44,10 +46,18 @@ def mean_product(overlap: Any, square: Any, setting: OnePass) -> Any:
         square: R >= sum of q^2.
         setting: of the problem.
     """
+    if not isinstance(setting, OnePass):  # its numbers may be traced
+        check(setting)
+    overlap, square = real_array("overlap", overlap), real_array("square", square)
     xp = jnp if isinstance(overlap, jax.Array) or isinstance(square, jax.Array) else np
+    if xp is np:
+        setting = check(setting)
+        check_state(overlap, square, setting)
+    elif not any(isinstance(part, jax.core.Tracer) for part in setting.law):
+        setting = setting._replace(law=check_law(setting.law))
     tables: tuple[np.ndarray, ...] = (*setting.law, _NODES, _WEIGHTS)
     if xp is jnp:
-        tables = tuple(constant(np.asarray(table)) for table in tables)
+        tables = tuple(constant(t) if isinstance(t, np.ndarray) else t for t in tables)
     points, shares, nodes, weights = tables
     nu = setting.noise**2 * square
     rho = setting.correlation * nu / (1 + nu)
@@ -60,20 +70,19 @@ def mean_product(overlap: Any, square: Any, setting: OnePass) -> Any:
 
 
 def slopes(overlap: np.ndarray, square: float, setting: OnePass) -> tuple[np.ndarray, float]:
-    """Return dG/dq (F,) and dG/dR."""
+    """Return dG/dq (F,) and dG/dR, without checks."""
     points, shares = setting.law
     variance, r = setting.noise**2, setting.correlation
     nu = variance * square
-    rho = r * nu / (1 + nu)
+    equal, opposite = 1 + nu * (1 + r), 1 + nu * (1 - r)  # (1 + nu) (1 +- rho)
     inputs = points @ overlap
     h = inputs / math.sqrt(1 + nu)
-    a = math.sqrt((1 - rho) / (1 + rho))
-    by_h = 8 * np.exp(-(h**2) / 2) / math.sqrt(2 * math.pi) * (ndtr(a * h) - 0.5)
-    by_rho = 2 / math.pi * np.exp(-(h**2) / (1 + rho)) / math.sqrt(1 - rho**2)
+    by_h = 4 * np.exp(-(h**2) / 2) / math.sqrt(2 * math.pi)
+    by_h *= erf(math.sqrt(opposite / equal / 2) * h)
+    by_rho = 2 / math.pi * np.exp(-(h**2) * ((1 + nu) / equal)) * (1 + nu)
+    by_rho /= math.sqrt(equal) * math.sqrt(opposite)
     by_overlap = (shares * by_h) @ points / math.sqrt(1 + nu)
-    by_square = shares @ (
-        -by_h * inputs * variance * (1 + nu) ** -1.5 / 2 + by_rho * r * variance / (1 + nu) ** 2
-    )
+    by_square = shares @ (-by_h * h / 2 + by_rho * (r / (1 + nu))) * (variance / (1 + nu))
     return by_overlap, float(by_square)
 
 
@@ -91,22 +100,8 @@ def gradient_noise(overlap: Any, square: float, setting: OnePass) -> float:
         square: R.
         setting: of the problem.
     """
-    points, shares = setting.law
-    r = setting.correlation
-    x, w = np.polynomial.hermite_e.hermegauss(_HERMITE)
-    w = w / w.sum()
-    size = setting.noise * math.sqrt(square)
-    means = (points @ np.atleast_1d(np.asarray(overlap, float)))[:, None, None]
-    first = means + size * x[:, None]
-    second = means + size * (r * x[:, None] + math.sqrt(1 - r**2) * x)
-    (a, da), (b, db) = _outputs(first), _outputs(second)
-    terms = da**2 * b**2 + a**2 * db**2 + 2 * r * a * da * b * db
-    pairs = float(shares @ np.einsum("sij,i,j->s", terms, w, w))
-    if not setting.negatives:
-        return pairs
-    output, slope = _outputs(means[:, :, 0] + size * x)
-    alone = shares @ (output**2 @ w) * (shares @ (slope**2 @ w))
-    return pairs + 2 * setting.negatives**2 * float(alone)
+    setting = check(setting)
+    return mean_square(*check_state(overlap, square, setting), setting)
 
 
 def drift(overlap: Any, square: float, setting: OnePass, *, noise: bool = True) -> np.ndarray:
@@ -123,13 +118,20 @@ def drift(overlap: Any, square: float, setting: OnePass, *, noise: bool = True) 
         setting: of the problem.
         noise: whether the term of order eta^2 is kept; without it this is gradient flow.
     """
-    q = np.atleast_1d(np.asarray(overlap, float))
+    setting = check(setting)
+    noise = require_flag("noise", noise)
+    return velocity(*check_state(overlap, square, setting), setting, noise=noise)
+
+
+def velocity(q: np.ndarray, square: float, setting: OnePass, *, noise: bool = True) -> np.ndarray:
+    """Return `drift` without checks: a trial step of a solver may leave what they allow."""
+    square = max(float(square), 0.0)
     by_overlap, by_square = slopes(q, square, setting)
     eta, decay = setting.learning_rate, setting.decay
     moved = eta * (by_overlap + 2 * q * by_square - decay * q)
     grown = 2 * eta * (q @ by_overlap + 2 * square * by_square - decay * square)
     if noise:
-        grown += eta**2 * setting.noise**2 * gradient_noise(q, square, setting)
+        grown += eta**2 * setting.noise**2 * mean_square(q, square, setting)
     return np.append(moved, grown)
 
 
@@ -151,21 +153,22 @@ def start_square(setting: OnePass) -> float:
     Raises:
         InputError: for numbers out of range, or without decay.
     """
-    check(setting)
+    setting = check(setting)
     if setting.decay == 0:
         message = "without decay the norm grows without bound; pass decay > 0"
         raise InputError(message)
     none = np.zeros(setting.law.points.shape[1])
 
     def growth(square: float) -> float:
-        return float(drift(none, square, setting)[-1]) / square
+        return float(velocity(none, square, setting)[-1]) / square
 
-    low, high = 1e-12, 1.0
+    unit = setting.noise**-2
+    low, high = 1e-12 * unit, unit
     if growth(low) <= 0:
         return 0.0
     while growth(high) > 0:
         high *= 2
-    return float(brentq(growth, low, high, xtol=1e-14, rtol=1e-14))
+    return float(brentq(growth, low, high, xtol=1e-14 * unit, rtol=1e-14))
 
 
 def escape_rate(setting: OnePass, *, feature: int = 0) -> float:
@@ -183,17 +186,25 @@ def escape_rate(setting: OnePass, *, feature: int = 0) -> float:
     Returns:
         The rate; negative if the signal is not learned from a small overlap.
     """
+    setting = check(setting)
+    features = setting.law.points.shape[1]
+    feature = require_count("feature", feature, low=0, high=features - 1)
+    per_moment, at_none = _escape(setting)
+    return float(setting.law.moment(2)[feature]) * per_moment + at_none
+
+
+def _escape(setting: OnePass) -> tuple[float, float]:
+    """Return how much the escape rate grows with the second moment, and the rate without it."""
     square = start_square(setting)
-    nu, r = setting.noise**2 * square, setting.correlation
-    root = math.sqrt((1 + nu) ** 2 - (r * nu) ** 2)
+    variance, r, eta = setting.noise**2, setting.correlation, setting.learning_rate
+    nu = variance * square
+    root = math.sqrt((1 + nu * (1 + r)) * (1 + nu * (1 - r)))
     both = 2 / math.pi / root
-    curved = -2 / math.pi * r * nu / ((1 + nu) * root)
-    second = float(setting.law.moment(2)[feature])
-    eta = setting.learning_rate
     if square == 0:
-        return eta * (2 * second * both + 2 * r * setting.noise**2 * 2 / math.pi - setting.decay)
-    noise = gradient_noise(np.zeros(setting.law.points.shape[1]), square, setting)
-    return 2 * eta * second * (both + curved) - eta**2 * setting.noise**2 * noise / (2 * square)
+        return 2 * eta * both, eta * (4 / math.pi * r * variance - setting.decay)
+    curved = -2 / math.pi * r * nu / ((1 + nu) * root)
+    noise = mean_square(np.zeros(setting.law.points.shape[1]), square, setting)
+    return 2 * eta * (both + curved), -(eta**2) * variance * noise / (2 * square)
 
 
 def learnable_signal(setting: OnePass) -> float:
@@ -207,12 +218,5 @@ def learnable_signal(setting: OnePass) -> float:
     Args:
         setting: of the problem; its law does not enter, but for its number of features.
     """
-    law = setting.law._replace(points=setting.law.points / math.sqrt(setting.law.moment(2)[0]))
-    unit = setting._replace(law=law)
-    none = unit._replace(law=law._replace(points=0 * law.points))
-    at_none, at_one = escape_rate(none), escape_rate(unit)
-    return -at_none / (at_one - at_none)
-
-
-def _outputs(u: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    return erf(u / math.sqrt(2)), math.sqrt(2 / math.pi) * np.exp(-(u**2) / 2)
+    per_moment, at_none = _escape(check(setting))
+    return -at_none / per_moment

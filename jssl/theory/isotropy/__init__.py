@@ -18,8 +18,9 @@ R(S) is in the unit of a normal weight: one slice is the mean over t ~ N(0, b) o
 |phi(t) - exp(-t^2/2)|^2. The loss `jssl.losses.sigreg` is N sqrt(2 pi) times R.
 
 `regularisers` R and its slopes · `samples` the same for a finite batch · `dynamics` eigenvalues in
-time · `plateaus` overshoot and late rates · `ending` what is kept and what is lost · `target`
-curvature there, and the weight of LeJEPA · `identifiability` of Ornstein-Uhlenbeck pairs.
+time · `encoder` the flow of a weight · `plateaus` overshoot and late rates · `ending` what is kept
+and what is lost · `target` curvature there, and the weight of LeJEPA · `identifiability` of
+Ornstein-Uhlenbeck pairs.
 """
 
 from jssl._lazy import attach
@@ -28,6 +29,7 @@ __getattr__, __dir__ = attach(
     __name__,
     modules=(
         "dynamics",
+        "encoder",
         "ending",
         "identifiability",
         "plateaus",
@@ -40,6 +42,7 @@ __getattr__, __dir__ = attach(
         "EndState": "ending",
         "Parts": "regularisers",
         "SlowGrowth": "plateaus",
+        "convex_below": "ending",
         "curvature": "target",
         "effective_weight": "target",
         "end_state": "ending",
@@ -69,7 +72,7 @@ __getattr__, __dir__ = attach(
         "truncated_value": "samples",
         "usual_width": "regularisers",
         "value": "regularisers",
-        "velocity": "dynamics",
+        "velocity": "encoder",
         "whitened_eigenvalues": "identifiability",
     },
 )

@@ -11,17 +11,27 @@ References:
     Derived here, for the losses of arXiv 2511.08544.
 """
 
+import sys
 from typing import Any
 
-import jax.numpy as jnp
 import numpy as np
-from scipy.integrate import solve_ivp
 
 from jssl.errors import InputError
-from jssl.theory.isotropy.regularisers import slope, spectrum
-from jssl.types import Array
+from jssl.host_arithmetic import host_float64
+from jssl.number_checks import require_number
+from jssl.theory.integration import integrate, path, too_far_apart
+from jssl.theory.isotropy.regularisers import (
+    LARGEST,
+    parts,
+    repulsion_share,
+    slope,
+    spectrum,
+    usual_width,
+)
 
-_TOLERANCE = {"rtol": 1e-10, "atol": 1e-12}
+_TOLERANCE: dict[str, Any] = {"rtol": 1e-10, "atol": 1e-12}
+_DOUBLINGS = 150  # of the time that `half_times` looks ahead
+_LARGEST_LOG = 230.0  # of an eigenvalue
 
 
 def growth_rates(
@@ -97,27 +107,15 @@ def trajectory(
         InputError: for arrays of unequal lengths or numbers out of range.
     """
     q, c = moments(variances, noises, strength)
-    s = same_length(start, q)
-    if not (s > 0).all():
-        message = "every start must be positive: a mode that starts at 0 stays there"
-        raise InputError(message)
-    t = np.atleast_1d(np.asarray(times, float))
+    s = positive_start(start, q)
+    t = np.atleast_1d(host_float64("times", times))
     finite = t.ndim == 1 and bool(len(t)) and bool(np.isfinite(t).all())
     if not finite or (np.diff(t) <= 0).any() or t[0] < 0:
         message = "times must be finite, increasing and >= 0"
         raise InputError(message)
     options: dict[str, Any] = {"regulariser": regulariser, "width": width, "batch": batch}
-    if t[-1] == 0:
-        return s[None]
-    solved = solve_ivp(
-        lambda _, y: growth_rates(q, c, strength, eigenvalues=np.exp(y), **options),
-        (0.0, t[-1]),
-        np.log(s),
-        method="LSODA",
-        t_eval=t,
-        **_TOLERANCE,
-    )
-    return np.exp(solved.y.T)
+    rates = flow(q, c, strength, **options)
+    return np.exp(_with_fallback(path, rates, t, np.log(s)))
 
 
 def half_times(
@@ -146,88 +144,94 @@ def half_times(
         regulariser: `sigreg` or `bhep`.
         width: b > 0; None is 1 for `sigreg`, 2/K for `bhep`.
         batch: N >= 2; None is the population.
+
+    Raises:
+        InputError: for arrays of unequal lengths or numbers out of range.
     """
     q, c = moments(variances, noises, strength)
-    y = np.log(same_length(start, q))
+    y = np.log(positive_start(start, q))
     options: dict[str, Any] = {"regulariser": regulariser, "width": width, "batch": batch}
+    log_level = np.log(require_number("level", level, above=0))
 
-    def rates(_: float, y: np.ndarray) -> np.ndarray:
-        return growth_rates(q, c, strength, eigenvalues=np.exp(y), **options)
+    rates = flow(q, c, strength, **options)
 
     def crossing(mode: int) -> Any:
-        return lambda _, y: y[mode] - np.log(level)
+        return lambda _, y: y[mode] - log_level
 
-    found = np.where(y >= np.log(level), 0.0, np.inf)
-    begin, horizon = 0.0, 10 / max(np.abs(rates(0.0, y)).max(), 1e-12)
-    while not np.isfinite(found).all():
+    found = np.where(y >= log_level, 0.0, np.inf)
+    begin, horizon = 0.0, 10 / max(np.abs(rates(0.0, y)).max(), 1e-200)
+    for _ in range(_DOUBLINGS):
+        if np.isfinite(found).all():
+            return found
         modes = np.flatnonzero(~np.isfinite(found))
-        solved = solve_ivp(
-            rates,
-            (begin, horizon),
-            y,
-            method="LSODA",
-            events=[crossing(int(mode)) for mode in modes],
-            **_TOLERANCE,
-        )
+        events = [crossing(int(mode)) for mode in modes]
+        solved = _with_fallback(integrate, rates, (begin, horizon), y, events=events)
         for mode, times in zip(modes, solved.t_events, strict=True):
             if len(times):
                 found[mode] = times[0]
         y, begin, horizon = solved.y[:, -1], horizon, 2 * horizon
-        rate = rates(0.0, y)
-        settled = np.abs(rate) * np.exp(y) < 1e-9
-        if (settled & ((rate <= 1e-9) | np.isfinite(found))).all():
-            break
-    return found
+        relative = rates(0.0, y) / _scale(np.exp(y), q, c, strength, **options)
+        settled = np.abs(relative) * np.exp(y) < 1e-9
+        if (settled & ((relative <= 1e-9) | np.isfinite(found))).all():
+            return found
+    raise too_far_apart()
 
 
-def velocity(
-    weight: Array,
-    view_cov: Array,
-    noise_cov: Array,
-    strength: float | Array,
-    *,
-    regulariser: str = "sigreg",
-    width: float | None = None,
-) -> Array:
-    """Return dW/dt = -2 W C - 2 strength R'(S) W Sigma with S = W Sigma W^T (I-16).
+def flow(q: np.ndarray, c: np.ndarray, strength: float, **options: Any) -> Any:
+    """Return d log s / dt as a function of t and log s, of any size that a solver may try."""
+    usual_width(options["regulariser"], len(q), options["width"])
+    repulsion_share(options["batch"])
 
-    Example:
-        >>> import jax.numpy as jnp
-        >>> print(jnp.abs(velocity(jnp.eye(2), jnp.eye(2), 0 * jnp.eye(2), 1.0)).max() < 1e-6)
-        True
+    def rates(_: float, y: np.ndarray) -> np.ndarray:
+        if not np.isfinite(y).all():
+            raise too_far_apart()
+        eigenvalues = np.exp(np.clip(y, -_LARGEST_LOG, _LARGEST_LOG))
+        return growth_rates(q, c, strength, eigenvalues=eigenvalues, **options)
 
-    The covariances need not commute. This is minus the gradient of tr(W C W^T) + strength R(S).
+    return rates
 
-    Args:
-        weight: (K, m) of the linear encoder.
-        view_cov: (m, m) Sigma, covariance of a view.
-        noise_cov: (m, m) C, half the covariance of the difference of the views.
-        strength: lambda > 0.
-        regulariser: `sigreg` or `bhep`.
-        width: b > 0; None is 1 for `sigreg`, 2/K for `bhep`.
-    """
-    moved = weight @ view_cov
-    values, vectors = jnp.linalg.eigh(moved @ weight.T)
-    pull = slope(jnp.maximum(values, 0), regulariser=regulariser, width=width)
-    return -2 * weight @ noise_cov - 2 * strength * (vectors * pull) @ (vectors.T @ moved)
+
+def _with_fallback(solve: Any, rates: Any, span: Any, start: np.ndarray, **options: Any) -> Any:
+    """Solve by LSODA, or by BDF where LSODA takes too many steps: times far apart."""
+    most = 2_000 + 500 * len(start)  # a Jacobian takes an evaluation for each mode
+    options |= _TOLERANCE
+    try:
+        return solve(rates, span, start, method="LSODA", evaluations=most, **options)
+    except InputError:
+        return solve(rates, span, start, method="BDF", evaluations=2 * most, **options)
+
+
+def _scale(
+    s: np.ndarray, q: np.ndarray, c: np.ndarray, strength: float, **options: Any
+) -> np.ndarray:
+    """Return the size of the terms of d log s_j / dt, to which it is compared."""
+    attraction = parts(s, regulariser=options["regulariser"], width=options["width"]).attraction
+    return np.asarray(4 * np.maximum(c + strength * q * attraction, 1e-300))
 
 
 def moments(variances: Any, noises: Any, strength: float) -> tuple[np.ndarray, np.ndarray]:
     """Return q and c, checked."""
-    q, _ = spectrum(np.asarray(variances, float))
+    q, _ = spectrum(host_float64("variances", variances), "variances", sys.float_info.max)
     c = same_length(noises, q)
-    if not ((q > 0).all() and (c >= 0).all() and (c <= q).all()):
-        message = "need variances > 0 and noises from 0 to the variances: views x = u + e"
+    if not ((q > 0).all() and (q < np.inf).all() and (c >= 0).all() and (c <= q).all()):
+        message = "need finite variances > 0 and noises from 0 to the variances: views x = u + e"
         raise InputError(message)
-    if not 0 < strength < np.inf:
-        message = f"strength must be positive; got {strength}"
-        raise InputError(message)
+    require_number("strength", strength, above=0, high=LARGEST)
     return q, c
+
+
+def positive_start(start: Any, like: np.ndarray) -> np.ndarray:
+    """Return s_j(0), checked."""
+    s = same_length(start, like)
+    if not ((s > 0) & (s < np.inf)).all():
+        message = "every start must be positive: a mode that starts at 0 stays there"
+        raise InputError(message)
+    return s
 
 
 def same_length(values: Any, like: np.ndarray) -> np.ndarray:
     """Return values as an array with one entry for each mode."""
-    array = np.asarray(values, float)
+    array = host_float64("every argument of a mode", values)
     if array.shape != like.shape:
         message = f"need one number for each of the {len(like)} modes; got shape {array.shape}"
         raise InputError(message)

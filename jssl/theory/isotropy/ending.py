@@ -7,9 +7,14 @@ strength x (-dR/ds_j) at s_j = 0 and the end state of the others (I-25). Where t
 dimensions than the embedding, the modes with the smallest shares are kept, whichever were learned
 first (I-26).
 
+Without noise S = I is the only minimum, of SIGReg and of BHEP: with v = a^T S a for a direction a,
+sum_j (s_j - 1) dR/ds_j is the mean of (v - 1) T'(v) over directions and frequencies, and T, the
+statistic of one slice, falls below v = 1 and rises above it. So the sum is positive unless S = I,
+and at a stationary point with empty modes one of these grows (I-23).
+
 References:
     Derived here, for the losses of arXiv 2511.08544. That the end state is unique for unequal
-    shares is not proved.
+    shares is proved for SIGReg as long as no eigenvalue exceeds `convex_below`.
 """
 
 from typing import Any, NamedTuple
@@ -19,6 +24,8 @@ from scipy.optimize import brentq, minimize, root
 
 from jssl.data.checks import require_count
 from jssl.errors import InputError
+from jssl.host_arithmetic import host_float64
+from jssl.number_checks import require_number
 from jssl.theory.isotropy.regularisers import (
     mean_inverse_root,
     repulsion_share,
@@ -68,10 +75,7 @@ def end_state(
         InputError: for shares outside [0, 1], a strength that is not positive, or K outside 1 to m.
     """
     shares = checked_shares(noise_shares, strength)
-    dim = len(shares) if dim is None else dim
-    if not 1 <= dim <= len(shares):
-        message = f"dim must be from 1 to the {len(shares)} modes; got {dim}"
-        raise InputError(message)
+    dim = len(shares) if dim is None else require_count("dim", dim, high=len(shares))
     b = usual_width(regulariser, dim, width)
     chosen = np.argsort(shares, kind="stable")[:dim]
     s = _minimiser(shares[chosen], strength, regulariser, b, batch)
@@ -149,6 +153,24 @@ def strength_that_keeps(
     return float(np.exp(brentq(growth, low, high, xtol=1e-12)))
 
 
+def convex_below(width: float = 1.0) -> float:
+    """Return the largest eigenvalue up to which SIGReg is convex in S (I-23).
+
+    Example:
+        >>> round(convex_below(), 4)
+        2.4086
+
+    There two end states would both be minima of one convex function, so there is one. T''(v) is
+    positive iff 1 + 2 b v < 2^(2/5) (1 + b + b v).
+
+    Args:
+        width: b > 0.
+    """
+    b = usual_width("sigreg", 1, width)
+    factor = 2**0.4
+    return float((factor * (1 + b) - 1) / (b * (2 - factor)))
+
+
 def swap_rate(variances: Any, noises: Any, held: int, other: int) -> float:
     """Return 4 q_k (n_j - n_k), at which a held mode j is replaced by another k (I-26).
 
@@ -161,17 +183,24 @@ def swap_rate(variances: Any, noises: Any, held: int, other: int) -> float:
 
     Args:
         variances: (m,) q_j > 0.
-        noises: (m,) c_j >= 0.
+        noises: (m,) c_j, from 0 to q_j.
         held: j.
         other: k.
 
     Raises:
-        InputError: for arrays of unequal lengths, or modes that do not exist.
+        InputError: for arrays of unequal lengths, noises above the variances, or modes that do not
+            exist.
     """
-    q, _ = spectrum(variances)
-    c, _ = spectrum(noises)
+    q, _ = spectrum(host_float64("variances", variances), "variances")
+    c, _ = spectrum(host_float64("noises", noises), "noises")
+    if not (q > 0).all():
+        message = "variances must be positive: a mode without variance is not learned"
+        raise InputError(message)
     if len(q) != len(c):
         message = f"need one noise for each of the {len(q)} modes; got {len(c)}"
+        raise InputError(message)
+    if not (c <= q).all():
+        message = "noises must be at most the variances: views x = u + e"
         raise InputError(message)
     held = require_count("held", held, low=0, high=len(q) - 1)
     other = require_count("other", other, low=0, high=len(q) - 1)
@@ -180,13 +209,11 @@ def swap_rate(variances: Any, noises: Any, held: int, other: int) -> float:
 
 def checked_shares(noise_shares: Any, strength: float) -> np.ndarray:
     """Return the shares as an array."""
-    shares, _ = spectrum(np.asarray(noise_shares, float))
+    shares, _ = spectrum(host_float64("noise_shares", noise_shares), "noise_shares")
     if not ((shares >= 0).all() and (shares <= 1).all()):
         message = "noise shares must be from 0 to 1: noise over total variance of a view"
         raise InputError(message)
-    if not 0 < strength < np.inf:
-        message = f"strength must be positive; got {strength}"
-        raise InputError(message)
+    require_number("strength", strength, above=0)
     return shares
 
 

@@ -14,12 +14,16 @@ import math
 from typing import NamedTuple
 
 import numpy as np
-from scipy.special import comb
-from scipy.stats import norm
+from scipy.special import gammainc, ndtr, owens_t
 
-from jssl.data.checks import require_count
-from jssl.errors import InputError, unknown_name
+from jssl.data.checks import require_count, require_name
+from jssl.errors import InputError, shown
+from jssl.number_checks import require_number
 
+_LEAST = 1e-30  # correlation
+_LARGEST = 1e100  # misalignment and error of a covariance
+_DEGREES = 1_000_000
+_FAR = 40.0  # the normal density is 0 beyond it
 MAPS = ("cubic", "flip", "sign", "spiral", "uniform")
 
 
@@ -46,12 +50,23 @@ def whitened_eigenvalues(
         [0.5   0.25  0.125] [2 3 4]
 
     Raises:
-        InputError: for a correlation outside (0, 1), or a dimension or degree below 1.
+        InputError: for a correlation outside (0, 1), a dimension below 1, a degree outside 1 to
+            1,000,000, or multiplicities beyond 64-bit integers.
     """
     _check(correlation)
-    dim, degree = require_count("dim", dim), require_count("degree", degree)
-    k = np.arange(1, degree + 1)
-    return correlation**k, comb(dim + k - 1, k, exact=False).round().astype(int)
+    dim, degree = require_count("dim", dim), require_count("degree", degree, high=_DEGREES)
+    counts, count = [], 1
+    for k in range(1, degree + 1):
+        count = count * (dim + k - 1) // k
+        if count >= 2**63:
+            message = (
+                f"the eigenvalue of degree {k} in dimension {shown(dim)} has more copies than a "
+                "64-bit integer holds; lower the dimension or the degree"
+            )
+            raise InputError(message)
+        counts.append(count)
+    with np.errstate(under="ignore"):
+        return correlation ** np.arange(1, degree + 1), np.array(counts)
 
 
 def nearest_rotation_bound(
@@ -66,13 +81,12 @@ def nearest_rotation_bound(
     Args:
         misalignment: E|h(z) - h(z')|^2 - 2 (1 - r) tr Cov h >= 0. With n in the place of the trace
             a slightly shrunk map would have a negative one.
-        correlation: r in (0, 1).
+        correlation: r in (0, 1), at least 1e-30.
         covariance_error: Frobenius norm of Cov h - I.
     """
     _check(correlation)
-    if misalignment < 0 or covariance_error < 0:
-        message = "misalignment and covariance_error must be >= 0"
-        raise InputError(message)
+    misalignment = require_number("misalignment", misalignment, low=0, high=_LARGEST)
+    covariance_error = require_number("covariance_error", covariance_error, low=0, high=_LARGEST)
     d = misalignment / (2 * correlation * (1 - correlation))
     return d + (covariance_error + d) ** 2
 
@@ -88,18 +102,15 @@ def map_statistics(name: str, correlation: float, parameter: float = 1.0) -> Map
         name: `cubic` z^3 / sqrt 15; `uniform` sqrt 12 (Phi(z) - 1/2); `sign`; `flip`, z outside
             |z| < parameter and -z inside; `spiral`, rotation of the plane by parameter |z|^2.
             The last two keep N(0, I) exactly and are not linear.
-        correlation: r in (0, 1).
+        correlation: r in (0, 1), at least 1e-30.
         parameter: of `flip` and `spiral`, > 0.
 
     Raises:
         InputError: for an unknown name or a number out of range.
     """
     _check(correlation)
-    if name not in MAPS:
-        raise unknown_name(kind="map", name=name, known=MAPS)
-    if not parameter > 0:
-        message = f"parameter must be positive; got {parameter}"
-        raise InputError(message)
+    require_name("map", name, MAPS)
+    parameter = require_number("parameter", parameter, above=0)
     r = correlation
     if name == "cubic":
         return MapStatistics((9 * r + 6 * r**3) / 15, 9 / 15)
@@ -108,9 +119,8 @@ def map_statistics(name: str, correlation: float, parameter: float = 1.0) -> Map
     if name == "sign":
         return MapStatistics(2 / math.pi * math.asin(r), 2 / math.pi)
     if name == "spiral":
-        k = 4 * parameter**2
-        share = (1 + k) ** -2
-        return MapStatistics(r * share * (1 - k / (1 + k) * r**2) ** -2, share)
+        k = 4 * parameter * parameter
+        return MapStatistics(r * (1 + k * (1 - r) * (1 + r)) ** -2, (1 + k) ** -2)
     return _flip(r, parameter)
 
 
@@ -125,7 +135,7 @@ def estimate_error(correlation: float) -> float:
     (1 + 4r + 6r^2 + 3r^3) / (2 r^2) + (1 + 4 r^2) / (2 r^2).
 
     Args:
-        correlation: r in (0, 1).
+        correlation: r in (0, 1), at least 1e-30.
     """
     _check(correlation)
     r = correlation
@@ -133,26 +143,28 @@ def estimate_error(correlation: float) -> float:
 
 
 def _flip(r: float, a: float) -> MapStatistics:
-    """Return the sum of squared Hermite coefficients times r^k; only odd degrees have one.
+    """Return E h(z) h(z') of h = z - 2 z 1[|z| < a], in closed form.
 
-    The coefficient at degree k is <z, h_k> - 2 int_{|z|<a} z h_k, by Gauss-Legendre on [-a, a].
+    With m = E[z^2; |z| < a] it is r (1 - 4 m) + 4 E[z z'; |z| < a, |z'| < a]. The last mean, by
+    partial integration, is r P less terms of the boundary; P is the probability of the square.
     """
-    nodes, weights = np.polynomial.legendre.leggauss(200)
-    z, w = a * nodes, a * weights * norm.pdf(a * nodes)
-    before, now = np.ones_like(z), z
-    total, linear, power = 0.0, 0.0, r
-    for k in range(1, 2000):
-        coefficient = float(k == 1) - 2 * float(w @ (z * now))
-        linear = coefficient**2 if k == 1 else linear
-        total += coefficient**2 * power
-        power *= r
-        if power < 1e-17:
-            break
-        before, now = now, (z * now - math.sqrt(k) * before) / math.sqrt(k + 1)
-    return MapStatistics(total, linear)
+    if a > _FAR:
+        return MapStatistics(r, 1.0)
+    s = math.sqrt((1 - r) * (1 + r))
+    near, far = (1 - r) / s, (1 + r) / s
+    at = _density(a)
+    square = 1 - 4 * float(owens_t(a, near) + owens_t(a, far))
+    side = float(ndtr(a * near) - ndtr(-a * far))
+    edges = _density(a * near) - _density(a * far)
+    inside = float(gammainc(1.5, a**2 / 2))
+    both = r * square - 2 * at * (2 * r * a * side - s * edges)
+    return MapStatistics(r * (1 - 4 * inside) + 4 * both, (1 - 2 * inside) ** 2)
+
+
+def _density(x: float) -> float:
+    return math.exp(-(x**2) / 2) / math.sqrt(2 * math.pi)
 
 
 def _check(correlation: float) -> None:
-    if not 0 < correlation < 1:
-        message = f"correlation must be in (0, 1); got {correlation}"
-        raise InputError(message)
+    require_number("correlation", correlation, above=0, below=1)
+    require_number("correlation", correlation, low=_LEAST, below=1)

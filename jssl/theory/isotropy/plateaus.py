@@ -17,8 +17,14 @@ from typing import NamedTuple
 import numpy as np
 from scipy.optimize import brentq
 
-from jssl.errors import InputError
+from jssl.data.checks import require_count
+from jssl.errors import InputError, shown
+from jssl.host_arithmetic import host_float64
+from jssl.number_checks import require_number
 from jssl.theory.isotropy.regularisers import slope, usual_width
+
+_MOST = 2_048  # modes of `late_rates`
+_WIDEST = 100_000  # modes of `plateau`
 
 
 class SlowGrowth(NamedTuple):
@@ -51,7 +57,7 @@ def plateau(
     Without noise this is the height of the plateau of the k learned modes.
 
     Args:
-        dim: K >= 1.
+        dim: K >= 1; for `sigreg` up to 100,000.
         learned: k, from 1 to K.
         regulariser: `sigreg` or `bhep`.
         width: b > 0; None is 1 for `sigreg`, 2/K for `bhep`.
@@ -69,6 +75,7 @@ def plateau(
             return math.inf
         p = math.exp(log_p)
         return (1 + b - p) / (b * (2 * p - 1))
+    dim = require_count("dim", dim, high=_WIDEST)
 
     def pull(log_s: float) -> float:
         s = np.where(np.arange(dim) < learned, math.exp(log_s), 0.0)
@@ -91,12 +98,16 @@ def late_rates(dim: int, *, regulariser: str = "sigreg", width: float | None = N
     width 1 exponentially.
 
     Args:
-        dim: K >= 1.
+        dim: K, from 1 to 2,048; the cost grows as K^2.
         regulariser: `sigreg` or `bhep`.
         width: b > 0; None is 1 for `sigreg`, 2/K for `bhep`.
+
+    Raises:
+        InputError: for a number of modes above 2,048, an unknown regulariser, or such a width.
     """
+    dim = require_count("dim", dim, high=_MOST)
     b = usual_width(regulariser, dim, width)
-    states = np.tri(dim + 1, dim, -1)[:dim]
+    states = (np.where(np.arange(dim) < k, 1.0, 0.0) for k in range(dim))
     rates = [-slope(s, regulariser=regulariser, width=b)[-1] for s in states]
     return np.array(rates) / rates[0]
 
@@ -123,13 +134,14 @@ def slow_growth(
         variances: q_1 > q_2 > 0; no noise.
         strength: lambda > 0.
     """
-    first, second = variances
-    if dim < 5 or not 0 < second < first or not 0 <= start < 1 or not strength > 0:
-        message = (
-            "need dim >= 5, variances q_1 > q_2 > 0, start in (0, 1) and strength > 0; "
-            f"got {dim}, {variances}, {start}, {strength}"
-        )
+    pair = host_float64("variances", variances)
+    if pair.shape != (2,) or not 0 < pair[1] < pair[0] < math.inf:
+        message = f"variances must be two numbers q_1 > q_2 > 0; got {shown(variances)}"
         raise InputError(message)
+    first, second = map(float, pair)
+    dim = require_count("dim", dim, low=5)
+    start = require_number("start", start, above=0, below=1)
+    strength = require_number("strength", strength, above=0)
     gain = 2**-1.5 - 2 ** (-(dim - 1) / 2)
     rate = 4 * strength * first * gain
     size = math.log(1 / start) * (first / second - 1) * gain
@@ -138,6 +150,4 @@ def slow_growth(
 
 
 def _check_learned(dim: int, learned: int) -> None:
-    if not 1 <= learned <= dim:
-        message = f"learned must be from 1 to {dim}; got {learned}"
-        raise InputError(message)
+    require_count("learned", learned, high=dim)

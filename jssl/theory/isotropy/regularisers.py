@@ -22,9 +22,17 @@ from scipy.special import gammaln
 
 from jssl.data.checks import require_count
 from jssl.errors import InputError, unknown_name
+from jssl.host_arithmetic import host_value
+from jssl.number_checks import real_array, require_number
 
 REGULARISERS = ("bhep", "sigreg")
 NODES = 96
+LARGEST = 1e100
+"""Largest eigenvalue of a covariance."""
+_DIMS = 2**53
+_WIDTHS = 1e-6, 1e30  # below it the slope of `sigreg` is a difference of nearly equal numbers
+_APART = 1e6  # ratio of eigenvalues from which another rule is needed
+_STEP, _TAIL = 0.25, 40.0  # of that rule, in log t
 
 
 class Parts(NamedTuple):
@@ -91,12 +99,14 @@ def slope(
     if regulariser == "sigreg":
         repulsion, attraction = parts(s, regulariser=regulariser, width=b)
         return attraction - share * repulsion
-    up = xp.log1p(2 * b * (s - 1) / (1 + 2 * b))
-    down = xp.log1p(b * (s - 1) / (1 + 2 * b))
+    near = s > 0.5  # elsewhere 2 b (s - 1) / (1 + 2 b) is -1, but for rounding, for a large width
+    away = xp.where(near, s - 1, 0)
+    up = xp.where(near, xp.log1p(2 * b / (1 + 2 * b) * away), _log_ratio(2 * b * s, 2 * b, xp))
+    down = xp.log1p(b / (1 + 2 * b) * (s - 1))
     first = -xp.sum(up) / 2 - up
     second = -xp.sum(down) / 2 - down
-    scale = b * (1 + 2 * b) ** (-len(s) / 2 - 1)
-    return scale * xp.exp(first) * (xp.expm1(second - first) + (1 - share))
+    scale = math.log(b) - (len(s) / 2 + 1) * math.log1p(2 * b)
+    return xp.exp(first + scale) * (xp.expm1(second - first) + (1 - share))
 
 
 def parts(eigenvalues: Any, *, regulariser: str = "sigreg", width: float | None = None) -> Parts:
@@ -131,12 +141,20 @@ def mean_inverse_root(alpha: Any) -> Any:
     $$M = \frac{2 \Gamma(K/2)}{\sqrt{\pi} \Gamma((K-1)/2) \sqrt c} \int_0^{\pi/2} \cos^{K-2} x
     \prod_j \Big(\cos^2 x + \frac{\alpha_j}{c} \sin^2 x\Big)^{-1/2} dx$$
 
-    for any c > 0; here c is the geometric mean.
+    for any c > 0; here c is the geometric mean. Where the alpha of a NumPy array are more than six
+    orders of magnitude apart, the integral is that over log tan x, by the trapezoidal rule.
 
     Args:
-        alpha: (K,) > 0.
+        alpha: (K,) > 0; for an array of JAX, largest over smallest up to 1e6.
+
+    Raises:
+        InputError: for an alpha that is not positive or not finite.
     """
-    alpha, xp = spectrum(alpha)
+    alpha, xp = spectrum(alpha, "alpha")
+    known = host_value(alpha)
+    if known is not None and not (known > 0).all():
+        message = f"every alpha must be positive; got {known.min()}"
+        raise InputError(message)
     if len(alpha) == 1:
         return alpha[0] ** -0.5
     weights, _, c = _integrand(alpha, xp)
@@ -151,16 +169,16 @@ def usual_width(regulariser: str, dim: int, width: float | None = None) -> float
         (0.25, 1.0, 1.0)
 
     Raises:
-        InputError: for an unknown regulariser, K < 1, or a width that is not positive.
+        InputError: for an unknown regulariser, K outside 1 to 2^53, or a width outside 1e-6 to
+            1e30.
     """
-    if regulariser not in REGULARISERS:
+    if not isinstance(regulariser, str) or regulariser not in REGULARISERS:
         raise unknown_name(kind="regulariser", name=regulariser, known=REGULARISERS)
-    dim = require_count("dim", dim)
-    b = (2 / dim if regulariser == "bhep" else 1.0) if width is None else float(width)
-    if not 0 < b < math.inf:
-        message = f"width must be positive; got {width}"
-        raise InputError(message)
-    return b
+    dim = require_count("dim", require_count("dim", dim), high=_DIMS)
+    if width is None:
+        return 2 / dim if regulariser == "bhep" else 1.0
+    require_number("width", width, above=0)
+    return require_number("width", width, low=_WIDTHS[0], high=_WIDTHS[1])
 
 
 def repulsion_share(batch: float | None) -> float:
@@ -175,21 +193,28 @@ def repulsion_share(batch: float | None) -> float:
     """
     if batch is None:
         return 1.0
-    if not batch >= 2:
-        message = f"a batch must have at least 2 samples; got {batch}"
-        raise InputError(message)
-    return 1 - 1 / batch
+    return 1 - 1 / require_number("the number of samples in a batch", batch, low=2)
 
 
-def spectrum(values: Any) -> tuple[Any, Any]:
+def spectrum(values: Any, name: str = "eigenvalues", largest: float = LARGEST) -> tuple[Any, Any]:
     """Return eigenvalues as an array, and the namespace of its library (NumPy or JAX)."""
-    on_device = isinstance(values, jax.Array)
-    xp: Any = jnp if on_device else np
-    array: Any = values if on_device else np.asarray(values, float)
+    array = real_array(name, values)
+    xp: Any = jnp if isinstance(array, jax.Array) else np
     if array.ndim != 1 or not len(array):
-        message = f"eigenvalues must be an array (K,) with K >= 1; got shape {array.shape}"
+        message = f"{name} must be an array (K,) with K >= 1; got shape {array.shape}"
         raise InputError(message)
+    known = host_value(array)
+    if known is not None:
+        allowed = (known >= 0) & (known.astype(np.float64) <= largest)
+        if not allowed.all():
+            message = f"{name} must be finite and >= 0, at most {largest:g}; got "
+            raise InputError(message + f"{known[~allowed][0]}")
     return array, xp
+
+
+def _log_ratio(x: Any, y: float, xp: Any) -> Any:
+    """Return log((1 + x) / (1 + y))."""
+    return xp.log1p(x) - math.log1p(y)
 
 
 def _log_products(s: Any, b: float, xp: Any) -> tuple[Any, Any]:
@@ -200,6 +225,8 @@ def _integrand(alpha: Any, xp: Any) -> tuple[Any, Any, Any]:
     """Return the weighted integrand of M at the nodes, x's cos^2 + ratio sin^2, and c."""
     nodes, quadrature = _rule()
     dim = len(alpha)
+    if xp is np and alpha.max() > _APART * alpha.min():
+        return _wide_integrand(alpha)
     c = xp.exp(xp.mean(xp.log(alpha)))
     even, odd = np.cos(nodes) ** 2, np.sin(nodes) ** 2
     base = even[:, None] + (alpha / c) * odd[:, None]
@@ -211,6 +238,20 @@ def _integrand(alpha: Any, xp: Any) -> tuple[Any, Any, Any]:
         + (dim - 2) / 2 * np.log(even)
     )
     return xp.exp(log_front - xp.sum(xp.log(base), 1) / 2), odd[:, None] / base, c
+
+
+def _wide_integrand(alpha: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
+    """Return the same as `_integrand` for log t, t = tan x, where the decays are exponential."""
+    dim = len(alpha)
+    c = float(np.exp(np.mean(np.log(alpha))))
+    ratios = alpha / c
+    ends = -np.log(ratios.max()) / 2 - _TAIL, -np.log(ratios.min()) / 2 + _TAIL
+    y = np.arange(ends[0], ends[1], _STEP)
+    base = np.exp(-2 * y)[:, None] + ratios  # (1 + ratio t^2) / t^2
+    log_front = math.log(2 * _STEP) - math.log(math.pi) / 2
+    log_front += float(gammaln(dim / 2) - gammaln((dim - 1) / 2))
+    logs = log_front + (1 - dim) * y - np.sum(np.log(base), 1) / 2
+    return np.exp(logs), 1 / base, c
 
 
 def _root_slopes(alpha: Any, xp: Any) -> Any:

@@ -11,16 +11,18 @@ References:
 """
 
 import math
-import sys
 from typing import Any
 
 import numpy as np
 from scipy.special import erf
 
-from jssl.data.checks import require_count, require_name, require_range
+from jssl.data.checks import require_count, require_name
 from jssl.errors import InputError
+from jssl.host_arithmetic import host_float64
 from jssl.losses.characteristic import GRIDS, weights
+from jssl.number_checks import require_number
 from jssl.theory.isotropy.regularisers import (
+    LARGEST,
     mean_inverse_root,
     repulsion_share,
     spectrum,
@@ -41,14 +43,15 @@ def slice_value(variance: float, mean: float = 0.0, *, width: float = 1.0) -> fl
 
     Args:
         variance: >= 0.
-        mean: any number.
+        mean: of size at most 1e100.
         width: b > 0.
 
     Raises:
         InputError: for a variance below 0, or a width that is not positive.
     """
-    require_range("variance", variance, 0)
-    b, v = usual_width("sigreg", 1, width), variance
+    v = require_number("variance", variance, low=0, high=LARGEST)
+    mean = require_number("mean", mean, low=-LARGEST, high=LARGEST)
+    b = usual_width("sigreg", 1, width)
     spread = 1 + b + b * v
     attraction = 2 * spread**-0.5 * math.exp(-b * mean**2 / (2 * spread))
     return (1 + 2 * b * v) ** -0.5 - attraction + (1 + 2 * b) ** -0.5
@@ -68,7 +71,7 @@ def grid_value(variance: float, grid: str = "code") -> float:
     Raises:
         InputError: for a variance below 0, or an unknown grid.
     """
-    require_range("variance", variance, 0, sys.float_info.max)
+    variance = require_number("variance", variance, low=0, high=LARGEST)
     require_name("grid", grid, GRIDS)
     chosen = GRIDS[grid]
     if chosen is None:
@@ -87,8 +90,8 @@ def truncated_value(variance: float, limit: float) -> float:
     Raises:
         InputError: for a variance or a limit below 0.
     """
-    require_range("variance", variance, 0)
-    require_range("limit", limit, 0)
+    variance = require_number("variance", variance, low=0, high=LARGEST)
+    limit = require_number("limit", limit, low=0, high=LARGEST)
 
     def part(c: float) -> float:
         return math.sqrt(2 * math.pi / c) * float(erf(limit * math.sqrt(c / 2)))
@@ -111,7 +114,7 @@ def expected_value(
         regulariser: `sigreg` or `bhep`.
         width: b > 0; None is 1 for `sigreg`, 2/K for `bhep`.
     """
-    share = repulsion_share(samples)
+    share = repulsion_share(_known(samples))
     s, xp = spectrum(eigenvalues)
     b = usual_width(regulariser, len(s), width)
     first = (
@@ -137,19 +140,26 @@ def pooled_views_value(
 
     Args:
         eigenvalues: (K,) of S, of one view.
-        noises: (K,) eigenvalues of the covariance of a view about its image, with the same axes.
+        noises: (K,) eigenvalues of the covariance of a view about its image, with the same axes,
+            each at most that of S.
         samples: N >= 2 images.
         views: V >= 1.
         width: b > 0; None is 2/K.
+
+    Raises:
+        InputError: for numbers out of range, unequal lengths, or noises above the eigenvalues.
     """
-    share = repulsion_share(samples)
+    share = repulsion_share(_known(samples))
     views = require_count("views", views)
-    s, _ = spectrum(eigenvalues)
-    noise, _ = spectrum(noises)
+    s, _ = spectrum(host_float64("eigenvalues", eigenvalues))
+    noise, _ = spectrum(host_float64("noises", noises), "noises")
+    if s.shape != noise.shape or not (noise <= s).all():
+        message = "noises must be one number for each eigenvalue, and at most that eigenvalue"
+        raise InputError(message)
     b = usual_width("bhep", len(s), width)
-    same_image = float(np.prod(1 + 2 * b * noise) ** -0.5)
+    same_image = math.exp(-np.sum(np.log1p(2 * b * noise)) / 2)
     population = float(value(s, regulariser="bhep", width=b))
-    first = float(np.prod(1 + 2 * b * s) ** -0.5)
+    first = math.exp(-np.sum(np.log1p(2 * b * s)) / 2)
     own = (1 + (views - 1) * same_image) / (views * samples)
     return population + own - (1 - share) * first
 
@@ -177,7 +187,7 @@ def floor(
     b = usual_width(regulariser, dim, width)
     if grid is None:
         return 1 - (1 + 2 * b) ** (-(1 if regulariser == "sigreg" else dim) / 2)
-    if grid not in GRIDS or regulariser != "sigreg" or b != 1:
+    if not isinstance(grid, str) or grid not in GRIDS or regulariser != "sigreg" or b != 1:
         message = f"a grid is one of {', '.join(GRIDS)}, for sigreg with width 1; got {grid!r}"
         raise InputError(message)
     chosen = GRIDS[grid]
@@ -199,9 +209,8 @@ def null_variance(dim: int = 1, samples: float = math.inf, *, width: float = 1.0
         samples: N >= 2, or infinity.
         width: b > 0.
     """
-    if not samples >= 2:
-        message = f"a batch must have at least 2 samples; got {samples}"
-        raise InputError(message)
+    if not (isinstance(samples, float) and samples == math.inf):
+        samples = require_number("the number of samples in a batch", samples, low=2)
     b, half = usual_width("bhep", dim, width), -dim / 2
     pair = (1 + 4 * b) ** half
     mixed = ((1 + b) * (1 + 3 * b)) ** half
@@ -225,7 +234,14 @@ def shrunk_variance(
         regulariser: `sigreg` or `bhep`.
         width: b > 0; None is 1 for `sigreg`, 2/K for `bhep`.
     """
-    share = repulsion_share(samples)
+    share = repulsion_share(_known(samples))
     b = usual_width(regulariser, dim, width)
     u = share ** (2 / ((1 if regulariser == "sigreg" else dim) + 2))
     return max((u * (1 + b) - 1) / (b * (2 - u)), 0.0)
+
+
+def _known(samples: int) -> int:
+    """Return the number of samples, a whole number, which None does not replace here."""
+    name = "the number of samples in a batch"
+    require_number(name, samples, low=2)
+    return require_count(name, samples, low=2, high=2**53)

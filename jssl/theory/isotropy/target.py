@@ -12,7 +12,8 @@ References:
 import math
 from typing import NamedTuple
 
-from jssl.errors import InputError
+from jssl.data.checks import require_count
+from jssl.number_checks import require_flag, require_number
 from jssl.theory.isotropy.regularisers import usual_width
 
 
@@ -63,7 +64,8 @@ def curvature(dim: int, *, regulariser: str = "sigreg", width: float | None = No
         mean = 2 * b * (1 + 2 * b) ** -1.5 / dim
         start = b / dim * -math.expm1(-1.5 * math.log1p(b))
     fast = 4 * shape * (1 + dim / 2)
-    return Curvature(shape, mean, start, start / shape, 4 * shape, fast)
+    ratio = start / shape if shape else math.inf  # beyond float64
+    return Curvature(shape, mean, start, ratio, 4 * shape, fast)
 
 
 def effective_weight(
@@ -90,11 +92,11 @@ def effective_weight(
     Raises:
         InputError: for numbers out of range.
     """
-    if not (0 <= trade_off < 1 and samples >= 2 and dim >= 1 and views >= 2):
-        message = (
-            "need 0 <= trade_off < 1, samples >= 2, dim >= 1 and views >= 2; "
-            f"got {trade_off}, {samples}, {dim}, {views}"
-        )
-        raise InputError(message)
+    trade_off = require_number("trade_off", trade_off, low=0, below=1)
+    require_number("samples", samples, low=2)
+    samples = require_count("samples", samples, low=2, high=2**53)
+    dim = require_count("dim", dim, high=2**53)
+    views = require_count("views", views, low=2, high=2**53)
+    mean_over_dim = require_flag("mean_over_dim", mean_over_dim)
     invariance = (1 - trade_off) * (1 - 1 / views) / (dim if mean_over_dim else 1)
     return trade_off * samples * math.sqrt(2 * math.pi) / invariance

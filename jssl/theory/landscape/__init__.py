@@ -16,13 +16,14 @@ Ziyin, Lubana, Ueda, Tanaka, "What shapes the loss landscape of self-supervised 
     kappa                kappa              weight of soft normalisation
     t                    times              learning rate x step
 
-Modules: `calculator`, the landscape of a given loss; `dictionary`, from a loss to B, Sigma and the
-quartic term; `bounded`, whether there is a minimum; `stationary`, stationary points and Hessians;
-`thresholds`, where dimensions are lost; `gaussian`, exact InfoNCE on Gaussian data; `flow`,
-gradient flow; `normalisation`, with and without a bias; `imbalance`, classes of unequal size;
-`design`, an augmentation that removes given directions; `estimate`, B from pairs of views;
-`pairing`, moments as weights of the two views; `stability`, the largest learning rate; `minimiser`,
-minimisation from many starts; `covariances`, checks of arguments.
+Modules: `calculator`, the landscape of a given loss; `result`, what it says; `dictionary`, from a
+loss to B, Sigma and the quartic term; `bounded`, whether there is a minimum; `stationary`,
+stationary points and Hessians; `thresholds`, where dimensions are lost; `gaussian`, exact InfoNCE
+on Gaussian data; `flow`, gradient flow; `normalisation`, with and without a bias; `imbalance`,
+classes of unequal size; `design`, an augmentation that removes given directions; `estimate`, B from
+pairs of views; `bound`, a lower bound on any data; `pairing`, moments as weights of the two views;
+`stability`, the largest learning rate; `minimiser`, minimisation from many starts; `covariances`,
+checks of arguments.
 """
 
 from jssl._lazy import attach
@@ -30,6 +31,7 @@ from jssl._lazy import attach
 __getattr__, __dir__ = attach(
     __name__,
     modules=(
+        "bound",
         "bounded",
         "calculator",
         "covariances",
@@ -42,20 +44,21 @@ __getattr__, __dir__ = attach(
         "minimiser",
         "normalisation",
         "pairing",
+        "result",
         "stability",
         "stationary",
         "thresholds",
     ),
     members={
-        "BoundCheck": "estimate",
+        "BoundCheck": "bound",
         "CANDIDATES": "normalisation",
         "Estimate": "estimate",
         "Filled": "normalisation",
         "Form": "dictionary",
         "LOSSES": "dictionary",
         "Crosstalk": "stability",
-        "Landscape": "calculator",
-        "Minima": "calculator",
+        "Landscape": "result",
+        "Minima": "result",
         "Minimum": "minimiser",
         "Modes": "stationary",
         "PLACEMENTS": "dictionary",
@@ -68,7 +71,7 @@ __getattr__, __dir__ = attach(
         "augmentation_thresholds": "thresholds",
         "biased_minima": "normalisation",
         "biased_minimum": "normalisation",
-        "check_bound": "estimate",
+        "check_bound": "bound",
         "class_covariance": "imbalance",
         "class_samples": "imbalance",
         "class_variances": "imbalance",

@@ -23,11 +23,13 @@ derivations of our own.
 import math
 from typing import Any, NamedTuple
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jssl.data.checks import host_value, require_name, require_range
+from jssl.data.checks import require_name, require_range
 from jssl.errors import InputError
+from jssl.host_arithmetic import host_value
 from jssl.manifolds.linalg import matmul
 from jssl.theory.landscape.covariances import covariance, known_covariance, known_symmetric
 from jssl.types import Array
@@ -133,7 +135,8 @@ def views(
     data = known_covariance("data_cov", data_cov)
     noise = known_covariance("augmentation_cov", augmentation_cov, len(data))
     seen = _views(data, noise, placement, alignment)
-    return Views(*(jnp.asarray(matrix, data.dtype) for matrix in seen))
+    dtype = jax.dtypes.canonicalize_dtype(data.dtype)
+    return Views(*(jnp.asarray(matrix, dtype) for matrix in seen))
 
 
 def _views(data: Any, noise: Any, placement: str, alignment: Any) -> Views:
@@ -225,7 +228,8 @@ def form(
         "no_negatives": lambda: (-seen.positive / temperature, data, data, 0.0, 0.0, 0.0),
     }[loss]()
     *matrices, own, cross, offset = parts
-    signal, anchor, negative, of_data = (jnp.asarray(x, data.dtype) for x in (*matrices, data))
+    dtype = jax.dtypes.canonicalize_dtype(data.dtype)
+    signal, anchor, negative, of_data = (jnp.asarray(x, dtype) for x in (*matrices, data))
     return Form(signal, anchor, negative, own, cross, weight_decay, of_data, offset)
 
 
@@ -275,4 +279,7 @@ def energy(form: Form, weight: Array) -> Array:
 
 def decayed_signal(form: Form) -> Array:
     """Return B - decay I."""
+    decay = host_value(form.decay)
+    if decay is not None and not decay.any():
+        return form.signal
     return form.signal - form.decay * np.eye(len(form.signal), dtype=form.signal.dtype)

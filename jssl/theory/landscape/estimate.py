@@ -1,4 +1,4 @@
-r"""Estimates of A0, C and B from augmented pairs, with error bars; a test of the bound L-9 on data.
+r"""Estimates of A0, C and B from augmented pairs, with error bars.
 
 With x = s + e, x' = s + e' and independent noise of equal law, d = x - x',
 
@@ -19,19 +19,21 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from jssl.arithmetic import working
 from jssl.data.checks import require_count, require_range
 from jssl.data.pairs import check_pairs
 from jssl.errors import InputError
 from jssl.kernels.lanczos import largest
-from jssl.losses.contrastive import info_nce
 from jssl.manifolds.linalg import matmul
+from jssl.models.correlation import namespace
 from jssl.types import Array, Pairs
 
 Z = 3.9
 """Standard errors of a two-sided test at 1e-4."""
 
+_HOST = (np.float32, np.float64)
 _LARGEST = float(jnp.finfo(jnp.float32).max)
 
 
@@ -67,21 +69,6 @@ class SignalSpectrum(NamedTuple):
     errors: Array
 
 
-class BoundCheck(NamedTuple):
-    """L(W) - L(0) against its lower bound -Tr[W B W^T] on data, for any distribution.
-
-    Attributes:
-        excess: (k,) loss over its bound; negative only by rounding.
-        violations: number of values below minus the rounding error, or NaN.
-        quartic_ratio: (k,) excess over the quartic of Gaussian data: 1 for small W and Gaussian
-            data, so its distance from 1 measures the error of the amplitudes of the landscape.
-    """
-
-    excess: Array
-    violations: Array
-    quartic_ratio: Array
-
-
 def estimate_covariances(first: Array, second: Array, *, clean_first: bool = False) -> Estimate:
     """Return A0 and C of augmented pairs with the standard error of every entry.
 
@@ -104,10 +91,11 @@ def estimate_covariances(first: Array, second: Array, *, clean_first: bool = Fal
     Raises:
         InputError: for shapes that do not match, fewer than two pairs, values that are not finite.
     """
-    return _covariances(*_checked(first, second), clean_first=clean_first)
+    first, second = _checked(first, second)
+    function = _covariances if namespace(first, second) is np else _jitted_covariances
+    return function(first, second, clean_first=clean_first)
 
 
-@partial(jax.jit, static_argnames="clean_first")
 def _covariances(first: Array, second: Array, *, clean_first: bool) -> Estimate:
     first, second, difference = _centred(first, second, clean_first)
     if clean_first:
@@ -117,6 +105,9 @@ def _covariances(first: Array, second: Array, *, clean_first: bool) -> Estimate:
     noise, noise_error = _moment(difference, difference)
     share = 1.0 if clean_first else 0.5
     return Estimate(data, data_error, share * noise, share * noise_error)
+
+
+_jitted_covariances = partial(jax.jit, static_argnames="clean_first")(_covariances)
 
 
 def signal_spectrum(
@@ -161,13 +152,20 @@ def signal_spectrum(
         message = f"held-out error bars need four pairs or more; got {n}"
         raise InputError(message)
     count = None if count is None else require_count("count", count, high=d)
+    if count is None and namespace(first, second) is np:
+        return _signal_spectrum(first, second, factor, None, count=None, clean_first=clean_first)
     key = jax.random.key(0) if key is None else key
-    return _signal_spectrum(first, second, factor, key, count=count, clean_first=clean_first)
+    return _jitted_spectrum(first, second, factor, key, count=count, clean_first=clean_first)
 
 
-@partial(jax.jit, static_argnames=("count", "clean_first"))
 def _signal_spectrum(
-    first: Array, second: Array, factor: Any, start: Array, *, count: int | None, clean_first: bool
+    first: Array,
+    second: Array,
+    factor: Any,
+    start: Array | None,
+    *,
+    count: int | None,
+    clean_first: bool,
 ) -> SignalSpectrum:
     first, second, difference = _centred(first, second, clean_first)
     weight = factor * (1.0 if clean_first else 0.5)
@@ -177,84 +175,30 @@ def _signal_spectrum(
     seen, squares = [], []
     for chosen, judged in ((slice(half), slice(half, None)), (slice(half, None), slice(half))):
         own = _top(first[chosen], other[chosen], difference[chosen], weight, count, start)[1]
-        terms = matmul(first[judged], own) * matmul(other[judged], own)
-        terms = terms - weight * matmul(difference[judged], own) ** 2
+        terms = _matmul(first[judged], own) * _matmul(other[judged], own)
+        terms = terms - weight * _matmul(difference[judged], own) ** 2
         seen.append(terms.mean(0))
         squares.append(terms.var(0, ddof=1) / len(terms))
-    errors = jnp.sqrt(squares[0] + squares[1]) / 2
+    errors = (squares[0] + squares[1]) ** 0.5 / 2
     return SignalSpectrum(values, directions, (seen[0] + seen[1]) / 2, errors)
 
 
-@partial(jax.jit, static_argnames=("score",))
-def check_bound(
-    weights: Array,
-    anchor: Array,
-    positive: Array,
-    negatives: Array,
-    *,
-    score: str = "euclidean",
-    temperature: float = 1.0,
-) -> BoundCheck:
-    """Check L-9 on data: InfoNCE is never below its quadratic part, for any distribution.
-
-    Example:
-        >>> draws = jax.random.t(jax.random.key(0), 3.0, (3, 50, 2))
-        >>> print(check_bound(jnp.ones((1, 1, 2)), *draws).violations)
-        0
-
-    So W = 0 is the global minimum exactly when lambda_max(B) <= weight decay: the
-    prediction of complete collapse is exact. (The mean of an exponential is at least the
-    exponential of the mean.)
-
-    Args:
-        weights: (k, m, d) weights to try.
-        anchor: (n, d).
-        positive: (n, d).
-        negatives: (count, d), shared by all anchors.
-        score: "euclidean" or "dot".
-        temperature: > 0.
-
-    Returns:
-        BoundCheck.
-
-    Raises:
-        InputError: as `jssl.losses.info_nce`.
-    """
-    count = len(negatives)
-    own, cross = (0.25, 0.5) if score == "euclidean" else (0.0, 0.5)
-
-    def spread(z: Array) -> Array:
-        return matmul(z.T, z) / len(z)
-
-    def one(weight: Array) -> tuple[Array, Array, Array]:
-        za, zb, zn = (matmul(x, weight.T) for x in (anchor, positive, negatives))
-        loss = info_nce(
-            za, zb, temperature=temperature, score=score, negatives=zn, include_positive=False
-        )
-        if score == "euclidean":
-            align = jnp.mean(jnp.sum((za - zb) ** 2, 1)) / 2
-            means = jnp.sum(za.mean(0) * zn.mean(0))
-            apart = (jnp.mean(jnp.sum(za**2, 1)) + jnp.mean(jnp.sum(zn**2, 1))) / 2 - means
-            linear = (align - apart) / temperature
-        else:
-            agree = jnp.mean(jnp.sum(za * zb, 1))
-            linear = (jnp.sum(za.mean(0) * zn.mean(0)) - agree) / temperature
-        of_anchor, of_negative = spread(za), spread(zn - zn.mean(0))
-        quartic = own * jnp.sum(of_negative**2) + cross * jnp.sum(of_anchor * of_negative)
-        return loss - jnp.log(float(count)) - linear, quartic / temperature**2, jnp.abs(linear)
-
-    excess, quartic, size = jax.lax.map(one, weights)
-    rounding = 100 * jnp.finfo(excess.dtype).eps * (size + jnp.log(count + 1.0))
-    ratio = excess / jnp.where(quartic > 0, quartic, 1)
-    return BoundCheck(excess, jnp.sum(~(excess >= -rounding)), ratio)
+_jitted_spectrum = partial(jax.jit, static_argnames=("count", "clean_first"))(_signal_spectrum)
 
 
 def _checked(first: Array, second: Array) -> tuple[Array, Array]:
-    checked = check_pairs(Pairs(*working(first=first, second=second)))
+    """Return checked views: NumPy arrays stay on the host, where nothing is compiled for them."""
+    if not all(isinstance(x, np.ndarray) and x.dtype in _HOST for x in (first, second)):
+        first, second = working(first=first, second=second)
+    checked = check_pairs(Pairs(first, second))
     if checked.first.ndim != 2:
         message = f"views must be (n, d) features; got shape {checked.first.shape}, flatten them"
         raise InputError(message)
     return checked.first, checked.second
+
+
+def _matmul(a: Array, b: Array) -> Array:
+    return a @ b if namespace(a, b) is np else matmul(a, b)
 
 
 def _centred(first: Array, second: Array, clean_first: bool) -> tuple[Array, Array, Array]:
@@ -264,30 +208,30 @@ def _centred(first: Array, second: Array, clean_first: bool) -> tuple[Array, Arr
     return first - mean, second - mean, first - second
 
 
-@jax.jit
 def _moment(a: Array, b: Array) -> tuple[Array, Array]:
     """Return the symmetrised moment of two samples (n, d) and the standard error of its entries."""
     n = len(a)
-    cross = matmul(a.T, b) / n
+    cross = _matmul(a.T, b) / n
     mean = (cross + cross.T) / 2
-    mixed = matmul((a * b).T, a * b)
-    squares = matmul((a**2).T, b**2)
+    mixed = _matmul((a * b).T, a * b)
+    squares = _matmul((a**2).T, b**2)
     second = (squares + squares.T + 2 * mixed) / (4 * n)
-    return mean, jnp.sqrt(jnp.maximum(second - mean**2, 0) / (n - 1))
+    xp = namespace(a, b)
+    return mean, xp.sqrt(xp.maximum(second - mean**2, 0) / (n - 1))
 
 
-@partial(jax.jit, static_argnames=("count",))
 def _top(
-    first: Array, other: Array, difference: Array, weight: Any, count: int | None, key: Array
+    first: Array, other: Array, difference: Array, weight: Any, count: int | None, key: Any
 ) -> tuple[Array, Array]:
     n, d = first.shape
+    xp = namespace(first, other)
 
     def product(v: Array) -> Array:
-        cross = matmul(first.T, matmul(other, v)) + matmul(other.T, matmul(first, v))
-        return cross / (2 * n) - weight * matmul(difference.T, matmul(difference, v)) / n
+        cross = _matmul(first.T, _matmul(other, v)) + _matmul(other.T, _matmul(first, v))
+        return cross / (2 * n) - weight * _matmul(difference.T, _matmul(difference, v)) / n
 
     if count is None:
-        values, vectors = jnp.linalg.eigh(product(jnp.eye(d, dtype=first.dtype)))
+        values, vectors = xp.linalg.eigh(product(xp.eye(d, dtype=first.dtype)))
         return values[::-1], vectors[:, ::-1]
     width = min(d, count + 4)
     start = jax.random.normal(key, (d, width), first.dtype)

@@ -15,6 +15,7 @@ import jax
 import jax.numpy as jnp
 
 from jssl.data.checks import require_count
+from jssl.single_use import compile_for_many_steps
 from jssl.types import Array
 
 
@@ -108,7 +109,10 @@ def minimise(
     )
 
 
-@partial(jax.jit, static_argnames=("loss", "batch", "steps", "tolerance", "memory", "floor"))
+@partial(
+    compile_for_many_steps,
+    static_argnames=("loss", "batch", "steps", "tolerance", "memory", "floor"),
+)
 def minimise_all(
     loss: Callable[..., Array], starts: Array, *arguments: Any, batch: int = 128, **options: Any
 ) -> Minimum:

@@ -6,6 +6,7 @@ augmentation subtracts from B and t its strength (Ziyin et al. 2023, arXiv 2210.
 
 from typing import Any, NamedTuple
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -58,8 +59,8 @@ def augmentation_thresholds(kept: Any, lost: Any) -> Array:
             eigenvalues.
     """
     # Shapes depend on values: on the host, uncompiled.
-    p = known_symmetric("kept", kept, None)
-    q = known_symmetric("lost", lost, len(p))
+    p = known_symmetric("kept", kept, None, host=True)
+    q = known_symmetric("lost", lost, len(p), host=True)
     sizes, vectors = np.linalg.eigh(q)
     floor = len(sizes) * np.finfo(sizes.dtype).eps
     if sizes[0] < -1e3 * floor * max(np.linalg.norm(p), np.linalg.norm(q)):
@@ -75,4 +76,5 @@ def augmentation_thresholds(kept: Any, lost: Any) -> Array:
     root = sizes[acting] ** -0.5
     finite = np.maximum(np.linalg.eigvalsh(root[:, None] * schur * root), 0)
     ends = np.where(certain & (values > 0), np.inf, 0)
-    return jnp.asarray(np.sort(np.concatenate([finite, ends]))[::-1], p.dtype)
+    values = np.sort(np.concatenate([finite, ends]))[::-1]
+    return jnp.asarray(values, jax.dtypes.canonicalize_dtype(p.dtype))

@@ -22,11 +22,11 @@ and meanings:
     lambda               off_diagonal       weight of the off-diagonal terms of Barlow Twins
 
 Modules: `linear`, the exact solution; `times`, when each mode is learned; `generic`, generic
-starts; `close`, equal and close eigenvalues; `landscape`, critical points, Hessian and stability;
-`kernel`, any model with a kernel, at unseen points; `prediction`, the solution for a `Problem`;
-`suggestion`, settings to run. Not in the paper: `momentum`, `redundancy` (off-diagonal
-weight below 1), `decayed` (the same with weight decay and any number of outputs), `vicreg`,
-`spectral`, `infonce`.
+starts; `close`, equal and close eigenvalues, and `many_starts` the same for many starts on the
+host; `landscape`, critical points, Hessian and stability; `kernel`, any model with a kernel, at
+unseen points; `prediction`, the solution for a `Problem`; `suggestion`, settings to run. Not in the
+paper: `momentum`, `redundancy` (off-diagonal weight below 1), `decayed` (the same with weight decay
+and any number of outputs), `vicreg`, `spectral`, `infonce`.
 """
 
 from jssl._lazy import attach
@@ -41,6 +41,7 @@ __getattr__, __dir__ = attach(
         "kernel",
         "landscape",
         "linear",
+        "many_starts",
         "momentum",
         "prediction",
         "redundancy",
@@ -81,6 +82,7 @@ __getattr__, __dir__ = attach(
         "descent_delay": "times",
         "descent_half_time": "times",
         "effective_modes": "close",
+        "effective_modes_of_starts": "many_starts",
         "embedding": "kernel",
         "error_estimate": "generic",
         "explain": "generic",

@@ -27,7 +27,8 @@ import jax.numpy as jnp
 from jssl.theory.stepwise.linear import Modes
 from jssl.types import Array
 
-_NEWTON = 4
+NEWTON = 4
+"""Newton steps to the time at which a mode is learned, before the one with a derivative."""
 
 
 class EffectiveModes(NamedTuple):
@@ -179,7 +180,7 @@ def _mode(
     least = jnp.maximum(least, jnp.finfo(least.dtype).tiny)
     begin = jnp.maximum(-(jnp.log(least * jnp.sqrt(rate)) + logarithm) / (4 * rate), 0)
     begin = jax.lax.stop_gradient(begin)
-    tau = jax.lax.fori_loop(0, _NEWTON, lambda _, t: jax.lax.stop_gradient(newton(t)), begin)
+    tau = jax.lax.fori_loop(0, NEWTON, lambda _, t: jax.lax.stop_gradient(newton(t)), begin)
     tau = newton(jax.lax.stop_gradient(tau))  # the last step carries the derivative
     size, growth, starts = rise(tau)
     scale = jnp.where(starts, jnp.exp(size - 4 * growth * tau) / jnp.sqrt(growth), 0)

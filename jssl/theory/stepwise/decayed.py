@@ -20,13 +20,18 @@ al. 2021, arXiv 2103.03230.
 """
 
 import math
+from collections.abc import Callable
+from functools import partial, reduce
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
-from jssl.data.checks import host_value, require_count, require_range
+from jssl.data.checks import require_count, require_range
 from jssl.errors import InputError
+from jssl.host_arithmetic import host_value
+from jssl.models.correlation import namespace
 from jssl.types import Array
 
 
@@ -89,22 +94,24 @@ def decayed_levels(
     """
     dim = require_count("dim", dim)
     _check(off_diagonal, weight_decay)
-    order = jnp.argsort(-eigenvalues)
+    xp = namespace(eigenvalues, off_diagonal, weight_decay)
+    order = xp.argsort(-eigenvalues)
     barrier = _barrier(eigenvalues, weight_decay)
-    empty = jnp.zeros((), eigenvalues.dtype)
+    place = xp.arange(len(eigenvalues))
 
-    def join(carry: tuple[Array, Array], j: Array) -> tuple[tuple[Array, Array], Array]:
-        count, total = carry
+    def join(carry: tuple[Array, ...], j: Array) -> tuple[Array, ...]:
+        count, total, learned = carry
         push = _push(count, total, dim, off_diagonal)
         joins = (count < dim) & (push > barrier[j])
-        total = total + jnp.where(joins, barrier[j], 0)
-        return (count + joins, total), joins
+        total = total + xp.where(joins, barrier[j], 0)
+        return count + joins, total, learned | ((place == j) & joins)
 
-    (count, total), joined = jax.lax.scan(join, (empty, empty), order)
-    learned = jnp.zeros(len(eigenvalues), bool).at[order].set(joined)
+    empty = xp.zeros((), eigenvalues.dtype)
+    none = xp.zeros(len(eigenvalues), bool)
+    count, total, learned = _fold(xp, join, (empty, empty, none), order)
     push = _push(count, total, dim, off_diagonal)
-    size = (push - jnp.where(learned, barrier, 0)) / off_diagonal
-    return Levels(jnp.where(learned, size, 0), learned, push)
+    size = (push - xp.where(learned, barrier, 0)) / off_diagonal
+    return Levels(xp.where(learned, size, 0), learned, push)
 
 
 def mode_times(
@@ -156,58 +163,93 @@ def mode_times(
     dim = require_count("dim", dim)
     _check(off_diagonal, weight_decay)
     require_range("learning_rate", learning_rate, 0)
+    xp = namespace(start_scales, eigenvalues, off_diagonal, weight_decay, learning_rate)
     starts = (eigenvalues > 0) & (start_scales > 0)
-    end = decayed_levels(jnp.where(starts, eigenvalues, 0), dim, off_diagonal, weight_decay)
-    gamma = jnp.where(end.learned, eigenvalues, 1)
-    final = jnp.where(end.learned, end.eigenvalues, 1)
-    size = jnp.log(gamma) + 2 * jnp.log(jnp.where(end.learned, start_scales, 1))
-    reached = jnp.exp(jnp.minimum(size - jnp.log(final), 0))
-    size = size - jnp.log1p(-jnp.minimum(reached, 0.5))  # what is there already grows no more
-    barrier = _barrier(gamma, weight_decay)
-    first = (1 - barrier) / (off_diagonal + (1 - off_diagonal) * 3 / (dim + 2))
+    end = decayed_levels(xp.where(starts, eigenvalues, 0), dim, off_diagonal, weight_decay)
+    gamma = xp.where(end.learned, eigenvalues, 1)
+    final = xp.where(end.learned, end.eigenvalues, 1)
+    size = xp.log(gamma) + 2 * xp.log(xp.where(end.learned, start_scales, 1))
+    reached = xp.exp(xp.minimum(size - xp.log(final), 0))
+    size = size - xp.log1p(-xp.minimum(reached, 0.5))  # what is there already grows no more
+    setting = _Setting(
+        xp, gamma, end.learned, final, dim, off_diagonal, weight_decay, learning_rate
+    )
+    never = xp.full_like(gamma, np.inf)
+    zero = xp.zeros((), gamma.dtype)
+    begin = _Growing(zero, size, ~end.learned, zero, zero, zero, ModeTimes(never, never, never))
+    found = _fold(xp, partial(_next_mode, setting), begin, xp.arange(len(gamma))).found
+    exact = xp.where(end.learned, 0, np.inf)
+    return found._replace(blur=xp.where(xp.asarray(off_diagonal) < 1, found.blur, exact))
 
-    def rate(push: Array) -> Array:
-        growth = jnp.where(end.learned, 8 * gamma * push - 4 * weight_decay, 1)
-        growth = jnp.maximum(growth, jnp.finfo(growth.dtype).tiny)
-        slow = learning_rate * growth / 2
-        return growth * jnp.where(slow > 0, jnp.log1p(slow) / jnp.where(slow > 0, slow, 1), 1)
 
-    def step(carry: Any, _: None) -> tuple[Any, None]:
-        time, size, done, count, total, times, rises, blur, waited = carry
-        growth = rate(_push(count, total, dim, off_diagonal))
-        after = _push(count + 1, total + barrier, dim, off_diagonal)
-        level = jnp.maximum((after - barrier) / off_diagonal, final)
-        wait = (jnp.log(level) - size) / growth
-        j = jnp.argmin(jnp.where(done, jnp.inf, wait))
-        more = ~done[j]
-        held = jnp.where(count == 0, jnp.maximum(first, final), level)[j]
-        half = jnp.log(final[j] / 2) - jnp.log1p(-final[j] / (2 * held))
-        half = time + (half - size[j]) / growth[j]
-        rise = math.log(81) / growth[j]
-        waited = waited + rise
-        passed = jnp.maximum(wait[j], 0)
-        times = times.at[j].set(jnp.where(more, jnp.maximum(half, 0), times[j]))
-        rises = rises.at[j].set(jnp.where(more, rise, rises[j]))
-        blur = blur.at[j].set(jnp.where(more, waited / 3, blur[j]))
-        passed = jnp.where(more, passed, 0)
-        return (
-            time + passed,
-            size + growth * passed,
-            done.at[j].set(True),
-            count + more,
-            total + jnp.where(more, barrier[j], 0),
-            times,
-            rises,
-            blur,
-            waited,
-        ), None
+class _Setting(NamedTuple):
+    """What stays the same while modes are learned; modes never learned have gamma = final = 1."""
 
-    never = jnp.full_like(gamma, jnp.inf)
-    zero = jnp.zeros((), gamma.dtype)
-    carry = (zero, size, ~end.learned, zero, zero, never, never, never, zero)
-    *_, times, rises, blur, _ = jax.lax.scan(step, carry, length=len(gamma))[0]
-    blur = jnp.where(jnp.asarray(off_diagonal) < 1, blur, jnp.where(end.learned, 0, jnp.inf))
-    return ModeTimes(times, rises, blur)
+    xp: Any
+    gamma: Array
+    learned: Array
+    final: Array
+    dim: int
+    off_diagonal: Array | float
+    weight_decay: Array | float
+    learning_rate: Array | float
+
+    def rate(self, push: Array) -> Array:
+        """Return (k,) growth of log lambda_j per unit of time under a push."""
+        xp = self.xp
+        growth = xp.where(self.learned, 8 * self.gamma * push - 4 * self.weight_decay, 1)
+        growth = xp.maximum(growth, xp.finfo(growth.dtype).tiny)
+        slow = self.learning_rate * growth / 2
+        return growth * xp.where(slow > 0, xp.log1p(slow) / xp.where(slow > 0, slow, 1), 1)
+
+
+class _Growing(NamedTuple):
+    """The state after `number` modes: sizes are log lambda_j, `waited` is the sum of the rises."""
+
+    time: Array
+    size: Array
+    done: Array
+    number: Array
+    barriers: Array
+    waited: Array
+    found: ModeTimes
+
+
+def _next_mode(setting: _Setting, now: _Growing, _: Array) -> _Growing:
+    """Return the state after the mode that reaches the level of the next plateau first."""
+    xp, gamma, final, dim = setting.xp, setting.gamma, setting.final, setting.dim
+    weight, decay = setting.off_diagonal, setting.weight_decay
+    barrier = _barrier(gamma, decay)
+    growth = setting.rate(_push(now.number, now.barriers, dim, weight))
+    after = _push(now.number + 1, now.barriers + barrier, dim, weight)
+    level = xp.maximum((after - barrier) / weight, final)
+    wait = (xp.log(level) - now.size) / growth
+    j = xp.argmin(xp.where(now.done, np.inf, wait))
+    more, chosen = ~now.done[j], xp.arange(len(gamma)) == j
+    first = (1 - barrier) / (weight + (1 - weight) * 3 / (dim + 2))
+    held = xp.where(now.number == 0, xp.maximum(first, final), level)[j]
+    half = xp.log(final[j] / 2) - xp.log1p(-final[j] / (2 * held))
+    half = now.time + (half - now.size[j]) / growth[j]
+    rise = math.log(81) / growth[j]
+    waited = now.waited + rise
+    seen = ModeTimes(xp.maximum(half, 0), rise, waited / 3)
+    passed = xp.where(more, xp.maximum(wait[j], 0), 0)
+    return _Growing(
+        now.time + passed,
+        now.size + growth * passed,
+        now.done | chosen,
+        now.number + more,
+        now.barriers + xp.where(more, barrier[j], 0),
+        waited,
+        ModeTimes(*(xp.where(chosen & more, a, b) for a, b in zip(seen, now.found, strict=True))),
+    )
+
+
+def _fold(xp: Any, step: Callable[[Any, Array], Any], carry: Any, over: Array) -> Any:
+    """Return the state after a step for each entry: a loop in NumPy, a scan in JAX."""
+    if xp is np:
+        return reduce(step, over, carry)
+    return jax.lax.scan(lambda state, entry: (step(state, entry), None), carry, over)[0]
 
 
 def _push(count: Array, total: Array, dim: int, off_diagonal: Array | float) -> Array:
@@ -218,8 +260,8 @@ def _push(count: Array, total: Array, dim: int, off_diagonal: Array | float) -> 
 
 
 def _barrier(eigenvalues: Array, weight_decay: Array | float) -> Array:
-    positive = eigenvalues > 0
-    return jnp.where(positive, weight_decay / (2 * jnp.where(positive, eigenvalues, 1)), jnp.inf)
+    xp, positive = namespace(eigenvalues, weight_decay), eigenvalues > 0
+    return xp.where(positive, weight_decay / (2 * xp.where(positive, eigenvalues, 1)), np.inf)
 
 
 def _check(off_diagonal: Array | float, weight_decay: Array | float) -> None:

@@ -18,8 +18,10 @@ Simon et al. 2023, arXiv 2303.15438, result 4.6; the rates are derived here.
 from typing import NamedTuple
 
 import jax.numpy as jnp
+import numpy as np
 
 from jssl.data.checks import require_count, require_range
+from jssl.models.correlation import namespace
 from jssl.theory.stepwise.linear import Modes
 from jssl.types import Array
 
@@ -145,13 +147,14 @@ def error_estimate(
     References:
         Derived here for result 4.6 of Simon et al. 2023, arXiv 2303.15438.
     """
-    require_range("start_scale", start_scale, float(jnp.finfo(eigenvalues.dtype).tiny), 1)
+    require_range("start_scale", start_scale, float(np.finfo(eigenvalues.dtype).tiny), 1)
     dim = min(require_count("dim", dim), len(eigenvalues))
+    xp = namespace(start_scale, eigenvalues)
     elder = eigenvalues[:dim]
-    younger = jnp.maximum(jnp.append(eigenvalues, 0)[1 : dim + 1], 0)
-    ratios = jnp.where(elder > 0, younger / jnp.where(elder > 0, elder, 1), 0)
+    younger = xp.maximum(xp.append(eigenvalues, 0)[1 : dim + 1], 0)
+    ratios = xp.where(elder > 0, younger / xp.where(elder > 0, elder, 1), 0)
     gap, edge = 1 - ratios.max(), 1 - ratios[-1]
-    start_scale = jnp.asarray(start_scale, eigenvalues.dtype)
+    start_scale = xp.asarray(start_scale, eigenvalues.dtype)
     leakage = start_scale**edge
     return ErrorEstimate(
         start_scale**gap,
@@ -165,17 +168,18 @@ def error_estimate(
     )
 
 
-def _spectrum_error(start_scale: Array, eigenvalues: Array, dim: int) -> Array:
+def _spectrum_error(start_scale: Array | float, eigenvalues: Array, dim: int) -> Array:
     """Return start^{2 (1 - r)}, at most (1 - r)^2 / 4, of the worst pair of ratio r.
 
     Modes far apart have outgrown each other; modes close together grow alike.
     """
-    grown = jnp.maximum(eigenvalues[: dim + 1], 0)
+    xp = namespace(start_scale, eigenvalues)
+    grown = xp.maximum(eigenvalues[: dim + 1], 0)
     elder = grown[:dim, None]
-    gaps = 1 - grown / jnp.where(elder > 0, elder, 1)
-    later = (jnp.arange(len(grown)) > jnp.arange(dim)[:, None]) & (elder > 0) & (grown > 0)
-    gaps = jnp.where(later, gaps, 0)
-    return jnp.minimum(start_scale ** (2 * gaps), gaps**2 / 4).max(initial=0)
+    gaps = 1 - grown / xp.where(elder > 0, elder, 1)
+    later = (xp.arange(len(grown)) > xp.arange(dim)[:, None]) & (elder > 0) & (grown > 0)
+    gaps = xp.where(later, gaps, 0)
+    return xp.minimum(start_scale ** (2 * gaps), gaps**2 / 4).max(initial=0)
 
 
 def explain(estimate: ErrorEstimate) -> str:

@@ -22,8 +22,9 @@ from typing import NamedTuple
 
 import jax.numpy as jnp
 
-from jssl.data.checks import host_value, require_count, require_range
+from jssl.data.checks import require_count, require_range
 from jssl.errors import InputError
+from jssl.host_arithmetic import host_value
 from jssl.types import Array
 
 

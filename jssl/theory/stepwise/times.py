@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 import jax.numpy as jnp
 
+from jssl.models.correlation import namespace
 from jssl.types import Array
 
 
@@ -134,10 +135,11 @@ def descent_delay(eigenvalues: Array, learning_rate: Array) -> Array:
     Returns:
         (k,), 1 where lr g = 0.
     """
+    xp = namespace(eigenvalues, learning_rate)
     growth = 4 * learning_rate * eigenvalues
     moves = growth != 0
-    safe = jnp.where(moves, growth, 1)
-    return jnp.where(moves, safe / jnp.log1p(safe), 1)
+    safe = xp.where(moves, growth, 1)
+    return xp.where(moves, safe / xp.log1p(safe), 1)
 
 
 def rise_time(eigenvalues: Array) -> Array:
