@@ -12,8 +12,15 @@
 | `gaussian_distance` | about 0 to 1 | 0 for LeJEPA | Henze and Wagner 1997 |
 | `collapse_verdict` | none, dimensional, complete, undefined | none | arXiv 2110.09348 |
 | `cka`, `subspace_overlap` | 0 to 1 | high where two encoders should agree | arXiv 1905.00414 |
+| `debiased_cka` | -1 to 1, with an error | likewise | arXiv 1905.00414 |
 | `ridge_probe`, `knn_probe` | chance to 1 | high | arXiv 1805.01978 |
 | `detect_steps` | | | arXiv 2303.15438 |
+
+Arrays may be of NumPy, JAX or PyTorch: each function computes with their library, on their device,
+and returns its arrays. Gradients pass through under JAX and PyTorch, and under JAX the functions
+can be compiled, vectorised and sharded. (`collapse` computes with JAX; `moments`, `cross_scatter`,
+`distance_to_limit` and `paired_exponent` with NumPy on the host.) The two libraries are imported
+only where arrays of them are given.
 
 Embeddings may be integers or half precision: all is computed in float32 at least, in the dtype of
 the embeddings where that is wider. A value that is not finite gives NaN (counts: -1), or raises
@@ -31,7 +38,7 @@ from jssl.diagnostics.ranks import (
     participation_ratio,
     rankme,
 )
-from jssl.diagnostics.similarity import cka, subspace_overlap
+from jssl.diagnostics.similarity import cka, debiased_cka, subspace_overlap
 from jssl.diagnostics.spectrum import covariance, cross_correlation, effective_rank, spectrum
 from jssl.diagnostics.sphere import alignment, uniformity
 from jssl.diagnostics.steps import detect_steps, half_times
@@ -60,6 +67,7 @@ __all__ = [
     "covariance",
     "cross_correlation",
     "cross_scatter",
+    "debiased_cka",
     "detect_steps",
     "distance_to_limit",
     "effective_rank",

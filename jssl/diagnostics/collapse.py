@@ -7,24 +7,17 @@ B that is not above the weight decay is one that the head gives up (Ziyin et al.
 Gaussian ones and were 9 % and 15 % off on a mixture.
 """
 
+from __future__ import annotations
+
 from typing import Any, NamedTuple
 
-import jax.numpy as jnp
-
-from jssl.arithmetic import rows, working
 from jssl.data.checks import require_range
 from jssl.diagnostics.spectrum import covariance, spectrum
 from jssl.errors import InputError
+from jssl.formulas.libraries import Array, is_jax, library_of, on_host, to_library
 from jssl.host_arithmetic import ROUNDING
-from jssl.losses.common import check_number
-from jssl.theory.landscape.design import augmentation_factor
-from jssl.theory.landscape.dictionary import SIMCLR
-from jssl.theory.landscape.estimate import (
-    Z,
-    estimate_covariances,
-    signal_spectrum,
-)
-from jssl.types import Array
+
+SIMCLR = "augmented-augmented-augmented"
 
 
 class Collapse(NamedTuple):
@@ -76,6 +69,9 @@ def collapse(
         >>> print(seen.predicted_rank, seen.certain_rank, seen.measured_rank)
         2 2 3
 
+    Computed with JAX, whichever library the arrays are of; the result is of their library, without
+    gradient unless they are JAX's.
+
     Args:
         first: (n, d) features of the first views, the input of the linear head.
         second: (n, d) features of the second views.
@@ -95,6 +91,43 @@ def collapse(
         InputError: for shapes that do not fit, an unknown placement, numbers out of range, or
             features or embeddings that are not real numbers or not finite.
     """
+    given = (first, second, embeddings, weight_decay, alignment)
+    xp = library_of(*given)
+    if not is_jax(xp):
+        first, second, embeddings = (on_host(value) for value in given[:3])
+    found = _collapse(
+        first,
+        second,
+        embeddings,
+        placement=placement,
+        clean_first=clean_first,
+        weight_decay=weight_decay,
+        temperature=temperature,
+        alignment=alignment,
+        tolerance=tolerance,
+    )
+    return Collapse(*(to_library(value, given, xp) for value in found))
+
+
+def _collapse(
+    first: Any,
+    second: Any,
+    embeddings: Any,
+    *,
+    placement: str,
+    clean_first: bool,
+    weight_decay: Any,
+    temperature: float,
+    alignment: Any,
+    tolerance: float,
+) -> Collapse:
+    import jax.numpy as jnp
+
+    from jssl.arithmetic import rows, working
+    from jssl.losses.common import check_number
+    from jssl.theory.landscape.design import augmentation_factor
+    from jssl.theory.landscape.estimate import Z, estimate_covariances, signal_spectrum
+
     require_range("weight_decay", weight_decay, 0)
     check_number("temperature", temperature)
     require_range("tolerance", tolerance, 0)
@@ -118,7 +151,7 @@ def collapse(
     terms = jnp.max(jnp.abs(seen.data)) + jnp.max(jnp.abs(factor * seen.augmentation))
     rounding = ROUNDING * jnp.finfo(terms.dtype).eps * terms * square
 
-    def count(bound: Array) -> Array:
+    def count(bound: Any) -> Any:
         return jnp.minimum(jnp.sum(bound > weight_decay + rounding), z.shape[1])
 
     return Collapse(
@@ -134,8 +167,10 @@ def collapse(
     )
 
 
-def _power_of_two(first: Array, second: Array) -> Array:
+def _power_of_two(first: Any, second: Any) -> Any:
     """Return about the largest absolute value; a product with it rounds nothing."""
+    import jax.numpy as jnp
+
     largest = jnp.maximum(jnp.max(jnp.abs(first)), jnp.max(jnp.abs(second)))
     exponent = jnp.frexp(jnp.where(largest > 0, largest, 1))[1]
     return jnp.ldexp(jnp.ones((), first.dtype), exponent)

@@ -11,7 +11,6 @@ training is of order 1 / width (Dyer, Gur-Ari, arXiv 1909.11304).
 from typing import Any, NamedTuple
 
 import numpy as np
-from scipy.special import stdtrit
 
 from jssl.diagnostics.steps import half_times
 from jssl.errors import InputError
@@ -121,6 +120,8 @@ def paired_exponent(widths: Any, values: Any) -> Exponent:
         if not ((seen > 0) & np.isfinite(seen)).all():
             message = f"{name} must be positive and finite; drop the others"
             raise InputError(message)
+    from scipy.special import stdtrit  # slow to import
+
     slopes = np.polyfit(np.log(widths), np.log(values), 1)[0]
     error = float(slopes.std(ddof=1) / np.sqrt(len(slopes)))
     return Exponent(float(slopes.mean()), error, float(stdtrit(len(slopes) - 1, 0.975)) * error)

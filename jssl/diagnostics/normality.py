@@ -7,24 +7,25 @@ is the unbiased form of the statistic BHEP. Its mean is 0 for rows N(0, I), for 
 rows, and that of an infinite sample otherwise. The diagnostic is V over its value at collapse.
 """
 
+from __future__ import annotations
+
 from functools import partial
+from typing import Any
 
-import jax
-import jax.numpy as jnp
-
-from jssl.arithmetic import centred, mean, rows
 from jssl.data.checks import require_count
+from jssl.formulas.algebra import centred, counting, matmul, mean, over_rows
+from jssl.formulas.libraries import Array, compiled, is_jax, rows
 from jssl.formulas.normality import distance, neighbourhoods, usual_width
 from jssl.formulas.sphere import Measured
-from jssl.types import Array
 
 
 def gaussian_distance(z: Array, *, standardise: bool = True, block: int = 512) -> Measured:
     """Return how far embeddings are from an isotropic Gaussian.
 
     Example:
-        >>> z = jax.random.normal(jax.random.key(0), (2000, 4))
-        >>> near, square, lost = (gaussian_distance(x) for x in (2 * z, z**2, z * (z[:1] > 9)))
+        >>> import numpy as np
+        >>> z = np.random.default_rng(0).normal(size=(2000, 4))
+        >>> near, square, lost = (gaussian_distance(x) for x in (2 * z, z**2, 0 * z))
         >>> print(bool(abs(near.value) < 0.005), bool(square.value > 0.05), lost.value.round(4))
         True True 1.0
 
@@ -49,30 +50,39 @@ def gaussian_distance(z: Array, *, standardise: bool = True, block: int = 512) -
         Henze and Wagner 1997; arXiv 2511.08544 for the target.
     """
     require_count("block", block)
-    z = rows("z", z, least=2)
-    if z.ndim != 2:
+    xp, z = rows("z", z, least=2)
+    options: dict[str, Any] = {"standardise": standardise, "block": block, "xp": xp}
+    if z.ndim == 2:
+        return _gaussian_distance(z, **options)
+    if is_jax(xp):
+        import jax
+
         return jax.vmap(partial(gaussian_distance, standardise=standardise, block=block))(z)
-    return _gaussian_distance(z, standardise, block)
+    found = [gaussian_distance(part, standardise=standardise, block=block) for part in z]
+    return Measured(*(xp.stack(parts) for parts in zip(*found, strict=True)))
 
 
-@partial(jax.jit, static_argnums=(1, 2))
-def _gaussian_distance(z: Array, standardise: bool, block: int) -> Measured:
+def _distance_of(z: Any, *, standardise: bool, block: int, xp: Any) -> Measured:
     if standardise:
-        z = centred(z)
-        size = jnp.max(jnp.abs(z))
-        z = z / jnp.where(size == 0, 1, size)  # squares then stay within the dtype
-        scale = jnp.sqrt(mean(z**2))
-        z = z / jnp.where(scale == 0, 1, scale)
+        z = centred(z, xp)
+        size = xp.max(xp.abs(z))
+        z = z / xp.where(size == 0, 1, size)  # squares then stay within the dtype
+        square = mean(z**2, xp)
+        z = z / xp.where(square == 0, 1, xp.sqrt(xp.where(square == 0, 1, square)))
     n, dim = z.shape
     width = usual_width(dim)
-    shifted = centred(z)  # distances do not change, and lose fewer digits
-    lengths = jnp.sum(shifted**2, 1)
+    shifted = centred(z, xp)  # distances do not change, and lose fewer digits
+    lengths = xp.sum(shifted**2, axis=1)
+    index = counting(0, n - 1, z, xp)
 
-    def row(point: tuple[Array, Array, Array]) -> Array:
-        inner = jnp.matmul(shifted, point[0], precision="highest")
-        near = neighbourhoods(inner, point[1], lengths, width, jnp)
-        return jnp.sum(jnp.where(jnp.arange(n) == point[2], 0, near)) / (n - 1)
+    def row(point: Any, own: Any, number: Any) -> Any:
+        inner = matmul(point, shifted.mT, xp)
+        near = neighbourhoods(inner, own[..., None], lengths, width, xp)
+        return xp.sum(xp.where(index == number[..., None], 0, near), axis=-1) / (n - 1)
 
-    pairs = jax.lax.map(row, (shifted, lengths, jnp.arange(n)), batch_size=block)
-    pairs = pairs + 0 * mean(z)  # infinite rows give NaN
-    return distance(pairs, jnp.sum(z**2, 1), dim, width, standardise, jnp)
+    pairs = over_rows(row, (shifted, lengths, index), block, xp)
+    pairs = pairs + 0 * mean(z, xp)  # infinite rows give NaN
+    return distance(pairs, xp.sum(z**2, axis=1), dim, width, standardise, xp)
+
+
+_gaussian_distance = compiled(_distance_of, static=("standardise", "block"))

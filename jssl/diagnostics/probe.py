@@ -11,18 +11,25 @@ not used. Both compute in float32 at least, for any dtype of the embeddings, and
 return NaN where a value of the embeddings is not finite.
 """
 
-import functools
+from __future__ import annotations
+
 from typing import Any
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 
-from jssl.arithmetic import rows, working
-from jssl.data.checks import host_value, require_count, require_range
+from jssl.data.checks import require_count, require_range
 from jssl.errors import InputError
-from jssl.losses.common import unit
-from jssl.types import Array
+from jssl.formulas.algebra import counting, identity, matmul, over_rows, solve, unit
+from jssl.formulas.libraries import (
+    Array,
+    compiled,
+    is_jax,
+    is_torch,
+    library_of,
+    pair_of_rows,
+    scalar,
+)
+from jssl.host_arithmetic import host_value
 
 
 def ridge_probe(
@@ -37,8 +44,9 @@ def ridge_probe(
     """Return the accuracy of a linear classifier fitted to embeddings by ridge regression.
 
     Example:
-        >>> z = jnp.array([[0.0, 1.0], [0.0, 1.2], [1.0, 0.1], [1.1, 0.0]])
-        >>> labels = jnp.array([0, 0, 1, 1])
+        >>> import numpy as np
+        >>> z = np.array([[0.0, 1.0], [0.0, 1.2], [1.0, 0.1], [1.1, 0.0]])
+        >>> labels = np.array([0, 0, 1, 1])
         >>> print(ridge_probe(z, labels, z, labels))
         1.0
 
@@ -64,11 +72,11 @@ def ridge_probe(
             0 to classes - 1, or traced labels of no known number of classes.
     """
     require_range("ridge", ridge, 0)
-    train, train_labels, test, test_labels, classes = _check(
+    xp, train, train_labels, test, test_labels, classes = _check(
         train, train_labels, test, test_labels, classes
     )
-    penalty = jnp.asarray(ridge, train.dtype)
-    return _accuracy(train, train_labels, test, test_labels, penalty, classes)
+    penalty = scalar(ridge, train, xp)
+    return _accuracy(train, train_labels, test, test_labels, penalty, classes=classes, xp=xp)
 
 
 def knn_probe(
@@ -84,8 +92,9 @@ def knn_probe(
     """Return the accuracy of a vote among the most similar training embeddings.
 
     Example:
-        >>> z = jnp.array([[0.0, 1.0], [0.1, 1.2], [1.0, 0.1], [1.1, 0.0]])
-        >>> labels = jnp.array([0, 0, 1, 1])
+        >>> import numpy as np
+        >>> z = np.array([[0.0, 1.0], [0.1, 1.2], [1.0, 0.1], [1.1, 0.0]])
+        >>> labels = np.array([0, 0, 1, 1])
         >>> print(knn_probe(z, labels, 9 * z, labels, neighbours=2))
         1.0
 
@@ -112,26 +121,30 @@ def knn_probe(
     References:
         Wu, Xiong, Yu, Lin 2018, arXiv 1805.01978, section 3.4.
     """
-    train, train_labels, test, test_labels, classes = _check(
+    xp, train, train_labels, test, test_labels, classes = _check(
         train, train_labels, test, test_labels, classes
     )
     neighbours = require_count("neighbours", neighbours, high=len(train))
     block = min(require_count("block", block), len(test))
-    return _votes(train, train_labels, test, test_labels, neighbours, classes, block)
+    options = {"neighbours": neighbours, "classes": classes, "block": block, "xp": xp}
+    return _votes(train, train_labels, test, test_labels, **options)
 
 
 def _check(
     train: Any, train_labels: Any, test: Any, test_labels: Any, classes: int | None
-) -> tuple[Array, Array, Array, Array, int]:
-    train, test = working(train=rows("train", train), test=rows("test", test))
-    labels = _labels("train_labels", train_labels)
-    expected = _labels("test_labels", test_labels)
-    shapes = [a.shape for a in (train, labels, test, expected)]
+) -> tuple[Any, Any, Any, Any, Any, int]:
+    labels_in = library_of(train_labels, test_labels)
+    if is_jax(labels_in) and not is_torch(library_of(train, test)):  # they may be traced
+        train, test = labels_in.asarray(train), labels_in.asarray(test)
+    xp, train, test = pair_of_rows(train=train, test=test)
+    labels = _labels("train_labels", train_labels, train, xp)
+    expected = _labels("test_labels", test_labels, train, xp)
+    shapes = [tuple(a.shape) for a in (train, labels, test, expected)]
     paired = shapes[1] == shapes[0][:1] and shapes[3] == shapes[2][:1]
     if train.ndim != 2 or not paired or shapes[2][1:] != shapes[0][1:]:
         message = f"embeddings must be (n, dim) and labels (n,), for both sets; got {shapes}"
         raise InputError(message)
-    known = host_value(train_labels)
+    known = _known(train_labels)
     if classes is None:
         if known is None:
             message = "labels are traced; pass the number of classes, classes=..."
@@ -141,11 +154,16 @@ def _check(
     if known is not None and known.max() >= classes:
         message = f"train_labels must be below the {classes} classes; got {known.max()}"
         raise InputError(message)
-    return train, labels, test, expected, classes
+    return xp, train, labels, test, expected, classes
 
 
-def _labels(name: str, value: Any) -> Array:
-    known = host_value(value)
+def _known(value: Any) -> np.ndarray | None:
+    """Return labels on the host, None where they are traced."""
+    return host_value(value.detach().cpu() if hasattr(value, "detach") else value)
+
+
+def _labels(name: str, value: Any, like: Any, xp: Any) -> Any:
+    known = _known(value)
     kind = np.asarray(known).dtype if known is not None else value.dtype
     if np.dtype(kind).kind not in "iub":
         message = f"{name} must be integers from 0; got {kind}"
@@ -153,53 +171,90 @@ def _labels(name: str, value: Any) -> Array:
     if known is not None and np.min(known, initial=0) < 0:
         message = f"{name} must be integers from 0; got {np.min(known)}: leave such rows out"
         raise InputError(message)
-    return jnp.asarray(value).astype(int)
+    if is_torch(xp):
+        return xp.asarray(np.asarray(known, np.int64), device=like.device)
+    return xp.asarray(value if is_jax(xp) else known).astype(int)
 
 
-@functools.partial(jax.jit, static_argnames=("neighbours", "classes", "block"))
-def _votes(
-    train: Array,
-    labels: Array,
-    test: Array,
-    expected: Array,
+def _one_hot(labels: Any, classes: int, like: Any, xp: Any) -> Any:
+    numbers = counting(0, classes - 1, like, xp)
+    return xp.where(labels[:, None] == numbers, xp.ones_like(numbers), 0)
+
+
+def _share(found: Any, judged: Any, like: Any, xp: Any) -> Any:
+    """Return the share of the judged samples that are found."""
+    right = xp.sum(xp.where(judged & found, scalar(1, like, xp), 0))
+    return right / xp.sum(xp.where(judged, scalar(1, like, xp), 0))
+
+
+def _share_of_votes(
+    train: Any,
+    labels: Any,
+    test: Any,
+    expected: Any,
+    *,
     neighbours: int,
     classes: int,
     block: int,
-) -> Array:
-    directions, labelled = unit(train), labels >= 0
+    xp: Any,
+) -> Any:
+    directions, labelled = unit(train, xp), labels >= 0
+    classes_of = _one_hot(labels, classes, train, xp)
 
-    def correct(row: tuple[Array, Array]) -> Array:
-        similar = jnp.matmul(directions, row[0], precision="highest")
-        nearest = jax.lax.top_k(jnp.where(labelled, similar, -jnp.inf), neighbours)[1]
-        votes = jnp.zeros(classes, int).at[jnp.maximum(labels[nearest], 0)].add(labelled[nearest])
-        return jnp.argmax(votes) == row[1]
+    def correct(point: Any, label: Any) -> Any:
+        similar = matmul(point, directions.mT, xp)
+        similar = xp.where(labelled, similar, -xp.inf)
+        votes = _counts(similar, classes_of, neighbours, xp)
+        return xp.argmax(votes, axis=-1) == label
 
-    found = jax.lax.map(correct, (unit(test), expected), batch_size=block)
-    finite = jnp.isfinite(train).all() & jnp.isfinite(test).all()
-    share = found.astype(train.dtype).mean(where=expected >= 0)
-    return jnp.where(finite, share, jnp.nan)
+    found = over_rows(correct, (unit(test, xp), expected), block, xp)
+    finite = xp.all(xp.isfinite(train)) & xp.all(xp.isfinite(test))
+    return xp.where(finite, _share(found, expected >= 0, train, xp), xp.nan)
 
 
-@functools.partial(jax.jit, static_argnames="classes")
-def _accuracy(
-    train: Array, labels: Array, test: Array, expected: Array, ridge: Array, classes: int
-) -> Array:
-    dot = functools.partial(jnp.matmul, precision="highest")
-    target = jax.nn.one_hot(labels, classes, dtype=train.dtype)
+def _counts(similar: Any, classes_of: Any, neighbours: int, xp: Any) -> Any:
+    """Return how many of the nearest have each class; among equals, the first rows are nearest."""
+    if is_jax(xp):
+        import jax
+
+        nearest = jax.lax.top_k(similar, neighbours)[1]
+        return xp.sum(classes_of[nearest], axis=-2)
+    if is_torch(xp):
+        least = xp.min(similar.topk(neighbours, dim=-1).values, axis=-1, keepdims=True)
+    else:
+        least = np.partition(similar, -neighbours, axis=-1)[..., -neighbours, None]
+    chosen = similar >= least
+    if bool(xp.any(xp.count_nonzero(chosen, axis=-1) > neighbours)):
+        above, equal = similar > least, similar == least
+        room = neighbours - xp.count_nonzero(above, axis=-1)[..., None]
+        chosen = above | (equal & (xp.cumulative_sum(xp.where(equal, 1, 0), axis=-1) <= room))
+    return matmul(xp.where(chosen, scalar(1, similar, xp), 0), classes_of, xp)
+
+
+def _accuracy_of(
+    train: Any, labels: Any, test: Any, expected: Any, ridge: Any, *, classes: int, xp: Any
+) -> Any:
+    target = _one_hot(labels, classes, train, xp)
     labelled = (labels >= 0)[:, None]
-    count = jnp.maximum(labelled.sum(), 1)
-    share = target.sum(0, where=labelled) / count
+    count = xp.sum(xp.where(labelled, scalar(1, train, xp), 0))
+    count = xp.where(count == 0, 1, count)
+    share = xp.sum(target, axis=0) / count
     test = test - train[:1]
     shifted = train - train[:1]
-    middle = (shifted / count).sum(0, where=labelled)
-    z = jnp.where(labelled, shifted - middle, 0)
-    largest = jnp.max(jnp.abs(z))
-    unit_size = jnp.where(largest == 0, 1, largest)  # the answer does not depend on the scale
+    middle = xp.sum(xp.where(labelled, shifted / count, 0), axis=0)
+    z = xp.where(labelled, shifted - middle, 0)
+    largest = xp.max(xp.abs(z))
+    unit_size = xp.where(largest == 0, 1, largest)  # the answer does not depend on the scale
     z, test = z / unit_size, (test - middle) / unit_size
-    gram = dot(z.T, z / count)
-    size = jnp.trace(gram) / len(gram)
-    penalty = ridge * jnp.where(size == 0, 1, size) * jnp.eye(len(gram), dtype=gram.dtype)
-    weight = jnp.linalg.solve(gram + penalty, dot(z.T, (target - share) / count))
-    scores = dot(test, weight) + share
-    found = (jnp.argmax(scores, axis=1) == expected).astype(train.dtype)
-    return jnp.where(jnp.isfinite(scores).all(), found.mean(where=expected >= 0), jnp.nan)
+    gram = matmul(z.mT, z / count, xp)
+    size = xp.linalg.trace(gram) / len(gram)
+    penalty = ridge * xp.where(size == 0, 1, size) * identity(len(gram), gram, xp)
+    weight = solve(gram + penalty, matmul(z.mT, (target - share) / count, xp), xp)
+    scores = matmul(test, weight, xp) + share
+    found = xp.argmax(scores, axis=1) == expected
+    share_found = _share(found, expected >= 0, train, xp)
+    return xp.where(xp.all(xp.isfinite(scores)), share_found, xp.nan)
+
+
+_votes = compiled(_share_of_votes, static=("neighbours", "classes", "block"))
+_accuracy = compiled(_accuracy_of, static=("classes",))

@@ -11,26 +11,25 @@ singular values, up to a factor that does not change ranks: `entropy_rank(eigenv
 squares=True)`.
 """
 
-from functools import partial
+from __future__ import annotations
+
 from typing import Any
 
-import jax
-import jax.numpy as jnp
-
-from jssl.arithmetic import centred, rows, working
 from jssl.data.checks import require_count
 from jssl.errors import InputError
 from jssl.formulas import ranks as formulas
+from jssl.formulas.algebra import centred, constant, singular_values
+from jssl.formulas.libraries import Array, compiled, rows, working
 from jssl.formulas.ranks import PowerLaw
 from jssl.host_arithmetic import ROUNDING
-from jssl.types import Array
 
 
 def entropy_rank(values: Array, *, squares: bool = False) -> Array:
     """Return exp of the entropy of non-negative values (..., k) scaled to sum 1; 0 if all are 0.
 
     Example:
-        >>> print(entropy_rank(jnp.array([[2.0, 2.0, 0.0], [0.0, 0.0, 0.0]])).round(3))
+        >>> import numpy as np
+        >>> print(entropy_rank(np.array([[2.0, 2.0, 0.0], [0.0, 0.0, 0.0]])).round(3))
         [2. 0.]
 
     Between 1 (one value is nonzero) and k (all are equal). Of singular values it is the effective
@@ -53,14 +52,16 @@ def entropy_rank(values: Array, *, squares: bool = False) -> Array:
     Raises:
         InputError: for no values, or values that are not real numbers.
     """
-    return _entropy_rank(_spectra("values", values), squares=squares)
+    xp, spectra = _spectra("values", values)
+    return _entropy_rank(spectra, squares=squares, xp=xp)
 
 
 def participation_ratio(eigenvalues: Array) -> Array:
     """Return (sum eigenvalues)^2 / sum eigenvalues^2 of a covariance, (..., k) -> (...).
 
     Example:
-        >>> print(participation_ratio(jnp.array([1.0, 1.0, 0.0])))
+        >>> import numpy as np
+        >>> print(participation_ratio(np.array([1.0, 1.0, 0.0])))
         2.0
 
     Between 1 and the number of eigenvalues; dominated by the large ones, so it is at most the
@@ -69,14 +70,16 @@ def participation_ratio(eigenvalues: Array) -> Array:
     Raises:
         InputError: for no eigenvalues, or eigenvalues that are not real numbers.
     """
-    return _participation_ratio(_spectra("eigenvalues", eigenvalues))
+    xp, spectra = _spectra("eigenvalues", eigenvalues)
+    return _participation_ratio(spectra, xp=xp)
 
 
 def rankme(z: Array) -> Array:
     """Return RankMe of embeddings: the entropy rank of their singular values, not centred.
 
     Example:
-        >>> print(rankme(jnp.eye(4)), rankme(jnp.ones((4, 3))).round(4))
+        >>> import numpy as np
+        >>> print(rankme(np.eye(4)), rankme(np.ones((4, 3))).round(4))
         4.0 1.0
 
     Between 1 and min(n, dim), high is good: over runs of one method it ranks encoders as linear
@@ -96,14 +99,16 @@ def rankme(z: Array) -> Array:
     References:
         Garrido, Balestriero, Najman, LeCun 2023, arXiv 2210.02885, eq. 1-2.
     """
-    return rank_of_rows(rows("embeddings", z), False)
+    xp, z = rows("embeddings", z)
+    return rank_of_rows(z, centre=False, xp=xp)
 
 
 def alpha_req(eigenvalues: Array, *, first: int = 1, last: int | None = None) -> PowerLaw:
     """Return the decay exponent of a covariance's spectrum, eigenvalue_j ~ j^-alpha.
 
     Example:
-        >>> law = alpha_req(jnp.arange(1.0, 65.0) ** -1.5)
+        >>> import numpy as np
+        >>> law = alpha_req(np.arange(1.0, 65.0) ** -1.5)
         >>> print(f"{law.exponent:.3f} {law.fit:.3f}")
         1.500 1.000
 
@@ -128,36 +133,32 @@ def alpha_req(eigenvalues: Array, *, first: int = 1, last: int | None = None) ->
         Agrawal, Mondal, Ghosh, Richards 2022, alpha-ReQ, NeurIPS 35; the weights are those of
         Stringer et al. 2019, Nature 571.
     """
-    eigenvalues = _spectra("eigenvalues", eigenvalues)
+    xp, eigenvalues = _spectra("eigenvalues", eigenvalues)
     count = eigenvalues.shape[-1]
     last = require_count("last", count if last is None else last, high=count)
     first = require_count("first", first, high=last)
-    return _power_law(eigenvalues, first=first, last=last)
+    return _power_law(eigenvalues, first=first, last=last, xp=xp)
 
 
-@partial(jax.jit, static_argnames="centre")
-def rank_of_rows(z: Array, centre: bool) -> Array:
-    """Return the entropy rank of the singular values of rows that are checked already."""
-    largest = jnp.max(jnp.abs(z), (-2, -1), keepdims=True)
-    z = z / jnp.where(largest == 0, 1, largest)
-    values = jnp.linalg.svd(
-        centred(z) if centre else z,
-        full_matrices=False,  # otherwise n x n numbers are allocated that are not used
-        compute_uv=False,
-    )
-    size = jnp.linalg.norm(z, axis=(-2, -1))[..., None]
-    floor = ROUNDING * jnp.finfo(values.dtype).eps * size
-    return _entropy_rank(jnp.where(values <= floor, 0, values), squares=False)
+def _rank_of_rows(z: Any, *, centre: bool, xp: Any) -> Any:
+    largest = xp.max(xp.abs(z), axis=(-2, -1), keepdims=True)
+    z = z / xp.where(largest == 0, 1, largest)
+    values = singular_values(centred(z, xp) if centre else z, xp)
+    size = xp.linalg.matrix_norm(constant(z, xp))[..., None]
+    floor = ROUNDING * xp.finfo(values.dtype).eps * size
+    return formulas.entropy_rank(xp.where(values <= floor, 0, values), squares=False, xp=xp)
 
 
-_entropy_rank = jax.jit(partial(formulas.entropy_rank, xp=jnp), static_argnames="squares")
-_participation_ratio = jax.jit(partial(formulas.participation_ratio, xp=jnp))
-_power_law = jax.jit(partial(formulas.power_law, xp=jnp), static_argnames=("first", "last"))
+rank_of_rows = compiled(_rank_of_rows, static=("centre",))
+"""Entropy rank of the singular values of rows that are checked already."""
+_entropy_rank = compiled(formulas.entropy_rank, static=("squares",))
+_participation_ratio = compiled(formulas.participation_ratio)
+_power_law = compiled(formulas.power_law, static=("first", "last"))
 
 
-def _spectra(name: str, values: Any) -> Array:
-    (spectra,) = working(**{name: values})
+def _spectra(name: str, values: Any) -> tuple[Any, Any]:
+    xp, spectra = working(**{name: values})
     if not spectra.ndim or not spectra.shape[-1]:
-        message = f"{name} must be (..., k) with k >= 1; got shape {spectra.shape}"
+        message = f"{name} must be (..., k) with k >= 1; got shape {tuple(spectra.shape)}"
         raise InputError(message)
-    return spectra
+    return xp, spectra

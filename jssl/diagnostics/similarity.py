@@ -13,32 +13,34 @@ Norouzi, Lee, Hinton 2019, arXiv 1905.00414; the unbiased HSIC is Song et al. 20
 and return in float32 at least, and give NaN where a value is not finite.
 """
 
-from functools import partial
+from __future__ import annotations
 
-import jax
-import jax.numpy as jnp
+from typing import Any
 
-from jssl.arithmetic import centred, rows, working
 from jssl.data.checks import require_count
 from jssl.diagnostics.subspaces import leading_components
 from jssl.errors import InputError
+from jssl.formulas import similarity as formulas
+from jssl.formulas.algebra import matmul
+from jssl.formulas.libraries import Array, compiled, pair_of_rows
+from jssl.formulas.similarity import of_itself, plain_hsic, standard, unbiased_hsic
+from jssl.formulas.sphere import Measured
 from jssl.host_arithmetic import ROUNDING
-from jssl.types import Array
-
-_dot = partial(jnp.matmul, precision="highest")
 
 
 def cka(a: Array, b: Array, *, debiased: bool = False) -> Array:
     """Return the linear centred kernel alignment of two embeddings of the same points.
 
     Example:
-        >>> a = jnp.array([[1.0, 0.0], [0.0, 1.0], [-1.0, 0.0], [0.0, -2.0]])
+        >>> import numpy as np
+        >>> a = np.array([[1.0, 0.0], [0.0, 1.0], [-1.0, 0.0], [0.0, -2.0]])
         >>> print(cka(a, 3 * a[:, ::-1] + 1).round(4))
         1.0
 
     1 for embeddings equal up to rotation, shift and scale, 0 for unrelated ones when n is large.
     With n not far above the dimensions the plain form is high for any two embeddings; the debiased
-    one is 0 on average for unrelated ones, and may be negative. NaN where one is constant.
+    one is 0 on average for unrelated ones, and may be negative. NaN where one is constant; the
+    debiased one also where all points but one are equal.
 
     Args:
         a: (..., n, dim) embeddings of n points.
@@ -56,21 +58,64 @@ def cka(a: Array, b: Array, *, debiased: bool = False) -> Array:
         Kornblith et al. 2019, arXiv 1905.00414, eq. 5; Song et al. 2012, JMLR 13, eq. 5.
     """
     least = 4 if debiased else 2
-    a, b = working(a=rows("a", a), b=rows("b", b))
+    xp, a, b = pair_of_rows(a=a, b=b)
     if a.shape[-2] != b.shape[-2] or a.shape[-2] < least:
         message = (
             f"two embeddings of the same {'four' if debiased else 'two'} or more points are needed,"
-            f" (n, dim) and (n, other); got {a.shape} and {b.shape}"
+            f" (n, dim) and (n, other); got {tuple(a.shape)} and {tuple(b.shape)}"
         )
         raise InputError(message)
-    return _cka(a, b, debiased)
+    return _cka(a, b, debiased=debiased, xp=xp)
+
+
+def debiased_cka(a: Array, b: Array) -> Measured:
+    """Return the debiased linear CKA of two embeddings of the same points, with its error.
+
+    Example:
+        >>> import numpy as np
+        >>> a, b = np.random.default_rng(0).normal(size=(2, 300, 8))
+        >>> alike, unrelated = debiased_cka(a, a + b), debiased_cka(a, b)
+        >>> print(f"{alike.value:.2f} {alike.error:.2f} {abs(unrelated.value) < 0.05}")
+        0.51 0.02 True
+
+    The value is `cka(a, b, debiased=True)`. The error is that of the delete-one jackknife, with c_i
+    the value without point i:
+
+        error^2 = (n - 1) / n sum_i (c_i - mean c)^2
+
+    All n values need n d^2 operations. Where the embeddings are unrelated, the statistic is
+    degenerate and the error is too large, by a factor of sqrt(2), and of up to 2 where the
+    dimensions are not far below n.
+
+    Args:
+        a: (..., n, dim) embeddings of n points, n >= 5.
+        b: (..., n, other) embeddings of the same points.
+
+    Returns:
+        Measured, each (...): the value and its standard error over draws of the points. NaN where
+        all points of an embedding but one are equal; the error also where all but two are.
+
+    Raises:
+        InputError: for different numbers of points, fewer than five, or values that are not real
+            numbers.
+
+    References:
+        Song et al. 2012, JMLR 13, eq. 5; Efron and Stein 1981, Annals of Statistics 9.
+    """
+    xp, a, b = pair_of_rows(a=a, b=b)
+    if a.shape[-2] != b.shape[-2] or a.shape[-2] < 5:
+        shapes = f"{tuple(a.shape)} and {tuple(b.shape)}"
+        message = f"two embeddings of the same five or more points are needed; got {shapes}"
+        raise InputError(message)
+    return _cka_and_error(a, b, xp=xp)
 
 
 def subspace_overlap(a: Array, b: Array, *, leading: int | None = None) -> Array:
     """Return the agreement of the column spaces of two matrices, between 0 and 1.
 
     Example:
-        >>> print(subspace_overlap(jnp.eye(4)[:, :2], jnp.eye(4)[:, 1:3]))
+        >>> import numpy as np
+        >>> print(subspace_overlap(np.eye(4)[:, :2], np.eye(4)[:, 1:3]))
         0.5
 
     ||P_A P_B||_F^2 / d with P the orthogonal projectors, d the number of columns: the mean squared
@@ -100,65 +145,64 @@ def subspace_overlap(a: Array, b: Array, *, leading: int | None = None) -> Array
     References:
         Simon et al. 2023, arXiv 2303.15438, section on the NTK after training.
     """
-    a, b = working(a=rows("a", a), b=rows("b", b))
+    xp, a, b = pair_of_rows(a=a, b=b)
     if a.shape[-2] != b.shape[-2]:
-        message = f"both need a row for each of the same points; got {a.shape} and {b.shape}"
+        shapes = f"{tuple(a.shape)} and {tuple(b.shape)}"
+        message = f"both need a row for each of the same points; got {shapes}"
         raise InputError(message)
     if leading is None:
         if a.shape[-1] != b.shape[-1] or a.shape[-1] > a.shape[-2]:
             message = (
                 "column spaces need two matrices (n, d) with n >= d; "
-                f"got {a.shape} and {b.shape}: pass leading=..."
+                f"got {tuple(a.shape)} and {tuple(b.shape)}: pass leading=..."
             )
             raise InputError(message)
-        return _overlap(*(_column_basis(x) for x in (a, b)))
+        return _columns(a, b, xp=xp)
     most = min(a.shape[-2] - 1, a.shape[-1], b.shape[-1])
     leading = require_count("leading", leading, high=most)
-    return _overlap(*(leading_components(x, leading) for x in (a, b)))
+    return _leading(a, b, leading=leading, xp=xp)
 
 
-def _overlap(first: Array, second: Array) -> Array:
-    return jnp.sum(_dot(first.mT, second) ** 2, (-2, -1)) / first.shape[-1]
+def _overlap_of_columns(a: Any, b: Any, xp: Any) -> Any:
+    return _overlap(_column_basis(a, xp), _column_basis(b, xp), xp)
 
 
-def _column_basis(x: Array) -> Array:
+def _overlap_of_leading(a: Any, b: Any, *, leading: int, xp: Any) -> Any:
+    return _overlap(leading_components(a, leading, xp), leading_components(b, leading, xp), xp)
+
+
+def _overlap(first: Any, second: Any, xp: Any) -> Any:
+    return xp.sum(matmul(first.mT, second, xp) ** 2, axis=(-2, -1)) / first.shape[-1]
+
+
+def _column_basis(x: Any, xp: Any) -> Any:
     """Return an orthonormal basis of the columns; NaN where one depends on those before it."""
-    largest = jnp.max(jnp.abs(x), -2, keepdims=True)
-    scaled = x / jnp.where(largest == 0, 1, largest)
-    basis, upper = jnp.linalg.qr(scaled)
-    left = jnp.abs(jnp.diagonal(upper, axis1=-2, axis2=-1))
-    floor = ROUNDING * jnp.finfo(x.dtype).eps * jnp.linalg.norm(scaled, axis=-2)
-    independent = (left > floor).all(-1) & jnp.isfinite(x).all((-2, -1))
-    return jnp.where(independent[..., None, None], basis, jnp.nan)
+    largest = xp.max(xp.abs(x), axis=-2, keepdims=True)
+    scaled = x / xp.where(largest == 0, 1, largest)
+    finite = xp.all(xp.isfinite(x), axis=(-2, -1))
+    basis, upper = xp.linalg.qr(xp.where(finite[..., None, None], scaled, 0))
+    left = xp.abs(xp.linalg.diagonal(upper))
+    floor = ROUNDING * xp.finfo(x.dtype).eps * xp.linalg.vector_norm(scaled, axis=-2)
+    independent = xp.all(left > floor, axis=-1) & finite
+    return xp.where(independent[..., None, None], basis, xp.nan)
 
 
-@partial(jax.jit, static_argnames="debiased")
-def _cka(a: Array, b: Array, debiased: bool) -> Array:
-    a, b = _standard(a), _standard(b)
-    hsic = _unbiased if debiased else _plain
-    return hsic(a, b) / (jnp.sqrt(hsic(a, a)) * jnp.sqrt(hsic(b, b)))
+def _cka_of(a: Any, b: Any, *, debiased: bool, xp: Any) -> Any:
+    a, b = standard(a, xp), standard(b, xp)
+    if not debiased:
+        own = [plain_hsic(z, z, xp) for z in (a, b)]
+        return plain_hsic(a, b, xp) / (xp.sqrt(own[0]) * xp.sqrt(own[1]))
+    lengths = [xp.sum(z**2, axis=-1) for z in (a, b)]
+    own = [of_itself(z, length, xp) for z, length in zip((a, b), lengths, strict=True)]
+    mixed = unbiased_hsic(plain_hsic(a, b, xp), lengths[0], lengths[1], xp)
+    return mixed / (xp.sqrt(own[0]) * xp.sqrt(own[1]))
 
 
-def _standard(a: Array) -> Array:
-    """Centre, and scale so that no product overflows; a constant embedding becomes zero."""
-    largest = jnp.max(jnp.abs(a), (-2, -1), keepdims=True)
-    moved = centred(a)
-    rounding = 4 * jnp.finfo(moved.dtype).eps * largest
-    size = jnp.max(jnp.abs(moved), (-2, -1), keepdims=True)
-    return jnp.where(size <= rounding, 0, moved / jnp.where(size == 0, 1, size))
+def _measured(a: Any, b: Any, xp: Any) -> Measured:
+    return formulas.debiased_cka(formulas.prepared(a, xp), formulas.prepared(b, xp), xp)
 
 
-def _plain(a: Array, b: Array) -> Array:
-    """Return HSIC over n^2, so that no number of points overflows."""
-    return jnp.sum(_dot(a.mT, b / a.shape[-2]) ** 2, (-2, -1))
-
-
-def _unbiased(a: Array, b: Array) -> Array:
-    """Return the unbiased HSIC times (n - 3) / n: every sum is a mean over the points."""
-    n = float(a.shape[-2])  # as an integer, (n - 1)(n - 2) leaves int32 from 46,343 rows on
-    own = [jnp.sum(x**2, -1) for x in (a, b)]
-    sums = [_dot(x, x.sum(-2)[..., None] / n)[..., 0] for x in (a, b)]
-    means = [s - k / n for s, k in zip(sums, own, strict=True)]  # of K' and L' over a row
-    trace = _plain(a, b) - jnp.sum(own[0] * own[1] / n, -1) / n
-    both = jnp.sum(means[0] / n, -1) * jnp.sum(means[1] / n, -1) * (n / (n - 1)) * (n / (n - 2))
-    return trace + both - 2 * jnp.sum(means[0] * means[1] / n, -1) * (n / (n - 2))
+_cka_and_error = compiled(_measured)
+_cka = compiled(_cka_of, static=("debiased",))
+_columns = compiled(_overlap_of_columns)
+_leading = compiled(_overlap_of_leading, static=("leading",))

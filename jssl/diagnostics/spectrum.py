@@ -9,19 +9,20 @@ functions map over leading axes, compute and return in float32 at least, and giv
 is not finite.
 """
 
-import jax.numpy as jnp
+from __future__ import annotations
 
-from jssl.arithmetic import centred, dot, rows, working
 from jssl.diagnostics.ranks import rank_of_rows
 from jssl.errors import InputError
-from jssl.types import Array
+from jssl.formulas.algebra import centred, dot, eigenvalues
+from jssl.formulas.libraries import Array, pair_of_rows, quietly, rows, working
 
 
 def cross_correlation(za: Array, zb: Array) -> Array:
     """Return the symmetrised cross-correlation C of two views' embeddings.
 
     Example:
-        >>> print(cross_correlation(jnp.eye(2), jnp.eye(2)))
+        >>> import numpy as np
+        >>> print(cross_correlation(np.eye(2), np.eye(2)))
         [[0.5 0. ]
          [0.  0.5]]
 
@@ -40,19 +41,21 @@ def cross_correlation(za: Array, zb: Array) -> Array:
     References:
         Simon et al. 2023, arXiv 2303.15438, eq. (1).
     """
-    za, zb = working(za=rows("za", za), zb=rows("zb", zb))
+    xp, za, zb = pair_of_rows(za=za, zb=zb)
     if za.shape != zb.shape:
-        message = f"views must match; got {za.shape} and {zb.shape}"
+        message = f"views must match; got {tuple(za.shape)} and {tuple(zb.shape)}"
         raise InputError(message)
-    half = dot(za.mT, zb / za.shape[-2])
-    return (half + half.mT) / 2
+    with quietly(xp):
+        half = dot(za.mT, zb / za.shape[-2], xp)
+        return (half + half.mT) / 2
 
 
 def covariance(z: Array, *, centre: bool = True) -> Array:
     """Return the (..., dim, dim) covariance of embeddings z (..., n, dim), divided by n.
 
     Example:
-        >>> print(covariance(jnp.array([[1.0], [3.0]])))
+        >>> import numpy as np
+        >>> print(covariance(np.array([[1.0], [3.0]])))
         [[1.]]
 
     Args:
@@ -62,17 +65,19 @@ def covariance(z: Array, *, centre: bool = True) -> Array:
     Raises:
         InputError: for another shape, or values that are not real numbers.
     """
-    z = rows("embeddings", z)
-    if centre:
-        z = centred(z)
-    return dot(z.mT, z / z.shape[-2])
+    xp, z = rows("embeddings", z)
+    with quietly(xp):
+        if centre:
+            z = centred(z, xp)
+        return dot(z.mT, z / z.shape[-2], xp)
 
 
 def spectrum(matrix: Array) -> Array:
     """Return the eigenvalues of symmetric matrices (..., dim, dim), descending.
 
     Example:
-        >>> print(spectrum(jnp.diag(jnp.array([1.0, 3.0, -2.0]))))
+        >>> import numpy as np
+        >>> print(spectrum(np.diag(np.array([1.0, 3.0, -2.0]))))
         [ 3.  1. -2.]
 
     All are NaN where an entry is not finite. An eigenvalue of 0 comes out as rounding error of
@@ -81,19 +86,21 @@ def spectrum(matrix: Array) -> Array:
     Raises:
         InputError: for matrices that are not square, or values that are not real numbers.
     """
-    (matrix,) = working(matrix=matrix)
+    xp, matrix = working(matrix=matrix)
     if matrix.ndim < 2 or matrix.shape[-1] != matrix.shape[-2] or not matrix.shape[-1]:
-        message = f"a spectrum needs square matrices (..., dim, dim); got shape {matrix.shape}"
+        shape = tuple(matrix.shape)
+        message = f"a spectrum needs square matrices (..., dim, dim); got shape {shape}"
         raise InputError(message)
-    finite = jnp.isfinite(matrix).all((-2, -1))[..., None]
-    return jnp.where(finite, jnp.linalg.eigvalsh(matrix)[..., ::-1], jnp.nan)
+    with quietly(xp):
+        return xp.flip(eigenvalues(matrix, xp), axis=-1)
 
 
 def effective_rank(z: Array, *, centre: bool = True) -> Array:
     """Return the effective rank of embeddings; without centring it is RankMe.
 
     Example:
-        >>> print(effective_rank(jnp.eye(4), centre=False), effective_rank(jnp.ones((4, 3))))
+        >>> import numpy as np
+        >>> print(effective_rank(np.eye(4), centre=False), effective_rank(np.ones((4, 3))))
         4.0 0.0
 
     exp of the Shannon entropy of the normalised **singular values** of z, between 1 and
@@ -111,4 +118,5 @@ def effective_rank(z: Array, *, centre: bool = True) -> Array:
     References:
         Roy and Vetterli 2007; RankMe, Garrido et al. 2023, arXiv 2210.02885.
     """
-    return rank_of_rows(rows("embeddings", z), centre)
+    xp, z = rows("embeddings", z)
+    return rank_of_rows(z, centre=centre, xp=xp)

@@ -7,24 +7,23 @@ A row of zeros has no direction and stays zero; a value that is not finite makes
 Both compute and return in float32 at least. Source: Wang and Isola 2020, arXiv 2005.10242.
 """
 
-from functools import partial
+from __future__ import annotations
 
-import jax
-import jax.numpy as jnp
+from typing import Any
 
-from jssl.arithmetic import mean, rows, working
 from jssl.data.checks import require_count, require_range
 from jssl.errors import InputError
+from jssl.formulas.algebra import centred, counting, log_mean_exp, matmul, mean, over_rows, unit
+from jssl.formulas.libraries import Array, compiled, pair_of_rows, rows, scalar
 from jssl.formulas.sphere import Measured, potentials
-from jssl.losses.common import unit
-from jssl.types import Array
 
 
 def alignment(za: Array, zb: Array, *, power: float = 2.0) -> Measured:
     """Return the mean distance of positive pairs on the unit sphere, to a power.
 
     Example:
-        >>> z = jnp.array([[1.0, 0.0], [0.0, 2.0]])
+        >>> import numpy as np
+        >>> z = np.array([[1.0, 0.0], [0.0, 2.0]])
         >>> print(alignment(z, z).value, alignment(z, -z).value)
         0.0 4.0
 
@@ -47,44 +46,54 @@ def alignment(za: Array, zb: Array, *, power: float = 2.0) -> Measured:
         Wang and Isola 2020, arXiv 2005.10242, eq. 6.
     """
     require_range("power", power, 0)
-    za, zb = working(za=rows("za", za), zb=rows("zb", zb))
+    xp, za, zb = pair_of_rows(za=za, zb=zb)
     if za.shape != zb.shape:
-        message = f"views must match; got {za.shape} and {zb.shape}"
+        message = f"views must match; got {tuple(za.shape)} and {tuple(zb.shape)}"
         raise InputError(message)
-    return _alignment(za, zb, jnp.asarray(power, za.dtype))
+    return _alignment(za, zb, scalar(power, za, xp), xp=xp)
 
 
-@jax.jit
-def _alignment(za: Array, zb: Array, power: Array) -> Measured:
-    square = jnp.sum((unit(za) - unit(zb)) ** 2, -1)
+def _mean_distance(za: Any, zb: Any, power: Any, xp: Any) -> Measured:
+    square = xp.sum((unit(za, xp) - unit(zb, xp)) ** 2, axis=-1)
     agree = square == 0
-    terms = jnp.where(agree, 0, jnp.where(agree, 1, square) ** (power / 2))
-    error = jnp.std(terms, -1, ddof=1) / float(terms.shape[-1]) ** 0.5
-    return Measured(mean(terms, -1), error)
+    terms = xp.where(agree, 0, xp.where(agree, 1, square) ** (power / 2))
+    value, n = mean(terms, xp, -1), terms.shape[-1]
+    if n == 1:
+        return Measured(value, value * xp.nan)
+    apart = xp.sum((terms - value[..., None]) ** 2, axis=-1)
+    error = xp.where(apart == 0, 0, xp.sqrt(xp.where(apart == 0, 1, apart) / (n - 1.0) / n))
+    return Measured(value, error)
 
 
-@partial(jax.jit, static_argnames="block")
-def _log_neighbourhoods(z: Array, sharpness: Array, block: int) -> Array:
+def _log_neighbourhoods(z: Any, sharpness: Any, *, block: int, xp: Any) -> Any:
     """Return log mean_{j != i} exp(-sharpness |u_i - u_j|^2) of every row, in blocks of rows."""
-    u = unit(z)
-    squares = jnp.sum(u**2, -1)
-    index = jnp.arange(len(u))
+    u = centred(unit(z, xp), xp)  # distances do not change, and those of equal rows are exactly 0
+    squares = xp.sum(u**2, axis=-1)
+    index = counting(0, len(u) - 1, u, xp)
 
-    def row(point: tuple[Array, Array, Array]) -> Array:
-        inner = jnp.matmul(u, point[0], precision="highest")
-        logs = potentials(inner, point[1], squares, sharpness, jnp)
-        return jax.nn.logsumexp(logs, where=index != point[2])
+    def row(point: Any, own: Any, number: Any) -> Any:
+        logs = potentials(matmul(point, u.mT, xp), own[..., None], squares, sharpness, xp)
+        logs = xp.where(index == number[..., None], -xp.inf, logs)
+        return log_mean_exp(logs, len(u) - 1, xp)
 
-    sums = jax.lax.map(row, (u, squares, index), batch_size=block)
-    return sums - jnp.log(jnp.asarray(len(u) - 1, u.dtype))
+    return over_rows(row, (u, squares, index), block, xp)
+
+
+def _uniformity_of(z: Any, sharpness: Any, *, block: int, xp: Any) -> Measured:
+    logs = _log_neighbourhoods(z, sharpness, block=block, xp=xp)
+    value = log_mean_exp(logs, len(z), xp)
+    shares = xp.exp(logs - value)
+    error = 2 * xp.std(shares, axis=-1) / float(len(z)) ** 0.5
+    return Measured(value, error)
 
 
 def uniformity(z: Array, *, sharpness: float = 2.0, block: int = 512) -> Measured:
     """Return how evenly embeddings lie on the unit sphere.
 
     Example:
-        >>> z = jnp.array([[1.0, 0.0], [-1.0, 0.0]])
-        >>> print(f"{uniformity(z).value:.3f} {uniformity(jnp.ones((5, 3))).value:.3f}")
+        >>> import numpy as np
+        >>> z = np.array([[1.0, 0.0], [-1.0, 0.0]])
+        >>> print(f"{uniformity(z).value:.3f} {uniformity(np.ones((5, 3))).value:.3f}")
         -8.000 0.000
 
     0 for a constant embedding (complete collapse) and low is good: -2 sharpness n / (n - 1) is the
@@ -111,11 +120,12 @@ def uniformity(z: Array, *, sharpness: float = 2.0, block: int = 512) -> Measure
     """
     require_range("sharpness", sharpness, 0)
     block = require_count("block", block)
-    z = rows("embeddings", z, least=2)
+    xp, z = rows("embeddings", z, least=2)
     if z.ndim != 2:
-        message = f"embeddings must be (n, dim), vmap over more; got shape {z.shape}"
+        message = f"embeddings must be (n, dim), vmap over more; got shape {tuple(z.shape)}"
         raise InputError(message)
-    logs = _log_neighbourhoods(z, jnp.asarray(sharpness, z.dtype), min(block, len(z)))
-    value = jax.nn.logsumexp(logs) - jnp.log(jnp.asarray(len(z), z.dtype))
-    error = 2 * jnp.std(jnp.exp(logs - value)) / float(len(z)) ** 0.5
-    return Measured(value, error)
+    return _uniformity(z, scalar(sharpness, z, xp), block=min(block, len(z)), xp=xp)
+
+
+_alignment = compiled(_mean_distance)
+_uniformity = compiled(_uniformity_of, static=("block",))

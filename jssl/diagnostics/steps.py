@@ -10,25 +10,23 @@ does not change the time; `detect_steps` then gives `distinct` = -1. Counts are 
 value is not finite.
 """
 
-from functools import partial
+from __future__ import annotations
 
-import jax
-import jax.numpy as jnp
-from jax.typing import ArrayLike
+from typing import Any
 
-from jssl.arithmetic import working
 from jssl.errors import InputError
 from jssl.formulas import steps as formulas
+from jssl.formulas.libraries import Array, compiled, working
 from jssl.formulas.steps import LEARNED_SHARE, PLATEAU, Steps
-from jssl.types import Array
 
 
-def crossing_times(t: ArrayLike, values: ArrayLike, levels: ArrayLike) -> Array:
+def crossing_times(t: Array, values: Array, levels: Array) -> Array:
     """Return the first time at which each mode reaches its level, linearly interpolated.
 
     Example:
-        >>> t = jnp.array([0.0, 1.0, 2.0])
-        >>> print(crossing_times(t, jnp.array([[0.0], [1.0], [3.0]]), jnp.array([2.0])))
+        >>> import numpy as np
+        >>> t = np.array([0.0, 1.0, 2.0])
+        >>> print(crossing_times(t, np.array([[0.0], [1.0], [3.0]]), np.array([2.0])))
         [1.5]
 
     Args:
@@ -43,16 +41,17 @@ def crossing_times(t: ArrayLike, values: ArrayLike, levels: ArrayLike) -> Array:
     Raises:
         InputError: for shapes that do not fit, or values that are not real numbers.
     """
-    times, values, levels = _checked(t, values, levels)
-    return _crossing_times(times, values, levels)
+    xp, times, values, levels = _checked(t, values, levels)
+    return _crossing_times(times, values, levels, xp=xp)
 
 
-def half_times(t: ArrayLike, values: ArrayLike, final: ArrayLike | None = None) -> Array:
+def half_times(t: Array, values: Array, final: Array | None = None) -> Array:
     """Return the time at which each mode first reaches half its final value.
 
     Example:
-        >>> t = jnp.linspace(0.0, 10.0, 101)
-        >>> print(half_times(t, jax.nn.sigmoid(t[:, None] - jnp.array([3.0, 5.0])), jnp.ones(2)))
+        >>> import numpy as np
+        >>> t = np.linspace(0.0, 10.0, 101)
+        >>> print(half_times(t, 1 / (1 + np.exp(np.array([3.0, 5.0]) - t[:, None])), np.ones(2)))
         [3. 5.]
 
     Args:
@@ -66,14 +65,14 @@ def half_times(t: ArrayLike, values: ArrayLike, final: ArrayLike | None = None) 
     Raises:
         InputError: as `crossing_times`.
     """
-    times, values, final = _checked(t, values, final)
+    _, times, values, final = _checked(t, values, final)
     return crossing_times(times, values, final / 2)
 
 
 def detect_steps(
-    t: ArrayLike,
-    values: ArrayLike,
-    final: ArrayLike | None = None,
+    t: Array,
+    values: Array,
+    final: Array | None = None,
     *,
     learned_share: float = LEARNED_SHARE,
     plateau: float = PLATEAU,
@@ -81,8 +80,9 @@ def detect_steps(
     """Find the steps in a logged spectrum.
 
     Example:
-        >>> t = jnp.linspace(0.0, 30.0, 301)
-        >>> values = jax.nn.sigmoid(4 * (t[:, None] - jnp.array([5.0, 10.0, 10.1, 99.0])))
+        >>> import numpy as np
+        >>> t = np.linspace(0.0, 30.0, 301)
+        >>> values = 1 / (1 + np.exp(4 * (np.array([5.0, 10.0, 10.1, 99.0]) - t[:, None])))
         >>> steps = detect_steps(t, values)
         >>> print(int(steps.learned), steps.separate, int(steps.distinct))
         3 [ True False False] 2
@@ -106,29 +106,28 @@ def detect_steps(
     Raises:
         InputError: for shapes that do not fit, or values that are not real numbers.
     """
-    times, values, level = _checked(t, values, final)
-    return _detect_steps(times, values, level, learned_share, plateau)
+    xp, times, values, level = _checked(t, values, final)
+    return _detect_steps(times, values, level, learned_share, plateau, xp=xp)
 
 
-_crossing_times = jax.jit(partial(formulas.crossing_times, xp=jnp))
-_detect_steps = jax.jit(partial(formulas.detect_steps, xp=jnp))
+_crossing_times = compiled(formulas.crossing_times)
+_detect_steps = compiled(formulas.detect_steps)
 
 
-def _checked(
-    t: ArrayLike, values: ArrayLike, final: ArrayLike | None
-) -> tuple[Array, Array, Array]:
-    """Return times, values and a level of every mode, the last values by default."""
-    times, values = working(t=t, values=values)
-    if values.ndim != 2 or times.shape != values.shape[:1] or not values.size:
+def _checked(t: Any, values: Any, final: Any) -> tuple[Any, Any, Any, Any]:
+    """Return the namespace, times, values and a level of every mode, the last by default."""
+    given = {} if final is None else {"final": final}
+    xp, times, values, *level = working(t=t, values=values, **given)
+    if values.ndim != 2 or times.shape != values.shape[:1] or 0 in values.shape:
         message = (
             "steps need times (points,) and values (points, dim); "
-            f"got {times.shape} and {values.shape}"
+            f"got {tuple(times.shape)} and {tuple(values.shape)}"
         )
         raise InputError(message)
     if final is None:
-        return times, values, values[-1]
-    level = working(final=final)[0].astype(values.dtype)
-    if level.shape not in ((), values.shape[1:]):
-        message = f"levels must be one number, or ({values.shape[1]},); got shape {level.shape}"
+        return xp, times, values, values[-1]
+    if tuple(level[0].shape) not in ((), tuple(values.shape[1:])):
+        shape = tuple(level[0].shape)
+        message = f"levels must be one number, or ({values.shape[1]},); got shape {shape}"
         raise InputError(message)
-    return times, values, jnp.broadcast_to(level, values.shape[1:])
+    return xp, times, values, xp.broadcast_to(level[0], tuple(values.shape[1:]))

@@ -1,46 +1,58 @@
 """LiDAR from covariances: `jssl.diagnostics.lidar` has the definitions."""
 
-from collections.abc import Callable
 from typing import Any
 
+from jssl.formulas.algebra import eigenvalues
 from jssl.formulas.ranks import entropy_rank
 from jssl.host_arithmetic import ROUNDING
 
+RIDGE = 1e-4
+"""Ridge in units of the mean variance of a coordinate, between and within samples together."""
 
-def lidar(
-    between: Any, within: Any, ridge: Any, solve_lower: Callable[[Any, Any], Any], xp: Any
-) -> Any:
+
+def lidar(between: Any, within: Any, ridge: Any, xp: Any) -> Any:
     """Return LiDAR, as `diagnostics.lidar_from_covariances`.
 
     Example:
         >>> import numpy as np
-        >>> print(lidar(np.eye(3), np.eye(3), np.array(1e-4), np.linalg.solve, np).round(3))
+        >>> print(lidar(np.eye(3), np.eye(3), RIDGE, np).round(3))
         3.0
 
     Args:
         between: (..., dim, dim) covariance of the samples' means.
         within: (..., dim, dim) covariance of views around them, without the ridge.
-        ridge: (...) > 0. NumPy raises where it leaves the within covariance singular.
-        solve_lower: (L, b) -> L^{-1} b of lower triangular matrices L.
+        ridge: > 0, in units of the mean diagonal element of both together; at least the rounding
+            error of the within covariance is added, so that nothing is singular.
         xp: `numpy` or `jax.numpy`.
+
+    Returns:
+        (...), 0 where the between covariance is 0, NaN where a value is not finite.
     """
     dim = between.shape[-1]
     rounding = ROUNDING * xp.finfo(within.dtype).eps
-    size = xp.maximum(_largest(within, xp), ridge)
-    ridge, within = ridge / size, within / size[..., None, None]
-    scale = _largest(between, xp)
-    between = between / xp.where(scale == 0, 1, scale)[..., None, None]
-    whole = within + ridge[..., None, None] * xp.eye(dim, dtype=within.dtype)
-    factor = xp.linalg.cholesky(whole)
-    pivots = xp.diagonal(factor, axis1=-2, axis2=-1) ** 2
-    regular = (pivots > rounding * xp.diagonal(whole, axis1=-2, axis2=-1)).all(-1)
-    half = solve_lower(factor, between)
-    both = solve_lower(factor, half.mT)
-    finite = xp.isfinite(both).all((-2, -1))
-    values = xp.linalg.eigvalsh((both + both.mT) / 2)
-    values = xp.where(values <= rounding * values.max(-1, keepdims=True), 0, values)
-    return xp.where(regular & finite, entropy_rank(values, False, xp), xp.nan)
+    scale, other = _largest(between, xp), _largest(within, xp)
+    scale = xp.where(scale < other, other, scale)
+    finite = xp.all(xp.isfinite(between + within), axis=(-2, -1)) & xp.isfinite(scale)
+    scale = xp.where(finite & (scale > 0), scale, 1)[..., None, None]
+    zero = xp.zeros_like(between)
+    between = xp.where(finite[..., None, None], between / scale, zero)
+    within = xp.where(finite[..., None, None], within / scale, zero)
+    trace = xp.sum(_diagonal(between, xp) + _diagonal(within, xp), axis=-1)
+    values, vectors = xp.linalg.eigh(within)
+    least, floor = rounding * values[..., -1], ridge * trace / dim
+    floor = xp.where(floor < least, least, floor)
+    weights = xp.where(values < 0, 0, values) + xp.where(floor > 0, floor, 1)[..., None]
+    rotated = vectors.mT @ between @ vectors
+    half = weights**-0.5
+    both = rotated * half[..., :, None] * half[..., None, :]
+    found = eigenvalues((both + both.mT) / 2, xp)
+    found = xp.where(found <= rounding * xp.max(found, axis=-1, keepdims=True), 0, found)
+    return xp.where(finite, entropy_rank(found, False, xp), xp.nan)
+
+
+def _diagonal(matrix: Any, xp: Any) -> Any:
+    return xp.linalg.diagonal(matrix)
 
 
 def _largest(matrix: Any, xp: Any) -> Any:
-    return xp.max(xp.abs(xp.diagonal(matrix, axis1=-2, axis2=-1)), -1)
+    return xp.max(xp.abs(_diagonal(matrix, xp)), axis=-1)

@@ -2,12 +2,18 @@ r"""Exact moments of embeddings that need not fit in memory, a chunk of rows at 
 
     scatter = sum_i (z_i - mean)(z_i - mean)^T
 
-Chunks are shifted by the first row and summed in float64, and merged as Chan, Golub and LeVeque
-(1983) do, so that a large mean causes no loss of accuracy:
+All rows are shifted by the mean of the first chunk, x_i = z_i - origin, and summed in float64:
 
-    scatter = scatter_1 + scatter_2 + (n_1 n_2 / n) (mean_2 - mean_1)(mean_2 - mean_1)^T
+    scatter = sum_i x_i x_i^T - n x x^T,   x = (1/n) sum_i x_i = mean - origin
+
+A large mean causes no loss of accuracy: the first of m chunks alone contributes n |x|^2 / m to the
+trace of the scatter, so that the difference loses a factor of at most m.
 
 A value that is not finite makes its row and column of the scatter NaN.
+
+The products are in float64 for every dtype. In float32, a sum of k products has an error of up to
+k 2^-24 of the sum of their sizes (Higham 2002, section 3.1). Eigenvalues then appear where the
+exact ones are 0, and an effective rank counts their square roots.
 
 NumPy on the host: `np.load(path, mmap_mode="r")` is read once, a chunk at a time.
 """
@@ -17,9 +23,14 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from jssl.data.checks import require_count
-from jssl.data.chunks import CHUNK_BYTES, rows
+from jssl.data.chunks import CHUNK_BYTES, STRIP_BYTES, rows, stored_rows
+from jssl.data.half import widen
 from jssl.errors import InputError
-from jssl.host_arithmetic import host_float64
+from jssl.host_arithmetic import host_float64, without_mask
+
+PRODUCT_BYTES = 2**22, 2**26
+"""Least and largest size of the rows of one matrix product: at least four times as many as columns,
+where the largest size allows."""
 
 
 class Moments(NamedTuple):
@@ -46,6 +57,20 @@ class Moments(NamedTuple):
         return self.covariance + np.outer(self.mean, self.mean)
 
 
+class Scan(NamedTuple):
+    """What one pass over rows gives.
+
+    Attributes:
+        moments: of the rows.
+        origin: (dim,) near their mean: that of the first chunk.
+        sizes: (n,) squared distances |z_i - origin|^2, float64; not finite where the row is not.
+    """
+
+    moments: Moments
+    origin: np.ndarray
+    sizes: np.ndarray
+
+
 def moments(z: Any, *, chunk: int | None = None) -> Moments:
     """Return number, mean and scatter of rows, in one pass.
 
@@ -61,21 +86,61 @@ def moments(z: Any, *, chunk: int | None = None) -> Moments:
     Raises:
         InputError: for another rank, no rows, or values that are not real numbers.
     """
+    return scan(z, chunk=chunk).moments
+
+
+def scan(z: Any, *, chunk: int | None = None) -> Scan:
+    """Return the moments of rows and their squared distances from a point, in one pass.
+
+    Example:
+        >>> seen = scan(np.array([[1.0], [3.0]]))
+        >>> seen.origin.tolist(), seen.sizes.tolist()
+        ([2.0], [1.0, 1.0])
+
+    Args:
+        z: (n, dim) array or memory map of real numbers.
+        chunk: rows at a time, as in `moments`.
+
+    Raises:
+        InputError: as `moments`.
+    """
     z = _checked(z)
     chunk = None if chunk is None else require_count("chunk", chunk)
-    origin = host_float64("embeddings", z[0])
-    count, mean, scatter = 0, np.zeros(len(origin)), np.zeros((len(origin),) * 2)
+    n, dim = z.shape
+    first = host_float64("embeddings", z[0])
+    origin, total, scatter, sizes = first, np.zeros(dim), np.zeros((dim, dim)), np.empty(n)
+    memory = np.empty((min(n, chunk or n, _product_rows(dim)), dim))
     with np.errstate(invalid="ignore", over="ignore"):  # the result is then NaN or inf
-        for _, part in rows(z, chunk):
-            part = part - origin
-            middle = part.mean(0)
-            part -= middle
-            step, total = middle - mean, count + len(part)
-            scatter += part.T @ part
-            scatter += np.outer(step * (count * len(part) / total), step)
-            mean = mean + step * (len(part) / total)
-            count = total
-        return Moments(count, origin + mean, scatter)
+        for start, stored in stored_rows(z, chunk):
+            part = np.asarray(without_mask("embeddings", stored))
+            if not start:  # exactly the first row, where all rows are equal
+                origin = first + (host_float64("embeddings", part) - first).mean(0)
+            for low in range(0, len(part), len(memory)):
+                few = part[low : low + len(memory)]
+                x = memory[: len(few)]
+                total += _shift(few, origin, x, sizes[start + low : start + low + len(few)])
+                scatter += x.T @ x
+        step = total / n
+        scatter -= np.outer(total, step)
+        return Scan(Moments(n, origin + step, scatter), origin, sizes)
+
+
+def _shift(few: np.ndarray, origin: np.ndarray, x: np.ndarray, sizes: np.ndarray) -> np.ndarray:
+    """Write rows less an origin into x, and their squared lengths into sizes; return their sum."""
+    total, step = np.zeros(len(origin)), max(1, STRIP_BYTES // (8 * len(origin)))
+    for low in range(0, len(few), step):
+        strip = x[low : low + step]
+        widen(few[low : low + step], strip)
+        strip -= origin
+        np.vecdot(strip, strip, out=sizes[low : low + step])
+        total += np.ones(len(strip)) @ strip
+    return total
+
+
+def _product_rows(dim: int) -> int:
+    """Return the number of rows of one matrix product."""
+    least, most = (size // (8 * dim) for size in PRODUCT_BYTES)
+    return max(1, least, min(4 * dim, most))
 
 
 def cross_scatter(

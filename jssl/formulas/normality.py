@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from jssl.formulas.sphere import Measured
+from jssl.formulas.sphere import Measured, pair_means
 
 
 def usual_width(dim: int) -> float:
@@ -26,7 +26,8 @@ def neighbourhoods(inner: Any, own: Any, others: Any, width: float, xp: Any) -> 
         width: variance of the weight of frequencies.
         xp: `numpy` or `jax.numpy`.
     """
-    return xp.exp(-width / 2 * xp.maximum(own + others - 2 * inner, 0))
+    square = own + others - 2 * inner
+    return xp.exp(-width / 2 * xp.where(square < 0, 0, square))
 
 
 def distance(pairs: Any, squares: Any, dim: int, width: float, fitted: bool, xp: Any) -> Measured:
@@ -44,8 +45,9 @@ def distance(pairs: Any, squares: Any, dim: int, width: float, fitted: bool, xp:
     b, n = width, pairs.shape[-1]
     root, floor = (1 + b) ** (-dim / 2), (1 + 2 * b) ** (-dim / 2)
     pull = root * xp.exp(-b / (2 * (1 + b)) * squares)
-    value = xp.mean(pairs - 2 * pull, -1) + floor
-    spread = 4 * xp.mean((pairs - pull - xp.mean(pairs - pull, -1, keepdims=True)) ** 2, -1) / n
+    value = xp.mean(pairs - 2 * pull, axis=-1) + floor
+    apart = pairs - pull - xp.mean(pairs - pull, axis=-1, keepdims=True)
+    spread = 4 * xp.mean(apart**2, axis=-1) / n
     variance = spread + null_variance(dim, n, b) / n**2
     if fitted:
         variance = variance + ((1 - floor) / n) ** 2
@@ -70,7 +72,7 @@ def null_variance(dim: int, samples: int, width: float) -> float:
     return 2 * samples / (samples - 1) * (pair - 2 * mixed + (1 + 2 * b) ** (2 * half))
 
 
-def host_distance(z: np.ndarray, *, block: int = 512) -> Measured:
+def host_distance(z: np.ndarray) -> Measured:
     """Return the distance of rows from an isotropic Gaussian, in NumPy.
 
     Example:
@@ -80,18 +82,10 @@ def host_distance(z: np.ndarray, *, block: int = 512) -> Measured:
 
     Args:
         z: (n, dim) floating point, n >= 2.
-        block: rows at a time.
     """
-    n, dim = z.shape
     centred = z - z.mean(0)
     scale = np.sqrt(np.mean(centred**2))
     scaled = centred / (scale if scale > 0 else 1)
-    squares, width = np.sum(scaled**2, 1), usual_width(dim)
-    pairs = np.empty(n)
-    for start in range(0, n, block):
-        part = scaled[start : start + block]
-        own = squares[start : start + block, None]
-        near = neighbourhoods(part @ scaled.T, own, squares, width, np)
-        near[np.arange(len(part)), start + np.arange(len(part))] = 0
-        pairs[start : start + block] = near.sum(1) / (n - 1)
-    return distance(pairs, squares, dim, width, True, np)
+    squares, width = np.sum(scaled**2, 1), usual_width(z.shape[1])
+    pairs = pair_means(scaled, width / 2)
+    return distance(pairs, squares, z.shape[1], width, True, np)

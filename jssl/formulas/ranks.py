@@ -2,6 +2,7 @@
 
 from typing import Any, NamedTuple
 
+from jssl.formulas.algebra import counting
 from jssl.host_arithmetic import ROUNDING
 
 
@@ -30,15 +31,15 @@ def entropy_rank(values: Any, squares: bool, xp: Any) -> Any:
         squares: whether the square root of the values is taken first.
         xp: `numpy` or `jax.numpy`.
     """
-    largest = xp.max(xp.abs(values), -1, keepdims=True)
+    largest = xp.max(xp.abs(values), axis=-1, keepdims=True)
     shares = values / xp.where(largest == 0, 1, largest)  # NaN where the largest is not finite
     rounding = ROUNDING * xp.finfo(values.dtype).eps
     below = shares <= rounding if squares else shares < 0
     shares = xp.where(below & (shares >= -rounding), 0, shares)
     if squares:
         shares = xp.where(shares == 0, 0, xp.sqrt(xp.where(shares == 0, 1, shares)))
-    p = shares / xp.where(largest == 0, 1, shares.sum(-1, keepdims=True))
-    entropy = -xp.sum(xp.where(p == 0, 0, p * xp.log(xp.where(p == 0, 1, p))), -1)
+    p = shares / xp.where(largest == 0, 1, xp.sum(shares, axis=-1, keepdims=True))
+    entropy = -xp.sum(xp.where(p == 0, 0, p * xp.log(xp.where(p == 0, 1, p))), axis=-1)
     return xp.where(largest[..., 0] == 0, 0, xp.exp(entropy))
 
 
@@ -54,10 +55,10 @@ def participation_ratio(eigenvalues: Any, xp: Any) -> Any:
         eigenvalues: (..., k) of a covariance.
         xp: `numpy` or `jax.numpy`.
     """
-    largest = xp.max(xp.abs(eigenvalues), -1, keepdims=True)
+    largest = xp.max(xp.abs(eigenvalues), axis=-1, keepdims=True)
     shares = eigenvalues / xp.where(largest == 0, 1, largest)
-    squares = xp.sum(shares**2, -1)
-    return xp.sum(shares, -1) ** 2 / xp.where(squares == 0, 1, squares)
+    squares = xp.sum(shares**2, axis=-1)
+    return xp.sum(shares, axis=-1) ** 2 / xp.where(squares == 0, 1, squares)
 
 
 def power_law(eigenvalues: Any, first: int, last: int, xp: Any) -> PowerLaw:
@@ -75,16 +76,19 @@ def power_law(eigenvalues: Any, first: int, last: int, xp: Any) -> PowerLaw:
         xp: `numpy` or `jax.numpy`.
     """
     values = eigenvalues[..., first - 1 : last]
-    index = xp.arange(first, last + 1, dtype=values.dtype)
-    floor = ROUNDING * xp.finfo(values.dtype).eps * eigenvalues.max(-1, keepdims=True)
-    used = values > xp.maximum(floor, 0)
-    weight = used / index
-    total = xp.maximum(weight.sum(-1, keepdims=True), xp.finfo(values.dtype).tiny)
+    index = counting(first, last, values, xp)
+    largest = xp.max(eigenvalues, axis=-1, keepdims=True)
+    floor = ROUNDING * xp.finfo(values.dtype).eps * largest
+    used = values > xp.where(floor < 0, 0, floor)
+    weight = xp.where(used, 1 / index, 0)
+    total = xp.sum(weight, axis=-1, keepdims=True)
+    total = xp.where(total == 0, 1, total)
     x, y = xp.log(index), xp.log(xp.where(used, values, 1))
-    x = x - (weight * x).sum(-1, keepdims=True) / total
-    y = y - (weight * y).sum(-1, keepdims=True) / total
-    spread, mixed, own = (xp.sum(weight * a, -1) for a in (x * x, x * y, y * y))
-    enough = (used.sum(-1) >= 2) & xp.isfinite(eigenvalues).all(-1)
+    x = x - xp.sum(weight * x, axis=-1, keepdims=True) / total
+    y = y - xp.sum(weight * y, axis=-1, keepdims=True) / total
+    spread, mixed, own = (xp.sum(weight * a, axis=-1) for a in (x * x, x * y, y * y))
+    enough = xp.count_nonzero(used, axis=-1) >= 2
+    enough = enough & xp.all(xp.isfinite(eigenvalues), axis=-1)
     slope = xp.where(enough, mixed / xp.where(enough, spread, 1), xp.nan)
     flat = own <= 0
     fit = xp.where(flat, 1, slope * mixed / xp.where(flat, 1, own))

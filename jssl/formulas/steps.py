@@ -46,13 +46,14 @@ def crossing_times(times: Any, values: Any, levels: Any, xp: Any) -> Any:
         (dim,) as `jssl.diagnostics.steps.crossing_times`.
     """
     reached = (values >= levels) | ~xp.isfinite(values)
-    after = xp.argmax(reached, 0)
-    before = xp.maximum(after - 1, 0)
-    low, high = (xp.take_along_axis(values, at[None], 0)[0] for at in (before, after))
+    # argmax of integers: PyTorch has none of booleans
+    after = xp.argmax(xp.where(reached, xp.ones_like(values), 0), axis=0)
+    before = xp.where(after > 0, after - 1, 0)
+    low, high = (xp.take_along_axis(values, at[None], axis=0)[0] for at in (before, after))
     rise = high - low
     share = xp.where(rise > 0, (levels - low) / xp.where(rise > 0, rise, 1), 0)
     time = times[before] + share * (times[after] - times[before])
-    return xp.where(reached.any(0) & xp.isfinite(high + levels), time, xp.nan)
+    return xp.where(xp.any(reached, axis=0) & xp.isfinite(high + levels), time, xp.nan)
 
 
 def detect_steps(
@@ -75,19 +76,19 @@ def detect_steps(
         plateau: share of its level that a mode has reached before a separate step begins.
         xp: `numpy` or `jax.numpy`.
     """
-    known = xp.isfinite(values[-1] + levels).all()
-    learned = values[-1] > learned_share * levels.max()
+    known = xp.all(xp.isfinite(values[-1] + levels))
+    learned = values[-1] > learned_share * xp.max(levels)
     half, low, high, flat = (
         xp.where(learned, crossing_times(times, values, share * levels, xp), xp.nan)
         for share in (0.5, 0.1, 0.9, plateau)
     )
     separate = learned[1:] & (half[1:] >= flat[:-1]) & (half[1:] > half[:-1])
-    distinct = separate.sum() + (learned.sum() > 0).astype(xp.int32)
-    timed = known & (~learned | xp.isfinite(values).all(0)).all()
+    distinct = xp.count_nonzero(separate) + xp.where(xp.any(learned), 1, 0)
+    timed = known & xp.all(~learned | xp.all(xp.isfinite(values), axis=0))
     return Steps(
         half,
         high - low,
-        xp.where(known, learned.sum(), -1),
+        xp.where(known, xp.count_nonzero(learned), -1),
         separate & known,
         xp.where(timed, distinct, -1),
     )

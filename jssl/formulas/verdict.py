@@ -1,60 +1,204 @@
 """Has an encoder collapsed? `jssl.diagnostics.verdict` has the definitions."""
 
+import math
 from typing import Any, NamedTuple
+
+from jssl.formulas.ranks import entropy_rank
 
 KINDS = ("none", "dimensional", "complete", "undefined")
 """Names of `Verdict.kind`."""
 
+TOLERANCE = 1e-6
+"""Share of the largest variance at or below which a direction is numerically empty."""
+
+CONSTANT = 0.005
+"""Variance at or below which all rows are nearly one point, or have nearly one direction.
+
+As a share of the mean square, of the rows themselves or scaled to length 1. Two rows then have a
+mean cosine of 0.995 or more.
+"""
+
+LINE = 0.985
+"""Share of the variance in one direction at which rows of one direction differ in length only."""
+
+LOW = 1.2
+"""Effective rank at or below which a collapse is dimensional, in units of sqrt(possible).
+
+It is a collapse only where it is also at most half of the possible, and where there are at most
+`MANY` effective directions. One direction beside p - 1 weak ones, all equal, has the effective rank
+2 sqrt(p - 1) where its singular value equals the sum of the others. 1.2 is calibrated.
+"""
+
+MANY = 3.0
+"""Effective directions above which a low effective rank is no collapse, as of clear classes."""
+
+FEW = 1.2
+"""Effective directions at or below which a collapse is dimensional, whatever the effective rank.
+
+1.2 is 91 % of the variance in one direction, where the others share the rest evenly.
+"""
+
+
+class Thresholds(NamedTuple):
+    """The thresholds of a verdict.
+
+    Attributes:
+        tolerance: share of the largest variance at which a direction is numerically empty.
+        constant: share of the mean square at which all rows are nearly one point or direction.
+        few: effective directions at which a collapse is dimensional.
+        low: effective rank at which a collapse is dimensional, in units of sqrt(possible).
+        many: effective directions above which a low effective rank is no collapse.
+        line: share of the variance in one direction at which rows of one direction are a complete
+            collapse.
+    """
+
+    tolerance: float = TOLERANCE
+    constant: float = CONSTANT
+    few: float = FEW
+    low: float = LOW
+    many: float = MANY
+    line: float = LINE
+
 
 class Verdict(NamedTuple):
-    """Which collapse, and by how much.
+    """Which collapse, and the quantities that decide it.
 
     Attributes:
         kind: (...) 0 to 3: an index of `KINDS`; 3, undefined, where a value is not finite.
-        rank: (...) dimensions above the tolerance; 0 for a complete collapse, -1 if undefined.
+        rank: (...) numerical rank: directions above the tolerance; 0 where all rows are nearly one
+            point, -1 if undefined.
         possible: how many there can be, min(n - 1, dim).
         spread: (...) variance as a share of the mean square, in [0, 1]; NaN if undefined.
+        directional: (...) the same of the rows scaled to length 1, which is 1 less the mean cosine
+            of two rows; NaN if unknown.
+        leading: (...) share of the variance in the leading direction; NaN if undefined, 0 without
+            variance.
+        directions: (...) effective directions, from 1 to possible: the participation ratio, with
+            the bias of few rows removed; NaN if undefined, 0 without variance.
+        effective_rank: (...) exp of the entropy of the singular values; NaN if undefined, 0 without
+            variance.
     """
 
     kind: Any
     rank: Any
     possible: int
     spread: Any
+    directional: Any
+    leading: Any
+    directions: Any
+    effective_rank: Any
+
+
+def few_directions(seen: Verdict, thresholds: Thresholds) -> Any:
+    """Return whether nearly all variance lies in few directions, although more are possible."""
+    return (seen.directions <= thresholds.few) & (seen.possible >= 3 * thresholds.few)
+
+
+def low_rank(seen: Verdict, thresholds: Thresholds) -> Any:
+    """Return whether the effective rank is low for what is possible, and the directions few."""
+    low = seen.effective_rank <= low_limit(seen.possible, thresholds)
+    return low & (seen.directions <= thresholds.many)
+
+
+def low_limit(possible: int, thresholds: Thresholds) -> float:
+    """Return the effective rank at or below which a collapse is dimensional; at most half.
+
+    Example:
+        >>> low_limit(100, Thresholds()), low_limit(4, Thresholds())
+        (12.0, 2.0)
+    """
+    return min(thresholds.low * math.sqrt(possible), possible / 2)
+
+
+def one_direction(seen: Verdict, thresholds: Thresholds) -> Any:
+    """Return whether all rows have one direction, and only their lengths differ."""
+    return (seen.directional <= thresholds.constant) & (seen.leading >= thresholds.line)
+
+
+def effective_directions(eigenvalues: Any, points: int, xp: Any) -> Any:
+    """Return the participation ratio with the bias of few rows removed; 0 without variance.
+
+    Example:
+        >>> import numpy as np
+        >>> z = np.random.default_rng(0).normal(size=(101, 100))
+        >>> values = np.linalg.eigvalsh(np.cov(z.T))[::-1]
+        >>> print(round(float(effective_directions(values, 101, np)) / 100, 1))
+        1.0
+
+    For Gaussian rows with covariance Sigma, the covariance S of n rows has
+    E tr S^2 = (1 + 1/m) tr Sigma^2 + (tr Sigma)^2 / m with m = n - 1: isotropic rows have a
+    participation ratio of about n dim / (n + dim) and not dim (Marchenko and Pastur). Solved for
+    tr Sigma^2 without bias (Srivastava 2005):
+
+        tr Sigma^2 = m^2 / ((m - 1) (m + 2)) (tr S^2 - (tr S)^2 / m)
+
+    Args:
+        eigenvalues: (..., k) of a covariance; its divisor does not matter.
+        points: n, two or more.
+        xp: `numpy` or `jax.numpy`.
+
+    Returns:
+        (...) from 1 to min(n - 1, k). For two rows, which say nothing, 1.
+    """
+    possible = min(points - 1, eigenvalues.shape[-1])
+    m = points - 1
+    top = xp.max(xp.abs(eigenvalues), axis=-1)
+    shares = xp.where(eigenvalues < 0, 0, eigenvalues) / xp.where(top == 0, 1, top)[..., None]
+    total, squares = xp.sum(shares, axis=-1), xp.sum(shares**2, axis=-1)
+    if m > 1:
+        squares = m * m / ((m - 1) * (m + 2)) * (squares - total**2 / m)
+    least = total**2 / possible
+    squares = xp.where(squares < least, least, squares)
+    directions = total**2 / xp.where(top == 0, 1, squares)
+    return xp.where(top == 0, 0, xp.where(directions < 1, 1, directions))
 
 
 def verdict(
-    eigenvalues: Any, mean_square: Any, points: int, tolerance: float, constant: float, xp: Any
+    eigenvalues: Any,
+    mean_square: Any,
+    points: int,
+    thresholds: Thresholds,
+    xp: Any,
+    directional: Any = None,
 ) -> Verdict:
     """Return whether embeddings have collapsed, as `diagnostics.collapse_verdict`.
 
     Example:
         >>> import numpy as np
-        >>> seen = verdict(np.array([1.0, 0.5, 0.0]), np.array(2.0), 100, 1e-6, 1e-4, np)
-        >>> KINDS[int(seen.kind)], int(seen.rank)
-        ('dimensional', 2)
+        >>> seen = verdict(np.array([1.0, 0.1, *[1e-9] * 8]), np.array(2.0), 100, Thresholds(), np)
+        >>> KINDS[int(seen.kind)], int(seen.rank), round(float(seen.directions), 1)
+        ('dimensional', 2, 1.2)
 
     Args:
         eigenvalues: (..., dim) of the covariance, descending.
         mean_square: (...) mean |z|^2, not centred.
         points: n, two or more.
-        tolerance: share of the largest variance at which a dimension counts as lost.
-        constant: share of the mean square at which a collapse is complete.
+        thresholds: of the verdict.
         xp: `numpy` or `jax.numpy`.
+        directional: (...) 1 less the mean cosine of two rows; None where it is unknown.
     """
     possible = min(points - 1, eigenvalues.shape[-1])
-    known = xp.isfinite(eigenvalues).all(-1) & xp.isfinite(mean_square)
-    top = xp.max(xp.abs(eigenvalues), -1)
+    known = xp.all(xp.isfinite(eigenvalues), axis=-1) & xp.isfinite(mean_square)
+    top = xp.max(xp.abs(eigenvalues), axis=-1)
     unit = xp.where(top == 0, 1, top)  # sums of shares of it do not overflow
     shares = eigenvalues / unit[..., None]
-    variance = xp.sum(xp.maximum(shares, 0), -1)
-    square = xp.maximum(mean_square.astype(eigenvalues.dtype) / unit, variance)
+    variance = xp.sum(xp.where(shares < 0, 0, shares), axis=-1)
+    square = mean_square / unit
+    square = xp.where(square < variance, variance, square)
     spread = variance / xp.where(square == 0, 1, square)
-    complete = spread <= constant
-    rank = xp.where(complete, 0, xp.sum(shares > tolerance, -1))
-    kind = xp.where(complete, 2, xp.where(rank < possible, 1, 0))
+    leading = xp.max(shares, axis=-1) / xp.where(variance == 0, 1, variance)
+    angles = spread * xp.nan if directional is None else directional + 0 * spread
+    rank = xp.count_nonzero(shares > thresholds.tolerance, axis=-1)
+    rank = xp.where(spread <= thresholds.constant, 0, rank)
+    directions = effective_directions(eigenvalues, points, xp)
+    of_entropy = entropy_rank(eigenvalues, True, xp)
+    seen = Verdict(None, rank, possible, spread, angles, leading, directions, of_entropy)
+    point = (spread <= thresholds.constant) | one_direction(seen, thresholds)
+    partial = few_directions(seen, thresholds) | low_rank(seen, thresholds)
+    kind = xp.where(point, 2, xp.where(partial, 1, 0))
     return Verdict(
         xp.where(known, kind, KINDS.index("undefined")),
         xp.where(known, rank, -1),
         possible,
-        xp.where(known, spread, xp.nan),
+        *(xp.where(known, each, xp.nan) for each in seen[3:]),
     )

@@ -26,8 +26,8 @@ import jax.numpy as jnp
 from jax.tree_util import Partial
 
 from jssl.arithmetic import working
-from jssl.data.checks import host_value
 from jssl.errors import InputError, unknown_name
+from jssl.host_arithmetic import host_value
 from jssl.kernels import dense, lanczos
 from jssl.kernels.dense import square_root
 from jssl.kernels.mode_checks import check_converged, check_definite, too_few

@@ -14,8 +14,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from jssl.arithmetic import working
-from jssl.data.checks import host_value, require_range
+from jssl.data.checks import require_range
 from jssl.errors import InputError
+from jssl.host_arithmetic import host_value
 from jssl.types import Array
 
 

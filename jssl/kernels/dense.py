@@ -18,7 +18,7 @@ import numpy as np
 from jax.tree_util import Partial
 
 from jssl.arithmetic import working
-from jssl.data.checks import host_value
+from jssl.host_arithmetic import host_value
 from jssl.kernels import lanczos
 from jssl.types import Array
 

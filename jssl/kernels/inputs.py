@@ -4,8 +4,8 @@ from typing import Any
 
 import numpy as np
 
-from jssl.data.checks import host_value
 from jssl.errors import InputError
+from jssl.host_arithmetic import host_value
 from jssl.models.dense_kernel import DenseKernel
 from jssl.models.zonal import HOMOGENEOUS
 from jssl.types import Model

@@ -1,7 +1,7 @@
 """Refusals of Gram matrices that have no modes, or fewer than are asked for."""
 
-from jssl.data.checks import host_value
 from jssl.errors import InputError
+from jssl.host_arithmetic import host_value
 from jssl.kernels import lanczos
 from jssl.types import Array
 

@@ -9,17 +9,20 @@ A hyperparameter has the same meaning in every loss; its allowed range is define
 
 import math
 import numbers
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 
 from jssl.arithmetic import working
-from jssl.errors import InputError, unknown_name
+from jssl.errors import InputError, shown, unknown_name
+from jssl.host_arithmetic import host_value
 from jssl.types import Array
 
-POSITIVE = frozenset({"align_exponent", "target_std", "temperature", "uniform_scale", "width"})
+POSITIVE = frozenset(
+    {"align_exponent", "exponent", "target_std", "temperature", "uniform_scale", "width"}
+)
 NON_NEGATIVE = frozenset(
     {
         "covariance",
@@ -69,19 +72,38 @@ def prepare(za: Any, zb: Any, least: int = 1, **hyperparameters: Any) -> tuple[A
 
 
 def check_number(name: str, value: Any) -> None:
-    """Raise unless `value` is a scalar that its name allows; arrays and tracers pass by shape."""
+    """Raise unless `value` is a scalar that its name allows; a traced one passes by its shape."""
+    if isinstance(value, bool) or getattr(value, "dtype", None) == "bool":
+        message = f"{name} must be a number; got {value!r}"
+        raise InputError(message)
     if not isinstance(value, numbers.Real):
         if getattr(value, "shape", None) != ():
             message = f"{name} must be one number (vmap the loss over many); got {value!r}"
             raise InputError(message)
-        return
-    number = float(value)
+        value = host_value(value)
+        if value is None:
+            return
+    number = _real_number(name, value)
     if name in SHARES and not 0 <= number <= 1:
         message = f"{name} must be from 0 to 1; got {value}"
         raise InputError(message)
     if not math.isfinite(number) or number < 0 or (number == 0 and name in POSITIVE):
         message = f"{name} must be {'positive' if name in POSITIVE else '>= 0'}; got {value}"
         raise InputError(message)
+
+
+def _real_number(name: str, value: Any) -> float:
+    """Return a float; a whole number may exceed it, and an array (,) may hold anything."""
+    if not (isinstance(value, numbers.Real) or jnp.issubdtype(value.dtype, jnp.number)):
+        message = f"{name} must be a number; got {shown(value)}"
+        raise InputError(message)
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf
+    except TypeError as error:  # a complex number
+        message = f"{name} must be a real number; got {shown(value)}"
+        raise InputError(message) from error
 
 
 def check_choice(name: str, value: Any, known: Iterable[str]) -> None:
@@ -92,10 +114,60 @@ def check_choice(name: str, value: Any, known: Iterable[str]) -> None:
 
 def check_rows(name: str, rows: Array, za: Array, *, paired: bool = False) -> None:
     """Raise unless `rows` is (count, dim) like the embeddings, or of their shape if `paired`."""
+    if not hasattr(rows, "ndim") or not hasattr(rows, "astype"):
+        message = f"{name} must be an array of embeddings; got {shown(rows)}"
+        raise InputError(message)
     if rows.ndim != 2 or rows.shape[1] != za.shape[1] or (paired and rows.shape != za.shape):
         wanted = za.shape if paired else f"(count, {za.shape[1]})"
         message = f"{name} must be embeddings of shape {wanted}; got {rows.shape}"
         raise InputError(message)
+
+
+def check_predictor(predictor: Any) -> None:
+    """Raise unless the predictor is None or a function."""
+    if predictor is not None and not callable(predictor):
+        message = (
+            "predictor must be a function (n, dim) -> (n, dim), such as lambda z: z @ matrix.T; "
+            f"got {shown(predictor)}"
+        )
+        raise InputError(message)
+
+
+def check_targets(targets: Any) -> tuple[Any, Any]:
+    """Return two arrays of target embeddings, or raise."""
+    if not isinstance(targets, tuple | list) or len(targets) != 2:
+        counted = isinstance(targets, tuple | list) or getattr(targets, "ndim", 0) > 0
+        found = len(targets) if counted else shown(targets)
+        message = f"targets must be two arrays, (target_a, target_b); got {found}"
+        raise InputError(message)
+    return targets[0], targets[1]
+
+
+def entry(params: Any, name: str) -> Any:
+    """Return one entry of the parameters of an objective, or say which is missing.
+
+    Example:
+        >>> entry({"online": 1}, "predictor")
+        Traceback (most recent call last):
+        ...
+        jssl.errors.InputError: the parameters have no entry 'predictor', only 'online'; ...
+
+    Raises:
+        InputError: for parameters that are no dictionary or lack the entry.
+    """
+    if not isinstance(params, Mapping):
+        message = (
+            f"the parameters must be a dictionary with the entry {name!r}; got {shown(params)}"
+        )
+        raise InputError(message)
+    if name not in params:
+        known = ", ".join(map(repr, params)) or "none"
+        message = (
+            f"the parameters have no entry {name!r}, only {known}; "
+            "jssl.losses.target_model makes them"
+        )
+        raise InputError(message)
+    return params[name]
 
 
 def unit(z: Array) -> Array:

@@ -13,6 +13,7 @@ import jax.numpy as jnp
 
 from jssl.arithmetic import mean, working
 from jssl.losses.common import check_choice, check_rows, prepare, unit
+from jssl.number_checks import require_flag
 from jssl.types import Array
 
 SCORES = ("cosine", "dot", "euclidean")
@@ -70,6 +71,8 @@ def info_nce(
     """
     from_batch = isinstance(negatives, str)
     za, zb, temperature = prepare(za, zb, 2 if from_batch else 1, temperature=temperature)
+    include_positive = require_flag("include_positive", include_positive)
+    symmetric = require_flag("symmetric", symmetric)
     check_choice("score", score, SCORES)
     explicit = None
     if from_batch:

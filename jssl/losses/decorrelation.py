@@ -14,6 +14,7 @@ import jax.numpy as jnp
 
 from jssl.arithmetic import centred, mean
 from jssl.losses.common import prepare
+from jssl.number_checks import require_flag
 from jssl.types import Array
 
 
@@ -61,7 +62,7 @@ def barlow_twins(
         arXiv 2103.03230, equations (1) and (2); `redundancy` from its section 3.
     """
     za, zb, redundancy, epsilon = prepare(za, zb, 2, redundancy=redundancy, epsilon=epsilon)
-    if batch_norm:
+    if require_flag("batch_norm", batch_norm):
         za, zb = (_standardise(z, epsilon) for z in (za, zb))
     return redundancy_reduction(za.T @ (zb / len(za)), redundancy)
 
@@ -168,7 +169,7 @@ def vicreg_squared(
     za, zb, invariance = prepare(za, zb, invariance=invariance)
     distance = jnp.sum((za - zb) ** 2 / len(za))
     z = jnp.concatenate([za, zb])
-    if centre:
+    if require_flag("centre", centre):
         z = centred(z)
     sigma = z.T @ (z / len(z))
     return jnp.sum((sigma - jnp.eye(len(sigma), dtype=z.dtype)) ** 2) + invariance * distance

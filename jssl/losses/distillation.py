@@ -18,8 +18,9 @@ import jax
 import jax.numpy as jnp
 
 from jssl.arithmetic import floating
-from jssl.errors import InputError
-from jssl.losses.common import check_rows, prepare, unit
+from jssl.errors import InputError, shown
+from jssl.losses.common import check_predictor, check_rows, check_targets, entry, prepare, unit
+from jssl.number_checks import require_number
 from jssl.types import Array, Model, Pairs, Params
 
 if TYPE_CHECKING:  # at run time it is imported by `track_target` alone
@@ -171,10 +172,11 @@ def target_objective(
 
     def objective(params: Params, pairs: Pairs, key: Array) -> Array:  # noqa: ARG001
         views = pairs.first, pairs.second
-        za, zb = (apply(params["online"], x) for x in views)
+        za, zb = (apply(entry(params, "online"), x) for x in views)
         averaged = params.get("target")
         targets = None if averaged is None else tuple(apply(averaged, x) for x in views)
-        q = None if predictor is None else lambda z: predictor(params["predictor"], z)
+        head = None if predictor is None else entry(params, "predictor")
+        q = None if predictor is None else lambda z: predictor(head, z)
         return loss(za, zb, predictor=q, targets=targets)
 
     return objective
@@ -215,7 +217,7 @@ def track_target(
 
     Args:
         optimiser: any optax transformation.
-        decay: between 0 (the target is the online network) and 1 (it never moves), or a
+        decay: one number from 0 (the target is the online network) to 1 (it never moves), or a
             schedule step -> decay.
 
     Returns:
@@ -230,12 +232,17 @@ def track_target(
     """
     import optax
 
-    if isinstance(decay, float | int) and not 0 <= decay <= 1:
-        message = f"decay of the target must be between 0 and 1; got {decay}"
-        raise InputError(message)
+    if not callable(decay) and not isinstance(decay, jax.core.Tracer):
+        try:
+            require_number("decay of the target", decay, low=0, high=1)
+        except InputError:
+            message = f"decay of the target must be between 0 and 1; got {shown(decay)}"
+            raise InputError(message) from None
     inner = optax.with_extra_args_support(optimiser)
 
     def init(params: Params) -> TrackTargetState:
+        for name in ("online", "target"):
+            entry(params, name)
         return TrackTargetState(jnp.zeros((), jnp.int32), inner.init(_trained(params)))
 
     def update(
@@ -244,15 +251,16 @@ def track_target(
         if params is None:
             message = "track_target averages parameters: call update(updates, state, params)"
             raise InputError(message)
+        old = entry(params, "target")
         trained, inner_state = inner.update(
             _trained(updates), state.inner, _trained(params), **extra
         )
-        online = optax.apply_updates(params["online"], trained["online"])
+        online = optax.apply_updates(entry(params, "online"), entry(trained, "online"))
         kept = decay(state.step) if callable(decay) else decay
         target = jax.tree.map(
             lambda new, old: ((1 - kept) * (new - old)).astype(old.dtype),
             online,
-            params["target"],
+            old,
         )
         return {**trained, "target": target}, TrackTargetState(state.step + 1, inner_state)
 
@@ -271,7 +279,8 @@ def _cosines(
 ) -> Array:
     """Return the mean over samples of cos(q(za), target_b) + cos(q(zb), target_a)."""
     online = prepare(za, zb)
-    ta, tb = online if targets is None else prepare(*targets)
+    check_predictor(predictor)
+    ta, tb = online if targets is None else prepare(*check_targets(targets))
     pa, pb = online
     if predictor is not None:  # it gets the embeddings in their dtype
         pa, pb = (predictor(z) for z in floating(za=za, zb=zb))

@@ -7,11 +7,16 @@ plain loss with the mean over negatives. Robinson et al., arXiv 2010.04592; Jian
 arXiv 2311.05139.
 """
 
+import math
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 
 from jssl.arithmetic import mean, working
-from jssl.losses.common import check_choice, check_rows, prepare, unit
+from jssl.errors import InputError
+from jssl.losses.common import check_choice, check_rows, check_targets, prepare, unit
+from jssl.number_checks import require_flag
 from jssl.types import Array
 
 HARD_NEGATIVES = ("others", "views")
@@ -81,12 +86,16 @@ def hard_info_nce(
         negative_weight=negative_weight,
     )
     check_choice("score", score, HARD_SCORES)
+    weight_gradient = require_flag("weight_gradient", weight_gradient)
     explicit = None
     if from_batch:
         check_choice("negatives", negatives, HARD_NEGATIVES)
     else:
         explicit = working(negatives=negatives)[0].astype(za.dtype)
         check_rows("negatives", explicit, za)
+        if not len(explicit):
+            message = f"negatives must hold at least one row; got shape {explicit.shape}"
+            raise InputError(message)
 
     def scored(za: Array, zb: Array) -> tuple[Array, Array]:
         """Return the scores of positives (n, 1) and negatives (n, count)."""
@@ -99,9 +108,10 @@ def hard_info_nce(
     positive, scores = scored(za, zb)
     weights = scores
     if targets is not None:
-        for name, rows in zip(("target_a", "target_b"), targets, strict=True):
+        fixed = [rows.astype(za.dtype) for rows in _two(targets)]
+        for name, rows in zip(("target_a", "target_b"), fixed, strict=True):
             check_rows(name, rows, za, paired=True)
-        weights = scored(*(jnp.asarray(rows, za.dtype) for rows in targets))[1]
+        weights = scored(*fixed)[1]
     kept = None
     if explicit is None:
         kept = jnp.tile(~jnp.eye(len(za), dtype=bool), (1, scores.shape[1] // len(za)))
@@ -110,4 +120,17 @@ def hard_info_nce(
     if not weight_gradient:
         weights = jax.lax.stop_gradient(weights)
     gap = jax.nn.logsumexp(weights + (scores - positive) / temperature, axis=1, where=kept)
-    return mean(jax.nn.softplus(jnp.log(q) + gap))
+    return mean(_log_of_one_plus(q, gap))
+
+
+def _log_of_one_plus(q: Array, gap: Array) -> Array:
+    """Return log(1 + q exp(gap)); its slope in q at q = 0 is exp(gap), not infinity times 0."""
+    none = q == 0
+    most = math.log(jnp.finfo(gap.dtype).max) - 1
+    plain = jax.nn.softplus(jnp.log(jnp.where(none, 1, q)) + gap)
+    return jnp.where(none, q * jnp.exp(jnp.minimum(gap, most)), plain)
+
+
+def _two(targets: Any) -> tuple[Array, ...]:
+    first, second = check_targets(targets)
+    return working(target_a=first, target_b=second)

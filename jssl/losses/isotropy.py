@@ -8,17 +8,21 @@ SIGReg and BHEP look at each view alone; they do not vanish at their target but 
 floor (`jssl.theory.isotropy.floor`). SIGReg: arXiv 2511.08544. BHEP: Henze and Wagner 1997.
 """
 
+import inspect
 from collections.abc import Callable
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from jssl.arithmetic import centred, dot, mean, working
-from jssl.errors import InputError
+from jssl.errors import InputError, shown, unknown_name
+from jssl.keys import require_key
 from jssl.losses.characteristic import GRIDS
 from jssl.losses.common import check_choice, check_number, check_rows, prepare, unit
 from jssl.losses.slices import directions, sliced
+from jssl.number_checks import require_flag
 from jssl.types import Array, Pairs, Params
 
 GRID_NAMES = tuple(GRIDS)
@@ -70,7 +74,8 @@ def sigreg(
         The loss, a scalar in the dtype of the embeddings, at least float32.
 
     Raises:
-        InputError: on unequal shapes, fewer than two pairs, no slice, or an unknown grid.
+        InputError: on unequal shapes, fewer than two pairs, no slice, a slice of zeros, an unknown
+            grid, a key that is not typed, or an `unbiased` that is not True or False.
 
     References:
         arXiv 2511.08544, its definition of SIGReg and Algorithm 1. Epps and Pulley 1983.
@@ -97,16 +102,34 @@ def view_sigreg(
     """
     za, _ = prepare(z, z, 2)
     check_choice("grid", grid, GRID_NAMES)
+    unbiased = require_flag("unbiased", unbiased)
+    if key is not None:
+        require_key(key)
     if getattr(slices, "ndim", 0):
         a = working(slices=slices)[0].astype(za.dtype)
         check_rows("slices", a, za)
-        if not len(a):
-            message = f"slices must hold at least one direction; got shape {a.shape}"
-            raise InputError(message)
+        _refuse_zero_slices(slices, a)
         a = unit(a)
     else:
         a = directions(key, za.shape[1], slices, za.dtype)
     return sliced(za, a, grid, unbiased)
+
+
+def _refuse_zero_slices(given: Any, a: Array) -> None:
+    """Raise unless there is a direction, and none of those that are known is zero or not finite."""
+    if not len(a):
+        message = f"slices must hold at least one direction; got shape {a.shape}"
+        raise InputError(message)
+    if isinstance(given, jax.core.Tracer):
+        return
+    lengths = np.abs(np.asarray(given, np.float64)).max(1)
+    bad = ~((lengths > 0) & np.isfinite(lengths))
+    if bad.any():
+        message = (
+            f"slices must be directions; row {int(np.argmax(bad)) + 1} of {len(a)} is zero or not "
+            "finite"
+        )
+        raise InputError(message)
 
 
 def bhep(
@@ -145,6 +168,7 @@ def bhep(
         Henze and Wagner 1997, "A new approach to the BHEP tests for multivariate normality".
     """
     za, zb = prepare(za, zb, 2)
+    unbiased = require_flag("unbiased", unbiased)
     width = 2 / za.shape[1] if width is None else width
     check_number("width", width)
     b = jnp.asarray(width, za.dtype)
@@ -224,13 +248,42 @@ def sliced_objective(
         apply: `apply(params, x) -> z`, of the encoder.
         loss: `lejepa`, `sigreg`, or any loss with a keyword argument `key`.
         **hyperparameters: of the loss.
+
+    Raises:
+        InputError: for a loss without the argument `key`, or a hyperparameter that it has not; in a
+            step, for a key that is not typed.
     """
+    _check_keywords(loss, hyperparameters)
 
     def objective(params: Params, pairs: Pairs, key: Array) -> Array:
+        require_key(key)
         za, zb = apply(params, pairs.first), apply(params, pairs.second)
         return loss(za, zb, key=jax.random.fold_in(key, 0x51163), **hyperparameters)
 
     return objective
+
+
+def _check_keywords(loss: Callable[..., Array], hyperparameters: dict[str, Any]) -> None:
+    """Raise unless a loss takes `key` and these hyperparameters."""
+    if not callable(loss):
+        message = (
+            f"loss must be a function with an argument `key`, such as lejepa; got {shown(loss)}"
+        )
+        raise InputError(message)
+    if "key" in hyperparameters:
+        message = "leave out key: the objective draws new directions from the key of each step"
+        raise InputError(message)
+    known = inspect.signature(loss).parameters
+    if any(p.kind is inspect.Parameter.VAR_KEYWORD for p in known.values()):
+        return
+    if "key" not in known:
+        name = getattr(loss, "__name__", shown(loss))
+        message = f"{name} draws nothing: it has no argument `key`; pass it to the Problem as it is"
+        raise InputError(message)
+    for word in hyperparameters:
+        if word not in known:
+            names = [name for name in list(known)[2:] if name != "key"]
+            raise unknown_name(kind="hyperparameter", name=word, known=names)
 
 
 def _bhep(z: Array, b: Array, unbiased: bool) -> Array:

@@ -18,9 +18,16 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from jssl.arithmetic import floating, mean
+from jssl.arithmetic import floating, mean, working
 from jssl.errors import InputError
-from jssl.losses.common import check_number, check_rows, prepare
+from jssl.losses.common import (
+    check_number,
+    check_predictor,
+    check_rows,
+    check_targets,
+    entry,
+    prepare,
+)
 from jssl.types import Array, Pairs, Params
 
 Predictor = Callable[[Array], Array]
@@ -57,7 +64,8 @@ def jepa(
         The loss, a scalar in the dtype of the embeddings, at least float32.
 
     Raises:
-        InputError: on unequal shapes.
+        InputError: on unequal shapes, no pair, a predictor that is no function, or targets that
+            are not two. One pair is enough: samples are not compared with one another.
 
     References:
         Littwin et al. 2024, arXiv 2407.03475.
@@ -97,7 +105,7 @@ def iso_loss(
         The loss, a scalar in the dtype of the embeddings, at least float32.
 
     Raises:
-        InputError: on unequal shapes.
+        InputError: as `jepa`; one pair is enough.
 
     References:
         Halvagal et al. 2023, arXiv 2212.04858; the published code has no factor 1/2.
@@ -130,17 +138,26 @@ def reconstruction_objective(
 
     Returns:
         `objective(params, pairs, key) -> scalar` on {"online", "predictor"}, the decoder's
-        parameters being "predictor".
+        parameters being "predictor"; in float32 at least.
     """
 
     def objective(params: Params, pairs: Pairs, key: Array) -> Array:  # noqa: ARG001
-        decoded = decoder(params["predictor"], apply(params["online"], pairs.first))
-        target = pairs.second.reshape(len(pairs.second), -1)
-        decoded = decoded.reshape(len(decoded), -1)
+        embedded = apply(entry(params, "online"), pairs.first)
+        decoded, target = working(
+            **{
+                "the decoder's output": decoder(entry(params, "predictor"), embedded),
+                "the target view": pairs.second,
+            }
+        )
+        for name, rows in {"decoder's output": decoded, "target view": target}.items():
+            if not (rows.ndim and rows.size):
+                message = f"the {name} must hold one row for each pair; got shape {rows.shape}"
+                raise InputError(message)
+        target, decoded = (x.reshape(len(x), -1) for x in (target, decoded))
         if decoded.shape != target.shape:
             message = (
-                f"the decoder returns {decoded.shape[1]} numbers a sample, but the target view "
-                f"has {target.shape[1]}"
+                f"the decoder returns {decoded.shape[1]} numbers a sample for {len(decoded)} "
+                f"samples, but the target view has {target.shape[1]} for {len(target)}"
             )
             raise InputError(message)
         return mean(jnp.sum((decoded - target) ** 2, axis=1)) / 2
@@ -176,7 +193,7 @@ def direct_objective(
         "target".
 
     Raises:
-        InputError: for a negative exponent.
+        InputError: for an exponent that is not positive.
 
     References:
         Tian et al. 2021, arXiv 2102.06810, without its regularisation of F.
@@ -185,10 +202,10 @@ def direct_objective(
 
     def objective(params: Params, pairs: Pairs, key: Array) -> Array:  # noqa: ARG001
         views = pairs.first, pairs.second
-        za, zb = (apply(params["online"], x) for x in views)
+        za, zb = (apply(entry(params, "online"), x) for x in views)
         averaged = params.get("target")
         targets = None if averaged is None else tuple(apply(averaged, x) for x in views)
-        fixed = jax.lax.stop_gradient(za)
+        fixed = jax.lax.stop_gradient(prepare(za, zb)[0])
         values, vectors = jnp.linalg.eigh(fixed.T @ (fixed / len(fixed)))
         power = (vectors * jnp.maximum(values, 0) ** exponent) @ vectors.T
         return loss(za, zb, predictor=lambda z: z @ power, targets=targets)
@@ -237,10 +254,8 @@ def _prediction(
 ) -> tuple[Array, Array, Array]:
     """Return the context, its prediction and the target in one dtype."""
     z, other = prepare(za, zb)
-    if targets is not None and len(targets) != 2:
-        message = f"targets must be two arrays, (target_a, target_b); got {len(targets)}"
-        raise InputError(message)
-    target = other if targets is None else prepare(*targets)[1]
+    check_predictor(predictor)
+    target = other if targets is None else prepare(*check_targets(targets))[1]
     # A predictor is given the embeddings in their own dtype.
     prediction = z if predictor is None else predictor(floating(za=za)[0])
     for name, rows in {"the predictor's output": prediction, "targets": target}.items():

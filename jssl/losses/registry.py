@@ -8,7 +8,7 @@ import inspect
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-from jssl.errors import unknown_name
+from jssl.errors import shown, unknown_name
 from jssl.losses import (
     contrastive,
     decorrelation,
@@ -148,7 +148,7 @@ def get(name: str, **hyperparameters: Any) -> Callable[[Array, Array], Array]:
         InputError: on an unknown name, hyperparameter or choice (the nearest is named), or on a
             number out of range.
     """
-    name = ALIASES.get(name, name)
+    name = ALIASES.get(name, name) if isinstance(name, str) else shown(name)
     if name not in LOSSES:
         error = unknown_name("loss", name, (*LOSSES, *ALIASES))
         raise error

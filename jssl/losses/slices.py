@@ -14,6 +14,7 @@ import numpy as np
 
 from jssl.arithmetic import dot
 from jssl.errors import InputError
+from jssl.keys import require_key
 from jssl.losses.characteristic import GRIDS, statistic, statistic_and_slope
 from jssl.memory import require_memory
 from jssl.types import Array
@@ -37,10 +38,13 @@ def directions(key: Array | None, dim: int, slices: Any, dtype: Any = "float32")
         dtype: of the vectors. The draw itself is in float32, so that every dtype has the same.
 
     Raises:
-        InputError: if dim or slices is below 1, or for more directions than memory holds.
+        InputError: if dim or slices is below 1, for a key that is not typed, or for more directions
+            than memory holds.
     """
     slices, dim = _count("slices", slices), _count("dim", dim)
     require_memory(f"{slices:,} directions", 8.0 * slices * dim, "take fewer slices")
+    if key is not None:
+        require_key(key)
     if key is None:
         a = jnp.asarray(_usual_normals(slices, dim), dtype)
     else:

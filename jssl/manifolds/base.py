@@ -14,8 +14,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jssl.data.checks import host_value
 from jssl.errors import InputError, unknown_name
+from jssl.host_arithmetic import host_value
 from jssl.manifolds.linalg import PRECISION, identity_like, matmul, norm
 from jssl.manifolds.nearest import nearest
 from jssl.manifolds.retractions import RETRACTIONS, qr

@@ -62,7 +62,7 @@ def require_rate(learning_rate: Any) -> None:
         >>> require_rate(-0.1)
         Traceback (most recent call last):
         ...
-        jssl.errors.InputError: learning_rate must be a number in [0, inf]; got -0.1
+        jssl.errors.InputError: learning_rate must be a number of at least 0; got -0.1
     """
     if not callable(learning_rate):
         require_range("learning_rate", learning_rate, 0)

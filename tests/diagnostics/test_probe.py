@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from sklearn.linear_model import Ridge
 
 from jssl.diagnostics import knn_probe, ridge_probe
 from jssl.errors import InputError
@@ -16,13 +17,12 @@ Z = CENTRES[LABELS] + 0.9 * RNG.normal(size=(240, 6))
 
 def test_probe_equals_ridge_regression_of_scikit_learn():
     """The accuracy is that of an independent fit, at a ridge that changes the answer."""
-    linear_model = pytest.importorskip("sklearn.linear_model")
     train, test = slice(0, 60), slice(60, None)
     centred = Z[train] - Z[train].mean(0)
     found = []
     for ridge in (1e-6, 30.0):
         penalty = ridge * np.square(centred).sum() / 6
-        fit = linear_model.Ridge(alpha=penalty).fit(Z[train], np.eye(4)[LABELS[train]])
+        fit = Ridge(alpha=penalty).fit(Z[train], np.eye(4)[LABELS[train]])
         expected = (fit.predict(Z[test]).argmax(1) == LABELS[test]).mean()
         found.append(ridge_probe(Z[train], LABELS[train], Z[test], LABELS[test], ridge=ridge))
         assert found[-1] == pytest.approx(expected, abs=1e-12)

@@ -17,6 +17,7 @@ from jssl.diagnostics import (
     rankme,
 )
 from jssl.errors import InputError
+from jssl.formulas.verdict import effective_directions
 
 RNG = np.random.default_rng(0)
 Z = RNG.normal(size=(40, 6)) * np.array([5.0, 3, 1, 1, 0.3, 0.1]) + 4
@@ -82,10 +83,11 @@ def loops_of_lidar(clouds, ridge):
     means = [sum(c) / views for c in clouds]
     overall = sum(means) / samples
     between = sum(np.outer(m - overall, m - overall) for m in means) / samples
-    within = ridge * np.eye(dim)
+    within = np.zeros((dim, dim))
     for cloud, mean in zip(clouds, means, strict=True):
         for z in cloud:
             within += np.outer(z - mean, z - mean) / (samples * views)
+    within += ridge * (np.trace(between) + np.trace(within)) / dim * np.eye(dim)
     values, vectors = np.linalg.eigh(within)
     root = vectors / np.sqrt(values) @ vectors.T
     return np.exp(entropy(np.linalg.eigvalsh(root @ between @ root)))
@@ -119,9 +121,10 @@ def test_lidar_of_signal_and_noise_is_that_of_the_eigenvalues_in_its_docstring()
     shape = (20_000, views, 4)
     clouds = np.sqrt(between) * RNG.normal(size=(shape[0], 1, 4))
     clouds = clouds + np.sqrt(within) * RNG.normal(size=shape)
+    added = ridge * 4 / np.sum(between + within)  # the ridge is in units of the mean variance
     values = (between + within / views) / (within * (1 - 1 / views) + ridge)
     assert values[3] == pytest.approx(1 / (views - 1), rel=2e-3)
-    assert lidar(clouds, ridge=ridge) == pytest.approx(np.exp(entropy(values)), rel=0.02)
+    assert lidar(clouds, ridge=added) == pytest.approx(np.exp(entropy(values)), rel=0.02)
 
 
 @pytest.mark.float32
@@ -136,12 +139,25 @@ def test_lidar_of_a_constant_is_zero_and_of_identical_views_that_of_their_covari
     )
 
 
-@pytest.mark.float32
-def test_lidar_is_undefined_where_the_ridge_is_below_the_rounding_of_a_singular_within():
-    noise = RNG.normal(size=(100, 4, 2)).astype(np.float32)
-    clouds = np.concatenate([noise, noise[..., :1] + noise[..., 1:]], -1)
-    assert np.isnan(lidar(clouds, ridge=1e-12))
-    assert 1 <= lidar(clouds, ridge=1e-2) <= 3
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32"])
+def test_lidar_is_finite_where_views_agree_in_a_direction_or_in_all(dtype):
+    """The rounding error of the within covariance is the least that is added to it."""
+    noise = RNG.normal(size=(100, 4, 2))
+    singular = np.concatenate([noise, noise[..., :1] + noise[..., 1:]], -1)
+    equal = np.repeat(RNG.normal(size=(100, 1, 5)), 3, axis=1)
+    one = np.zeros((100, 3, 400))
+    one[..., 0] = RNG.normal(size=(100, 3))
+    for clouds in (singular, equal, one):
+        for ridge in (1e-12, 1e-4, 1e-2):
+            value = lidar(jnp.asarray(clouds, dtype), ridge=ridge)
+            assert value.dtype == jnp.float32
+            assert 1 - 1e-5 <= value <= clouds.shape[-1]
+
+
+def test_lidar_does_not_depend_on_the_scale():
+    clouds = RNG.normal(size=(30, 1, 4)) + 0.3 * RNG.normal(size=(30, 3, 4))
+    np.testing.assert_allclose(lidar(1e-5 * clouds), lidar(clouds), rtol=1e-9)
+    np.testing.assert_allclose(lidar(1e5 * clouds), lidar(clouds), rtol=1e-9)
 
 
 @pytest.mark.float32
@@ -204,10 +220,13 @@ def test_the_verdict_on_values_that_are_not_finite_is_undefined(bad):
 @pytest.mark.parametrize(
     ("eigenvalues", "mean_square", "points", "kind", "rank"),
     [
-        ([1.0, 0.5, 0.1], 1.6, 100, "none", 3),
-        ([1.0, 0.5, 1e-7], 1.5, 100, "dimensional", 2),
+        ([1.0] * 8, 8.0, 100, "none", 8),
+        ([1.0] * 3 + [1e-7], 3.0, 100, "none", 3),  # a quarter of the directions is empty
+        ([1.0] * 2 + [1e-7] * 5, 2.0, 100, "dimensional", 2),  # 1.2 sqrt(7) is 3.2
+        ([1.0] * 4 + [1e-7] * 5, 4.0, 100, "none", 4),  # four effective directions
+        ([1.0] + [1e-3] * 9, 1.01, 100, "dimensional", 10),
         ([1.0, 0.5, 0.0], 1.5, 3, "none", 2),  # three points span two dimensions
-        ([1.0, 0.0, 0.0], 1.0, 3, "dimensional", 1),
+        ([1.0, 0.5], 1.5, 100, "none", 2),  # two dimensions have few directions
         ([1e-5, 1e-5, 1e-5], 1.0, 100, "complete", 0),
         ([0.0, 0.0, 0.0], 0.0, 100, "complete", 0),
         ([0.0, 0.0, 0.0], 7.0, 100, "complete", 0),
@@ -219,10 +238,59 @@ def test_the_verdict_names_the_collapse(eigenvalues, mean_square, points, kind, 
 
 
 def test_thresholds_of_the_verdict_are_those_that_are_given():
-    values = jnp.array([1.0, 0.01])
-    assert int(collapse_verdict(values, 1.01, 9).kind) == 0
-    assert int(collapse_verdict(values, 1.01, 9, tolerance=0.02).kind) == 1
-    assert int(collapse_verdict(values, 100.0, 9, constant=0.02).kind) == 2
+    values = jnp.array([1.0, 0.5, 0.25, 0.125] + [0.01] * 8)  # 2.9 effective directions
+
+    def kind(square=1.96, **options):
+        return int(collapse_verdict(values, square, 99, **options).kind)
+
+    assert kind(few=1.5) == 0
+    assert kind(few=3.5) == 1
+    assert kind(few=4.5) == 0  # twelve directions are fewer than three times as many
+    assert kind(few=1.5, tolerance=0.02) == 0
+    assert int(collapse_verdict(values, 1.96, 99, tolerance=0.02).rank) == 4
+    assert kind(190.0, few=1.5, constant=0.02) == 2
+    assert kind(few=1.5, directional=0.001, line=0.5) == 2
+    assert kind(few=1.5, directional=0.001, line=0.6) == 0  # 51 % of the variance in one direction
+    assert kind(few=1.5, directional=0.5, line=0.5) == 0
+
+
+@pytest.mark.parametrize("dim", [64, 144, 400])
+def test_an_effective_rank_below_its_threshold_is_a_collapse(dim):
+    def kind(strong, weak, low=1.5, many=np.inf):
+        values = jnp.array([1.0] * strong + [weak**2] * (dim - strong))
+        seen = collapse_verdict(values, 2 * values.sum(), 10_000, low=low, many=many)
+        return KINDS[int(seen.kind)]
+
+    few, many = round(1.2 * dim**0.5), round(1.8 * dim**0.5)
+    assert (kind(few, 1.1e-3), kind(many, 1.1e-3)) == ("dimensional", "none")
+    assert (kind(few, 1.1e-3, low=1), kind(many, 1.1e-3, low=2.2)) == ("none", "dimensional")
+    assert kind(few, 1.1e-3, many=few + 0.5) == "dimensional"
+    assert kind(few, 1.1e-3, many=few - 0.5) == "none"  # more directions than a collapse has
+    assert kind(few, 0.1) == "none"  # others with a tenth of the standard deviation count
+    assert kind(round(0.6 * dim), 1.1e-3, low=0.9 * dim**0.5) == "none"  # more than half
+
+
+@pytest.mark.parametrize("dim", [16, 100, 1000])
+def test_the_scale_of_the_threshold_is_one_direction_that_equals_all_others_together(dim):
+    values = np.array([1.0] + [1 / (dim - 1) ** 2] * (dim - 1))
+    assert entropy_rank(values, squares=True) == pytest.approx(2 * (dim - 1) ** 0.5)
+
+
+@pytest.mark.parametrize("points", [33, 65, 1000])
+def test_effective_directions_of_few_rows_are_those_of_the_population(points):
+    """The participation ratio of isotropic rows is n dim / (n + dim); corrected it is dim."""
+    scales = np.concatenate([np.full(8, 2.0), np.full(56, 0.5)])
+    true = np.sum(scales**2) ** 2 / np.sum(scales**4)
+    found, plain = [], []
+    for seed in range(40):
+        z = np.random.default_rng(seed).normal(size=(points, 64)) * scales
+        values = np.linalg.eigvalsh(np.cov(z.T))[::-1]
+        found.append(float(effective_directions(values, points, np)))
+        plain.append(float(participation_ratio(jnp.asarray(values))))
+    error = np.std(found) / np.sqrt(40)
+    assert np.mean(found) == pytest.approx(true, abs=4 * error + 0.02 * true)
+    assert np.mean(plain) < np.mean(found)
+    assert points > 100 or np.mean(plain) < 0.9 * true
 
 
 def test_everything_maps_over_leading_axes_and_jits():
@@ -249,5 +317,7 @@ def test_bad_input_is_refused():
         lidar(jnp.ones((5, 2, 3)), ridge=0.0)
     with pytest.raises(InputError, match="last"):
         alpha_req(jnp.ones(5), last=6)
+    with pytest.raises(InputError, match="few"):
+        collapse_verdict(jnp.ones(5), 1.0, 9, few=0.5)
     with pytest.raises(InputError, match="tolerance"):
         collapse_verdict(jnp.ones(5), 1.0, 9, tolerance=1.0)

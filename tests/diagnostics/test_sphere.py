@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from scipy.spatial.distance import pdist
 from scipy.special import logsumexp
+from sklearn.neighbors import KNeighborsClassifier
 
 from jssl.diagnostics import alignment, cka, knn_probe, subspace_overlap, uniformity
 from jssl.errors import InputError
@@ -180,11 +181,10 @@ def test_an_overlap_is_undefined_where_the_span_is():
 
 
 def test_neighbours_vote_as_in_scikit_learn():
-    neighbors = pytest.importorskip("sklearn.neighbors")
     labels = (Z[:, 0] > 1).astype(int) + (Z[:, 1] > 1)
     train, test = slice(0, 40), slice(40, None)
     for k in (1, 4, 7):
-        fit = neighbors.KNeighborsClassifier(k, metric="cosine").fit(Z[train], labels[train])
+        fit = KNeighborsClassifier(k, metric="cosine").fit(Z[train], labels[train])
         expected = (fit.predict(Z[test]) == labels[test]).mean()
         for block in (3, 512):
             found = knn_probe(

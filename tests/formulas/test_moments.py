@@ -2,12 +2,14 @@
 
 import tracemalloc
 
+import ml_dtypes
 import numpy as np
 import pytest
 
 from jssl.diagnostics import cross_scatter, moments
 from jssl.errors import InputError
-from jssl.formulas.moments import gram_spectrum
+from jssl.formulas import moments as module
+from jssl.formulas.moments import gram_spectrum, scan
 
 RNG = np.random.default_rng(0)
 
@@ -34,6 +36,34 @@ def test_a_large_mean_costs_no_digits():
 def test_a_constant_embedding_has_no_variance_at_all():
     z = np.tile(np.array([0.1, -3.3]), (1001, 1))
     assert not moments(z, chunk=7).scatter.any()
+
+
+@pytest.mark.parametrize("chunk", [1, 900, None])
+@pytest.mark.parametrize("dtype", [np.float16, ml_dtypes.bfloat16, np.float32, np.int8])
+def test_sums_of_narrow_numbers_are_exact_to_rounding_in_double_precision(
+    monkeypatch, dtype, chunk
+):
+    monkeypatch.setattr(module, "PRODUCT_BYTES", (2**12, 2**13))
+    monkeypatch.setattr(module, "STRIP_BYTES", 2**10)
+    z = (20 * RNG.normal(size=(2500, 6)) + 30).astype(dtype)
+    seen = scan(z, chunk=chunk)
+    exact = z.astype(np.longdouble)
+    apart = exact - exact.mean(0)
+    # Sums of n products: n eps of the sum of their sizes, here about a larger distance than apart.
+    sizes = np.abs(exact - seen.origin)
+    bound = 2 * len(z) * np.finfo(float).eps * (sizes.T @ sizes)
+    assert (abs(seen.moments.scatter - apart.T @ apart) <= bound).all()
+    assert bound.max() < 1e-11 * np.trace(seen.moments.scatter)
+    expected = np.square(exact - seen.origin).sum(1).astype(float)
+    np.testing.assert_allclose(seen.sizes, expected, rtol=1e-14)
+
+
+def test_values_that_are_not_finite_are_seen_in_the_distances():
+    z = RNG.normal(size=(50, 3)).astype(np.float16)
+    z[[7, 30], [1, 2]] = np.nan, -np.inf
+    seen = scan(z, chunk=7)  # the first chunk, which is the origin, is finite
+    assert np.flatnonzero(~np.isfinite(seen.sizes)).tolist() == [7, 30]
+    assert np.isnan(seen.moments.scatter).any()
 
 
 @pytest.mark.parametrize("chunk", [3, None])

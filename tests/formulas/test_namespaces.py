@@ -37,15 +37,15 @@ CASES = {
         lambda: diagnostics.alpha_req(jnp.asarray(VALUES)),
     ),
     "verdict": (
-        lambda: verdict.verdict(VALUES, np.array(90.0), 100, 1e-6, 1e-4, np),
-        lambda: diagnostics.collapse_verdict(jnp.asarray(VALUES), 90.0, 100),
+        lambda: verdict.verdict(VALUES, np.array(90.0), 100, verdict.Thresholds(), np, 0.5),
+        lambda: diagnostics.collapse_verdict(jnp.asarray(VALUES), 90.0, 100, directional=0.5),
     ),
     "steps": (
         lambda: steps.detect_steps(np.arange(20.0), COURSE, COURSE[-1], 0.1, 0.8, np),
         lambda: diagnostics.detect_steps(jnp.arange(20.0), jnp.asarray(COURSE)),
     ),
     "LiDAR": (
-        lambda: lidar.lidar(BETWEEN, WITHIN, np.array(1e-4), np.linalg.solve, np),
+        lambda: lidar.lidar(BETWEEN, WITHIN, np.array(1e-4), np),
         lambda: diagnostics.lidar_from_covariances(jnp.asarray(BETWEEN), jnp.asarray(WITHIN)),
     ),
 }
@@ -57,12 +57,24 @@ def test_numpy_and_jax_agree_to_rounding(name):
     np.testing.assert_allclose(of_numpy, of_jax, rtol=1e-12, atol=1e-12)
 
 
-@pytest.mark.parametrize("block", [7, 512])
-def test_uniformity_in_numpy_is_that_of_jax(block):
-    z = DRAWS.normal(size=(60, 5))
-    seen = sphere.host_uniformity(z / np.linalg.norm(z, axis=1, keepdims=True), block=block)
+@pytest.mark.parametrize("tile", [(7, 7), (7, 16), (16, 40), (60, 60), (512, 1024)])
+@pytest.mark.parametrize("rows", [2, 59, 60])
+@pytest.mark.parametrize("strip", [1, 5, 64])
+def test_uniformity_in_numpy_is_that_of_jax(monkeypatch, tile, strip, rows):
+    monkeypatch.setattr(sphere, "TILE", tile)
+    monkeypatch.setattr(sphere, "STRIP", strip)
+    z = DRAWS.normal(size=(rows, 5))
+    seen = sphere.host_uniformity(z / np.linalg.norm(z, axis=1, keepdims=True))
     expected = diagnostics.uniformity(jnp.asarray(z))
     np.testing.assert_allclose(seen, expected, rtol=1e-12)
+
+
+def test_sums_over_pairs_in_single_precision_are_within_their_rounding():
+    z = DRAWS.normal(size=(1500, 40))
+    z /= np.linalg.norm(z, axis=1, keepdims=True)
+    wide, narrow = sphere.pair_means(z, 2.0), sphere.pair_means(z.astype(np.float32), 2.0)
+    # An exponent of at most 8 from 42 products, and a sum of at most 1024 terms, to 2^-24 each.
+    assert abs(narrow / wide - 1).max() < (42 * 8 + 1024) * 2**-24
 
 
 def _parts(value):

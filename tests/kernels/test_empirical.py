@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from jssl._compat import neural_tangents
 from jssl.errors import InputError
 from jssl.kernels import block_for, empirical_ntk, gradients, peak_bytes
 
@@ -110,7 +111,7 @@ def test_kernel_is_symmetric_and_positive_semi_definite():
 @pytest.mark.filterwarnings("ignore:size requires ndarray:DeprecationWarning")  # theirs
 @pytest.mark.parametrize("implementation", [1, 2])
 def test_neural_tangents_computes_the_same_kernel(implementation):
-    tangents = pytest.importorskip("jssl._compat.neural_tangents").load()
+    tangents = neural_tangents.load()
     init, apply, _ = tangents.stax.serial(
         tangents.stax.Dense(16), tangents.stax.Erf(), tangents.stax.Dense(OUTPUTS)
     )

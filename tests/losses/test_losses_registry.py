@@ -260,3 +260,11 @@ print("same")
         [sys.executable, "-c", script], capture_output=True, text=True, env=environment, check=False
     )
     assert run.stdout.strip() == "same", run.stderr
+
+
+@pytest.mark.parametrize("wrong", [True, np.bool_(1), jnp.array(1, bool)])
+@pytest.mark.parametrize(("name", "option"), [("bhep", "width"), ("lejepa", "trade_off")])
+def test_a_boolean_is_no_hyperparameter(name, option, wrong):
+    z = jax.random.normal(jax.random.key(0), (8, 3))
+    with pytest.raises(InputError, match=f"{option} must be a number"):
+        get(name, **{option: wrong})(z, z)
