@@ -4,7 +4,17 @@ from jssl._lazy import attach
 
 __getattr__, __dir__ = attach(
     __name__,
-    modules=("images", "masks", "moments", "pairs", "reduced", "toy", "views"),
+    modules=(
+        "embedding_files",
+        "images",
+        "masks",
+        "moments",
+        "pairs",
+        "reduced",
+        "simclr_views",
+        "toy",
+        "views",
+    ),
     members={
         "FixedPairs": "pairs",
         "Images": "images",
@@ -33,6 +43,7 @@ __getattr__, __dir__ = attach(
         "pair_moments": "moments",
         "pairs_with_cross_moment": "toy",
         "pairs_with_moments": "moments",
+        "read_embeddings": "embedding_files",
         "subset": "images",
     },
 )

@@ -10,8 +10,10 @@ from typing import Any
 import numpy as np
 
 from jssl.data.archives import load_arrays, read_headers
-from jssl.data.chunks import rows
+from jssl.data.chunks import stored_rows
+from jssl.data.lazy_rows import LazyRows
 from jssl.errors import InputError
+from jssl.host_arithmetic import host_float64, without_mask
 
 MOST = 16_384
 """The largest min(rows, columns) whose spectrum is computed: 2 GiB of float64."""
@@ -39,10 +41,9 @@ def to_numpy(name: str, value: Any, *, lazy: bool = False) -> np.ndarray:
         InputError: for objects that cannot become an array, masked or sparse arrays, and 1-byte
             void, whose type is unknown.
     """
-    if np.ma.is_masked(value):
-        count = int(np.ma.getmaskarray(value).sum())
-        message = f"{name} has {count:,} masked values; leave those rows out, or fill them first"
-        raise InputError(message)
+    if isinstance(value, LazyRows) and lazy:
+        return value  # type: ignore[return-value]
+    value = without_mask(name, value)
     if hasattr(value, "toarray"):
         message = f"{name} is a sparse array; pass {name}.toarray()"
         raise InputError(message)
@@ -56,9 +57,9 @@ def to_numpy(name: str, value: Any, *, lazy: bool = False) -> np.ndarray:
         message = f"{name} cannot become a NumPy array ({_line(error)})"
         raise InputError(message) from error
     if is_stored_bfloat16(array.dtype):
-        import jax.numpy as jnp
+        import ml_dtypes
 
-        array = array.view(jnp.bfloat16)
+        array = array.view(ml_dtypes.bfloat16)
     elif array.dtype.kind == "V" and array.dtype.itemsize == 1 and array.dtype.names is None:
         array = _one_byte(name, array)
     of_numpy = array.dtype.isbuiltin != 2
@@ -85,7 +86,7 @@ def stored_as_void(given: Mapping[str, Any]) -> list[str]:
     return [
         f"{name} is stored as 2-byte void (V2), as NumPy stores bfloat16, and was read as bfloat16"
         for name, value in given.items()
-        if isinstance(value, np.ndarray) and is_stored_bfloat16(value.dtype)
+        if isinstance(value, np.ndarray | LazyRows) and is_stored_bfloat16(value.dtype)
     ]
 
 
@@ -95,7 +96,7 @@ def _one_byte(name: str, array: np.ndarray) -> np.ndarray:
         return array
     message = (
         f"{name} is 1-byte void (V1), as which NumPy saves float8 and int4: its type is unknown; "
-        "save it again with x.astype('float32'), or pass "
+        "save it again with x.astype('float32'), pass --dtype, or "
         "numpy.load(path).view(ml_dtypes.float8_e4m3fn) from Python, with its dtype"
     )
     raise InputError(message)
@@ -154,11 +155,27 @@ def check_embeddings(name: str, z: np.ndarray) -> np.ndarray:
             finite (their number and first positions), values whose powers leave float64, or more
             than can be decomposed.
     """
-    z = to_numpy(name, z, lazy=True)
+    z = check_shape(name, to_numpy(name, z, lazy=True))
+    check_values(name, z)
+    return np.asarray(z) if len(z) < z.shape[1] else z  # its columns are read as well
+
+
+def check_shape(name: str, z: np.ndarray) -> np.ndarray:
+    """Return embeddings (n, dim) unchanged, after checking all but their values.
+
+    Example:
+        >>> check_shape("embeddings", np.array([[np.nan]]))
+        Traceback (most recent call last):
+        ...
+        jssl.errors.InputError: embeddings must be (n, dim) with n >= 2; got shape (1, 1)
+
+    Raises:
+        InputError: for another rank or dtype, fewer than two rows, or more than can be decomposed.
+    """
     if z.ndim != 2 or len(z) < 2 or not z.shape[1]:
         message = f"{name} must be (n, dim) with n >= 2; got shape {z.shape}"
         raise InputError(message)
-    if z.dtype.kind not in "fiub" and not _is_real_of_jax(z.dtype):
+    if z.dtype.kind not in "fiub" and not is_narrow_number(z.dtype):
         message = f"{name} must be floating point or integers; got {z.dtype}, convert it first"
         raise InputError(message)
     if min(z.shape) > MOST:
@@ -167,24 +184,54 @@ def check_embeddings(name: str, z: np.ndarray) -> np.ndarray:
             "project to fewer first"
         )
         raise InputError(message)
-    _check_values(name, z)
     return z
 
 
-def _is_real_of_jax(dtype: np.dtype) -> bool:
-    """Return whether a dtype that is not NumPy's own is one of JAX's, such as bfloat16."""
-    import jax.numpy as jnp  # only here: NumPy's own dtypes do not need it
+def is_narrow_number(dtype: np.dtype) -> bool:
+    """Return whether a dtype that is not NumPy's own is a real number, such as bfloat16.
 
-    return any(jnp.issubdtype(dtype, kind) for kind in (jnp.floating, jnp.integer))
+    Example:
+        >>> is_narrow_number(np.dtype("V3"))
+        False
+    """
+    if dtype.isbuiltin != 2:
+        return False
+    import ml_dtypes  # only here: NumPy's own dtypes do not need it
+
+    for kind in (ml_dtypes.finfo, ml_dtypes.iinfo):
+        try:
+            kind(dtype)
+        except (ValueError, TypeError):
+            continue
+        return True
+    return False
 
 
-def _check_values(name: str, z: np.ndarray) -> None:
+def check_values(name: str, z: np.ndarray) -> None:
+    """Check that values are finite and in range, chunk by chunk.
+
+    Example:
+        >>> check_values("embeddings", np.array([[1e99]]))
+        Traceback (most recent call last):
+        ...
+        jssl.errors.InputError: the largest value of embeddings is 1e+99: its powers do not ...
+
+    Raises:
+        InputError: for rows with values that are not finite (their number and first positions), or
+            values whose powers leave float64.
+    """
     found, largest = [], 0.0
-    for start, part in rows(z):
-        found.append(start + np.flatnonzero(~np.isfinite(part).all(1)))
-        largest = max(largest, float(np.abs(part).max()))
-    bad = np.concatenate(found)
-    if len(bad):
+    wide = z.dtype.kind == "f" and z.dtype.itemsize > 4  # others cannot leave the range below
+    if z.dtype.kind in "iub":
+        return
+    for start, part in stored_rows(z):
+        if not _all_finite(part):
+            values = host_float64(name, part)
+            found.append(start + np.flatnonzero(~np.isfinite(values).all(1)))
+        elif wide:
+            largest = max(largest, float(part.max()), -float(part.min()))
+    if found:
+        bad = np.concatenate(found)
         where = ", ".join(map(str, bad[:5].tolist())) + (", ..." if len(bad) > 5 else "")
         what = "row" if len(bad) == 1 else "rows"
         message = (
@@ -198,6 +245,16 @@ def _check_values(name: str, z: np.ndarray) -> None:
             "divide by it first"
         )
         raise InputError(message)
+
+
+_EXPONENT = 0x7C00
+
+
+def _all_finite(part: np.ndarray) -> bool:
+    if part.dtype == np.float16:  # by its bits: arithmetic in half precision is slow
+        bits = part.view(np.uint16) & _EXPONENT
+        return not (bits == _EXPONENT).any()
+    return bool(np.isfinite(part).all())
 
 
 def _line(error: object) -> str:

@@ -18,9 +18,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from jssl.data.checks import require_count
-from jssl.data.moments import Moments
-from jssl.errors import InputError
-from jssl.host_arithmetic import host_float64
+from jssl.data.moments import Moments, require_no_overflow
+from jssl.errors import InputError, shown
+from jssl.host_arithmetic import host_float64, host_value
+from jssl.keys import require_key
 from jssl.types import Array, Pairs
 
 
@@ -43,13 +44,20 @@ def masked_pairs(x: Array, patch: int = 2, kept: int | None = None) -> Callable[
         `sampler(key) -> Pairs` of the shape of x.
 
     Raises:
-        InputError: for images or patches that do not fit, or a mask that leaves no context or no
-            target.
+        InputError: for images or patches that do not fit, images that are not finite, or a mask
+            that leaves no context or no target.
     """
-    if np.ndim(x) != 4 or not hasattr(x, "dtype") or not jnp.issubdtype(x.dtype, jnp.floating):
-        found = f"{np.shape(x)} of {getattr(x, 'dtype', type(x).__name__)}"
+    dtype = getattr(x, "dtype", None)
+    if dtype is None or np.ndim(x) != 4 or not jnp.issubdtype(dtype, jnp.floating):
+        found = shown(x) if dtype is None else f"{np.shape(x)} of {dtype}"
         message = f"masks need float images (n, height, width, channels); got {found}"
         raise InputError(message)
+    if not all(x.shape):
+        message = f"masks need images (n, height, width, channels), none of them 0; got {x.shape}"
+        raise InputError(message)
+    known = host_value(x)
+    if known is not None:
+        _require_finite(known)
     rows, columns, kept = _sizes(x.shape[1:3], patch, kept)
 
     def mask(key: Array) -> Array:
@@ -58,6 +66,7 @@ def masked_pairs(x: Array, patch: int = 2, kept: int | None = None) -> Callable[
         return jnp.repeat(jnp.repeat(grid, patch, 0), patch, 1)[..., None]
 
     def sampler(key: Array) -> Pairs:
+        require_key(key)
         keys = jax.vmap(jax.random.fold_in, (None, 0))(key, jnp.arange(len(x)))
         visible = jax.vmap(mask)(keys)
         return Pairs(jnp.where(visible, x, 0), jnp.where(visible, 0, x))
@@ -82,14 +91,12 @@ def masked_moments(x: Any, patch: int = 2, kept: int | None = None) -> Moments:
         Moments of the flattened pixels, (m, m) each.
 
     Raises:
-        InputError: as `masked_pairs`.
+        InputError: as `masked_pairs`, or for moments that exceed the largest number of float64.
     """
     x = host_float64("x", x)
-    if not np.isfinite(x).all():
-        message = "x has values that are not finite; drop or repair those images"
-        raise InputError(message)
-    if x.ndim != 4 or not len(x):
-        message = f"masks need images (n, height, width, channels); got {x.shape}"
+    _require_finite(x)
+    if x.ndim != 4 or not all(x.shape):
+        message = f"masks need images (n, height, width, channels), none of them 0; got {x.shape}"
         raise InputError(message)
     rows, columns, kept = _sizes(x.shape[1:3], patch, kept)
     count = rows * columns
@@ -98,7 +105,9 @@ def masked_moments(x: Any, patch: int = 2, kept: int | None = None) -> Moments:
     labels = np.repeat(of_pixels.ravel(), x.shape[3])
     same = labels[:, None] == labels
     flat = x.reshape(len(x), -1)
-    pixels = flat.T @ flat / len(flat)
+    with np.errstate(over="ignore", invalid="ignore"):
+        pixels = flat.T @ flat / len(flat)
+    require_no_overflow("the images", pixels)
     pairs = count * (count - 1)
     hidden = count - kept
     return Moments(
@@ -106,6 +115,12 @@ def masked_moments(x: Any, patch: int = 2, kept: int | None = None) -> Moments:
         pixels * np.where(same, 0.0, kept * hidden / pairs),
         pixels * np.where(same, hidden / count, hidden * (hidden - 1) / pairs),
     )
+
+
+def _require_finite(x: np.ndarray) -> None:
+    if not np.isfinite(x).all():
+        message = "x has values that are not finite; drop or repair those images"
+        raise InputError(message)
 
 
 def _sizes(shape: tuple[int, ...], patch: int, kept: int | None) -> tuple[int, int, int]:

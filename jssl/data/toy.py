@@ -14,10 +14,11 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from jssl.data.checks import host_value, require_count, require_name, require_range
+from jssl.data.checks import require_count, require_name, require_range
 from jssl.data.pairs import PLACEMENTS
 from jssl.data.reduced import from_modes
 from jssl.errors import InputError
+from jssl.host_arithmetic import host_value
 from jssl.types import Array, Pairs
 
 

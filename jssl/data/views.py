@@ -15,6 +15,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from jssl.data import simclr_views
 from jssl.data.checks import require_count, require_name, require_range
 from jssl.errors import InputError, shown
 from jssl.types import Array
@@ -248,13 +249,18 @@ def batch_view(view: View) -> View:
 
 VIEWS: MappingProxyType[str, Callable[..., View]] = MappingProxyType(
     {
+        "blur": simclr_views.blur,
         "brightness": brightness,
         "crop": crop,
         "cutout": cutout,
         "flip": flip,
+        "grayscale": simclr_views.grayscale,
         "identity": identity,
+        "jitter": simclr_views.jitter,
         "noise": noise,
+        "resized_crop": simclr_views.resized_crop,
         "shift": shift,
+        "simclr": simclr_views.simclr,
     }
 )
 """The factories by name; each takes at most one number."""

@@ -10,6 +10,7 @@ import tracemalloc
 import jax
 import numpy as np
 import pytest
+from sklearn.datasets import load_digits
 
 from jssl import memory
 from jssl.data import images as I
@@ -38,8 +39,7 @@ def no_data(monkeypatch, tmp_path):
 
 
 def test_digits_are_those_of_scikit_learn():
-    datasets = pytest.importorskip("sklearn.datasets")
-    bunch = datasets.load_digits()
+    bunch = load_digits()
     x, labels = I.digits()
     assert x.dtype == np.float32
     np.testing.assert_array_equal(x[..., 0], (bunch.images / 16).astype(np.float32))

@@ -125,7 +125,7 @@ def test_composition_applies_the_first_view_first_with_keys_of_their_own():
 @pytest.mark.parametrize("name", V.VIEWS)
 def test_every_view_is_deterministic_keeps_shape_and_dtype_and_maps(name):
     view = V.VIEWS[name]()
-    x = jax.random.uniform(jax.random.key(1), (6, 8, 8, 2), jnp.float32)
+    x = jax.random.uniform(jax.random.key(1), (6, 8, 8, 3), jnp.float32)
     batched = jax.jit(V.batch_view(view))
     out = batched(KEYS[0], x)
     assert (out.shape, out.dtype) == (x.shape, x.dtype)

@@ -1,0 +1,144 @@
+"""Columns of Parquet and Arrow tables: lists of numbers are rows, other columns are labels.
+
+A Hugging Face data set that was saved to a folder is its .arrow files.
+"""
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from jssl.data.readers import Contents, Entry, require_library
+from jssl.data.spool import spooled
+from jssl.errors import InputError
+
+WIDE = "all columns of floating point numbers"
+"""Name of the matrix whose columns are the columns of a table."""
+
+_BATCH = 8192
+
+
+def contents(path: Path) -> Contents:
+    """Return the columns of a table by name, without reading them."""
+    arrow = require_library("pyarrow", path)
+    schema, batches, count = _open(arrow, path)
+    found, wide = {}, []
+    for field in schema:
+        kind = _storage(field.type)
+        if _is_list(arrow, kind):
+            width = getattr(kind, "list_size", None)
+            read = partial(_rows, path, field.name, batches)
+            found[field.name] = Entry((count, width), f"list of {kind.value_type}", read)
+        else:
+            read = partial(_column, field.name, batches)
+            found[field.name] = Entry((count,), str(kind), read)
+            if arrow.types.is_floating(kind):
+                wide.append(field.name)
+    if len(wide) > 1:
+        found[WIDE] = Entry((count, len(wide)), "columns", partial(_wide, path, wide, batches))
+    return found
+
+
+def _open(arrow: Any, path: Path) -> tuple[Any, Callable[[list[str]], Iterator[Any]], int | None]:
+    """Return the schema, a function from columns to batches, and the number of rows if known."""
+    if path.suffix.lower() == ".parquet":
+        parquet = require_library("pyarrow.parquet", path)
+        file = parquet.ParquetFile(path)
+
+        def batches(columns: list[str]) -> Iterator[Any]:
+            chosen = [file.schema_arrow.get_field_index(name) for name in columns]
+            for batch in file.iter_batches(_BATCH, columns=columns):
+                yield batch if len(chosen) == batch.num_columns else batch.select(columns)
+
+        return file.schema_arrow, batches, file.metadata.num_rows
+    ipc = require_library("pyarrow.ipc", path)
+
+    def reader() -> tuple[Any, Iterator[Any]]:
+        source = arrow.memory_map(str(path))
+        try:
+            opened = ipc.open_file(source)
+            numbers = range(opened.num_record_batches)
+            return opened.schema, (opened.get_batch(i) for i in numbers)
+        except arrow.ArrowInvalid:
+            source.seek(0)
+            stream = ipc.open_stream(source)
+            return stream.schema, iter(stream)
+
+    def selected(columns: list[str]) -> Iterator[Any]:
+        for batch in reader()[1]:
+            yield batch.select(columns)
+
+    return reader()[0], selected, None
+
+
+def _storage(kind: Any) -> Any:
+    """Return the type of the values of an extension type, such as an array of Hugging Face."""
+    return getattr(kind, "storage_type", kind)
+
+
+def _is_list(arrow: Any, kind: Any) -> bool:
+    types = arrow.types
+    tests = (types.is_list, types.is_large_list, types.is_fixed_size_list)
+    if not any(test(kind) for test in tests):
+        return False
+    inner = kind.value_type
+    numeric = types.is_floating(inner) or types.is_integer(inner)
+    return bool(numeric or _is_list(arrow, inner))
+
+
+def _pieces(path: Path, name: str, batches: Any) -> Iterator[np.ndarray]:
+    start = 0
+    for batch in batches([name]):
+        column = batch.column(0)
+        yield _matrix(path, name, getattr(column, "storage", column), start)
+        start += len(column)
+
+
+def _rows(path: Path, name: str, batches: Any) -> Any:
+    return spooled(f"{path}: {name}", _pieces(path, name, batches))
+
+
+def _matrix(path: Path, name: str, column: Any, start: int) -> np.ndarray:
+    """Return a column of lists of equal length as an array; nested lists have more axes."""
+    if column.null_count:
+        row = start + int(np.flatnonzero(column.is_null().to_numpy(zero_copy_only=False))[0])
+        message = f"{path}: row {row:,} of {name} is missing; leave such rows out"
+        raise InputError(message)
+    count = len(column)
+    width = getattr(column.type, "list_size", None)
+    if width is None:
+        lengths = np.diff(column.offsets.to_numpy())
+        if len(lengths) and (lengths != lengths[0]).any():
+            row = start + int(np.flatnonzero(lengths != lengths[0])[0])
+            message = (
+                f"{path}: the lists of {name} differ in length: {lengths[0]} in row {start:,}, "
+                f"{lengths[row - start]} in row {row:,}"
+            )
+            raise InputError(message)
+        width = int(lengths[0]) if len(lengths) else 0
+    values = column.flatten()
+    if hasattr(values.type, "value_type"):
+        return _matrix(path, name, values, start).reshape(count, width, -1)
+    if values.null_count:
+        message = f"{path}: {name} has {values.null_count:,} missing numbers; leave such rows out"
+        raise InputError(message)
+    flat = values.to_numpy(zero_copy_only=False)
+    return flat.reshape(count, width)
+
+
+def _column(name: str, batches: Any) -> Any:
+    found: list[Any] = []
+    for batch in batches([name]):
+        found += batch.column(0).to_pylist()
+    return found
+
+
+def _wide(path: Path, names: list[str], batches: Any) -> Any:
+    def pieces() -> Iterator[np.ndarray]:
+        for batch in batches(names):
+            columns = [batch.column(name).to_numpy(zero_copy_only=False) for name in names]
+            yield np.stack(columns, 1)
+
+    return spooled(str(path), pieces())
