@@ -6,6 +6,7 @@ import numpy as np
 
 from jssl.errors import InputError
 from jssl.figures import mode_colours, new_figure
+from jssl.forecast.summary import count_of
 from jssl.forecast.values import Values
 from jssl.report.figure import Figure
 
@@ -14,20 +15,26 @@ _POINTS = 400
 
 
 def forecast_figures(forecast: Values) -> list[Figure]:
-    """Return the predicted staircase, where anything is learned, and the spectrum."""
+    """Return the predicted staircase, where anything is learned, and the spectrum, if not empty."""
     learned = bool(np.isfinite(forecast.steps).any())
-    return [*([_staircase(forecast)] if learned else []), _spectrum(forecast)]
+    spectrum = [_spectrum(forecast)] if len(forecast.eigenvalues) else []
+    return [*([_staircase(forecast)] if learned else []), *spectrum]
 
 
 def staircase(forecast: Values, steps: np.ndarray) -> np.ndarray:
     """Return each dimension's share of its final eigenvalue over the steps, (points, dim).
 
-    A logistic curve in the step, which is 1/2 at the step where the dimension is half-learned.
+    A logistic curve in the step, which is 1/2 at the step where the dimension is half-learned; for
+    `jepa` and `lejepa` the curve of their theories.
 
     Args:
         forecast: the forecast.
         steps: (points,) of gradient descent.
     """
+    if forecast.columns:
+        from jssl.forecast.linear_curves import linear_shares
+
+        return linear_shares(forecast, steps)
     learned = np.isfinite(forecast.steps)
     share = np.zeros((len(steps), len(forecast.steps)))
     for j in np.flatnonzero(learned):
@@ -47,17 +54,20 @@ def draw_staircase(forecast: Values, ax: Any = None) -> Any:
         The axes.
 
     Raises:
-        InputError: where no dimension is learned.
+        InputError: where no dimension is learned, or no step is predicted.
     """
     finite = np.isfinite(forecast.steps)
     if not finite.any():
         message = "no dimension is learned, so there is nothing to draw"
+        if forecast.diverges:
+            message = f"no step is predicted at learning rate {forecast.learning_rate:.3g}"
         raise InputError(message)
     if ax is None:
         _, (ax,) = new_figure(1)
     steps = range_of(forecast)
     at, count = forecast.steps[finite], np.flatnonzero(finite) + 0.5
-    ax.plot(steps, staircase(forecast, steps).sum(1), color="#0b4f8a", label="forecast")
+    count_of_dims = np.minimum(staircase(forecast, steps), 1).sum(1)
+    ax.plot(steps, count_of_dims, color="#0b4f8a", label="forecast")
     low = np.maximum(forecast.low[finite], steps[0])
     high = np.minimum(forecast.high[finite], steps[-1])
     ax.errorbar(
@@ -123,12 +133,14 @@ def _staircase(forecast: Values) -> Figure:
         else ""
     )
     trained = " Crosses: trained networks." if len(forecast.simulated) else ""
+    if forecast.settings["loss"] == "lejepa":
+        limit = " A dimension rises above 1 while others are empty."
     text = (
         f"Left: predicted eigenvalues of the first {shown} dimensions, each as a share of its "
         "final value, from dark to light in the order of the modes. Right: number of learned "
         f"dimensions of {len(forecast.steps)} (line), a staircase up to {int(finite.sum())} at "
-        f"step {at.max():,.0f}, and the step at which each is half-learned with its 90 % interval "
-        f"on these pairs (dots).{limit}{trained}"
+        f"step {count_of(float(at.max()))}, and the step at which each is half-learned with its "
+        f"90 % interval on these pairs (dots).{limit}{trained}"
     )
     return Figure("staircase", "Dimensions are learned one by one", text, figure)
 
@@ -166,13 +178,14 @@ def _spectrum(forecast: Values) -> Figure:
         label="number of outputs (dim)",
     )
     ax.set_ylim(bottom=bottom)
-    ax.set_xlabel("mode of the contrastive kernel")
+    what = forecast.settings.get("modes of", "the contrastive kernel")
+    ax.set_xlabel("mode" if forecast.columns else f"mode of {what}")
     ax.set_ylabel("eigenvalue")
     ax.legend(framealpha=0.9, edgecolor="none", fontsize=8, loc="upper right")
     text = (
-        f"The {len(index)} largest eigenvalues of the contrastive kernel, from "
+        f"The {len(index)} largest eigenvalues of {what}, from "
         f"{forecast.eigenvalues[0]:.2g} down to {forecast.eigenvalues[-1]:.2g}, and eigenvalues on "
         "held-out pairs, with 3.9 standard errors. Filled squares are distinguishable from "
         "sampling noise."
     )
-    return Figure("spectrum", "Spectrum of the contrastive kernel", text, figure)
+    return Figure("spectrum", f"Spectrum of {what}", text, figure)

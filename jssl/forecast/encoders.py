@@ -3,6 +3,7 @@
 import re
 from typing import NamedTuple
 
+import jax.numpy as jnp
 import numpy as np
 
 from jssl._compat import neural_tangents
@@ -22,7 +23,7 @@ class Kernels(NamedTuple):
 
     Attributes:
         gram: tangent kernel, symmetric.
-        nngp: kernel of a random initial embedding; None with an encoder of the user.
+        nngp: kernel of a random initial embedding; None where the start is given.
         own: encoder of the user; None without.
     """
 
@@ -126,9 +127,13 @@ def kernels_of(encoder: GivenEncoder, views: Array, dim: int, decayed: bool) -> 
     own: OwnEncoder | None = None
     nngp: np.ndarray | None = None
     if encoder.torch is not None:
-        own = encoder.torch.read(views, dim, decayed=decayed)
+        own = encoder.torch.read(jnp.asarray(views), dim, decayed=decayed)
     elif encoder.apply is not None:
-        own = read_encoder(encoder.apply, encoder.params, views, dim, decayed=decayed)
+        inputs = jnp.asarray(views)
+        own = read_encoder(encoder.apply, encoder.params, inputs, dim, decayed=decayed)
+    elif encoder.gram is not None:
+        own = encoder.gram.read(len(views), dim, decayed=decayed)
+        nngp = own.gram if own.start is None else None
     if own is not None:
         gram = own.gram
     else:

@@ -10,9 +10,12 @@ networks and many pairs, the deviation of G from its limit is that of a random s
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+import jax
 import numpy as np
 
 from jssl.errors import InputError
+from jssl.forecast.fresh_views import FreshViews, averaged, expanded
+from jssl.forecast.given_gram import GramEncoder
 from jssl.forecast.modes import Modes, modes_of
 from jssl.forecast.networks import Networks
 from jssl.forecast.reduced import Loss, reduced_loss
@@ -20,8 +23,10 @@ from jssl.forecast.rules import Rule
 from jssl.forecast.steps import Ends, LossPairings
 from jssl.forecast.torch_encoder import TorchEncoder
 from jssl.formulas.steps import crossing_times
+from jssl.single_use import MATRIX_STEPS
 from jssl.theory.finite_width import mode_flow, mode_kernel
 from jssl.theory.finite_width.flow import ReducedLoss
+from jssl.theory.finite_width.layers import layered_mode_kernel
 from jssl.types import Params
 
 WHOLE = 400
@@ -31,7 +36,8 @@ SUBSET = 200
 MOST = 4096
 """Largest number of modes times outputs."""
 
-_POINTS = 4000
+_POINTS = 2000
+_RISEN = 1.8  # times half of the final eigenvalue: where a dimension has risen
 _RANGE = 1e5  # last over first time of the record
 
 Progress = Callable[[str, float], None]
@@ -61,6 +67,7 @@ class Reduction(NamedTuple):
         pairings: of the loss.
         loss: `loss(za, zb)` of the user, or None.
         views: (2n, ...) as the networks take them.
+        fresh: where the views are drawn anew in every step; the pairs are then draw by draw.
     """
 
     gram: np.ndarray
@@ -69,6 +76,12 @@ class Reduction(NamedTuple):
     pairings: LossPairings
     loss: Loss | None
     views: np.ndarray
+    fresh: FreshViews | None = None
+
+    @property
+    def draws(self) -> int:
+        """Number of views of each side of every sample."""
+        return 1 if self.fresh is None else self.fresh.draws
 
 
 def check_size(modes: int, dim: int) -> None:
@@ -132,7 +145,9 @@ def finite_forecast(
                 progress(f"network {index + 1} of {count}", (index + 0.9 * share) / count)
 
         gram, start = kernel(params, report)
-        values = _eigenvalues(loss, gram, start, times, rate, weight_decay)
+        if networks.width:  # whose kernels are computed in float32
+            gram = gram.astype(np.float32)
+        values = _eigenvalues(loss, gram, start, times, rate, weight_decay, levels)
         steps, rise = _crossings(times[: len(values)], values, levels, rate)
         every.append(steps)
         rises.append(rise)
@@ -145,42 +160,66 @@ def _kernels(
 ) -> Callable[[Params, Callable[[float], None]], tuple[np.ndarray, np.ndarray]]:
     """Return `kernel(params, report) -> (G, B at the start)` of the networks."""
     apply, views, modes = networks.apply, reduction.views, reduction.modes
+
+    def gram_of(params: Params, x: Any, weights: Any, report: Callable[[float], None]) -> Any:
+        if networks.factors is None:
+            return mode_kernel(apply, params, x, _like(weights, x), progress=report)
+        return layered_mode_kernel(networks.factors(params, x), weights)
+
+    def embed(params: Params, x: Any) -> np.ndarray:
+        return np.asarray(compiled(params, x), np.float64)
+
+    compiled = jax.jit(apply, compiler_options=MATRIX_STEPS) if networks.width else apply
     n = len(views) // 2
     if not networks.width or n <= WHOLE:
         weights = modes.vectors * np.sqrt(modes.values)
 
         def whole(params: Params, report: Callable[[float], None]) -> tuple[np.ndarray, np.ndarray]:
+            if isinstance(apply, GramEncoder):
+                gram = apply.mode_kernel(weights)
+                return gram, scale * apply.coordinates(weights, gram, params)
             if isinstance(apply, TorchEncoder):
                 gram, embedded = apply.mode_kernel(views, weights, report), apply.embed(views)
             else:
-                like = _like(weights, views)
-                gram = mode_kernel(apply, params, views, like, progress=report)
-                embedded = np.asarray(apply(params, views), np.float64)
+                gram = gram_of(params, views, weights, report)
+                embedded = embed(params, views)
             return gram, scale * weights.T @ embedded
 
         return whole
-    chosen = np.sort(np.random.default_rng(seed).choice(n, SUBSET, replace=False))
-    rows = np.concatenate([chosen, chosen + n])
-    part = reduction.gram[np.ix_(rows, rows)]
     count = len(modes.values)
-    values, vectors = modes_of(part, count, reduction.rule.centred, reduction.pairings.signal)
+    rows, values, vectors = _subset(reduction, seed)
     kept = len(values)
     weights = vectors * np.sqrt(values)
     ratio = np.sqrt(modes.values[:kept] / values)
 
     def of_part(params: Params, report: Callable[[float], None]) -> tuple[np.ndarray, np.ndarray]:
-        gram = mode_kernel(apply, params, views[rows], _like(weights, views), progress=report)
+        gram = gram_of(params, views[rows], weights, report)
         dim = gram.shape[1]
         deviation = gram - np.einsum("ij,kl->ikjl", np.diag(values), np.eye(dim))
         full = np.einsum("ij,kl->ikjl", np.diag(modes.values), np.eye(dim))
         deviation = deviation * ratio[:, None, None, None] * ratio[:, None]
         full[:kept, :, :kept] += deviation
         start = np.zeros((count, dim))
-        embedded = np.asarray(apply(params, views[rows]), np.float64)
+        embedded = embed(params, views[rows])
         start[:kept] = scale * ratio[:, None] * (weights.T @ embedded)
         return full, start
 
     return of_part
+
+
+def _subset(reduction: Reduction, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return the rows of a random subset of the pairs, and their modes."""
+    draws, pairs = reduction.draws, len(reduction.views) // 2
+    samples = pairs // draws
+    size = min(samples, SUBSET)
+    chosen = np.sort(np.random.default_rng(seed).choice(samples, size, replace=False))
+    few = int(np.clip(SUBSET // size, 1, draws))
+    first = (samples * np.arange(few)[:, None] + chosen).ravel()
+    rows = np.concatenate([first, first + pairs])
+    part = averaged(reduction.gram[np.ix_(rows, rows)], few)
+    count, signal = len(reduction.modes.values), reduction.pairings.signal
+    values, vectors = modes_of(part, count, reduction.rule.centred, signal)
+    return rows, values, expanded(vectors, few)
 
 
 def _like(weights: np.ndarray, views: np.ndarray) -> Any:
@@ -213,9 +252,18 @@ def _eigenvalues(
     times: np.ndarray,
     rate: float,
     weight_decay: float,
+    levels: np.ndarray,
 ) -> np.ndarray:
-    """Return the eigenvalues of C (points, dim), descending."""
-    flow = mode_flow(loss, gram, start, times, learning_rate=rate, decay=weight_decay)
+    """Return the eigenvalues of C (points, dim), descending, until all dimensions have risen."""
+    flow = mode_flow(
+        loss,
+        gram,
+        start,
+        times,
+        learning_rate=rate,
+        decay=weight_decay,
+        levels=_RISEN * levels[: start.shape[1]],
+    )
     b = flow.coordinates
     return np.linalg.eigvalsh(np.swapaxes(b, 1, 2) @ b)[:, ::-1]
 
@@ -228,7 +276,8 @@ def _crossings(
     levels = levels[:dim]
     k = len(levels)
     low, half, high = (
-        crossing_times(times, values[:, :k], share * levels, np) / rate for share in (0.2, 1, 1.8)
+        crossing_times(times, values[:, :k], share * levels, np) / rate
+        for share in (0.2, 1, _RISEN)
     )
     steps = np.full(dim, np.inf)
     steps[:k] = np.where(np.isnan(half), np.inf, half)

@@ -6,12 +6,12 @@ import jax.numpy as jnp
 import numpy as np
 
 from jssl.forecast.finite import Progress, Reduction, finite_forecast
+from jssl.forecast.fresh_views import FreshViews
 from jssl.forecast.given_encoder import GivenEncoder
 from jssl.forecast.intervals import Intervals, finite_intervals
 from jssl.forecast.limit import Limit
 from jssl.forecast.networks import Networks, random_networks
 from jssl.forecast.own_encoder import NEGLIGIBLE
-from jssl.forecast.simulated import train
 from jssl.types import Array
 
 _MARGIN = 3.0  # integrated time over the last time of the limit
@@ -37,6 +37,7 @@ def finite_steps(
     encoder: GivenEncoder,
     views: Array,
     *,
+    fresh: FreshViews | None,
     weight_decay: float,
     seed: int,
     progress: Progress | None,
@@ -54,7 +55,7 @@ def finite_steps(
     own = limit.kernels.own
     taken = views.astype(jnp.float32) if encoder.width is not None else views
     known = (limit.kernels.gram, limit.modes, limit.rule, limit.pairings, limit.loss)
-    reduction = Reduction(*known, np.asarray(taken))
+    reduction = Reduction(*known, np.asarray(taken), fresh)
     intervals, found = limit.intervals, none
     if own is None or own.deviation.whole > NEGLIGIBLE or encoder.step:
         finite = finite_forecast(
@@ -72,14 +73,18 @@ def finite_steps(
         intervals = finite_intervals(finite._replace(steps=found), limit.intervals)
     runs = none
     if encoder.simulate:
+        from jssl.forecast.simulated import train  # imports Optax
+
         last = int(np.ceil(1.2 * intervals.high[np.isfinite(intervals.high)].max(initial=1)))
         runs = encoder.step + train(
-            networks._replace(params=networks.params[: encoder.simulate]),
+            networks,
             reduction,
             limit.ends,
+            count=encoder.simulate,
             scale=limit.start.scale,
             rate=limit.rate,
             steps=max(last - encoder.step, 1),
+            seed=seed,
             weight_decay=weight_decay,
             progress=progress,
         )
@@ -92,7 +97,13 @@ def _networks(encoder: GivenEncoder, views: Array, dim: int, seed: int) -> Netwo
         return random_networks(encoder.kernel, encoder.width, encoder.nets, shape, dim, seed)
     if encoder.apply is not None:
         return Networks(encoder.apply, (encoder.params,), 0)
-    return Networks(encoder.torch, (None,), 0) if encoder.torch is not None else None
+    if encoder.torch is not None:
+        return Networks(encoder.torch, (None,), 0)
+    if encoder.gram is None:
+        return None
+    random = encoder.gram.start is None
+    draws = tuple(seed + i for i in range(encoder.nets)) if random else (None,)
+    return Networks(encoder.gram, draws, 0)
 
 
 def _last_time(limit: Limit, step: int) -> float:

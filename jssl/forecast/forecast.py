@@ -14,39 +14,31 @@ augmentation is given, A is that of B = A0 - f C. Simon et al. 2023, arXiv 2303.
 directions that an augmentation removes follow from Ziyin et al. 2023, arXiv 2210.00638.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
-import jax.numpy as jnp
 import numpy as np
 
 from jssl.data.checks import require_count, require_range
+from jssl.data.views import View
 from jssl.errors import InputError
+from jssl.forecast.answer import answer
 from jssl.forecast.custom_loss import Loss
-from jssl.forecast.finite import Progress, check_size, final_eigenvalues
-from jssl.forecast.finite_steps import Found, finite_steps
-from jssl.forecast.given_encoder import GivenEncoder, given_encoder
+from jssl.forecast.finite import Progress, check_size
+from jssl.forecast.fresh_views import FreshViews, drawn_views
+from jssl.forecast.given_encoder import given_encoder
+from jssl.forecast.given_gram import given_gram
 from jssl.forecast.given_pairs import MOST as MOST
 from jssl.forecast.given_pairs import channels_last, clean_views, two_views
-from jssl.forecast.limit import Limit, Question, limit_of, mode_count
-from jssl.forecast.lost_dimensions import LostDimensions, lost_dimensions
+from jssl.forecast.limit import Question, mode_count
+from jssl.forecast.linear_found import LinearQuestion, linear_loss
 from jssl.forecast.result import Forecast as Forecast
 from jssl.forecast.rules import Rule, rule_of
-from jssl.forecast.summary import caveats_of, summary_of
-from jssl.precision import float64
 from jssl.theory.landscape.dictionary import SIMCLR
-from jssl.theory.stepwise import explain
 from jssl.types import Array, Params
 
-Z = 3.9
-"""Standard errors of a two-sided test at 1e-4."""
-
-_FIRST = {
-    (False, True): "as given",
-    (False, False): "augmented",
-    (True, True): "clean",
-    (True, False): "clean",
-}
+KERNEL = "mlp-relu-3"
+"""Kernel by default."""
 
 
 def predict(
@@ -54,17 +46,22 @@ def predict(
     *,
     loss: str | Loss,
     dim: int,
-    kernel: str = "mlp-relu-3",
+    kernel: str | None = None,
     width: int | None = None,
-    nets: int = 8,
+    nets: int | None = None,
     apply: Callable[[Params, Array], Array] | None = None,
     params: Params = None,
     torch: Any = None,
+    gram: Any = None,
+    start: Any = None,
     step: int = 0,
+    fresh: str | View | None = None,
     simulate: int = 0,
     learning_rate: float | None = None,
     scale: float | None = None,
     temperature: float = 0.5,
+    trade_off: float | None = None,
+    batch: int | None = None,
     weight_decay: float = 0.0,
     placement: str = SIMCLR,
     clean_first: bool | None = None,
@@ -89,24 +86,39 @@ def predict(
 
     Args:
         pairs: Pairs, or two arrays (n, ...) of first and second views, of NumPy, JAX or PyTorch.
-        loss: a name in `jssl.forecast.rules.RULES`, or an alias such as simclr, in any case; or a
-            function `loss(za, zb) -> scalar` of two embeddings (n, dim), smooth at zero.
+        loss: a name in `jssl.forecast.rules.RULES`, or an alias such as simclr, in any case; `jepa`
+            or `lejepa` for linear encoders (`jssl.forecast.linear_theory`); or a function
+            `loss(za, zb) -> scalar` of two embeddings (n, dim), smooth at zero.
         dim: embedding dimension.
         kernel: `linear`, `mlp-<activation>-<layers>` or `conv-<activation>-<layers>`: the encoder
-            in NTK parametrisation.
+            in NTK parametrisation. None is `mlp-relu-3`, and `linear` for `jepa` and `lejepa`;
+            `jepa` takes `linear-<layers>` with 1 to 64 layers as well.
         width: hidden neurons or channels of `kernel`; None for the limit of infinite width.
-        nets: number of random networks of that width, whose median and spread are the forecast.
+        nets: number of random networks of that width, whose median and spread are the forecast;
+            8 if None.
         apply: `apply(params, x) -> z` (n, dim) of the user's encoder; its empirical tangent kernel
             and its initial embedding are then used instead of `kernel`.
         params: parameters of `apply` at the start of training, or at step `step`.
         torch: a PyTorch module (n, ...) -> (n, dim) in the place of `apply` and `params`.
+        gram: Gram matrix of an encoder, computed elsewhere, in the place of the encoder. Its rows
+            are all first views and then all second views. Either (2n, 2n), the tangent kernel of
+            one output (the mean over outputs, not their sum), where outputs do not affect each
+            other; or (2n, 2n, dim, dim) with all blocks, entry [i, j, k, l] for outputs k and l.
+        start: (2n, dim) embeddings of the same rows at the start, for `gram`; None for the random
+            start of an encoder that is linear in standard normal parameters.
         step: number of steps after which `params` were saved. The forecast is then for the
             remaining training, and its steps are counted from the start.
+        fresh: for views that are drawn anew in every step: their names, such as "crop,noise=0.1",
+            or a function `view(key, x) -> x` of one sample. `pairs` are then samples (n, ...), and
+            the modes are those of the distribution of their views.
         simulate: number of these networks that are also trained, on the same pairs.
         learning_rate: of gradient descent on the loss; None for a tenth of the largest stable one.
         scale: multiplies the encoder's initial embedding, > 0; None for an initial amplitude
-            of a thousandth of the final one, small enough for separate steps.
+            of a thousandth of the final one, small enough for separate steps. For `jepa`, the size
+            w_0 of each layer and of the predictor; None for a tenth of the final one.
         temperature: for losses that use one.
+        trade_off: of `lejepa`, the weight of SIGReg; None for 0.05.
+        batch: number of samples of a batch of `lejepa`; None for all pairs.
         weight_decay: >= 0, factor of the squared norm of the parameters; only for encoders that
             are linear in them.
         placement: of the augmentation, for simclr, one of `jssl.theory.landscape.PLACEMENTS`. By
@@ -121,104 +133,75 @@ def predict(
 
     Raises:
         InputError: for pairs, names or numbers that cannot be used, an encoder that couples the
-            rows of a batch, weight decay on an encoder that is not linear in its parameters, more
-            modes and outputs than a forecast follows, and a simulation that would take longer than
-            `jssl.forecast.simulated.LIMIT` seconds.
+            rows of a batch, a Gram matrix that does not fit the pairs, weight decay on an encoder
+            that is not linear in its parameters, more modes and outputs than a forecast follows,
+            and a simulation that would take longer than `jssl.forecast.simulated.LIMIT` seconds.
     """
     dim = require_count("dim", dim)
     require_count("seed", seed, low=0, high=2**32 - 1)
     _check_numbers(learning_rate, scale, temperature, weight_decay)
-    encoder = given_encoder(kernel, width, nets, apply, params, torch, step, simulate, weight_decay)
-    first, second = two_views(pairs)
+    if trade_off is not None or batch is not None or linear_loss(loss):
+        refused = {"width": width, "apply": apply, "params": params, "torch": torch, "nets": nets}
+        refused |= {"step": step, "simulate": simulate, "weight_decay": weight_decay}
+        refused |= {"placement": placement != SIMCLR, "clean_first": clean_first}
+        refused |= {"gram": gram is not None, "start": start is not None, "fresh": bool(fresh)}
+        asked = LinearQuestion(
+            linear_loss(loss), kernel, dim, trade_off, batch, learning_rate, scale, seed
+        )
+        return _of_linear_encoder(pairs, asked, refused)
+    kernel = KERNEL if kernel is None else kernel
+    encoder = given_encoder(
+        kernel, width, nets, apply, params, torch, given_gram(gram, start), step, simulate,
+        weight_decay,
+    )  # fmt: skip
     notes: list[str] = []
-    first, second = channels_last(first, second, kernel, not encoder.own, notes)
+    drawn: FreshViews | None = None
+    if fresh is not None:
+        views, drawn = drawn_views(pairs, fresh, seed)
+    else:
+        views = channels_last(*two_views(pairs), kernel, not encoder.own, notes)
+    parts, clean = _parts_of(loss, temperature, placement, views, clean_first)
+    if drawn is not None and (clean or placement != SIMCLR):
+        message = "fresh views augment both views; drop placement and clean_first"
+        raise InputError(message)
+    draws = 1 if drawn is None else drawn.draws
+    question = Question(
+        *parts, placement, clean, dim, weight_decay, learning_rate, scale, seed, draws
+    )
+    if encoder.finite:
+        check_size(mode_count(dim, len(views[0]) // draws), dim)
+    return answer(question, encoder, views, drawn, notes, temperature, progress)
+
+
+def _of_linear_encoder(pairs: Any, asked: LinearQuestion, refused: Mapping[str, Any]) -> Forecast:
+    """Return the forecast of a loss whose theory is that of linear encoders."""
+    if not asked.name:
+        message = "trade_off and batch belong to the loss lejepa; leave them out"
+        raise InputError(message)
+    from jssl.forecast.linear_theory import linear_forecast  # scipy.integrate, for it alone
+
+    if refused["fresh"]:
+        message = f"forecasts of {asked.name} are for fixed pairs; leave fresh out"
+        raise InputError(message)
+    return Forecast(*linear_forecast(two_views(pairs), asked, refused))
+
+
+def _parts_of(
+    loss: str | Loss,
+    temperature: float,
+    placement: str,
+    views: tuple[np.ndarray, np.ndarray],
+    clean_first: bool | None,
+) -> tuple[tuple[str, Rule | None, Loss | None], bool]:
+    """Return the name, the rule and the function of a loss, and whether first views are clean."""
     if isinstance(loss, str):
         name, rule = rule_of(loss, placement)
-        asked: tuple[str, Rule | None, Loss | None] = (name, _tempered(rule, temperature), None)
-        clean = clean_views(first, second, placement, clean_first)
-    elif callable(loss) and placement == SIMCLR:
-        asked, clean = (getattr(loss, "__name__", "the given loss"), None, loss), False
-    else:
-        message = "loss must be a name or a function of two embeddings; a placement needs simclr"
-        raise InputError(message)
-    decay = weight_decay
-    question = Question(*asked, placement, clean, dim, decay, learning_rate, scale, seed)
-    if encoder.finite:
-        check_size(mode_count(dim, len(first)), dim)
-    with float64():
-        views = jnp.concatenate([jnp.asarray(first), jnp.asarray(second)])
-        limit = limit_of(question, encoder, views)
-        lost = lost_dimensions(
-            first,
-            second,
-            limit.rule,
-            dim,
-            weight_decay=decay,
-            placement=placement,
-            clean_first=clean,
-        )
-        given: dict[str, Any] = {"weight_decay": decay, "seed": seed, "progress": progress}
-        found = finite_steps(limit, encoder, views, **given)
-    forecast = _forecast(limit, found, lost)
-    settings = _settings(question, encoder, first, limit, temperature)
-    forecast = forecast._replace(settings=settings)
-    explanation = explain(limit.estimate)
-    caveats = caveats_of(forecast, limit.rule, explanation, limit.ends, limit.kernels.own)
-    summary = summary_of(forecast, limit.rule)
-    return forecast._replace(summary=tuple(summary), caveats=(*notes, *caveats))
-
-
-def _forecast(limit: Limit, found: Found, lost: LostDimensions) -> Forecast:
-    """Return a forecast that has no sentences and no settings yet."""
-    modes, shown = limit.modes, found.intervals
-    distinguishable = modes.held_out - Z * modes.errors > limit.ends.threshold
-    count = mode_count(len(shown.steps), modes.vectors.shape[0] // 2)
-    return Forecast(
-        eigenvalues=modes.values,
-        held_out=modes.held_out,
-        errors=modes.errors,
-        times=shown.steps * limit.rate if len(found.networks) else limit.times,
-        **shown._asdict(),
-        final=final_eigenvalues(modes.values, limit.ends, len(shown.steps)),
-        limit_steps=limit.intervals.steps,
-        networks=found.networks,
-        simulated=found.simulated,
-        learning_rate=limit.rate,
-        stable_rate=limit.stable_rate,
-        scale=limit.start.scale,
-        relative_start=limit.relative_start,
-        distinguishable=in_a_row(distinguishable),
-        all_distinguishable=bool(distinguishable.all()) and len(modes.values) == count,
-        leakage=float(limit.estimate.leakage),
-        lost=lost,
-        summary=(),
-        caveats=(),
-        settings={},
-    )
-
-
-def _settings(
-    question: Question,
-    encoder: GivenEncoder,
-    first: np.ndarray,
-    limit: Limit,
-    temperature: float,
-) -> dict[str, Any]:
-    return {
-        "loss": question.name,
-        "kernel": "empirical, of the given encoder" if encoder.own else encoder.kernel,
-        "width": encoder.width or 0,
-        "dim": question.dim,
-        "pairs": len(first),
-        "sample": " x ".join(map(str, first.shape[1:])),
-        "modes computed": len(limit.modes.values),
-        "placement": question.placement,
-        "first views": _FIRST[question.clean, question.placement == SIMCLR],
-        "temperature": temperature if limit.rule.tempered else "none",
-        "weight decay": question.weight_decay,
-        "step": encoder.step,
-        "seed": question.seed,
-    }
+        clean = clean_views(*views, placement, clean_first)
+        return (name, _tempered(rule, temperature), None), clean
+    if callable(loss) and placement == SIMCLR:
+        return (getattr(loss, "__name__", "the given loss"), None, loss), False
+    message = "loss must be a name or a function of two embeddings; a placement needs simclr"
+    raise InputError(message)
 
 
 def _check_numbers(
@@ -238,13 +221,3 @@ def _tempered(rule: Rule, temperature: float) -> Rule:
     return rule._replace(
         signal=rule.signal / temperature, quartic=rule.quartic / square, own=rule.own / square
     )
-
-
-def in_a_row(holds: np.ndarray) -> int:
-    """Return how many entries hold before the first that does not.
-
-    Example:
-        >>> in_a_row(np.array([True, True, False, True]))
-        2
-    """
-    return int(np.cumprod(holds).sum())

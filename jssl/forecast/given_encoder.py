@@ -5,9 +5,13 @@ from typing import Any, NamedTuple
 
 from jssl.data.checks import require_count
 from jssl.errors import InputError, shown
+from jssl.forecast.given_gram import GramEncoder
 from jssl.forecast.own_encoder import not_linear
 from jssl.forecast.torch_encoder import TorchEncoder
 from jssl.types import Array, Params
+
+NETS = 8
+"""Random networks of one width that a forecast follows by default."""
 
 MOST_NETS = 1000
 """Random networks of one width that a forecast follows."""
@@ -23,37 +27,42 @@ class GivenEncoder(NamedTuple):
         apply: function of the user, or None.
         params: its parameters.
         torch: module of the user, or None.
+        gram: Gram matrix of the user's encoder, or None.
         step: number of steps after which the parameters were saved.
         simulate: number of networks that are trained.
     """
 
     kernel: str
     width: int | None = None
-    nets: int = 8
+    nets: int = NETS
     apply: Callable[[Params, Array], Array] | None = None
     params: Params = None
     torch: TorchEncoder | None = None
+    gram: GramEncoder | None = None
     step: int = 0
     simulate: int = 0
 
     @property
     def own(self) -> bool:
         """Whether the encoder is the user's."""
-        return self.apply is not None or self.torch is not None
+        return any(x is not None for x in (self.apply, self.torch, self.gram))
 
     @property
     def finite(self) -> bool:
-        """Whether it has a finite width."""
+        """Whether its outputs affect each other."""
+        if self.gram is not None:
+            return self.gram.has_blocks
         return self.own or self.width is not None
 
 
 def given_encoder(
     kernel: str,
     width: int | None,
-    nets: int,
+    nets: int | None,
     apply: Callable[[Params, Array], Array] | None,
     params: Params,
     torch: Any,
+    gram: GramEncoder | None,
     step: int,
     simulate: int,
     weight_decay: float,
@@ -61,7 +70,7 @@ def given_encoder(
     """Return the encoder.
 
     Example:
-        >>> given_encoder("mlp-relu-3", 256, 8, None, None, None, 0, 0, 0.0).finite
+        >>> given_encoder("mlp-relu-3", 256, 8, None, None, None, None, 0, 0, 0.0).finite
         True
 
     Raises:
@@ -69,7 +78,11 @@ def given_encoder(
             that is not linear in its parameters.
     """
     step, simulate = require_count("step", step, low=0), require_count("simulate", simulate, low=0)
-    nets = require_count("nets", nets, high=MOST_NETS)
+    random_start = gram is not None and gram.start is None
+    if nets is not None and width is None and not random_start:
+        message = "nets is the number of networks of a width: pass width= (--width) too, or no nets"
+        raise InputError(message)
+    nets = NETS if nets is None else require_count("nets", nets, high=MOST_NETS)
     if not isinstance(kernel, str):
         message = f"kernel must be a name such as mlp-relu-3; got {shown(kernel)}"
         raise InputError(message)
@@ -86,15 +99,21 @@ def given_encoder(
             message = "pass torch=module alone, without apply and params"
             raise InputError(message)
         torch = TorchEncoder(torch)
-    encoder = GivenEncoder(kernel, width, nets, apply, params, torch, step, simulate)
+    if gram is not None and not (apply is None and params is None and torch is None):
+        message = "pass gram= alone, without apply, params and torch"
+        raise InputError(message)
+    encoder = GivenEncoder(kernel, width, nets, apply, params, torch, gram, step, simulate)
     if width is not None and encoder.own:
         message = "width belongs to kernel=; the given encoder has a width of its own"
         raise InputError(message)
-    if step and not encoder.own:
+    if step and (not encoder.own or random_start):
         message = "step needs the parameters of a checkpoint: pass apply= and params="
+        if gram is not None:
+            message = "step needs the embeddings at the checkpoint: pass start= beside gram="
         raise InputError(message)
-    if simulate and torch is not None:
-        message = "simulate trains networks of jssl, not a PyTorch module: drop simulate"
+    if simulate and (torch is not None or gram is not None):
+        what = "a PyTorch module" if torch is not None else "a Gram matrix"
+        message = f"simulate trains networks of jssl, not {what}: drop simulate"
         raise InputError(message)
     if simulate and not encoder.finite:
         message = "simulate trains networks: pass width= (--width), or apply= and params="

@@ -10,7 +10,7 @@ network.
 from typing import NamedTuple
 
 import numpy as np
-from scipy.stats import t as student
+from scipy.special import stdtrit
 
 from jssl.forecast.finite import Finite
 from jssl.forecast.modes import Modes
@@ -114,7 +114,7 @@ def finite_intervals(finite: Finite, limit: Intervals) -> Intervals:
     before = np.arange(len(limit.steps))  # number of dimensions that have moved the kernel
     change = np.maximum(_CHANGE * np.sqrt(before) * finite.coupling / _COUPLING, _LEAST)
     total = np.sqrt(spread**2 * (1 + 1 / nets) + change**2)
-    factor = student.ppf((1 + LEVEL) / 2, nets - 1) if nets > 1 else 1.645
+    factor = stdtrit(nets - 1, (1 + LEVEL) / 2) if nets > 1 else 1.645
     factor = min(factor, 2.4)  # the change of the kernel is not estimated from these networks
     middle = np.nan_to_num(_medians(logs))
     steps = np.exp(middle)

@@ -7,13 +7,13 @@ import numpy as np
 from jssl.errors import InputError
 from jssl.forecast.custom_loss import Loss, custom_ends, custom_rule, custom_steps
 from jssl.forecast.encoders import Kernels, kernels_of
+from jssl.forecast.fresh_views import fresh_modes
 from jssl.forecast.given_encoder import GivenEncoder
 from jssl.forecast.intervals import Intervals, limit_intervals, padded
 from jssl.forecast.modes import Modes, modes_with_errors
 from jssl.forecast.rules import Rule
 from jssl.forecast.starts import Start, start_of
 from jssl.forecast.steps import Ends, LossPairings, Steps, ends_of, loss_pairings, steps_of
-from jssl.single_use import compile_cheaply
 from jssl.theory.stepwise import error_estimate
 from jssl.types import Array
 
@@ -34,6 +34,7 @@ class Question(NamedTuple):
         learning_rate: given, or None.
         scale: factor of the initial embedding, or None.
         seed: of all draws.
+        draws: number of views of each side of every sample; 1 for fixed pairs.
     """
 
     name: str
@@ -46,6 +47,7 @@ class Question(NamedTuple):
     learning_rate: float | None
     scale: float | None
     seed: int
+    draws: int = 1
 
 
 class Limit(NamedTuple):
@@ -88,7 +90,7 @@ def limit_of(question: Question, encoder: GivenEncoder, views: Array) -> Limit:
     Raises:
         InputError: as `kernels_of`, `custom_rule` and `modes_with_errors`.
     """
-    dim, decay, n = question.dim, question.weight_decay, len(views) // 2
+    dim, decay, n = question.dim, question.weight_decay, len(views) // 2 // question.draws
     draws = np.random.default_rng(question.seed)
     kernels = kernels_of(encoder, views, dim, decay > 0)
     own = question.loss
@@ -99,7 +101,11 @@ def limit_of(question: Question, encoder: GivenEncoder, views: Array) -> Limit:
     else:
         rule, pairings = custom_rule(own, n, dim)
     gram, count = kernels.gram, mode_count(dim, n)
-    modes = modes_with_errors(gram, count, rule.centred, draws, pairings.signal, question.placement)
+    if question.draws > 1:
+        modes = fresh_modes(gram, count, rule.centred, draws, pairings.signal, question.draws)
+    else:
+        given = (gram, count, rule.centred, draws, pairings.signal, question.placement)
+        modes = modes_with_errors(*given)
     if own is None:
         ends = ends_of(gram, modes.values, modes.vectors, rule, pairings, dim, decay)
     else:
@@ -107,8 +113,8 @@ def limit_of(question: Question, encoder: GivenEncoder, views: Array) -> Limit:
     scale = 1.0 if encoder.step else question.scale
     start = start_of(modes, ends, kernels, dim, scale, draws)
     stable = 2 / ends.curvature if ends.curvature > 0 else float("inf")
-    given = question.learning_rate
-    rate = _SHARE * stable if given is None else float(given)
+    asked = question.learning_rate
+    rate = _SHARE * stable if asked is None else float(asked)
     initial = start.amplitudes
     steps: Steps
     if own is None:
@@ -119,7 +125,7 @@ def limit_of(question: Question, encoder: GivenEncoder, views: Array) -> Limit:
     times = np.append(steps.times, np.full(dim - len(steps.times), np.inf))
     relative = float(initial[0] / ends.scales[0])
     net = np.maximum(ends.net, 0)
-    estimate = _error_estimate(np.clip(relative, 1e-300, 1), net, dim=dim)
+    estimate = error_estimate(np.clip(relative, 1e-300, 1), net, dim=dim)
     known = (kernels, modes, rule, pairings, own, ends, start, times, intervals)
     return Limit(*known, rate, stable, relative, estimate)
 
@@ -142,6 +148,3 @@ def mode_count(dim: int, pairs: int) -> int:
         )
         raise InputError(message)
     return count
-
-
-_error_estimate = compile_cheaply(error_estimate, static_argnames="dim")

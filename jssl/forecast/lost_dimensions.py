@@ -11,9 +11,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from jssl.forecast.rules import Rule
-from jssl.forecast.steps import levels_once
 from jssl.theory import landscape
 from jssl.theory.landscape.estimate import Z
+from jssl.theory.stepwise import decayed_levels
 
 WIDEST = 512
 _NEGLIGIBLE = 1e-6
@@ -78,7 +78,7 @@ def lost_dimensions(
     values, vectors = np.linalg.eigh(np.asarray(covariances.data))
     push, learned = 1.0, dim
     if rule.off_diagonal < 1:
-        end = levels_once(values, rule.off_diagonal, weight_decay, dim=dim)
+        end = decayed_levels(values, dim, rule.off_diagonal, weight_decay)
         push, learned = float(end.push), int(end.learned.sum())
     threshold = weight_decay / (rule.signal * push) if weight_decay else 0.0
     held, errors = np.asarray(signal.held_out), np.asarray(signal.errors)

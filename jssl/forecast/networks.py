@@ -1,5 +1,7 @@
 """Networks of finite width: random ones of a named kernel, or the user's own."""
 
+from collections.abc import Callable
+from functools import cache, partial
 from typing import Any, NamedTuple
 
 import jax
@@ -11,21 +13,30 @@ from jssl.errors import InputError
 from jssl.forecast.encoders import parse_kernel
 from jssl.memory import require_memory
 from jssl.models import conv, mlp
-from jssl.types import Model, Params, start_key
+from jssl.models.activations import activation as find_activation
+from jssl.models.factors import dense_factors
+from jssl.single_use import MATRIX_STEPS, compile_cheaply
+from jssl.types import Array, Model, Params, start_key
 
 
 class Networks(NamedTuple):
     """Networks of one architecture.
 
     Attributes:
-        apply: `apply(params, x) -> z` (n, dim), or a `TorchEncoder`.
-        params: of each network.
+        apply: `apply(params, x) -> z` (n, dim), a `TorchEncoder` or a `GramEncoder`.
+        params: of each network; of a Gram matrix, the seed of each random start.
         width: hidden neurons, or channels; 0 for a network of the user.
+        init: `init(key) -> params`, of which `params` are the first ones under the seed's keys;
+            None for a network of the user.
+        factors: `factors(params, x)` of a network of dense layers, as
+            `jssl.models.factors.dense_factors`; None for other networks.
     """
 
     apply: Any
     params: tuple[Params, ...]
     width: int
+    init: Callable[[Array], Params] | None = None
+    factors: Callable[[Params, Array], Any] | None = None
 
 
 def network(kernel: str, width: int, shape: tuple[int, ...], dim: int) -> Model:
@@ -87,5 +98,20 @@ def random_networks(
     require_memory(
         f"{count} networks of width {width:,}", (count + 10) * one, "take a smaller width"
     )
-    keys = [jax.random.fold_in(jax.random.key(seed), i) for i in range(count)]
-    return Networks(model.apply, tuple(model.init(start_key(key)) for key in keys), width)
+
+    def start(seed: Array, i: Array) -> Params:
+        return model.init(start_key(jax.random.fold_in(jax.random.key(seed), i)))
+
+    compiled = compile_cheaply(start)
+    params = tuple(compiled(np.uint32(seed), np.uint32(i)) for i in range(count))
+    kind, activation, _ = parse_kernel(kernel, shape)
+    factors = _factors(activation) if kind == "mlp" else None
+    return Networks(model.apply, params, width, model.init, factors)
+
+
+@cache
+def _factors(activation: str) -> Callable[[Params, Array], Any]:
+    """Return one program for all networks of an architecture."""
+    phi = find_activation(activation)
+    given = partial(dense_factors, function=phi.function, weight_std=phi.weight_std)
+    return jax.jit(given, compiler_options=MATRIX_STEPS)

@@ -59,13 +59,13 @@ class OwnEncoder(NamedTuple):
 
     Attributes:
         gram: (2n, 2n) tangent kernel per output.
-        start: (2n, dim) embeddings at the start.
+        start: (2n, dim) embeddings at the start; None for a random start with covariance `gram`.
         rounding: relative rounding error of `start`.
         deviation: of the outputs' kernels from `gram` times the identity.
     """
 
     gram: np.ndarray
-    start: np.ndarray
+    start: np.ndarray | None
     rounding: float
     deviation: Deviation
 

@@ -1,6 +1,5 @@
 """The result of `jssl.predict`: values that can be drawn and written."""
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -8,13 +7,16 @@ import numpy as np
 from jssl.errors import InputError
 from jssl.forecast.values import Values
 from jssl.host_arithmetic import host_float64
+from jssl.report.written import Written
 from jssl.types import Trajectory
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+    from jssl.report.page import Page
 
-class Forecast(Values):
+
+class Forecast(Written, Values):
     """Predicted training, mode by mode in the order of the eigenvalues. `print` shows the summary.
 
     Its attributes are those of `jssl.forecast.values.Values`.
@@ -30,15 +32,21 @@ class Forecast(Values):
                 learned until after the last.
 
         Raises:
-            InputError: for steps that are not one or more numbers >= 0.
+            InputError: for steps that are not one or more numbers >= 0, or where no step is
+                predicted.
         """
         from jssl.forecast.drawing import range_of, staircase
 
+        if self.diverges:
+            message = f"no step is predicted at learning rate {self.learning_rate:.3g}"
+            raise InputError(message)
         steps = range_of(self) if steps is None else host_float64("steps", steps)
         if steps.ndim != 1 or not len(steps) or not ((steps >= 0) & (steps < np.inf)).all():
             message = "steps must be (points,) finite numbers >= 0, at least one"
             raise InputError(message)
         order = np.argsort(np.where(np.isfinite(self.steps), self.steps, np.inf))
+        if self.columns:  # their final eigenvalues are in the order of the modes
+            order = np.arange(len(order))
         values = staircase(self, steps)[:, order] * self.final
         values = np.sort(values, axis=1)[:, ::-1]
         return Trajectory(steps, steps * self.learning_rate, {"eigenvalues": values})  # type: ignore[arg-type, dict-item]
@@ -49,19 +57,27 @@ class Forecast(Values):
 
         return draw_staircase(self)
 
-    def write(self, folder: str | Path, *, overwrite: bool = False) -> Path:
-        """Write report.html and report.json into a folder; return the path of the page.
+    def metrics(self) -> dict[str, float]:
+        """Return the numbers of the forecast as a flat dictionary, for a logger.
 
-        Args:
-            folder: created if needed.
-            overwrite: whether an earlier report in it is replaced.
-
-        Raises:
-            InputError: for a folder that cannot be written or that contains a report.
+        `step_1`, `step_2` ... are the steps at which the dimensions are half-learned, for those
+        that are learned.
         """
-        from jssl.forecast.page import page_of
-        from jssl.report.files import new_report_folder
-        from jssl.report.page import write_page
+        learned = self.steps[np.isfinite(self.steps)]
+        single = (
+            ("distinguishable", self.distinguishable),
+            ("learned", np.nan if self.diverges else len(learned)),
+            ("leakage", self.leakage),
+            ("learning_rate", self.learning_rate),
+            ("stable_rate", self.stable_rate),
+            ("scale", self.scale),
+            ("relative_start", self.relative_start),
+        )
+        flat = {name: float(value) for name, value in single}
+        return flat | {f"step_{j}": float(step) for j, step in enumerate(learned, 1)}
 
-        target = new_report_folder(Path(folder), overwrite=overwrite)
-        return write_page(page_of(self, {}, []), target)[0]
+    def page(self) -> "Page":
+        """Return the page of the result, as `write` writes it."""
+        from jssl.forecast.page import page_of
+
+        return page_of(self, {}, [])

@@ -1,19 +1,18 @@
 """Trained networks beside their forecast: full-batch gradient descent on the same pairs.
 
-The runs are those of `jssl.simulate`. Their cost is measured on a few steps first, and a
-simulation that would take too long is refused.
+The runs are those of a sweep over seeds, whose plan predicts or measures their cost first; a
+simulation that would take too long is refused. Fresh views are drawn anew in every step, and C is
+then that of the pooled views of the forecast.
 """
 
-import time
 from collections.abc import Callable
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 
 from jssl import losses
-from jssl.data.pairs import fixed
+from jssl.data import pairs as samplers
 from jssl.eigenvalues import EigenvaluesOf
 from jssl.errors import InputError
 from jssl.forecast.finite import Progress, Reduction, final_levels
@@ -24,15 +23,21 @@ from jssl.forecast.steps import Ends
 from jssl.formulas.steps import crossing_times
 from jssl.models import centred
 from jssl.optim import gradient_descent
-from jssl.simulation import simulate
-from jssl.theory.landscape.pairing import Pairing
+from jssl.progress import Progress as SweepProgress
+from jssl.progress import duration
+from jssl.sweeps.grid import make_grid
+from jssl.sweeps.opening import open_study
+from jssl.sweeps.plan import predicted_seconds
+from jssl.sweeps.run import run_chunks
+from jssl.sweeps.study import make_study
+from jssl.sweeps.workload import make_workload
 from jssl.types import Array, Model, Pairs, Params, Problem
 
 LIMIT = 1800.0
-"""Longest simulation in seconds, as estimated from its first steps."""
+"""Longest simulation in seconds, as estimated by the plan of the sweep."""
 
 _RECORDS = 400
-_FEW = 20
+_CHUNK_SECONDS = 10.0  # between two reports of progress
 
 
 def training_loss(rule: Rule, own: Loss | None = None) -> Loss:
@@ -73,22 +78,26 @@ def train(
     reduction: Reduction,
     ends: Ends,
     *,
+    count: int,
     scale: float,
     rate: float,
     steps: int,
+    seed: int = 0,
     weight_decay: float = 0.0,
     limit: float = LIMIT,
     progress: Progress | None = None,
 ) -> np.ndarray:
-    """Return the steps (networks, dim) at which trained networks have half-learned each dimension.
+    """Return the steps (count, dim) at which trained networks have half-learned each dimension.
 
     Args:
-        networks: the networks at the start.
+        networks: the networks at the start; the first `count` are trained.
         reduction: their pairs and their loss.
         ends: final states, which give the levels.
+        count: number of networks.
         scale: factor of the initial embeddings.
         rate: learning rate.
         steps: number of steps.
+        seed: of the networks' starts, and of fresh views.
         weight_decay: must be 0.
         limit: longest time in seconds.
         progress: called with a description and the share that is done.
@@ -99,65 +108,78 @@ def train(
     if weight_decay:
         message = "simulate does not cover weight_decay; drop one of them"
         raise InputError(message)
-    views = jnp.asarray(reduction.views)
-    n = len(views) // 2
-    pairs = Pairs(views[:n], views[n:])
-    loss = training_loss(reduction.rule, reduction.loss)
+    problem = _problem(networks, reduction, scale, rate)
     records = np.unique(np.geomspace(1, steps, _RECORDS).astype(int))
-    levels = final_levels(reduction.modes.values, ends)
-    signal = reduction.pairings.signal
-    model = centred(Model(lambda _: networks.params[0], networks.apply), scale)
-    problem = Problem(fixed(pairs), model, loss, gradient_descent(rate))
-    simulation = simulate(problem, _observe(problem, reduction.rule, signal))
-    advance = jax.jit(simulation.advance)
-    first = simulation.init(jax.random.key(0))
-    advance(first, 0)  # compiles
-    _require_time(advance, first, steps * len(networks.params), limit)
-    found = []
-    for index, params in enumerate(networks.params):
-        state = first._replace(params={"params": params, "start": params})
-        seen, done = [], 0
-        for record in records:
-            state, values = advance(state, int(record) - done)
-            seen.append(np.asarray(values["eigenvalues"], np.float64))
-            done = int(record)
-            if progress is not None:
-                share = (index + done / steps) / len(networks.params)
-                progress(f"training network {index + 1} of {len(networks.params)}", share)
-        values_ = np.array(seen)
-        dim = values_.shape[1]
-        half = np.full(dim, np.inf)
-        kept = levels[:dim]
-        at = crossing_times(records.astype(float), values_[:, : len(kept)], kept, np)
-        half[: len(kept)] = np.where(np.isnan(at), np.inf, at)
-        found.append(half)
-    return np.array(found)
-
-
-def _observe(problem: Problem, rule: Rule, signal: Pairing) -> Callable[..., dict[str, Any]]:
-    def observe(params: Params, pairs: Pairs) -> dict[str, Any]:
-        za, zb = (problem.model.apply(params, x) for x in (pairs.first, pairs.second))
-        if rule.centred:
-            za, zb = za - za.mean(0), zb - zb.mean(0)
-        cross = za.T @ zb
-        total = signal.cross * (cross + cross.T) / 2
-        total = total + signal.first * za.T @ za + signal.second * zb.T @ zb
-        return {"eigenvalues": EigenvaluesOf(total / len(za))}
-
-    return observe
-
-
-def _require_time(advance: Callable[..., Any], state: Any, steps: int, limit: float) -> None:
-    started = time.perf_counter()
-    jax.block_until_ready(advance(state, _FEW))
-    seconds = (time.perf_counter() - started) / _FEW * steps
+    study = make_study(
+        lambda: problem,
+        {"seed": count},
+        records,
+        observe=lambda _: _observe(problem, reduction),
+        seed=seed,
+        chunk_seconds=_CHUNK_SECONDS,
+    )
+    plan, result = open_study(make_workload(make_grid(study))).create()
+    seconds = sum(predicted_seconds(plan))
     if seconds > limit:
         message = (
-            f"training {steps:,} steps would take about {_duration(seconds)}, above the limit of "
-            f"{_duration(limit)}; take fewer pairs, a smaller width or dim, or a smaller simulate"
+            f"training {steps:,} steps would take about {duration(seconds)}, above the limit of "
+            f"{duration(limit)}; take fewer pairs, a smaller width or dim, or a smaller simulate"
         )
         raise InputError(message)
 
+    def show(done: SweepProgress) -> None:
+        if progress is not None:
+            progress("training networks", done.done / done.total)
 
-def _duration(seconds: float) -> str:
-    return f"{seconds / 3600:.1f} hours" if seconds > 5400 else f"{seconds / 60:.0f} minutes"
+    run_chunks(plan, result, progress=show)
+    seen = result.dataset().eigenvalues.transpose("seed", "step", "mode").values
+    levels = final_levels(reduction.modes.values, ends)
+    return np.array([_half_steps(records, values, levels) for values in np.asarray(seen, float)])
+
+
+def _problem(networks: Networks, reduction: Reduction, scale: float, rate: float) -> Problem:
+    """Return the training of the networks, whose starts are those of the forecast."""
+    views = jnp.asarray(reduction.views)
+    if reduction.fresh is None:
+        n = len(views) // 2
+        sampler = samplers.fixed(Pairs(views[:n], views[n:]))
+    else:
+        samples = jnp.asarray(reduction.fresh.samples, views.dtype)
+        sampler = samplers.fresh(samples, reduction.fresh.view)
+    init = networks.init or (lambda _: networks.params[0])
+    model = centred(Model(init, networks.apply), scale)
+    loss = training_loss(reduction.rule, reduction.loss)
+    return Problem(sampler, model, loss, gradient_descent(rate))
+
+
+def _half_steps(records: np.ndarray, values: np.ndarray, levels: np.ndarray) -> np.ndarray:
+    """Return the steps (dim,) at which eigenvalues (records, dim) cross the levels."""
+    dim = values.shape[1]
+    half = np.full(dim, np.inf)
+    kept = levels[:dim]
+    at = crossing_times(records.astype(float), values[:, : len(kept)], kept, np)
+    half[: len(kept)] = np.where(np.isnan(at), np.inf, at)
+    return half
+
+
+def _observe(problem: Problem, reduction: Reduction) -> Callable[..., dict[str, Any]]:
+    """Return the observable C of the forecast's pairs."""
+    signal, centre, draws = reduction.pairings.signal, reduction.rule.centred, reduction.draws
+    views = jnp.asarray(reduction.views)
+    n = len(views) // 2
+
+    def mean_of(z: Array) -> Array:
+        return z.reshape(draws, n // draws, -1).mean(0)
+
+    def observe(params: Params, pairs: Pairs) -> dict[str, Any]:
+        del pairs
+        za, zb = (problem.model.apply(params, x) for x in (views[:n], views[n:]))
+        if centre:
+            za, zb = za - za.mean(0), zb - zb.mean(0)
+        ma, mb = mean_of(za), mean_of(zb)
+        cross = ma.T @ mb
+        total = signal.cross * (cross + cross.T) / 2 / len(ma)
+        own = signal.first * za.T @ za + signal.second * zb.T @ zb
+        return {"eigenvalues": EigenvaluesOf(total + own / n)}
+
+    return observe

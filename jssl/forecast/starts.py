@@ -7,18 +7,13 @@ corrected by `effective_modes`.
 
 from typing import NamedTuple
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 from scipy.special import digamma, polygamma
 
 from jssl.forecast.encoders import Kernels
 from jssl.forecast.modes import Modes
-from jssl.forecast.own_encoder import OwnEncoder
 from jssl.forecast.steps import Ends
-from jssl.single_use import compile_cheaply
-from jssl.theory.stepwise import effective_modes
-from jssl.types import Array
+from jssl.theory.stepwise import effective_modes_of_starts
 
 _START = 1e-3  # suggested initial over final amplitude of the first mode
 _EXACT = 64  # number of modes up to which close eigenvalues of a given start are treated exactly
@@ -51,16 +46,18 @@ def start_of(
 ) -> Start:
     """Return the initial amplitudes: of the given encoder, or typical ones of a random start."""
     own, nngp = kernels.own, kernels.nngp
-    if own is None:
-        assert nngp is not None
+    if nngp is not None:
         unit, spread = random_start(modes.values, modes.vectors, dim, nngp)
         scale = _suggested_scale(ends, unit) if scale is None else float(scale)
         given = (unit, spread, scale, modes.vectors, nngp, dim, ends, draws)
         return Start(*drawn_amplitudes(*given), scale)
+    assert own is not None
+    start = own.start
+    assert start is not None
     top = modes.vectors[:, : min(dim, len(modes.values))]
-    unit = np.abs(np.diag(np.linalg.qr(own.start.T @ top)[1]))
+    unit = np.abs(np.diag(np.linalg.qr(start.T @ top)[1]))
     scale = _suggested_scale(ends, unit) if scale is None else float(scale)
-    amplitudes = _own_amplitudes(own, modes.vectors, scale, ends, unit)
+    amplitudes = _own_amplitudes(start, own.rounding, modes.vectors, scale, ends, unit)
     return Start(amplitudes, np.zeros(len(unit)), scale)
 
 
@@ -70,12 +67,17 @@ def _suggested_scale(ends: Ends, unit: np.ndarray) -> float:
 
 
 def _own_amplitudes(
-    own: OwnEncoder, vectors: np.ndarray, scale: float, ends: Ends, unit: np.ndarray
+    start: np.ndarray,
+    rounding: float,
+    vectors: np.ndarray,
+    scale: float,
+    ends: Ends,
+    unit: np.ndarray,
 ) -> np.ndarray:
     """Return s_j(0) of a given start; 0 where it does not exceed the rounding errors."""
-    projection = own.start.T @ vectors
+    projection = start.T @ vectors
     k = len(unit)
-    noise = 16 * len(projection) * own.rounding * np.linalg.norm(projection[:, :k], axis=0)
+    noise = 16 * len(projection) * rounding * np.linalg.norm(projection[:, :k], axis=0)
     many = k > _EXACT
     amplitudes = scale * unit if many else given_amplitudes(scale * projection, ends, k)
     return np.where(unit > noise, amplitudes, 0)
@@ -150,25 +152,15 @@ def given_amplitudes(projection: np.ndarray, ends: Ends, count: int) -> np.ndarr
     A start of `effective_modes` rises at a time; s_j(0) is that of an independent mode of growth
     h_j that rises at the same time.
     """
-    flat = projection.reshape(-1, *projection.shape[-2:])
-    amplitudes = np.asarray(_given_amplitudes(flat, np.maximum(ends.net, 0) / 2, ends.scales))
+    positive = ends.net > 0
+    growth = np.where(positive, ends.net, 0) / 2
+    unit = ends.scales * np.sqrt(np.where(positive, growth, 1))  # the end is 1 / sqrt(growth) there
+    starts = (projection / np.where(positive, unit, 1)).reshape(-1, *projection.shape[-2:])
+    first, rate = effective_modes_of_starts(starts, growth)
+    rate = np.where(rate > 0, rate, 1)
+    time = -(np.log(rate) + 2 * np.log(np.where(first > 0, first, 1))) / (8 * rate)
+    k = first.shape[1]
+    safe = np.where(positive, growth, 1)[:k]
+    amplitudes = np.exp(-4 * safe * time) / np.sqrt(safe) * unit[:k]
+    amplitudes = np.where(first > 0, amplitudes, 0)
     return amplitudes[:, :count].reshape(*projection.shape[:-2], -1)
-
-
-@compile_cheaply
-def _given_amplitudes(starts: Array, growth: Array, scales: Array) -> Array:
-    """Return s_j(0) of starts (draws, dim, modes); `growth` and the ends `scales` are (modes,)."""
-    positive = growth > 0
-    safe = jnp.where(positive, growth, 1)
-    unit = scales * jnp.sqrt(safe)  # the end is 1 / sqrt(growth) there
-
-    def one(start: Array) -> Array:
-        first, rate = effective_modes(start / jnp.where(positive, unit, 1), growth)
-        rate = jnp.where(rate > 0, rate, 1)
-        log = jnp.log(jnp.where(first > 0, first, 1))
-        time = -(jnp.log(rate) + 2 * log) / (8 * rate)
-        k = len(first)
-        amplitudes = jnp.exp(-4 * safe[:k] * time) / jnp.sqrt(safe[:k]) * unit[:k]
-        return jnp.where(first > 0, amplitudes, 0)
-
-    return jax.vmap(one)(starts)

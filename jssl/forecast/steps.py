@@ -5,16 +5,13 @@ final amplitude. The modes of Barlow Twins compete where the off-diagonal weight
 times are `jssl.theory.stepwise.mode_times`. Initial amplitudes are in `jssl.forecast.starts`.
 """
 
-from functools import partial
 from typing import Any, NamedTuple
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 
 from jssl.forecast.modes import largest_value, spread_of
 from jssl.forecast.rules import Rule
-from jssl.single_use import compile_cheaply
 from jssl.theory.landscape.dictionary import SIMCLR
 from jssl.theory.landscape.gaussian import gaussian_amplitudes, gaussian_times
 from jssl.theory.landscape.pairing import (
@@ -27,7 +24,7 @@ from jssl.theory.landscape.pairing import (
     signal_pairing,
 )
 from jssl.theory.landscape.stability import crosstalk, learned_curvature
-from jssl.theory.stepwise import Levels, ModeTimes, decayed_levels, descent_delay, mode_times
+from jssl.theory.stepwise import decayed_levels, descent_delay, mode_times
 from jssl.types import Array
 
 _FARTHEST = 30.0  # largest ratio of final amplitudes, of the exact loss over the quartic one
@@ -132,9 +129,9 @@ def ends_of(
     inverted = largest_value(gram, rule.centred, opposite)
     unlearned = 2 * (rule.signal * inverted + weight_decay)
     if rule.own_spread:
-        level = levels_once(values, rule.off_diagonal, weight_decay, dim=dim)
-        learned = np.asarray(level.learned)
-        size = np.where(learned, np.asarray(level.eigenvalues), 1) / values
+        level = decayed_levels(values, dim, rule.off_diagonal, weight_decay)
+        learned = level.learned
+        size = np.where(learned, level.eigenvalues, 1) / values
         threshold = weight_decay / (rule.signal * float(level.push))
         curvature = max(4 * max(net[0], 0), unlearned)
         return Ends(net, learned, np.sqrt(size), threshold, (), float(curvature))
@@ -219,45 +216,19 @@ def steps_of(
     starts = initial > 0
     net, learned = ends.net[:k], ends.learned[:k] & starts
     if rule.own_spread:
-        rates = np.array([0.0, rate])
-        arguments = (initial, values[:k], rule.off_diagonal, weight_decay, rates)
-        both = map(np.asarray, _flow_and_descent(*arguments, dim=dim))
-        (times, taken), (_, rises), (_, blur) = both
-        return Steps(times, taken / rate, rises / rate, blur / rate)
+        known = (initial, values[:k], dim, rule.off_diagonal)
+        flow = mode_times(*known, weight_decay=weight_decay)
+        descent = mode_times(*known, weight_decay=weight_decay, learning_rate=rate)
+        return Steps(flow.times, *(of / rate for of in descent))
     growth = np.where(learned, 4 * net, 1)
     ratio = np.log(ends.scales[:k]) - np.log(np.where(starts, initial, 1))
     size = np.maximum(2 * ratio, np.log(2))
     times = np.where(learned, np.maximum(_half(size), 0) / growth, np.inf)
-    delay = np.asarray(descent_delay(jnp.asarray(growth / 8), rate))
+    delay = np.asarray(descent_delay(growth / 8, rate))
     rises = np.where(learned, np.log(81) / growth, np.inf)
     if ends.gaussian is not None:
         times, rises = _gaussian_times(rule, ends, initial, times, rises, weight_decay)
     return Steps(times, times * delay / rate, rises / rate, np.where(learned, 0.0, np.inf))
-
-
-@partial(compile_cheaply, static_argnames="dim")
-def levels_once(values: Array, off_diagonal: Array, weight_decay: Array, *, dim: int) -> Levels:
-    """Return `decayed_levels`, compiled for one call."""
-    return decayed_levels(values, dim, off_diagonal, weight_decay)
-
-
-@partial(compile_cheaply, static_argnames="dim")
-def _flow_and_descent(
-    initial: Array,
-    values: Array,
-    off_diagonal: Array,
-    weight_decay: Array,
-    rates: Array,
-    *,
-    dim: int,
-) -> ModeTimes:
-    """Return `mode_times` (rates, k) of several learning rates; a rate of 0 is gradient flow."""
-
-    def one(rate: Array) -> ModeTimes:
-        options = {"weight_decay": weight_decay, "learning_rate": rate}
-        return mode_times(initial, values, dim, off_diagonal, **options)
-
-    return jax.vmap(one)(rates)
 
 
 def _gaussian_times(

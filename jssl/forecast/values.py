@@ -1,5 +1,6 @@
 """The values of a forecast."""
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,7 +17,8 @@ class Values(NamedTuple):
         held_out: (count,) eigenvalues of the modes of one half of the pairs on the other half.
         errors: (count,) standard errors of `held_out`, given the modes of each half.
         times: (dim,) t = learning rate x step at which each dimension is half-learned; infinite
-            for those never learned.
+            for those never learned. Where the learning rate is too large for training to be
+            stable, this and every other step of the forecast is NaN.
         steps: (dim,) the same in steps of gradient descent; the median over networks where a
             width is given.
         low: (dim,) 5 % quantile of `steps` for training on these pairs.
@@ -29,8 +31,8 @@ class Values(NamedTuple):
             other.
         networks: (nets, dim) steps of each network of finite width; (0, dim) in the limit.
         simulated: (runs, dim) steps of trained networks, of the first of these networks.
-        final: (dim,) eigenvalues of C at the end, of the dimensions that are learned, descending; 0
-            for the others.
+        final: (dim,) eigenvalues of C at the end, of the dimensions that are learned, descending
+            (for `jepa` and `lejepa` in the order of the modes); 0 for the others.
         rises: (dim,) steps in which each dimension rises from 10 % to 90 % of its final value.
         learning_rate: given, or a tenth of the largest stable one.
         stable_rate: the largest stable learning rate from a small start. Negative modes, and
@@ -48,6 +50,7 @@ class Values(NamedTuple):
         summary: the results as sentences, the most important one first.
         caveats: what is uncertain, the most important one first.
         settings: pairs, kernel, loss, dim.
+        columns: what else is known of the modes, name -> (modes,), for `jepa` and `lejepa`.
     """
 
     eigenvalues: np.ndarray
@@ -76,12 +79,32 @@ class Values(NamedTuple):
     summary: tuple[str, ...]
     caveats: tuple[str, ...]
     settings: dict[str, Any]
+    columns: Mapping[str, np.ndarray] = {}
 
     @property
     def step_errors(self) -> np.ndarray:
         """(dim,) standard errors on these pairs, of random start and finite width together."""
         return np.hypot(self.start_errors, self.width_errors)
 
+    @property
+    def diverges(self) -> bool:
+        """Whether the learning rate is at the largest stable one or above: no step is predicted."""
+        return self.learning_rate >= self.stable_rate
+
     def __str__(self) -> str:
         """Return the summary, one sentence a line."""
         return "\n".join(self.summary)
+
+
+def without_steps(values: Any) -> Any:
+    """Return a forecast of a training that diverges: whatever depends on its steps is NaN.
+
+    Args:
+        values: Values or Forecast; those of a stable learning rate are returned as they are.
+    """
+    if not values.diverges:
+        return values
+    names = ("times", "steps", "low", "high", "limit_steps", "networks", "rises", "final")
+    errors = ("start_errors", "width_errors", "new_data_errors")
+    arrays = {name: getattr(values, name) for name in (*names, *errors)}
+    return values._replace(**{name: np.full_like(x, np.nan) for name, x in arrays.items()})

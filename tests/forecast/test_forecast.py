@@ -179,7 +179,6 @@ def test_every_rule_is_the_dictionary_of_the_landscape():
         assert rule.quartic * spread**2 == pytest.approx(quartic), name
 
 
-@pytest.mark.skipif(not neural_tangents.status()[0], reason="needs neural-tangents")
 @pytest.mark.parametrize("kernel", ["mlp-relu-1", "conv-relu-1"])
 def test_infinite_kernels_are_those_of_the_models(kernel):
     from jssl.forecast.encoders import grams, named_encoder
@@ -284,7 +283,7 @@ def test_the_command_reads_pairs(folder, capsys):
         (["--images", "absent"], "no folder absent"),
         (["--images", "empty"], "contains no images"),
         (["--images", "bad"], "none of the 1 images"),
-        (["--images", "photos", "--views", "blur"], "unknown view 'blur'"),
+        (["--images", "photos", "--views", "warp"], "unknown view 'warp'"),
         (["--pairs", "views.npz", "--out", "/dev/null/x"], "choose a writable folder"),
         (["--pairs", "views.npz", "--count", "1"], "count must be"),
     ],

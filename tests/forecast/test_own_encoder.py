@@ -132,7 +132,7 @@ def test_a_dimension_that_the_start_does_not_hold_is_never_learned():
         ({"apply": 3}, "apply must be a function"),
         ({"apply": lambda w, x: x @ w.T, "params": None}, "params is missing"),
         ({"apply": None}, "apply is missing"),
-        ({"params": None, "kernel": None}, "kernel must be a name"),
+        ({"params": None, "kernel": 3}, "kernel must be a name"),
         ({"apply": None, "params": None, "width": 8, "nets": -1}, "nets must be a whole number"),
     ],
 )

@@ -1,0 +1,154 @@
+"""The answer to a checked question: the numbers of a forecast, its sentences and its settings."""
+
+from typing import Any
+
+import numpy as np
+
+from jssl.forecast.caveats import caveats_of
+from jssl.forecast.finite import Progress, final_eigenvalues
+from jssl.forecast.finite_steps import Found, finite_steps
+from jssl.forecast.fresh_views import FreshViews
+from jssl.forecast.given_encoder import GivenEncoder
+from jssl.forecast.limit import Limit, Question, limit_of, mode_count
+from jssl.forecast.lost_dimensions import LostDimensions, lost_dimensions
+from jssl.forecast.result import Forecast
+from jssl.forecast.summary import summary_of
+from jssl.forecast.values import without_steps
+from jssl.precision import float64
+from jssl.theory.landscape.dictionary import SIMCLR
+from jssl.theory.landscape.estimate import Z
+from jssl.theory.stepwise import explain
+
+_FEW = 10  # samples times off-diagonal weight: below it, noise of fresh views slows later steps
+
+_FIRST = {
+    (False, True): "as given",
+    (False, False): "augmented",
+    (True, True): "clean",
+    (True, False): "clean",
+}
+
+
+def answer(
+    question: Question,
+    encoder: GivenEncoder,
+    views: tuple[np.ndarray, np.ndarray],
+    drawn: FreshViews | None,
+    notes: list[str],
+    temperature: float,
+    progress: Progress | None,
+) -> Forecast:
+    """Return the forecast of a checked question, with its sentences and settings."""
+    first, second = views
+    n = len(first) // question.draws
+    with float64():
+        both: Any = np.concatenate([first, second])
+        limit = limit_of(question, encoder, both)
+        lost = lost_dimensions(
+            first[:n],
+            second[:n],
+            limit.rule,
+            question.dim,
+            weight_decay=question.weight_decay,
+            placement=question.placement,
+            clean_first=question.clean,
+        )
+        found = finite_steps(
+            limit,
+            encoder,
+            both,
+            fresh=drawn,
+            weight_decay=question.weight_decay,
+            seed=question.seed,
+            progress=progress,
+        )
+    forecast = _forecast(limit, found, lost, n)
+    settings = _settings(question, encoder, first[:n], limit, temperature)
+    forecast = forecast._replace(settings=settings)
+    explanation = explain(limit.estimate)
+    notes = [*notes, *_noise_of_views(limit.rule.off_diagonal, n, question.draws)]
+    caveats = caveats_of(forecast, limit.rule, explanation, limit.ends, limit.kernels.own)
+    forecast = without_steps(forecast)
+    summary = summary_of(forecast, limit.rule)
+    return forecast._replace(summary=tuple(summary), caveats=(*notes, *caveats))
+
+
+def _forecast(limit: Limit, found: Found, lost: LostDimensions, pairs: int) -> Forecast:
+    """Return a forecast that has no sentences and no settings yet."""
+    modes, shown = limit.modes, found.intervals
+    distinguishable = modes.held_out - Z * modes.errors > limit.ends.threshold
+    count = mode_count(len(shown.steps), pairs)
+    return Forecast(
+        eigenvalues=modes.values,
+        held_out=modes.held_out,
+        errors=modes.errors,
+        times=shown.steps * limit.rate if len(found.networks) else limit.times,
+        **shown._asdict(),
+        final=final_eigenvalues(modes.values, limit.ends, len(shown.steps)),
+        limit_steps=limit.intervals.steps,
+        networks=found.networks,
+        simulated=found.simulated,
+        learning_rate=limit.rate,
+        stable_rate=limit.stable_rate,
+        scale=limit.start.scale,
+        relative_start=limit.relative_start,
+        distinguishable=in_a_row(distinguishable),
+        all_distinguishable=bool(distinguishable.all()) and len(modes.values) == count,
+        leakage=float(limit.estimate.leakage),
+        lost=lost,
+        summary=(),
+        caveats=(),
+        settings={},
+    )
+
+
+def _noise_of_views(off_diagonal: float, samples: int, draws: int) -> list[str]:
+    """Return what is not covered where the views of a step vary more than the loss distinguishes.
+
+    The mean over views of C_ii^2 exceeds the square of the mean by the variance, at most of order
+    1 / samples; off the diagonal, the loss acts with `off_diagonal` alone.
+    """
+    if draws == 1 or off_diagonal * samples >= _FEW:
+        return []
+    return [
+        f"With fresh views of {samples} samples, the noise of C in one step is not small against "
+        f"the off-diagonal weight of {off_diagonal:g}. It is not part of the forecast: later "
+        "dimensions come later, dimension 3 of networks on 60 digits by a factor of 3 to 7."
+    ]
+
+
+def _settings(
+    question: Question,
+    encoder: GivenEncoder,
+    first: np.ndarray,
+    limit: Limit,
+    temperature: float,
+) -> dict[str, Any]:
+    kernel = "empirical, of the given encoder" if encoder.own else encoder.kernel
+    kernel = kernel if encoder.gram is None else "the given Gram matrix"
+    return {
+        "loss": question.name,
+        "kernel": kernel,
+        "width": encoder.width or 0,
+        "dim": question.dim,
+        "pairs": len(first),
+        "views": f"fresh, from {question.draws} draws" if question.draws > 1 else "fixed pairs",
+        "sample": " x ".join(map(str, first.shape[1:])),
+        "modes computed": len(limit.modes.values),
+        "placement": question.placement,
+        "first views": _FIRST[question.clean, question.placement == SIMCLR],
+        "temperature": temperature if limit.rule.tempered else "none",
+        "weight decay": question.weight_decay,
+        "step": encoder.step,
+        "seed": question.seed,
+    }
+
+
+def in_a_row(holds: np.ndarray) -> int:
+    """Return how many entries hold before the first that does not.
+
+    Example:
+        >>> in_a_row(np.array([True, True, False, True]))
+        2
+    """
+    return int(np.cumprod(holds).sum())

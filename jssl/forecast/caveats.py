@@ -1,0 +1,163 @@
+"""The caveats of a forecast: what is uncertain, as sentences."""
+
+import numpy as np
+
+from jssl.forecast.lost_dimensions import WIDEST
+from jssl.forecast.own_encoder import OwnEncoder
+from jssl.forecast.rules import Rule
+from jssl.forecast.steps import Ends
+from jssl.forecast.summary import is_fresh
+from jssl.forecast.values import Values
+from jssl.theory.landscape.dictionary import SIMCLR
+
+_SHOWN = 8
+_NOTICED = 0.05  # deviation of the outputs' kernels from which it is a caveat
+
+
+def caveats_of(
+    forecast: Values, rule: Rule, explanation: str, ends: Ends, own: OwnEncoder | None
+) -> list[str]:
+    """Return what is uncertain, the most important first."""
+    lines = []
+    if forecast.learning_rate >= forecast.stable_rate:
+        lines.append(
+            f"The learning rate is above the largest stable one, {forecast.stable_rate:.3g}: "
+            "training diverges or drifts along flat directions, and no step is predicted."
+        )
+    if forecast.relative_start > 0.3 and not forecast.settings.get("step"):
+        lines.append(
+            f"The start is {forecast.relative_start:.2g} of the final amplitude, which is too "
+            "large for separate steps. A time at or near 0 means that the dimension is learned "
+            "from the start."
+        )
+    if rule.caveat:
+        lines.append(rule.caveat)
+    lines.append(
+        f"{explanation} The start is {forecast.relative_start:.1g} of the final amplitude."
+    )
+    off = np.abs(forecast.eigenvalues - forecast.held_out) > 3.9 * forecast.errors
+    if off.any():
+        first = int(np.argmax(off))
+        more = "With more samples" if is_fresh(forecast) else "With fresh views or more samples"
+        lines.append(
+            f"From mode {first + 1} on, the in-sample eigenvalues are optimistic: the eigenvalue "
+            f"is {forecast.eigenvalues[first]:.2g} on all pairs and {forecast.held_out[first]:.2g} "
+            f"± {forecast.errors[first]:.1g} on held-out pairs. {more}, these steps come later."
+        )
+    if is_fresh(forecast):
+        lines.append(
+            "Views are drawn anew in every step: the steps are those of the mean gradient over the "
+            "views. Its noise changes them by terms of order learning rate over batch size."
+        )
+    lines += [*_never_learned(forecast, ends), *_encoder(forecast, own), *_limits(forecast)]
+    return [*lines, *_augmentation(forecast)]
+
+
+def _never_learned(forecast: Values, ends: Ends) -> list[str]:
+    dim, modes = forecast.settings["dim"], len(forecast.eigenvalues)
+    lines = []
+    placement = forecast.settings["placement"]
+    if modes < dim and placement != SIMCLR:
+        lines.append(
+            f"Modes that grow under {placement}: {modes}. Along all others, the augmentation "
+            "exceeds the variance that the views share, and they are never learned."
+        )
+    elif modes < dim:
+        lines.append(
+            f"Only {modes} modes of the pairs are positive (above 1e-5 of the largest). The other "
+            "outputs learn nothing from the pairs and count as never learned."
+        )
+    held = int((~ends.learned[: min(dim, modes)]).sum())
+    if held:
+        decay = forecast.settings["weight decay"]
+        lines.append(
+            f"Weight decay {decay:g} is too large for {held} of the first {min(dim, modes)} modes: "
+            f"an eigenvalue must exceed {ends.threshold:.2g} to be learned."
+        )
+    absent = ends.learned[: len(forecast.steps)] & ~np.isfinite(forecast.steps[:modes])
+    if absent.any():
+        lines.append(
+            f"The initial embedding has no component along {int(absent.sum())} of the modes (up to "
+            "rounding), for example because outputs are copies of each other. They are never "
+            "learned."
+        )
+    if ends.replaced:
+        r, j = ends.replaced[0]
+        lines.append(
+            f"Dimension {r + 1} is learned but later replaced by mode {j + 1}, which the "
+            "minimum of the loss contains instead, because the views agree on it more closely."
+        )
+    return lines
+
+
+def _encoder(forecast: Values, own: OwnEncoder | None) -> list[str]:
+    if own is None and forecast.settings["kernel"] == "linear":
+        return ["The forecast is for a linear encoder z = W x under plain gradient descent."]
+    if own is None and not len(forecast.networks):
+        return [
+            "The forecast is for the limit of infinite width, in NTK parametrisation and under "
+            "plain gradient descent. In networks of finite width outputs affect each other, and "
+            "dimensions after the first are learned sooner: with three hidden relu layers of 256, "
+            "two to three times sooner. Pass width= (--width) for the forecast at a finite width."
+        ]
+    lines = [
+        "The tangent kernel is assumed to stay as it is at the start. Its change is part of the "
+        "intervals, by its measured size in relu networks; it is smaller in wider encoders."
+    ]
+    if own is None:
+        lines.append(
+            "The forecast is for NTK parametrisation and plain gradient descent. Momentum, Adam, "
+            "batch norm in the encoder or another parametrisation change the times. Under Adam, "
+            "networks on digits learned nearly the predicted directions in order, but at other "
+            "steps; under momentum, jssl.theory.stepwise.momentum_growth gives the growth."
+        )
+        return lines
+    if own.start is None:
+        lines.append(
+            "The start is that of an encoder that is linear in standard normal parameters. Pass "
+            "the embeddings at the start, start=, for the steps of the encoder itself."
+        )
+    if own.deviation.whole > _NOTICED:
+        lines.append(
+            "The outputs' tangent kernels differ from one common kernel, in some combination of "
+            f"outputs by {own.deviation.whole:.0%} of it. The forecast uses all blocks of the "
+            "kernel."
+        )
+    return lines
+
+
+def _limits(forecast: Values) -> list[str]:
+    lines = []
+    if forecast.lost.reduced:
+        span = min(WIDEST, 2 * forecast.settings["pairs"])
+        lines.append(
+            f"The directions lost to the augmentation were computed in the span of {span} views, "
+            f"not in all {forecast.lost.reduced:,} input dimensions."
+        )
+    if forecast.lost.trust != "exact":
+        lines.append(
+            f"Ranks and thresholds of the augmentation are {forecast.lost.trust}. On mixtures, "
+            "their errors were 9 % and 15 %."
+        )
+    return lines
+
+
+def _augmentation(forecast: Values) -> list[str]:
+    """Return what the same augmentation does to a linear encoder: another question."""
+    lost = forecast.lost
+    decay = " and weight decay" if forecast.settings["weight decay"] else ""
+    lines = [
+        f"For a linear encoder, {lost.surviving:,} of the {lost.carried:,} directions of the views "
+        f"survive augmentation{decay}. {lost.lost:,} are lost, and {lost.undecided:,} are "
+        "undecided within the sampling error."
+    ]
+    if np.isfinite(lost.factor) and lost.factor > 0:
+        lines.append(
+            f"The first of the {lost.rank} remaining dimensions would be lost at "
+            f"{lost.factor:.2g} times the variance of this augmentation."
+        )
+    gone = lost.factors[(lost.factors < 1) & (lost.factors > 0)]
+    if len(gone):
+        at = ", ".join(f"{x:.2g}" for x in gone[:_SHOWN])
+        lines.append(f"The lost dimensions would be kept below {at} times this variance.")
+    return lines
