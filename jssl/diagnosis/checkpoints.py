@@ -6,15 +6,17 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from jssl.data.array_files import check_embeddings, read_array, stored_as_void, to_numpy
+from jssl.data.array_files import check_embeddings, stored_as_void, to_numpy
+from jssl.data.embedding_files import StoredEmbeddings
+from jssl.diagnosis.checkpoint_table import Table, tabulate
 from jssl.diagnosis.history import Relation, history_summary
 from jssl.diagnosis.homogeneity import same_distribution
-from jssl.diagnosis.matching import debiased_cka, prepare, rows_correspond
-from jssl.diagnosis.spectra import spectrum_of, verdict_of
+from jssl.diagnosis.judgement import judge
+from jssl.diagnosis.matching import debiased_cka, debiased_cka_error, prepare, rows_correspond
+from jssl.diagnosis.spectra import spectrum_of
 from jssl.errors import InputError
-from jssl.formulas.ranks import entropy_rank
 from jssl.formulas.steps import LEARNED_SHARE, PLATEAU, Steps, detect_steps
-from jssl.formulas.verdict import KINDS
+from jssl.formulas.verdict import KINDS, Thresholds
 
 _DIFFERENT = 0.01
 """p-value below which sets of rows that do not correspond have different distributions."""
@@ -34,6 +36,8 @@ class CheckpointHistory(NamedTuple):
         kinds: kind of collapse of each, one of `jssl.diagnostics.KINDS`.
         similarity: (checkpoints,) debiased linear CKA with the last, in [-1, 1]; 0 on average for
             unrelated embeddings. NaN for other numbers of rows, fewer than four, and a constant.
+        similarity_errors: (checkpoints,) their standard errors.
+        table: metrics of every checkpoint, and the best of them.
         same_rows: whether the checkpoints hold the same samples in the same order, as far as the
             CKA of neighbouring ones shows; None where CKA is undefined.
         changed: whether the distribution of the embeddings changes between them.
@@ -50,6 +54,8 @@ class CheckpointHistory(NamedTuple):
     ranks: np.ndarray
     kinds: tuple[str, ...]
     similarity: np.ndarray
+    similarity_errors: np.ndarray
+    table: Table
     same_rows: bool | None
     changed: bool
     steps: Steps | None
@@ -58,100 +64,157 @@ class CheckpointHistory(NamedTuple):
     caveats: list[str]
 
 
+class Given(NamedTuple):
+    """What checkpoints are compared with.
+
+    Attributes:
+        dim: of the embeddings of which these are checkpoints.
+        views: second views of each checkpoint, as the checkpoints; None without.
+        classes: (n,) integers from 0, -1 for no label; None without.
+        neighbours: k of the nearest-neighbour probe.
+        thresholds: of the verdict.
+    """
+
+    dim: int
+    views: Sequence[Any] | Mapping[str, Any] | None = None
+    classes: np.ndarray | None = None
+    neighbours: int = 20
+    thresholds: Thresholds = Thresholds()
+
+
 def follow(
-    checkpoints: Sequence[Any] | Mapping[str, Any],
-    dim: int,
-    tolerance: float,
-    draws: np.random.Generator,
+    checkpoints: Sequence[Any] | Mapping[str, Any], given: Given, draws: np.random.Generator
 ) -> CheckpointHistory:
     """Return the history of embeddings over checkpoints.
 
     Args:
-        checkpoints: arrays, or name -> array or path. A path that cannot be used is listed in
-            `failures` and the others are still read; an array that cannot be used raises.
-        dim: of the embeddings of which these are checkpoints.
-        tolerance: as in `diagnose`.
+        checkpoints: arrays, or name -> array or path. One that cannot be used is listed in
+            `failures`, and the others are still read.
+        given: labels, views and thresholds.
         draws: generator for the sample on which sets of rows that do not correspond are compared.
 
     Raises:
-        InputError: for an array that cannot be used, or where nothing could be read.
+        InputError: where nothing could be read.
     """
-    read, failures, caveats = _read(checkpoints, dim)
-    by_name = {name: spectrum_of(z) for name, z in read.items()}
-    spectra = np.stack([np.resize(s.eigenvalues, dim) for s in by_name.values()])
-    for row, z in zip(spectra, read.values(), strict=True):
+    read, failures, caveats = _read(checkpoints, given.dim, "checkpoint")
+    every = list(read.values())
+    found = [spectrum_of(z) for z in every]
+    spectra = np.stack([np.resize(s.eigenvalues, given.dim) for s in found])
+    for row, z in zip(spectra, every, strict=True):
         row[len(z) :] = 0
-    ranks = entropy_rank(np.sqrt(spectra), False, np)
-    kinds = tuple(
-        KINDS[int(verdict_of(s, len(read[name]), tolerance).kind)] for name, s in by_name.items()
-    )
-    similarity, neighbouring = _similarities(list(read.values()))
-    same_rows, changed = _relation(list(read.values()), spectra, neighbouring, draws)
+    kinds = tuple(_kind(z, s, given.thresholds) for z, s in zip(every, found, strict=True))
+    similarity, errors, neighbouring = _similarities(every)
+    same_rows, changed = _relation(every, spectra, neighbouring, draws)
     t = step_numbers(tuple(read))
     steps = None
     if changed and len(t) >= 3:
         steps = detect_steps(t, spectra, spectra[-1], LEARNED_SHARE, PLATEAU, np)
-    counts = [len(z) for z in read.values()]
-    summary = history_summary(t, ranks, kinds, steps, Relation(same_rows, changed, counts))
+    views, classes, notes = _companions(read, given, same_rows)
+    table = tabulate(every, found, views, classes, given.neighbours, given.thresholds.tolerance)
+    counts = [len(z) for z in every]
+    relation = Relation(same_rows, changed, counts)
+    summary = history_summary(t, table, kinds, steps, relation, tuple(read))
     if len(t) < 3:
-        caveats.append("Detecting steps needs three checkpoints or more.")
-    caveats += [f"A checkpoint was left out: {failure}" for failure in failures]
+        notes.append("Detecting steps needs three checkpoints or more.")
+    notes += [f"A checkpoint was left out: {failure}" for failure in failures]
     return CheckpointHistory(
         tuple(read),
         t,
         spectra,
-        ranks,
+        table.values["effective rank"],
         kinds,
         similarity,
+        errors,
+        table,
         same_rows,
         changed,
         steps,
         tuple(failures),
         summary,
-        caveats,
+        caveats + notes,
     )
 
 
+def _kind(z: np.ndarray, spectrum: Any, thresholds: Thresholds) -> str:
+    chosen = np.linspace(0, len(z) - 1, min(len(z), 2000)).astype(int)
+    return KINDS[int(judge(z, spectrum, chosen, thresholds).verdict.kind)]
+
+
+def _companions(
+    read: Mapping[str, np.ndarray], given: Given, same_rows: bool | None
+) -> tuple[list[np.ndarray] | None, np.ndarray | None, list[str]]:
+    """Return views of the checkpoints that were read, the classes of their rows, and caveats."""
+    notes: list[str] = []
+    views, classes = None, given.classes
+    if given.views is not None:
+        others, lost, notes = _read(given.views, given.dim, "views of checkpoint")
+        fits = all(n in others and others[n].shape == z.shape for n, z in read.items())
+        notes += [f"Views were left out: {line}" for line in lost]
+        if fits:
+            views = [others[name] for name in read]
+        else:
+            notes.append(
+                "The alignment of checkpoints was left out: it needs views of the same shape for "
+                "each of them, under the same names."
+            )
+    if classes is not None and any(len(z) != len(classes) for z in read.values()):
+        classes = None
+        notes.append(
+            "The probes of checkpoints were left out: they have other numbers of rows "
+            "than the labels."
+        )
+    elif classes is not None and same_rows is False:
+        classes = None
+        notes.append(
+            "The probes of checkpoints were left out: the checkpoints do not contain the "
+            "same samples in the same order."
+        )
+    return views, classes, notes
+
+
 def _read(
-    checkpoints: Sequence[Any] | Mapping[str, Any], dim: int
+    checkpoints: Sequence[Any] | Mapping[str, Any], dim: int, kind: str
 ) -> tuple[dict[str, np.ndarray], list[str], list[str]]:
     """Return the checkpoints that can be used, a line for each that cannot, and caveats."""
     items = checkpoints.items() if isinstance(checkpoints, Mapping) else enumerate(checkpoints)
     read, failures, void = {}, [], []
     for name, value in ((str(name), value) for name, value in items):
         on_disk = hasattr(value, "__fspath__")
-        what = f"checkpoint {name}"
+        what = f"{kind} {name}"
         try:
-            given = read_array(value) if on_disk else value
+            given, notes = (
+                StoredEmbeddings.of(value).read(what)
+                if on_disk
+                else (value, stored_as_void({what: value}))
+            )
             z = check_embeddings(what, to_numpy(what, given, lazy=True))
             if z.shape[1] != dim:
                 message = f"{what} has {z.shape[1]} dimensions, the embeddings {dim}"
                 raise InputError(message)
         except InputError as error:
-            if not on_disk:
-                raise
             failures.append(str(error))
             continue
-        void += stored_as_void({what: given})
+        void += notes
         read[name] = z
-    if not read:
+    if not read and kind == "checkpoint":
         message = f"no checkpoint could be read; {failures[0] if failures else 'none was given'}"
         raise InputError(message)
     more = f" (and {len(void) - 1:,} more)" if len(void) > 1 else ""
     return read, failures, [f"{void[0]}{more}"] if void else []
 
 
-def _similarities(checkpoints: list[np.ndarray]) -> tuple[np.ndarray, list[float]]:
-    """Return debiased CKA of each with the last, and of each with the next."""
+def _similarities(checkpoints: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray, list[float]]:
+    """Return debiased CKA of each with the last, its errors, and that of each with the next."""
     last = prepare(checkpoints[-1])
-    with_last, with_next, before = [], [], None
+    with_last, errors, with_next, before = [], [], [], None
     for z in checkpoints:
         now = prepare(z)
         with_last.append(debiased_cka(now, last))
+        errors.append(debiased_cka_error(now, last))
         if before is not None:
             with_next.append(debiased_cka(before, now))
         before = now
-    return np.array(with_last), with_next
+    return np.array(with_last), np.array(errors), with_next
 
 
 def _relation(

@@ -7,59 +7,50 @@ all pairs of rows (uniformity, neighbours) use a random sample and have a standa
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from jssl.data.array_files import check_embeddings, stored_as_void, to_numpy
+from jssl.data.array_files import (
+    LARGEST,
+    check_embeddings,
+    check_shape,
+    check_values,
+    stored_as_void,
+    to_numpy,
+)
 from jssl.data.checks import require_count, require_range
-from jssl.diagnosis.checkpoints import CheckpointHistory, follow
+from jssl.diagnosis.checkpoints import CheckpointHistory, Given, follow
+from jssl.diagnosis.classes import ClassSpectrum, class_sentences, class_spectra
+from jssl.diagnosis.given_split import Split, split_metrics
+from jssl.diagnosis.judgement import judge
 from jssl.diagnosis.labels import Labels, read_labels
-from jssl.diagnosis.spectra import CONSTANT, Metric, Spectrum, spectrum_of, verdict_of
+from jssl.diagnosis.result import Diagnosis
+from jssl.diagnosis.row_metrics import (
+    chosen_rows,
+    gaussian_metric,
+    rank_metrics,
+    sigreg_metric,
+    uniformity_metric,
+    verdict_metrics,
+    within_metric,
+)
+from jssl.diagnosis.runs import compare_runs, split_runs
+from jssl.diagnosis.spectra import spectrum_of
 from jssl.diagnosis.summary import row_caveats, summary_of
-from jssl.diagnosis.views import compare, unit, view_metrics
+from jssl.diagnosis.values import TOLERANCE
+from jssl.diagnosis.views import compare_all, view_metrics
 from jssl.errors import InputError
-from jssl.formulas.normality import host_distance
-from jssl.formulas.ranks import entropy_rank, participation_ratio, power_law
-from jssl.formulas.sphere import host_uniformity
-from jssl.formulas.verdict import Verdict
+from jssl.formulas.lidar import RIDGE
+from jssl.formulas.moments import Scan, scan
+from jssl.formulas.verdict import Thresholds
+from jssl.report.metrics import Metrics
 
 if TYPE_CHECKING:  # at run time it would import JAX
     from jssl.diagnosis.probes import Probes
 
 SAMPLE = 10_000
 """Rows of the random sample on which pairs of rows are compared."""
-
-PAIRWISE = 4_000
-"""Rows of that sample on which the Gaussian distance is computed."""
-
-TOLERANCE = 1e-6
-
-
-class Diagnosis(NamedTuple):
-    """The metrics of embeddings, and a summary of them. `print` shows the summary.
-
-    Attributes:
-        verdict: kind of collapse: `KINDS[int(verdict.kind)]`.
-        metrics: name -> Metric.
-        eigenvalues: (min(n, dim),) of the covariance, descending, float64.
-        history: spectra and ranks over checkpoints; None without checkpoints.
-        summary: the results as sentences, the verdict first.
-        caveats: limits of the results: what was left out, and why.
-        settings: rows, dimensions, sample, seed, thresholds.
-    """
-
-    verdict: Verdict
-    metrics: Mapping[str, Metric]
-    eigenvalues: np.ndarray
-    history: CheckpointHistory | None
-    summary: tuple[str, ...]
-    caveats: tuple[str, ...]
-    settings: Mapping[str, Any]
-
-    def __str__(self) -> str:
-        """Return the summary, one sentence per line."""
-        return "\n".join(self.summary)
 
 
 def diagnose(
@@ -68,22 +59,24 @@ def diagnose(
     views: Any = None,
     checkpoints: Sequence[Any] | Mapping[str, Any] | None = None,
     *,
+    checkpoint_views: Sequence[Any] | Mapping[str, Any] | None = None,
     seed: int = 0,
     exact: bool = False,
     neighbours: int = 20,
     tolerance: float = TOLERANCE,
+    split: Split | None = None,
 ) -> Diagnosis:
     """Return ranks, collapse and other metrics of embeddings, with a summary in sentences.
 
     Example:
         >>> from jssl.diagnostics import KINDS
         >>> rng = np.random.default_rng(0)
-        >>> z = rng.normal(size=(200, 4)) * np.array([1.0, 1.0, 1.0, 0.0])
+        >>> z = rng.normal(size=(200, 8)) * np.array([2.0, 0.8, *[0.02] * 6])
         >>> diagnosis = diagnose(z)
         >>> KINDS[int(diagnosis.verdict.kind)], int(diagnosis.verdict.rank)
-        ('dimensional', 3)
+        ('dimensional', 8)
         >>> print(diagnosis.summary[0])
-        Dimensional collapse: 3 of 4 dimensions have more than 1e-06 of the largest variance.
+        Dimensional collapse: the effective rank is 2... of 8 possible (at most 3.4 ...) ...
 
     The two probes are fitted on a random half of the labelled rows and tested on the other half: a
     vote of the nearest neighbours, and multinomial logistic regression on standardised columns. If
@@ -95,79 +88,152 @@ def diagnose(
         labels: (n,) classes, integers or strings, for the two probes; see
             `jssl.diagnosis.labels.read_labels` for the values that mean "no label".
         views: (n, dim) embeddings of second views of the same samples in the same order, for
-            alignment and LiDAR.
+            alignment and LiDAR; or (n, further views, dim), or a list of several such arrays.
         checkpoints: embeddings of the same samples at checkpoints, in the order of training and of
-            equal dimension, for the steps of the spectrum. Where names are given and numeric, they
-            are the step numbers.
+            equal dimension, for a table of metrics and the steps of the spectrum. Where names are
+            given and numeric, they are the step numbers. Several runs are compared where the
+            values are themselves such mappings, by the name of the run.
+        checkpoint_views: second views of the samples at each checkpoint, as the checkpoints, for
+            their alignment.
         seed: of the random sample and of the split of the probes, 0 or more.
         exact: whether all pairs of rows are compared, in blocks, instead of those of a sample.
         neighbours: k of the nearest-neighbour probe.
         tolerance: share of the largest variance at or below which a dimension counts as lost.
+        split: a train and a test set of the same encoder, on which both probes are measured too.
 
     Returns:
         Diagnosis.
 
     Raises:
         InputError: for arrays of another rank or dtype, rows that are not finite (how many, where),
-            labels or views that do not fit, and a checkpoint with any of these faults.
+            labels or views that do not fit, and where no checkpoint can be used.
     """
     seed = require_count("seed", seed, low=0, high=2**32 - 1)
     require_count("neighbours", neighbours)
     require_range("tolerance", tolerance, 0, 0.5)
-    z = check_embeddings("embeddings", to_numpy("embeddings", embeddings, lazy=True))
-    second = None if views is None else _views(z, views)
+    z, scanned = _scanned(embeddings)
+    others = [] if views is None else _views(z, views)
     classes = None if labels is None else read_labels(labels, len(z))
     caveats = stored_as_void({"embeddings": embeddings, "views": views})
-    spectrum = spectrum_of(z)
-    verdict = verdict_of(spectrum, len(z), tolerance)
-    metrics = _ranks(spectrum, z)
-    caveats += row_caveats(spectrum, z)
-    distances = None if second is None else compare(z, second)
-    if second is not None and distances is not None:
-        of_views, notes = view_metrics(spectrum, z, second, distances)
-        metrics, caveats = metrics + of_views, caveats + notes
+    spectrum = spectrum_of(z, scanned)
+    thresholds = Thresholds(tolerance=tolerance)
     draws = np.random.default_rng(seed)
     chosen = _sample(draws, len(z), exact)
-    metrics += [_uniformity(z, chosen), _gaussian_distance(z, chosen)]
+    judged = judge(z, spectrum, chosen, thresholds)
+    metrics = rank_metrics(spectrum, z) + verdict_metrics(judged)
+    caveats += row_caveats(z, scanned)
+    distances = compare_all(z, others)
+    if distances is not None:
+        of_views, notes = view_metrics(spectrum, z, others, distances)
+        metrics, caveats = metrics + of_views, caveats + notes
+    sample = z if len(chosen) == len(z) else z[chosen]
+    metrics += [uniformity_metric(sample), gaussian_metric(sample), sigreg_metric(sample)]
+    of_classes: tuple[ClassSpectrum, ...] = ()
     if classes is not None:
+        of_classes = _classes(z, classes, chosen)
+        metrics.append(within_metric(z, classes, chosen))
         probes = _probes(z, classes, chosen, draws, exact, neighbours, tolerance)
         metrics += probes.metrics
         caveats += [*classes.caveats, *probes.caveats]
-    history = None if checkpoints is None else follow(checkpoints, z.shape[1], tolerance, draws)
-    named = {metric.name: metric for metric in metrics}
-    summary = summary_of(z, verdict, named, distances, tolerance)
-    if history is not None:
-        summary += history.summary
-        caveats += history.caveats
+    if split is not None:
+        options: dict[str, Any] = {"neighbours": neighbours, "tolerance": tolerance}
+        of_split, notes = split_metrics(split, z.shape[1], draws, exact=exact, **options)
+        metrics, caveats = metrics + of_split, caveats + notes
+    given = Given(
+        z.shape[1],
+        checkpoint_views,
+        None if classes is None else classes.classes,
+        neighbours,
+        thresholds,
+    )
+    histories = _histories(checkpoints, given, draws)
+    history = next(iter(histories.values()), None)
+    named = Metrics({metric.name: metric for metric in metrics})
+    summary = summary_of(z, judged, named, distances, thresholds)
+    summary += class_sentences(of_classes)
+    for name, each in histories.items():
+        summary += [f"{name}: {line}" for line in each.summary] if name else each.summary
+        caveats += [f"{name}: {line}" for line in each.caveats] if name else each.caveats
+    summary += compare_runs(histories)
     return Diagnosis(
-        verdict,
+        judged.verdict,
         named,
         spectrum.eigenvalues,
         history,
         tuple(summary),
         tuple(caveats),
-        _settings(z, len(chosen), seed, tolerance),
+        _settings(z, len(chosen), seed, thresholds),
+        of_classes,
+        histories,
     )
 
 
-def _settings(z: np.ndarray, compared: int, seed: int, tolerance: float) -> dict[str, Any]:
+def _scanned(embeddings: Any) -> tuple[np.ndarray, Scan | None]:
+    """Return checked embeddings and, for as many rows as columns, what one pass over them gives.
+
+    The pass bounds all values, so that they are read once more only where one is out of range.
+    """
+    z = check_shape("embeddings", to_numpy("embeddings", embeddings, lazy=True))
+    if len(z) < z.shape[1]:
+        return check_embeddings("embeddings", z), None
+    scanned = scan(z)
+    of_rows = scanned.moments
+    with np.errstate(invalid="ignore", over="ignore"):  # not in range then
+        square = float(np.trace(of_rows.covariance) + of_rows.mean @ of_rows.mean)
+        most = float(np.sqrt(scanned.sizes.max()) + np.linalg.norm(scanned.origin))
+    if not (np.sqrt(square / z.shape[1]) >= 1 / LARGEST and most <= LARGEST):
+        check_values("embeddings", z)
+    return z, scanned
+
+
+def _histories(
+    checkpoints: Any, given: Given, draws: np.random.Generator
+) -> dict[str, CheckpointHistory]:
+    """Return the history of each run; a single run has an empty name."""
+    if checkpoints is None:
+        return {}
+    return {
+        name: follow(run, given._replace(views=views), draws)
+        for name, (run, views) in split_runs(checkpoints, given.views).items()
+    }
+
+
+def _settings(z: np.ndarray, compared: int, seed: int, thresholds: Thresholds) -> dict[str, Any]:
     return {
         "rows": len(z),
         "dimensions": z.shape[1],
         "dtype": str(z.dtype),
         "rows compared pair by pair": compared,
         "seed": seed,
-        "lost dimension": f"variance at most {tolerance:g} of the largest",
-        "complete collapse": f"variance at most {CONSTANT:g} of the mean square",
+        "empty direction": f"variance at most {thresholds.tolerance:g} of the largest",
+        "dimensional collapse": f"an effective rank of at most {thresholds.low:g} sqrt(possible "
+        f"directions) and half of them, with at most {thresholds.many:g} effective directions; or "
+        f"at most {thresholds.few:g} effective directions",
+        "ridge of LiDAR": f"{RIDGE:g} of the mean variance",
+        "complete collapse": f"variance at most {thresholds.constant:g} of the mean square, of the "
+        f"rows, or of their directions with {thresholds.line:g} of the variance in one",
     }
 
 
-def _views(z: np.ndarray, views: Any) -> np.ndarray:
-    second = to_numpy("views", views, lazy=True)
-    if second.shape != z.shape:
-        message = f"views must be {z.shape} like the embeddings, row by row; got {second.shape}"
-        raise InputError(message)
-    return check_embeddings("views", second)
+def _views(z: np.ndarray, views: Any) -> list[np.ndarray]:
+    """Return the further views of each sample, (n, dim) each."""
+    if isinstance(views, list | tuple) and views and np.ndim(views[0]) == 2:
+        every = list(views)
+    else:
+        array = to_numpy("views", views, lazy=True)
+        several = array.ndim == 3 and array.shape[::2] == z.shape
+        every = [array[:, i] for i in range(array.shape[1])] if several else [array]
+    found = []
+    for each in every:
+        second = to_numpy("views", each, lazy=True)
+        if second.shape != z.shape:
+            message = (
+                f"views must be {z.shape} like the embeddings, row by row, or one such array for "
+                f"each further view; got {second.shape}"
+            )
+            raise InputError(message)
+        found.append(check_embeddings("views", second))
+    return found
 
 
 def _sample(draws: np.random.Generator, count: int, exact: bool) -> np.ndarray:
@@ -186,104 +252,15 @@ def _probes(
     tolerance: float,
 ) -> Probes:
     """Return the accuracies of the probes on `chosen` rows, or on a sample of labelled rows."""
-    from jssl.diagnosis.probes import probe  # imports JAX, SciPy and scikit-learn
-    from jssl.precision import float64
+    from jssl.diagnosis.probes import probe  # imports SciPy and scikit-learn
 
     labelled = np.flatnonzero(labels.classes >= 0)
     if len(labelled) < len(z):
         chosen = labelled[_sample(draws, len(labelled), exact)]
     classes = np.unique(labels.classes[chosen], return_inverse=True)[1]
     options: dict[str, Any] = {"neighbours": neighbours, "tolerance": tolerance}
-    with float64():
-        return probe(_rows(z, chosen), classes, chosen, len(z), draws, **options)
+    return probe(chosen_rows(z, chosen), classes, chosen, len(z), draws, **options)
 
 
-def _ranks(spectrum: Spectrum, z: np.ndarray) -> list[Metric]:
-    n, dim = z.shape
-    values = spectrum.eigenvalues
-    law = power_law(values, 1, len(values), np)
-    most = min(n - 1, dim)
-    described = (
-        (
-            "effective rank",
-            entropy_rank(np.sqrt(values), False, np),
-            f"0, or 1 to {most}",
-            "high: many dimensions have variance",
-            "exponential of the entropy of the singular values, centred and scaled to sum 1",
-            "Roy and Vetterli 2007",
-        ),
-        (
-            "RankMe",
-            entropy_rank(np.sqrt(spectrum.uncentred), False, np),
-            f"1 to {min(n, dim)}",
-            "high, among encoders of one method",
-            "exponential of the entropy of the singular values, not centred, scaled to sum 1",
-            "arXiv 2210.02885",
-        ),
-        (
-            "participation ratio",
-            participation_ratio(values, np),
-            f"0, or 1 to {most}",
-            "high",
-            "squared sum of the covariance's eigenvalues over the sum of their squares",
-            "",
-        ),
-        (
-            "alpha",
-            law.exponent,
-            "any number",
-            "near 1",
-            "exponent of the power law fitted to the covariance's eigenvalues",
-            "alpha-ReQ, NeurIPS 2022",
-        ),
-        (
-            "fit of the power law",
-            law.fit,
-            "at most 1",
-            "near 1; alpha means little otherwise",
-            "R² of the power law",
-            "",
-        ),
-    )
-    return [
-        Metric(name, float(value), float("nan"), n, possible, good, meaning, source)
-        for name, value, possible, good, meaning, source in described
-    ]
-
-
-def _uniformity(z: np.ndarray, chosen: np.ndarray) -> Metric:
-    sample = unit(_rows(z, chosen))
-    if np.can_cast(z.dtype, np.float32):  # the rounding of unit vectors is negligible here
-        sample = sample.astype(np.float32)
-    measured = host_uniformity(sample)
-    return Metric(
-        name="uniformity",
-        value=float(measured.value),
-        error=float(measured.error),
-        rows=len(chosen),
-        range="about -4 to 0",
-        good="low; 0 is complete collapse",
-        meaning="logarithm of the mean over pairs of rows of exp(-2 squared distance), at length 1",
-        source="arXiv 2005.10242",
-    )
-
-
-def _gaussian_distance(z: np.ndarray, chosen: np.ndarray) -> Metric:
-    if len(chosen) > PAIRWISE:
-        chosen = chosen[np.linspace(0, len(chosen) - 1, PAIRWISE).astype(int)]
-    measured = host_distance(_rows(z, chosen))
-    return Metric(
-        name="Gaussian distance",
-        value=float(measured.value),
-        error=float(measured.error),
-        rows=len(chosen),
-        range="about 0 to 1",
-        good="0 for LeJEPA, whose target is an isotropic Gaussian; 1 is complete collapse",
-        meaning="unbiased BHEP statistic of centred rows, scaled to mean variance 1, over its "
-        "value for a constant embedding",
-        source="Henze and Wagner 1997; arXiv 2511.08544",
-    )
-
-
-def _rows(z: np.ndarray, chosen: np.ndarray) -> np.ndarray:
-    return np.asarray(z if len(chosen) == len(z) else z[chosen], np.float64)
+def _classes(z: np.ndarray, labels: Labels, chosen: np.ndarray) -> tuple[ClassSpectrum, ...]:
+    return class_spectra(chosen_rows(z, chosen), labels.classes[chosen], labels.names)

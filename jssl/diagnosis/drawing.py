@@ -3,8 +3,9 @@
 import numpy as np
 from matplotlib.ticker import NullFormatter, ScalarFormatter
 
+from jssl.diagnosis.checkpoint_table import LINEAR
 from jssl.diagnosis.checkpoints import CheckpointHistory
-from jssl.diagnosis.diagnosis import Diagnosis
+from jssl.diagnosis.values import Values
 from jssl.figures import mode_colours, new_figure
 from jssl.formulas.verdict import KINDS
 from jssl.report.figure import Figure
@@ -12,13 +13,13 @@ from jssl.report.figure import Figure
 SHOWN = 12
 
 
-def diagnosis_figures(diagnosis: Diagnosis, tolerance: float) -> list[Figure]:
+def diagnosis_figures(diagnosis: Values, tolerance: float) -> list[Figure]:
     """Return the spectrum and, with checkpoints, its history."""
     figures = [_spectrum(diagnosis, tolerance)]
-    return figures if diagnosis.history is None else [*figures, _history(diagnosis.history)]
+    return figures + [_history(history, name) for name, history in diagnosis.runs.items()]
 
 
-def _spectrum(diagnosis: Diagnosis, tolerance: float) -> Figure:
+def _spectrum(diagnosis: Values, tolerance: float) -> Figure:
     values = diagnosis.eigenvalues
     index = np.arange(1, len(values) + 1)
     figure, (ax, share) = new_figure(2)
@@ -53,7 +54,11 @@ def _spectrum(diagnosis: Diagnosis, tolerance: float) -> Figure:
     ax.set_xlabel("index of the dimension")
     ax.set_ylabel("variance (eigenvalue)")
     rank = diagnosis.metrics["effective rank"].value
+    directions = diagnosis.metrics["effective directions"].value
     share.axvline(rank, color="#d55e00", linestyle="--", linewidth=1.2, label="effective rank")
+    share.axvline(
+        directions, color="#009e73", linestyle=":", linewidth=1.6, label="effective directions"
+    )
     share.set_xlabel("dimensions")
     share.set_ylabel("share of the variance")
     share.set_ylim(0, 1.03)
@@ -62,13 +67,14 @@ def _spectrum(diagnosis: Diagnosis, tolerance: float) -> Figure:
         f"Left: the {len(values)} eigenvalues of the covariance, of which {int(positive.sum())} "
         f"are above rounding error, from {top:.2g} downwards, with the fitted power law. Right: "
         "the share of the variance in the leading dimensions; the effective rank is "
-        f"{rank:.4g}. "
+        f"{rank:.4g} and there are {directions:.3g} effective directions. "
         f"Collapse: {KINDS[int(diagnosis.verdict.kind)]}."
     )
     return Figure("spectrum", "Spectrum of the embeddings", text, figure)
 
 
-def _history(history: CheckpointHistory) -> Figure:
+def _history(history: CheckpointHistory, name: str) -> Figure:
+    """Draw the eigenvalues and the effective rank, with accuracies or the CKA with the last."""
     figure, (ax, rank) = new_figure(2)
     shown = history.spectra[:, :SHOWN]
     for j, colour in enumerate(mode_colours(shown.shape[1])):
@@ -80,10 +86,18 @@ def _history(history: CheckpointHistory) -> Figure:
     rank.plot(history.t, history.ranks, ".-", color="#0b4f8a", label="effective rank")
     rank.set_ylabel("effective rank")
     rank.set_ylim(bottom=0)
+    table = history.table
+    probed = LINEAR in table.values
+    values = table.values[LINEAR] if probed else history.similarity
+    errors = table.errors[LINEAR] if probed else history.similarity_errors
+    label = LINEAR if probed else "debiased CKA with the last"
     near = rank.twinx()
-    near.plot(history.t, history.similarity, "s--", color="#d55e00", markersize=3, linewidth=1)
-    near.set_ylabel("debiased CKA with the last", color="#d55e00")
-    near.set_ylim(min(0, np.nanmin(history.similarity, initial=0)) - 0.02, 1.05)
+    near.errorbar(history.t, values, errors, fmt="s--", color="#d55e00", markersize=3, linewidth=1)
+    if table.best is not None:
+        best = table.best
+        near.plot(history.t[best], values[best], "*", color="#d55e00", markersize=13)
+    near.set_ylabel(label, color="#d55e00")
+    near.set_ylim(min(0, np.nanmin(values, initial=0)) - 0.02, 1.05)
     near.spines["top"].set_visible(False)
     if history.steps is not None:
         times = np.asarray(history.steps.half_times)
@@ -96,6 +110,9 @@ def _history(history: CheckpointHistory) -> Figure:
         f"Left: the {shown.shape[1]} largest eigenvalues of the covariance at {len(history.t)} "
         f"checkpoints, from dark to light{steps}. Grey lines show where each is half-learned. "
         f"Right: the effective rank, from {history.ranks[0]:.3g} to {history.ranks[-1]:.3g} "
-        "(dots), and the similarity (debiased CKA) of each checkpoint with the last (squares)."
+        f"(dots), and the {label} with its standard error (squares)"
     )
-    return Figure("history", "The spectrum over checkpoints", text, figure)
+    text += "." if table.best is None else f"; the star is the best, {history.names[table.best]}."
+    title = f"Checkpoints of {name}" if name else "The spectrum over checkpoints"
+    slug = "".join(c if c.isalnum() else "-" for c in name.lower())
+    return Figure(f"history-{slug}" if name else "history", title, text, figure)

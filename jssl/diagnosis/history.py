@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from jssl.diagnosis.checkpoint_table import Table
 from jssl.formulas.steps import Steps
 from jssl.formulas.verdict import KINDS
 
@@ -24,12 +25,14 @@ class Relation(NamedTuple):
 
 def history_summary(
     t: np.ndarray,
-    ranks: np.ndarray,
+    table: Table,
     kinds: tuple[str, ...],
     steps: Steps | None,
     relation: Relation,
+    names: tuple[str, ...],
 ) -> list[str]:
-    """Return the changes between checkpoints as sentences."""
+    """Return the changes between checkpoints as sentences, and which of them is best."""
+    ranks = table.values["effective rank"]
     if len(t) == 1:
         return [f"One checkpoint was read. Its effective rank is {ranks[0]:.4g}."]
     lines = [
@@ -42,6 +45,8 @@ def history_summary(
         lines.append("The spectra are equal, so nothing was learned between the checkpoints.")
     if steps is not None:
         lines.append(_steps(t, steps))
+    if relation.changed and table.best is not None:
+        lines.append(_best(table, names))
     if relation.changed:
         ranked = [KINDS.index(kind) for kind in kinds]
         worse = [i for i in range(1, len(kinds)) if ranked[i] > ranked[i - 1]]
@@ -49,6 +54,22 @@ def history_summary(
             first = worse[0]
             lines.append(f"Collapse ({kinds[first]}) begins at checkpoint {t[first]:g}.")
     return lines
+
+
+def _best(table: Table, names: tuple[str, ...]) -> str:
+    """Return which checkpoint is best, by which rule, and which are not distinguishable from it."""
+    assert table.best is not None
+    metric = table.rule.removeprefix("the highest ")
+    value, error = table.values[metric][table.best], table.errors[metric][table.best]
+    line = (
+        f"The best checkpoint is {names[table.best]}, by {table.rule}: {value:z.3f} ± {error:.2g}."
+    )
+    if not table.near:
+        return f"{line} All others differ from it by more than two standard errors."
+    listed = ", ".join(names[i] for i in table.near[:5])
+    listed += f", ... ({len(table.near)} in all)" if len(table.near) > 5 else ""
+    one = len(table.near) == 1
+    return f"{line} Not distinguishable from it {'is' if one else 'are'} {listed}."
 
 
 def _other_rows(relation: Relation) -> str:

@@ -1,11 +1,11 @@
 r"""Whether the rows of two arrays belong to the same samples, in the same order.
 
-Two arrays of embeddings are compared by linear CKA with the unbiased HSIC (Song et al. 2012), in
-chunks of rows. For centred A, B of n rows, with a_i = |A_i|^2 and b_i = |B_i|^2,
-
-    n (n - 3) HSIC = |A^T B|_F^2 - n / (n - 2) sum_i a_i b_i + (sum a)(sum b) / ((n - 1)(n - 2))
-
-It is 0 on average for rows that do not correspond, with a standard deviation of sqrt(2) / n.
+Two arrays of embeddings are compared by linear CKA with the unbiased HSIC, in chunks of rows
+(`jssl.formulas.similarity` has the formula). It is 0 on average for rows that do not correspond,
+with a standard deviation of at most sqrt(2) / n. For rows that do, the standard error is that of
+the linear term in the rows (the influence of row i on HSIC is
+2 sum_j (A_i . A_j)(B_i . B_j) / n). Its variance counts that of the quadratic term twice (Efron and
+Stein 1981), which is subtracted.
 """
 
 from collections.abc import Sequence
@@ -15,6 +15,7 @@ import numpy as np
 
 from jssl.data.chunks import rows
 from jssl.formulas.moments import cross_scatter
+from jssl.formulas.similarity import unbiased_hsic
 
 SURE = 4.0
 """Number of standard errors above 0 at which rows count as corresponding."""
@@ -68,6 +69,27 @@ def debiased_cka(a: Prepared, b: Prepared) -> float:
     return float(np.clip(_hsic(a, b) / np.sqrt(a.hsic) / np.sqrt(b.hsic), -1, 1))
 
 
+def debiased_cka_error(a: Prepared, b: Prepared) -> float:
+    """Return the standard error of `debiased_cka` over draws of the rows; NaN where that is.
+
+    Example:
+        >>> z = np.random.default_rng(0).normal(size=(50, 3))
+        >>> print(round(debiased_cka_error(prepare(z), prepare(3 - z)), 6))
+        0.0
+    """
+    value, n = debiased_cka(a, b), len(a.z)
+    if not np.isfinite(value):
+        return float("nan")
+    both, first, second = (_influence(*pair) for pair in ((a, b), (a, a), (b, b)))
+    size = np.sqrt(first.mean()) * np.sqrt(second.mean())
+    if not size > 0:
+        return float("nan")
+    linear = 2 * both / size - value * (first / first.mean() + second / second.mean())
+    quadratic = 2 * (1 - value**2) ** 2 / n**2
+    variance = float(np.var(linear)) / n
+    return float(np.sqrt(max(variance - quadratic, variance / 2)))
+
+
 def rows_correspond(similarities: Sequence[float], count: int) -> bool | None:
     """Return whether consecutive checkpoints hold the same samples; None where it is unknown.
 
@@ -92,8 +114,23 @@ def _hsic(a: Prepared, b: Prepared) -> float:
     else:
         first = _gram(a)
         cross = float(np.sum(first * (first if b.z is a.z else _gram(b))))
-    means = a.own.sum() * b.own.sum() / ((n - 1) * (n - 2))
-    return cross - n / (n - 2) * float(a.own @ b.own) + float(means)
+    return float(n**2 * unbiased_hsic(cross / n**2, a.own, b.own, np))
+
+
+def _influence(a: Prepared, b: Prepared) -> np.ndarray:
+    """Return sum_{j != i} (A_i . A_j)(B_i . B_j) / (n - 1) for every row i."""
+    n = len(a.z)
+    if n >= max(a.z.shape[1], b.z.shape[1]):
+        cross = cross_scatter(a.z, b.z, a.mean, b.mean)
+        parts = []
+        for start, part in rows(a.z):
+            other = np.asarray(b.z[start : start + len(part)], np.float64) - b.mean
+            parts.append(np.sum(((part - a.mean) @ cross) * other, 1))
+        whole = np.concatenate(parts)
+    else:
+        first = _gram(a)
+        whole = np.sum(first * (first if b.z is a.z else _gram(b)), 1)
+    return np.asarray((whole - a.own * b.own) / (n - 1))
 
 
 def _gram(a: Prepared) -> np.ndarray:

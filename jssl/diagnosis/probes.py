@@ -5,20 +5,21 @@ Regression on one-hot labels, `jssl.diagnostics.ridge_probe`, cannot find a clas
 others (masking: Hastie, Tibshirani and Friedman 2009, section 4.2).
 """
 
-import warnings
 from typing import NamedTuple
 
-import jax.numpy as jnp
 import numpy as np
 
-from jssl.diagnosis.copies import find_copies
+from jssl.diagnosis.classifiers import (
+    ITERATIONS,
+    logistic_accuracy,
+    nearest_found,
+    split,
+    standardised,
+)
 from jssl.diagnosis.spectra import Metric
-from jssl.diagnostics import knn_probe
 
 LINEAR = "linear probe (logistic regression) accuracy"
 """Name of the metric of the linear probe."""
-
-_ITERATIONS = 1000
 
 
 class Probes(NamedTuple):
@@ -45,7 +46,7 @@ def probe(
     neighbours: int,
     tolerance: float,
 ) -> Probes:
-    """Return the accuracies of both probes on a random half of the rows; inside `float64()`.
+    """Return the accuracies of both probes on a random half of the rows.
 
     Args:
         z: (n, dim) rows with a label, float64.
@@ -57,6 +58,8 @@ def probe(
         tolerance: share of the largest variance of a column below which another one is not
             scaled up.
     """
+    from jssl.diagnosis.copies import find_copies  # imports SciPy
+
     if len(z) < 4:
         return Probes(
             [], ["The probes were left out: they need four labelled rows or more."], False
@@ -80,11 +83,10 @@ def probe(
         )
     fit, test = split(groups, draws)
     k = min(neighbours, len(fit))
-    halves = [jnp.asarray(a[half]) for half in (fit, test) for a in (z, classes)]
-    nearest = knn_probe(*halves, neighbours=k, classes=int(classes.max()) + 1)
+    nearest = nearest_found(z[fit], classes[fit], z[test], classes[test], k).mean()
     linear, done = logistic_accuracy(scaled[fit], classes[fit], scaled[test], classes[test])
     if not done:
-        caveats.append(f"The logistic regression did not converge in {_ITERATIONS:,} iterations.")
+        caveats.append(f"The logistic regression did not converge in {ITERATIONS:,} iterations.")
     largest = float(np.bincount(classes).max() / len(classes))
     accuracies = float(nearest), float(linear)
     metrics = _metrics(k, accuracies, groups[test], largest, copies.any_copies, len(z))
@@ -132,52 +134,6 @@ def _metrics(
         )
         for (name, meaning, source), value in zip(described, accuracies, strict=True)
     ]
-
-
-def split(groups: np.ndarray, draws: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Return about half of the rows and the rest, both sorted, no group on both sides.
-
-    Example:
-        >>> fit, test = split(np.array([0, 0, 1, 1]), np.random.default_rng(0))
-        >>> sorted([fit.tolist(), test.tolist()])
-        [[0, 1], [2, 3]]
-    """
-    order = draws.permutation(int(groups.max()) + 1)
-    before = np.cumsum(np.bincount(groups)[order])
-    count = int(np.argmin(np.abs(before[:-1] - len(groups) / 2))) + 1
-    first = np.isin(groups, order[:count])
-    return np.flatnonzero(first), np.flatnonzero(~first)
-
-
-def standardised(z: np.ndarray, tolerance: float) -> np.ndarray:
-    """Return columns of mean 0 and variance 1; those of almost no variance stay small.
-
-    Example:
-        >>> standardised(np.array([[0.0, 5.0], [2.0, 5.0]]), 1e-6).tolist()
-        [[-1.0, 0.0], [1.0, 0.0]]
-    """
-    centred = z - z.mean(0)
-    variances = np.square(centred).mean(0)
-    rounding = 8 * np.finfo(float).eps * np.abs(z).max()
-    floor = max(tolerance * variances.max(), rounding**2)
-    scale = np.sqrt(np.maximum(variances, floor))
-    return centred / np.where(scale > 0, scale, 1)
-
-
-def logistic_accuracy(
-    train: np.ndarray, train_classes: np.ndarray, test: np.ndarray, test_classes: np.ndarray
-) -> tuple[float, bool]:
-    """Return the accuracy of multinomial logistic regression, and whether it converged."""
-    from sklearn.exceptions import ConvergenceWarning
-    from sklearn.linear_model import LogisticRegression
-
-    if len(np.unique(train_classes)) == 1:
-        return float(np.mean(test_classes == train_classes[0])), True
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        model = LogisticRegression(C=1.0, max_iter=_ITERATIONS).fit(train, train_classes)
-    done = not any(issubclass(each.category, ConvergenceWarning) for each in caught)
-    return float(model.score(test, test_classes)), done
 
 
 def binomial_error(share: float, count: float) -> float:

@@ -1,15 +1,11 @@
-"""The exact spectrum of embeddings, from one pass over the rows, and the collapse verdict."""
+"""The exact spectrum of embeddings, from one pass over the rows."""
 
 from typing import NamedTuple
 
 import numpy as np
 
 from jssl.data.chunks import rows
-from jssl.formulas.moments import Moments, gram_spectrum, moments
-from jssl.formulas.verdict import Verdict, verdict
-
-CONSTANT = 1e-4
-"""A collapse is complete where the variance is at most this share of the mean square."""
+from jssl.formulas.moments import Moments, Scan, gram_spectrum, scan
 
 
 class Metric(NamedTuple):
@@ -41,43 +37,61 @@ class Spectrum(NamedTuple):
 
     Attributes:
         moments: number, mean and scatter; None for fewer rows than columns.
+        mean: (dim,) of the rows.
         eigenvalues: of the covariance, descending, min(n, dim) of them.
         uncentred: of the second moment.
         mean_square: mean |z|^2.
-        constant: number of columns with the same value in every row.
+        scan: what the pass gave; None for fewer rows than columns.
     """
 
     moments: Moments | None
+    mean: np.ndarray
     eigenvalues: np.ndarray
     uncentred: np.ndarray
     mean_square: float
-    constant: int
+    scan: Scan | None = None
 
 
-def spectrum_of(z: np.ndarray) -> Spectrum:
-    """Return the spectrum of rows of embeddings, exactly, in float64."""
+def spectrum_of(z: np.ndarray, scanned: Scan | None = None) -> Spectrum:
+    """Return the spectrum of rows of embeddings, exactly, in float64.
+
+    Args:
+        z: (n, dim).
+        scanned: of z, where the pass over the rows was already made.
+    """
     n, dim = z.shape
     if n >= dim:
-        of_rows = moments(z)
+        scanned = scanned or scan(z)
+        of_rows = scanned.moments
         size = float(np.trace(of_rows.second_moment))
         values, uncentred = (
             np.linalg.eigvalsh(m)[::-1] for m in (of_rows.covariance, of_rows.second_moment)
         )
-        constant = int((np.diag(of_rows.scatter) == 0).sum())
+        mean = of_rows.mean
     else:
         of_rows, mean = None, np.asarray(np.mean(z, axis=0, dtype=np.float64))
         size = float(sum(np.sum(part**2) for _, part in rows(z)) / n)
         values, uncentred = gram_spectrum(z, mean), gram_spectrum(z, np.zeros(dim))
-        constant = int((z == z[:1]).all(0).sum())
-    # An eigenvalue of zero comes out as large as the rounding errors of the matrix and of the mean.
+    noise = max(n, dim) * np.finfo(float).eps * max(uncentred[0], 0)
+    uncentred = np.where(uncentred > noise, uncentred, 0)
+    values = above_rounding(values, n, dim, size)
+    return Spectrum(of_rows, mean, values, uncentred, size, scanned)
+
+
+def above_rounding(values: np.ndarray, n: int, dim: int, mean_square: float) -> np.ndarray:
+    """Return eigenvalues, with 0 for those below the rounding error of the matrix and of the mean.
+
+    Example:
+        >>> above_rounding(np.array([1.0, 1e-17]), 10, 2, 1.0).tolist()
+        [1.0, 0.0]
+
+    Args:
+        values: eigenvalues of a covariance, descending.
+        n: number of rows.
+        dim: number of columns.
+        mean_square: mean squared length of the rows.
+    """
     epsilon = np.finfo(float).eps
-    floor = max(n, dim) * epsilon * max(values[0], 0) + epsilon**2 * max(n, dim) * size
-    kept = np.where(values > floor, values, 0)
-    noise = max(n, dim) * epsilon * max(uncentred[0], 0)
-    return Spectrum(of_rows, kept, np.where(uncentred > noise, uncentred, 0), size, constant)
-
-
-def verdict_of(spectrum: Spectrum, count: int, tolerance: float) -> Verdict:
-    """Return the collapse verdict on a spectrum of `count` rows."""
-    square = np.asarray(spectrum.mean_square)
-    return verdict(spectrum.eigenvalues, square, count, tolerance, CONSTANT, np)
+    largest = max(values[0], 0) if len(values) else 0
+    floor = max(n, dim) * epsilon * (largest + epsilon * mean_square)
+    return np.where(values > floor, values, 0)

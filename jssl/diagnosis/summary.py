@@ -4,83 +4,103 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from jssl.data.chunks import rows
-from jssl.diagnosis.spectra import CONSTANT, Metric, Spectrum
+from jssl.data.chunks import stored_rows
+from jssl.diagnosis.judgement import Judgement
+from jssl.diagnosis.spectra import Metric
+from jssl.diagnosis.verdict_sentences import counted, verdict_sentences
 from jssl.diagnosis.views import ViewDistances, view_sentence
-from jssl.formulas.verdict import KINDS, Verdict
+from jssl.formulas.moments import Scan
+from jssl.formulas.sliced import EXPECTED
+from jssl.formulas.sphere import evenly_spread_uniformity
+from jssl.formulas.verdict import Thresholds
+
+_ROUNDING = 1e-9
+_FEW = 0.01
 
 
-def row_caveats(spectrum: Spectrum, z: np.ndarray) -> list[str]:
-    """Return what limits the metrics of these rows: too few rows, constant columns, zero rows."""
+def row_caveats(z: np.ndarray, scanned: Scan | None = None) -> list[str]:
+    """Return what limits the metrics of these rows: too few rows, zero rows.
+
+    Args:
+        z: (n, dim).
+        scanned: of z, where the pass over the rows was already made.
+    """
     n, dim = z.shape
+    dimensions = counted(f"{dim:,}", "dimension")
     caveats = []
     if n <= dim:
         caveats.append(
-            f"{n:,} rows span at most {n - 1:,} of the {dim:,} dimensions, which bounds all ranks. "
+            f"{n:,} rows span at most {n - 1:,} of the {dimensions}, which bounds all ranks. "
             "Pass more rows than dimensions."
         )
-    if spectrum.constant:
-        columns = "1 column is" if spectrum.constant == 1 else f"{spectrum.constant:,} columns are"
-        caveats.append(f"{columns} constant (dead units).")
-    zero = sum(int((~part.any(1)).sum()) for _, part in rows(z))
+    zero = _count_zero_rows(z, scanned)
     if zero:
         caveats.append(f"{zero:,} rows are all zero. They have no direction on the unit sphere.")
     return caveats
 
 
+def _count_zero_rows(z: np.ndarray, scanned: Scan | None) -> int:
+    """Return the number of zero rows; those at another distance from the origin are not read."""
+    if scanned is not None:
+        square = float(scanned.origin @ scanned.origin)
+        candidates = np.flatnonzero(abs(scanned.sizes - square) <= _ROUNDING * square)
+        if len(candidates) < _FEW * len(z):
+            return _zero_rows(z[candidates])
+    return sum(_zero_rows(part) for _, part in stored_rows(z))
+
+
+def _zero_rows(part: np.ndarray) -> int:
+    candidates = np.flatnonzero(part[:, 0] == 0)  # most rows need no more than their first column
+    return int((~(part[candidates] != 0).any(1)).sum())
+
+
 def summary_of(
     z: np.ndarray,
-    verdict: Verdict,
+    judged: Judgement,
     metrics: Mapping[str, Metric],
     distances: ViewDistances | None,
-    tolerance: float,
+    thresholds: Thresholds,
 ) -> list[str]:
     """Return the results as sentences, the verdict first."""
     n, dim = z.shape
+    dimensions = counted(f"{dim:,}", "dimension")
     ranks = [metrics[name].value for name in ("effective rank", "RankMe", "participation ratio")]
     uniformity = metrics["uniformity"]
     lines = [
-        _verdict(verdict, n, tolerance),
-        f"{n:,} rows in {dim:,} dimensions: the effective rank is {ranks[0]:.4g}, RankMe (not "
-        f"centred) {ranks[1]:.4g}, the participation ratio {ranks[2]:.4g}.",
+        *verdict_sentences(judged, n, thresholds),
+        f"{n:,} rows in {dimensions}: the effective rank of the centred rows is "
+        f"{ranks[0]:.4g}, their participation ratio is {ranks[2]:.4g} (about "
+        f"{n * dim / (n + dim):.4g} for evenly spread rows of this number), and RankMe, which is "
+        f"not centred, is {ranks[1]:.4g}.",
     ]
     if np.isfinite(metrics["alpha"].value) and n > dim:  # else the law is that of the sample
         lines.append(_power_law(metrics["alpha"].value, metrics["fit of the power law"].value))
     lines.append(
-        f"Uniformity is {uniformity.value:.3f} ± {uniformity.error:.2g} on {uniformity.rows:,} "
-        "rows (0 for complete collapse, about -4 for evenly spread rows)."
+        f"Uniformity is {uniformity.value:z.3f} ± {uniformity.error:.2g} on {uniformity.rows:,} "
+        f"rows (0 for complete collapse, {evenly_spread_uniformity(dim):.3f} for evenly spread "
+        "rows)."
     )
-    gaussian = metrics["Gaussian distance"]
+    gaussian, sigreg = metrics["Gaussian distance"], metrics["SIGReg"]
     lines.append(
-        f"The distance from an isotropic Gaussian is {gaussian.value:.3f} ± {gaussian.error:.2g} "
-        "(0 for an isotropic Gaussian, 1 for a constant embedding)."
+        f"The distance from an isotropic Gaussian is {gaussian.value:z.3f} ± {gaussian.error:.2g} "
+        "for the centred rows, scaled to mean variance 1 (0 for an isotropic Gaussian, 1 for a "
+        "constant embedding). The loss SIGReg of "
+        f"{sigreg.rows:,} rows as they are is {sigreg.value:.4g} ± {sigreg.error:.2g} "
+        f"({EXPECTED:.2f} on average for a standard normal law)."
     )
     if distances is not None:
         lines.append(view_sentence(distances, metrics.get("LiDAR")))
     probes = [metric for name, metric in metrics.items() if "accuracy" in name]
-    if probes:
-        each = ", ".join(f"{m.name} {m.value:.3f} ± {m.error:.2g}" for m in probes)
-        lines.append(f"On held-out labelled rows: {each} ({probes[0].range.partition('; ')[2]}).")
+    given = [metric for metric in probes if metric.name.endswith(", train to test")]
+    halves = [metric for metric in probes if metric not in given]
+    for where, those in (("On held-out labelled rows", halves), ("On the given split", given)):
+        if those:
+            each = ", ".join(
+                f"{m.name.removesuffix(', train to test')} {m.value:z.3f} ± {m.error:.2g}"
+                for m in those
+            )
+            lines.append(f"{where}: {each} ({those[0].range.partition('; ')[2]}).")
     return lines
-
-
-def _verdict(verdict: Verdict, n: int, tolerance: float) -> str:
-    kind, rank = KINDS[int(verdict.kind)], int(verdict.rank)
-    threshold = f"{tolerance:g} of the largest variance"
-    if kind == "none":
-        return (
-            f"No collapse: each of the {verdict.possible:,} dimensions that {n:,} rows can span "
-            f"has more than {threshold}."
-        )
-    if kind == "dimensional":
-        return (
-            f"Dimensional collapse: {rank:,} of {verdict.possible:,} dimensions have more than "
-            f"{threshold}."
-        )
-    return (
-        f"Complete collapse: the variance is {float(verdict.spread):.2g} of the mean square, which "
-        f"is at most {CONSTANT:g}. All rows are nearly equal."
-    )
 
 
 def _power_law(exponent: float, fit: float) -> str:

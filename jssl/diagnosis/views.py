@@ -1,15 +1,17 @@
 """Metrics of second views of the same samples: alignment, LiDAR, and whether the rows match."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 
 from jssl.data.chunks import rows
 from jssl.diagnosis.spectra import Metric, Spectrum
-from jssl.formulas.lidar import lidar
-from jssl.formulas.moments import cross_scatter, moments
+from jssl.formulas.lidar import RIDGE, lidar
 
-_LIDAR_RIDGE = 1e-4
+ENOUGH = 5
+"""Views of a sample below which LiDAR has a caveat."""
+
 _LIDAR_MOST = 4096
 _SURE = 4.0
 _EQUAL = 1e-12
@@ -60,8 +62,28 @@ def compare(z: np.ndarray, second: np.ndarray) -> ViewDistances:
     return ViewDistances(mean, error, unpaired, matched)
 
 
+def compare_all(z: np.ndarray, others: Sequence[np.ndarray]) -> ViewDistances | None:
+    """Return the mean distances over all further views; None without views.
+
+    Views match where those of every further view do. The error is that of the least exact one.
+
+    Args:
+        z: (n, dim).
+        others: (n, dim) each.
+    """
+    every = [compare(z, other) for other in others]
+    if not every:
+        return None
+    return ViewDistances(
+        float(np.mean([each.paired for each in every])),
+        max(each.error for each in every),
+        float(np.mean([each.unpaired for each in every])),
+        all(each.matched for each in every),
+    )
+
+
 def view_metrics(
-    spectrum: Spectrum, z: np.ndarray, second: np.ndarray, distances: ViewDistances
+    spectrum: Spectrum, z: np.ndarray, others: Sequence[np.ndarray], distances: ViewDistances
 ) -> tuple[list[Metric], list[str]]:
     """Return alignment, and LiDAR where the rows match, with their caveats."""
     alignment = Metric(
@@ -91,12 +113,19 @@ def view_metrics(
             f"{_LIDAR_MOST:,} columns."
         )
         return [alignment], caveats
-    return [alignment, _lidar(spectrum, z, second)], caveats
+    count = 1 + len(others)
+    if count < ENOUGH:
+        caveats.append(
+            f"LiDAR was computed from {count} views of each sample. With few views, a dimension of "
+            f"noise counts nearly as much as one that separates samples: pass {ENOUGH - 1} or more "
+            "further views, and do not rank encoders by LiDAR alone."
+        )
+    return [alignment, _lidar(z, others)], caveats
 
 
 def view_sentence(distances: ViewDistances, lidar_metric: Metric | None) -> str:
     """Return alignment and LiDAR as a sentence, or that the rows do not match."""
-    mean = f"{distances.paired:.3f} ± {distances.error:.2g}"
+    mean = f"{distances.paired:z.3f} ± {distances.error:.2g}"
     if not distances.matched:
         return (
             "The rows of the views do not match those of the embeddings: the mean squared "
@@ -112,36 +141,32 @@ def view_sentence(distances: ViewDistances, lidar_metric: Metric | None) -> str:
     )
 
 
-def _lidar(spectrum: Spectrum, z: np.ndarray, second: np.ndarray) -> Metric:
-    of_first, of_second, n = spectrum.moments, moments(second), len(z)
-    assert of_first is not None
-    cross = cross_scatter(z, second, of_first.mean, of_second.mean)
-    step, both = of_first.mean - of_second.mean, of_first.scatter + of_second.scatter
-    between = (both + cross + cross.T) / (4 * n)
-    within = (both - cross - cross.T) / (4 * n) + np.outer(step, step) / 4
-    size = np.trace(between + within) / z.shape[1]
-    value = 0.0
-    if size > 0:
-        value = float(lidar(between, within, _LIDAR_RIDGE * size, _solve_lower, np))
+def _lidar(z: np.ndarray, others: Sequence[np.ndarray]) -> Metric:
+    n, dim = z.shape
+    within, between, middle = np.zeros((dim, dim)), np.zeros((dim, dim)), np.zeros(dim)
+    origin = np.asarray(z[0], np.float64)
+    for start, part in rows(z):
+        end = start + len(part)
+        more = [np.asarray(other[start:end], np.float64) for other in others]
+        clouds = np.stack([part, *more], axis=1) - origin
+        means = clouds.mean(1)
+        noise = (clouds - means[:, None]).reshape(-1, dim)
+        within += noise.T @ noise / (1 + len(others)) / n
+        between += means.T @ means / n
+        middle += means.sum(0) / n
+    between -= np.outer(middle, middle)
     return Metric(
         name="LiDAR",
-        value=value,
+        value=float(lidar(between, within, RIDGE, np)),
         error=float("nan"),
         rows=n,
-        range=f"0, or 1 to {min(n - 1, z.shape[1])}",
+        range=f"0, or 1 to {min(n - 1, dim)}",
         good="high: many dimensions distinguish samples better than views",
         meaning="effective rank of the covariance between samples, in units of the covariance "
-        "between views of a sample",
+        f"between views of a sample and a ridge of {RIDGE:g} of the mean variance; "
+        f"{1 + len(others)} views",
         source="arXiv 2312.04000",
     )
-
-
-def _solve_lower(factor: np.ndarray, b: np.ndarray) -> np.ndarray:
-    from scipy.linalg import (
-        solve_triangular,
-    )  # imported here because the import takes a third of a second
-
-    return solve_triangular(factor, b, lower=True)
 
 
 def unit(z: np.ndarray) -> np.ndarray:

@@ -5,8 +5,9 @@ import pytest
 from scipy.stats import binom, norm
 
 import jssl
-from jssl.diagnosis import probes
-from jssl.diagnosis.probes import LINEAR, binomial_error, logistic_accuracy, split, standardised
+from jssl.diagnosis.classifiers import logistic_accuracy, nearest_found, split, standardised
+from jssl.diagnosis.probes import LINEAR, binomial_error
+from jssl.diagnostics import knn_probe
 
 RNG = np.random.default_rng(0)
 
@@ -99,16 +100,13 @@ def test_probes_that_cannot_be_judged_are_left_out_with_the_reason():
     assert any("3 classes have a single sample" in caveat for caveat in lonely.caveats)
 
 
-@pytest.mark.float32
-def test_neighbours_are_found_in_float64_whatever_the_default_precision(monkeypatch):
-    dtypes = []
-    knn_probe = probes.knn_probe
-
-    def recorded(*arrays, **options):
-        dtypes.append(arrays[0].dtype.name)
-        return knn_probe(*arrays, **options)
-
-    monkeypatch.setattr(probes, "knn_probe", recorded)
-    z = np.random.default_rng(0).normal(size=(40, 3))
-    jssl.diagnose(z, labels=np.arange(40) % 2)
-    assert dtypes == ["float64"]
+def test_neighbours_vote_as_in_the_probe_of_jax():
+    draws = np.random.default_rng(0)
+    labels = draws.integers(0, 3, 700)
+    z = draws.normal(size=(700, 6)) + labels[:, None]
+    for neighbours in (1, 5, 20, 900):
+        found = nearest_found(z[:40], labels[:40], z[40:], labels[40:], neighbours)
+        expected = knn_probe(
+            z[:40], labels[:40], z[40:], labels[40:], neighbours=min(neighbours, 40)
+        )
+        assert found.mean() == pytest.approx(float(expected), abs=1e-12)

@@ -1,0 +1,100 @@
+"""The committed study of trained encoders: the verdicts are right, at the thresholds in use."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from jssl.formulas.verdict import KINDS, Thresholds
+
+ROOT = Path(__file__).parents[2]
+RESULTS = ROOT / "benchmarks" / "results"
+STUDY = json.loads((RESULTS / "collapse.json").read_text(encoding="utf-8"))
+ROWS = STUDY["rows"]
+HELD_OUT = [row for row in ROWS if row["half"] == "held out" and row["truth"]]
+
+
+def of(recipe, part):
+    return [row for row in ROWS if (row["recipe"], row["part"]) == (recipe, part)]
+
+
+def test_the_study_used_the_thresholds_of_the_package():
+    assert STUDY["used"] == pytest.approx(Thresholds()._asdict())
+
+
+def test_at_least_forty_encoders_were_trained_and_halves_share_no_architecture():
+    trained = {(r["architecture"], r["recipe"], r["seed"]) for r in ROWS}
+    assert len([each for each in trained if each[1] != "untrained"]) >= 40
+    names = [
+        {r["architecture"] for r in ROWS if r["half"] == half}
+        for half in ("calibration", "held out")
+    ]
+    assert not names[0] & names[1]
+
+
+def test_the_page_states_the_share_of_right_verdicts_on_encoders_that_were_not_seen_before():
+    right = [row["truth"] == row["verdict"] for row in HELD_OUT]
+    binary = [(row["truth"] == "none") == (row["verdict"] == "none") for row in HELD_OUT]
+    page = (ROOT / "docs" / "diagnosis-verdicts.md").read_text(encoding="utf-8")
+    assert f"names the state of {100 * np.mean(right):.1f} % of the encoders" in page
+    assert f"from the others in {100 * np.mean(binary):.0f} % of them" in page
+    assert {row["truth"] for row in HELD_OUT} == {"none", "dimensional", "complete"}
+
+
+def test_untrained_encoders_are_not_called_collapsed():
+    rows = of("untrained", "backbone") + of("untrained", "projector")
+    assert len(rows) >= 8
+    assert {row["verdict"] for row in rows} == {"none"}
+
+
+def test_simsiam_without_stop_gradient_is_called_collapsed():
+    backbones, projectors = (of("simsiam_no_stop", part) for part in ("backbone", "projector"))
+    complete = [row for row in projectors if row["verdict"] == "complete"]
+    assert all(row["leading"] > 0.98 for row in complete)
+    assert {row["verdict"] for row in projectors if row["truth"]} == {"complete"}
+    assert {row["verdict"] for row in projectors if not row["truth"]} <= set(KINDS[1:3])
+    collapsed = [row for row in backbones if row["truth"] in KINDS[1:3]]
+    missed = [row for row in collapsed if row["verdict"] == "none"]
+    page = (ROOT / "docs" / "diagnosis-verdicts.md").read_text(encoding="utf-8")
+    assert f"in all {len(projectors)} projectors, and completely in {len(complete)} of" in page
+    named = f"{len(collapsed)} backbones that are known to be\n  collapsed, "
+    assert f"{named}{len(collapsed) - len(missed)} are called collapsed" in page
+    assert len(missed) <= 1
+    assert all(row["leading"] < 0.82 for row in missed)
+
+
+def test_verdicts_follow_from_the_committed_quantities():
+    """So that a change of the thresholds without a new study is noticed."""
+    limits = Thresholds()
+    for row in ROWS:
+        possible = row["possible"]
+        low = min(limits.low * possible**0.5, possible / 2)
+        one_direction = row["directional"] <= limits.constant and row["leading"] >= limits.line
+        if row["spread"] <= limits.constant or one_direction:
+            expected = "complete"
+        elif row["directions"] <= (limits.many if row["effective_rank"] <= low else limits.few):
+            expected = "dimensional"
+        else:
+            expected = "none"
+        assert row["verdict"] == expected
+
+
+def test_the_page_states_how_many_architectures_were_held_out_and_used_up():
+    before = STUDY["held out before"]
+    used = {name for each in before for name in each["architectures"]}
+    calibrated = {row["architecture"] for row in ROWS if row["half"] == "calibration"}
+    assert used < calibrated
+    page = (ROOT / "docs" / "diagnosis-verdicts.md").read_text(encoding="utf-8")
+    assert f"{len(calibrated)} architectures in view" in page
+    for each in before:
+        assert f"{100 * each['right'] / each['of']:.1f} %" in page
+
+
+def test_the_committed_tables_are_those_of_the_committed_numbers(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT))
+    from benchmarks.collapse_tables import write_tables
+
+    write_tables(STUDY, tmp_path / "collapse.md")
+    made = (tmp_path / "collapse.md").read_text(encoding="utf-8")
+    assert made == (RESULTS / "collapse.md").read_text(encoding="utf-8")

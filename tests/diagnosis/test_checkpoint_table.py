@@ -1,0 +1,149 @@
+"""The table of checkpoints, the best one with its uncertainty, and runs side by side."""
+
+import json
+
+import numpy as np
+import pytest
+
+import jssl
+from jssl import diagnostics
+from jssl.commands import main as cli
+from jssl.diagnosis.checkpoint_table import GROUPS, LINEAR, NEAREST, choose, jackknife_error
+from jssl.diagnosis.matching import debiased_cka, debiased_cka_error, prepare
+from jssl.diagnosis.tables import checkpoint_rows
+from jssl.diagnosis.views import unit
+
+RNG = np.random.default_rng(0)
+LABELS = RNG.integers(0, 5, 400)
+CENTRES, NOISE = RNG.normal(size=(5, 16)), RNG.normal(size=(400, 16))
+
+
+def run(*scales):
+    return {f"z-{i}": CENTRES[LABELS] * s + NOISE for i, s in enumerate(scales, 1)}
+
+
+def test_with_labels_the_best_checkpoint_has_the_most_accurate_linear_probe():
+    checkpoints = run(0.0, 2.0, 0.5, 0.1)
+    seen = jssl.diagnose(checkpoints["z-4"], LABELS, checkpoints=checkpoints)
+    table = seen.history.table
+    assert table.rule == "the highest linear probe accuracy"
+    assert (table.best, table.near) == (1, ())
+    assert table.values[LINEAR].argmax() == 1
+    assert np.all((table.errors[LINEAR][1:] > 0) & (table.errors[LINEAR][1:] < 0.06))
+    assert any("The best checkpoint is z-2" in line for line in seen.summary)
+    # the ranks alone would have chosen the checkpoint without any class
+    assert table.values["effective rank"].argmax() == 0
+    rows = checkpoint_rows(seen.history)
+    assert [row["checkpoint"] for row in rows] == ["z-1", "z-2 ★", "z-3", "z-4"]
+
+
+def test_checkpoints_that_cannot_be_told_apart_are_named():
+    same = {"a": 2 * CENTRES[LABELS] + NOISE, "b": 2 * CENTRES[LABELS] + NOISE + 1e-3 * NOISE[::-1]}
+    table = jssl.diagnose(same["a"], LABELS, checkpoints=same).history.table
+    assert {table.best, *table.near} == {0, 1}
+
+
+def test_values_of_the_table_are_those_of_the_functions():
+    checkpoints = run(0.0, 1.0)
+    views = {name: z + 0.3 * RNG.normal(size=z.shape) for name, z in checkpoints.items()}
+    history = jssl.diagnose(
+        checkpoints["z-2"], LABELS, checkpoints=checkpoints, checkpoint_views=views
+    ).history
+    for i, (name, z) in enumerate(checkpoints.items()):
+        values = {key: column[i] for key, column in history.table.values.items()}
+        assert values["RankMe"] == pytest.approx(float(diagnostics.rankme(z)))
+        assert values["effective rank"] == pytest.approx(float(diagnostics.effective_rank(z)))
+        uniform = diagnostics.uniformity(np.asarray(z))
+        assert values["uniformity"] == pytest.approx(float(uniform.value))
+        assert history.table.errors["uniformity"][i] == pytest.approx(float(uniform.error), rel=0.7)
+        align = diagnostics.alignment(z, views[name])
+        assert values["alignment"] == pytest.approx(float(align.value))
+        assert history.table.errors["alignment"][i] == pytest.approx(float(align.error), rel=0.7)
+    assert NEAREST in history.table.values
+
+
+def test_without_labels_views_decide_and_without_both_no_checkpoint_is_called_best():
+    checkpoints = {"poor": NOISE[:, :1] * np.ones(16) + 0.1 * NOISE[::-1], "good": NOISE}
+    views = {name: z + 0.1 * RNG.normal(size=z.shape) for name, z in checkpoints.items()}
+    seen = jssl.diagnose(NOISE, checkpoints=checkpoints, checkpoint_views=views)
+    assert seen.history.table.rule == "the highest same-sample retrieval"
+    assert seen.history.table.best == 1
+    values = seen.history.table.values["same-sample retrieval"]
+    for i, (name, z) in enumerate(checkpoints.items()):
+        apart = np.square(unit(z)[:, None] - unit(views[name])[None]).sum(-1)
+        assert values[i] == pytest.approx(np.mean(apart.argmin(1) == np.arange(400)))
+    constant = {"1": np.ones((400, 16)), "2": NOISE}
+    table = jssl.diagnose(NOISE, checkpoints=constant, checkpoint_views=constant).history.table
+    assert table.values["same-sample retrieval"].tolist() == [0, 1]
+    assert jssl.diagnose(NOISE, checkpoints=checkpoints).history.table.best is None
+
+
+def test_views_that_lack_a_checkpoint_leave_its_alignment_out_with_a_line():
+    checkpoints = run(0.0, 1.0)
+    seen = jssl.diagnose(NOISE, checkpoints=checkpoints, checkpoint_views={"z-1": NOISE})
+    assert "alignment" not in seen.history.table.values
+    assert any("alignment of checkpoints was left out" in caveat for caveat in seen.caveats)
+
+
+def test_one_foreign_checkpoint_is_one_line_and_the_others_are_compared():
+    broken = NOISE.copy()
+    broken[3, 3] = np.nan
+    checkpoints = run(0.0, 1.0) | {"narrow": NOISE[:, 1:], "nan": broken, "words": np.array(["x"])}
+    seen = jssl.diagnose(NOISE, LABELS, checkpoints=checkpoints)
+    assert seen.history.names == ("z-1", "z-2")
+    assert len(seen.history.failures) == 3
+    assert "narrow has 15 dimensions, the embeddings 16" in seen.history.failures[0]
+    left = [row["checkpoint"] for row in checkpoint_rows(seen.history)[2:]]
+    assert all(line.startswith("left out: ") for line in left)
+    assert len(left) == 3
+
+
+def test_two_runs_are_compared_by_their_best_checkpoints():
+    runs = {"A": run(0.0, 1.5), "B": run(0.0, 0.3)}
+    seen = jssl.diagnose(NOISE, LABELS, checkpoints=runs)
+    assert list(seen.runs) == ["A", "B"]
+    assert "The best checkpoint of A is better than that of B" in seen.summary[-1]
+    equal = jssl.diagnose(NOISE, LABELS, checkpoints={"A": runs["A"], "B": runs["A"]})
+    assert "are not distinguishable" in equal.summary[-1]
+    assert any(line.startswith("A: Over 2 checkpoints") for line in seen.summary)
+
+
+def test_two_folders_of_the_command_are_two_runs(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    np.save("z.npy", NOISE)
+    np.save("labels.npy", LABELS)
+    for name, scales in (("first", (0.0, 1.5)), ("second", (0.0, 0.3))):
+        (tmp_path / name).mkdir()
+        for step, z in run(*scales).items():
+            np.save(tmp_path / name / f"{step}.npy", z)
+    given = ["diagnose", "z.npy", "--labels", "labels.npy", "--checkpoints", "first", "second"]
+    assert cli.run([*given, "--out", "out"]) == 0
+    assert "The best checkpoint of first is better than that of second" in capsys.readouterr().out
+    page = (tmp_path / "out" / "report.html").read_text()
+    assert "Checkpoints of first" in page
+    assert "Checkpoints of second" in page
+    assert "★" in page
+    record = json.loads((tmp_path / "out" / "report.json").read_text())
+    assert record["checkpoints of first"]["table"]["best"] == 1
+    assert cli.run([*given, "z.npy", "--out", "mixed"]) == 2
+    assert "got both" in capsys.readouterr().err
+
+
+def test_jackknife_errors_of_a_mean_are_its_standard_error():
+    values = RNG.normal(size=(3, GROUPS))
+    left_out = (values.sum(1, keepdims=True) - values) / (GROUPS - 1)
+    expected = values.std(1, ddof=1) / np.sqrt(GROUPS)
+    np.testing.assert_allclose(jackknife_error(left_out), expected)
+    assert choose(np.array([[1.0, 1.0, 1.0], [2.0, 2.0, 2.0]])) == (1, ())
+
+
+@pytest.mark.parametrize(("n", "dim", "mixed"), [(120, 8, 0.0), (120, 8, 0.5), (60, 90, 0.7)])
+def test_the_error_of_the_debiased_cka_is_its_spread_over_draws(n, dim, mixed):
+    found, errors = [], []
+    for seed in range(60):
+        a, b = np.random.default_rng(seed).normal(size=(2, n, dim)) * np.linspace(0.5, 2, dim)
+        pair = prepare(a), prepare(mixed * a + (1 - mixed) * b)
+        found.append(debiased_cka(*pair))
+        errors.append(debiased_cka_error(*pair))
+    spread = np.std(found)
+    assert np.sqrt(np.mean(np.square(errors))) == pytest.approx(spread, rel=0.45)

@@ -1,0 +1,67 @@
+"""Probes on a given split: fitted on one set of files, tested on another."""
+
+import numpy as np
+import pytest
+from sklearn.linear_model import LogisticRegression
+from sklearn.neighbors import KNeighborsClassifier
+from sklearn.preprocessing import StandardScaler
+
+import jssl
+from jssl.commands import main as cli
+from jssl.diagnosis.given_split import Split
+from jssl.errors import InputError
+
+RNG = np.random.default_rng(0)
+LABELS = np.arange(300) % 3
+NAMES = np.array(["cat", "dog", "owl"])[LABELS]
+Z = RNG.normal(size=(300, 5)) * np.array([1, 2, 3, 1, 1]) + np.eye(5)[LABELS]
+TRAIN, TEST = (slice(0, 200), slice(200, 300))
+
+
+def test_both_probes_are_those_of_scikit_learn_on_the_split():
+    seen = jssl.diagnose(Z, split=Split(Z[TRAIN], NAMES[TRAIN], Z[TEST], NAMES[TEST]))
+    unit = Z / np.linalg.norm(Z, axis=1, keepdims=True)
+    nearest = KNeighborsClassifier(20).fit(unit[TRAIN], LABELS[TRAIN])
+    scaler = StandardScaler().fit(Z[TRAIN])
+    linear = LogisticRegression(max_iter=1000).fit(scaler.transform(Z[TRAIN]), LABELS[TRAIN])
+    found = [m.value for name, m in seen.metrics.items() if name.endswith("train to test")]
+    expected = linear.score(scaler.transform(Z[TEST]), LABELS[TEST])
+    assert found[0] == pytest.approx(nearest.score(unit[TEST], LABELS[TEST]), abs=0.03)  # ties
+    assert found[1] == pytest.approx(expected, abs=0.011)  # one row of a hundred
+    assert "On the given split" in str(seen)
+
+
+def test_classes_that_were_not_fitted_count_as_wrong_and_are_said():
+    names = NAMES[TEST].copy()
+    names[:10] = "fox"
+    seen = jssl.diagnose(Z, split=Split(Z[TRAIN], NAMES[TRAIN], Z[TEST], names))
+    assert any("10 test rows have a class that no train row has" in c for c in seen.caveats)
+    with pytest.raises(InputError, match="no class in common"):
+        jssl.diagnose(Z, split=Split(Z[TRAIN], NAMES[TRAIN], Z[TEST], LABELS[TEST]))
+    with pytest.raises(InputError, match="test has 4 dimensions, the embeddings 5"):
+        jssl.diagnose(Z, split=Split(Z[TRAIN], NAMES[TRAIN], Z[TEST, :4], NAMES[TEST]))
+
+
+def test_the_command_takes_a_test_set_and_a_train_set(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    np.savez("train.npz", embeddings=Z[TRAIN], labels=NAMES[TRAIN])
+    np.savez("test.npz", embeddings=Z[TEST], labels=NAMES[TEST])
+    np.save("plain.npy", Z[TEST])
+    np.save("names.npy", NAMES[TEST])
+    expected = jssl.diagnose(
+        Z[TRAIN], NAMES[TRAIN], split=Split(Z[TRAIN], NAMES[TRAIN], Z[TEST], NAMES[TEST])
+    )
+    for i, options in enumerate(
+        (["--test", "test.npz"], ["--test", "plain.npy", "--test-labels", "names.npy"])
+    ):
+        assert cli.run(["diagnose", "train.npz", *options, "--out", f"out{i}"]) == 0
+        assert expected.summary[-1] in capsys.readouterr().out
+    arguments = ["--train", "train.npz", "--test", "test.npz", "--out", "out"]
+    assert cli.run(["diagnose", "plain.npy", *arguments]) == 0
+    assert expected.summary[-1] in capsys.readouterr().out
+    for options, says in (
+        (["--test", "plain.npy"], "test has no labels; pass --test-labels"),
+        (["--train", "train.npz"], "--train needs --test"),
+    ):
+        assert cli.run(["diagnose", "train.npz", *options, "--out", "bad"]) == 2
+        assert says in capsys.readouterr().err

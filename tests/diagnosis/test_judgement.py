@@ -1,0 +1,198 @@
+"""The verdict on embeddings whose state is known: what is healthy, and what is named."""
+
+import numpy as np
+import pytest
+
+import jssl
+from jssl.diagnosis.judgement import directional_spread, judge, judge_moments
+from jssl.diagnosis.outliers import FAR, distances_from, far_rows, few_far, moments_without
+from jssl.diagnosis.spectra import spectrum_of
+from jssl.formulas.moments import moments, scan
+from jssl.formulas.verdict import KINDS, Thresholds
+
+RNG = np.random.default_rng(0)
+HEALTHY = RNG.normal(size=(900, 96))
+
+
+def kind(z):
+    return KINDS[int(jssl.diagnose(z).verdict.kind)]
+
+
+def said(z, what):
+    return any(what in line for line in jssl.diagnose(z).summary)
+
+
+def changed(change):
+    z = HEALTHY.copy()
+    change(z)
+    return z
+
+
+def offset(z):
+    z[:, 7] += 2000
+
+
+def large(z):
+    z[:, 7] *= 2000
+
+
+def bad_row(z):
+    z[5] *= 1e4
+
+
+def dead(z):
+    z[:, 0] = 0
+
+
+@pytest.mark.parametrize("rows", [900, 60])
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        (offset, "Coordinate 7 has a large constant offset"),
+        (large, "Coordinate 7 has a much larger variance"),
+        (bad_row, "Row 5 of"),
+        (dead, "1 unit is dead (the same value in every row): 0."),
+    ],
+)
+def test_a_healthy_embedding_with_an_outlier_is_healthy_and_the_outlier_is_named(
+    change, named, rows
+):
+    z = changed(change)[:rows]
+    assert kind(z) == "none"
+    assert said(z, named)
+    assert not said(HEALTHY[:rows], named)
+    directions = jssl.diagnose(z).metrics["effective directions"].value
+    assert directions > 0.8 * min(rows - 1, 96)
+
+
+def test_a_layer_normalised_embedding_is_healthy():
+    """One direction is lost by construction."""
+    hidden = HEALTHY * np.arange(1, 97) ** -0.5 @ np.linalg.qr(RNG.normal(size=(96, 96)))[0]
+    z = hidden - hidden.mean(1, keepdims=True)
+    assert kind(z / z.std(1, keepdims=True)) == "none"
+
+
+def test_isotropic_rows_are_healthy_however_few_they_are():
+    for rows in (97, 40, 12):
+        seen = jssl.diagnose(HEALTHY[:rows])
+        assert KINDS[int(seen.verdict.kind)] == "none"
+        assert seen.verdict.directions > 0.7 * min(rows - 1, 96)
+
+
+def test_points_near_one_point_are_a_complete_collapse():
+    z = 1 + 0.02 * HEALTHY
+    assert kind(z) == "complete"
+    assert said(z, "all rows are nearly one point")
+
+
+def test_rows_of_one_direction_and_many_lengths_are_a_complete_collapse():
+    """As SimSiam without stop-gradient: the variance is half of the mean square."""
+    lengths = np.exp(RNG.normal(size=(900, 1)))
+    z = lengths * (1 + 0.01 * HEALTHY)
+    assert jssl.diagnose(z).verdict.spread > 0.3
+    assert kind(z) == "complete"
+    assert said(z, "all rows have nearly one direction")
+
+
+def test_variance_in_few_directions_is_a_dimensional_collapse():
+    line = RNG.normal(size=(900, 1)) * np.ones((1, 96)) / 8 + 1e-2 * HEALTHY
+    assert kind(line) == "dimensional"
+    assert said(line, "about 1 direction")
+    turn = np.linalg.qr(RNG.normal(size=(96, 96)))[0]
+    steep = np.sqrt(0.18 * 0.7 ** np.arange(95) * 0.3)  # the other 18 % decay, as without gradient
+    strong = HEALTHY * np.append(np.sqrt(0.82), steep) @ turn
+    assert kind(strong) == "dimensional"
+    assert said(strong, "82 %") or said(strong, "81 %") or said(strong, "83 %")
+    # Spread over all others, as in backbones of SimSiam that a probe under noise can still use:
+    even = HEALTHY * np.append(np.sqrt(0.82), np.full(95, np.sqrt(0.18 / 95))) @ turn
+    assert kind(even) == "none"
+
+
+def test_empty_directions_are_counted_and_are_no_collapse_by_themselves():
+    """A projector of 96 outputs behind 30 units has 66 empty directions, trained or not."""
+    z = RNG.normal(size=(900, 30)) @ RNG.normal(size=(30, 96))
+    assert kind(z) == "none"
+    assert said(z, "The numerical rank is 30 of 96 possible")
+    assert said(z, "66 directions are empty")
+    twelve = RNG.normal(size=(900, 12)) @ RNG.normal(size=(12, 96))
+    assert kind(twelve) == "none"  # evenly spread over more directions than three
+    few = RNG.normal(size=(900, 2)) @ RNG.normal(size=(2, 96))
+    assert kind(few) == "dimensional"
+    assert said(few, "of 96 possible (at most 12 is a collapse)")
+    assert not said(HEALTHY, "empty")
+
+
+def test_a_collapse_beside_an_outlier_coordinate_is_still_a_collapse():
+    z = 1 + 0.02 * HEALTHY
+    z[:, 3] *= 1000
+    assert kind(z) == "complete"
+    assert said(z, "Coordinate 3")
+
+
+def test_spectra_that_decrease_steadily_along_the_axes_have_no_outliers():
+    for power in (0.5, 1, 2, 3):
+        assert not len(few_far(np.arange(1, 97.0) ** -power))
+    assert few_far(np.array([1.0, 1.0, 1.0, 99.0])).size == 0
+    assert few_far(np.array([1.0] * 9 + [101.0])).tolist() == [9]
+    assert few_far(np.zeros(5)).size == 0
+
+
+def test_moments_without_rows_are_those_of_the_others():
+    z = RNG.normal(size=(50, 4)) + 100
+    for dropped in ([0], [49], [3, 4, 20], [0, 1, 49]):
+        kept = np.delete(z, dropped, axis=0)
+        seen = moments_without(z, np.array(dropped))
+        assert seen.points == len(kept)
+        np.testing.assert_allclose(seen.mean, kept.mean(0), rtol=1e-12)
+        np.testing.assert_allclose(seen.covariance, np.cov(kept.T, bias=True), rtol=1e-9)
+
+
+@pytest.mark.parametrize("size", [1, 3, 9, 9.9, 10, 10.1, 11, 30, 1e4])
+@pytest.mark.parametrize("offset", [0, 5, 1000])
+def test_far_rows_found_in_the_pass_are_those_of_all_distances(size, offset):
+    z = RNG.normal(size=(400, 6))
+    z[[17, 200]] = size * np.sqrt(np.median(np.square(z).sum(1)) / 6)
+    z += offset
+    expected = few_far(distances_from(z, z.mean(0)))
+    assert far_rows(z, z.mean(0), scan(z)).tolist() == expected.tolist()
+    # The first chunk, whose mean is the origin, may be far from the mean.
+    ordered = z[np.argsort(z[:, 0])]
+    expected = few_far(distances_from(ordered, z.mean(0)))
+    assert far_rows(ordered, z.mean(0), scan(ordered, chunk=9)).tolist() == expected.tolist()
+
+
+def test_rows_are_not_read_again_where_the_pass_shows_that_none_is_far():
+    z = RNG.normal(size=(400, 6))
+    assert far_rows(None, z.mean(0), scan(z)).tolist() == []
+    z[3] *= FAR
+    with pytest.raises(AttributeError):
+        far_rows(None, z.mean(0), scan(z))
+
+
+def test_the_verdict_from_moments_is_that_from_rows():
+    for z in (HEALTHY, changed(offset), changed(large)):
+        of_rows = judge(z, spectrum_of(z), np.arange(len(z)), Thresholds())
+        of_moments = judge_moments(moments(z), Thresholds())
+        assert of_rows.verdict.kind == of_moments.verdict.kind
+        assert float(of_rows.verdict.directions) == float(of_moments.verdict.directions)
+        assert of_rows.outliers.coordinates.tolist() == of_moments.outliers.coordinates.tolist()
+
+
+def test_the_directional_spread_of_many_rows_is_that_of_few():
+    """Two thousand rows of 512 coordinates are read in eight strips."""
+    z = np.random.default_rng(3).normal(size=(2_000, 512)) * 0.01 + 1
+    u = z / np.linalg.norm(z, axis=1, keepdims=True)
+    expected = 1 - float(u.mean(0) @ u.mean(0))
+    assert directional_spread(z) == pytest.approx(expected, rel=1e-9)
+    lengths = np.random.default_rng(4).uniform(1, 9, size=(2_000, 1))
+    judged = judge(lengths * z, spectrum_of(lengths * z), np.arange(2_000), Thresholds())
+    assert KINDS[int(judged.verdict.kind)] == "complete"
+
+
+def test_the_directional_spread_is_one_less_the_mean_cosine():
+    z = RNG.normal(size=(30, 5)) + 1
+    u = z / np.linalg.norm(z, axis=1, keepdims=True)
+    assert directional_spread(z) == pytest.approx(1 - (u @ u.T).mean())
+    assert directional_spread(np.concatenate([z, 0 * z])) == pytest.approx(1 - (u @ u.T).mean())
+    assert np.isnan(directional_spread(0 * z))
+    assert directional_spread(np.arange(1, 9)[:, None] * z[:1]) == pytest.approx(0, abs=1e-15)
