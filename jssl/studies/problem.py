@@ -16,8 +16,9 @@ import optax
 from jssl import losses, models
 from jssl.data import images, pairs, toy
 from jssl.data import views as catalogue
-from jssl.data.checks import host_value, require_count
+from jssl.data.checks import require_count
 from jssl.errors import InputError, unknown_name
+from jssl.host_arithmetic import host_value
 from jssl.memory import require_memory
 from jssl.optim import gradient_descent
 from jssl.types import Array, Problem

@@ -158,7 +158,9 @@ class NamedProblem(Struct, forbid_unknown_fields=True, kw_only=True, frozen=True
 class StudyFile(Options, forbid_unknown_fields=True, kw_only=True, frozen=True):
     """The keys before the first table of a study, and its tables."""
 
-    store: Annotated[Name, Meta(description="folder of the result; a sweep in it is resumed")]
+    store: Annotated[
+        Name, Meta(description="folder or URL of the result; a sweep in it is resumed, or grows")
+    ]
     steps: Annotated[
         Count | None, Meta(description="the last step; left out if `record` lists steps")
     ] = None

@@ -1,6 +1,6 @@
 """A study in a file: the arguments of `jssl.sweep` as TOML.
 
-store = "runs/width-study"        # folder of the result
+store = "runs/width-study"        # folder or URL of the result
 steps = 2000                      # the last step
 record = 20                       # log-spaced record points after step 0, or a list of steps
 seed = 0                          # root seed

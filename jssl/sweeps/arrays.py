@@ -70,8 +70,18 @@ class Variable(NamedTuple):
     @property
     def fill(self) -> Any:
         """Return the value of runs that have not been computed."""
-        kind = np.dtype(self.dtype).kind
-        return {"f": np.nan, "c": np.nan, "b": False}.get(kind, NOT_RUN if kind == "i" else 0)
+        return fill_of(self.dtype)
+
+
+def fill_of(dtype: Any) -> Any:
+    """Return the value of a run that has not been computed, in an array of some dtype.
+
+    Example:
+        >>> print(fill_of(np.float32), fill_of(np.int32), fill_of(bool))
+        nan -2 False
+    """
+    kind = np.dtype(dtype).kind
+    return {"f": np.nan, "c": np.nan, "b": False}.get(kind, NOT_RUN if kind == "i" else 0)
 
 
 def check_name(what: str, name: Any) -> None:

@@ -20,6 +20,7 @@ import numpy as np
 from jssl.cached_facts import add_facts, fact_name, read_facts
 from jssl.errors import InputError
 from jssl.simulation import objective
+from jssl.single_use import CHEAP
 from jssl.sweeps.axes import WIDTH
 from jssl.sweeps.grid import MAX_WIDTH, Program, values_at
 from jssl.sweeps.programs import Spec, calls, run_key, share
@@ -230,12 +231,8 @@ def padding_is_exact(
 
     arrays = {name: jnp.asarray(v, jnp.result_type(float)) for name, v in numbers.items()}
     arguments = (arrays, jnp.int32(width), key)
-    options: dict[str, Any] = {
-        "xla_backend_optimization_level": 0,
-        "xla_llvm_disable_expensive_passes": True,
-    }
     try:
-        compiled = jax.jit(both).lower(*arguments).compile(options)
+        compiled = jax.jit(both).lower(*arguments).compile(CHEAP)
     except InputError:
         return False
     narrow, padded = compiled(*arguments)
@@ -307,6 +304,7 @@ def _rate_name(workload: Workload, program: Program) -> str:
         workload.machine.platform,
         workload.machine.devices,
         os.cpu_count(),
+        *(("eigenbasis",) if program.static in dict(spec.bases) else ()),
     )
 
 

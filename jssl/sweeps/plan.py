@@ -5,19 +5,23 @@
 A call computes `lanes` runs of one program on all devices; each device maps over groups of `micro`
 of them, few enough to stay in its cache. A **tile** is a chunk of the stored arrays: a block of
 seeds times a block of points. A **chunk** is a piece of work, a few tiles of one block of seeds,
-which is stored as a whole. The plan is part of a result: another layout reorders sums. It is stored
-with the result and used again on resume.
+computed in one call (in several where it may need a part of its runs) and stored as a whole. The
+plan is part of a result: another layout reorders sums. It is stored with the result and used again
+on resume.
 """
 
-import itertools
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from jssl.errors import InputError
 from jssl.memory import free_disk, free_memory
+from jssl.paths import is_url
 from jssl.sweeps.arrays import Variable, variables_of
 from jssl.sweeps.axes import WIDTH
+from jssl.sweeps.bases import WORTH, in_basis, with_bases, with_stored
 from jssl.sweeps.costs import (
     Cost,
     can_be_padded,
@@ -28,13 +32,16 @@ from jssl.sweeps.costs import (
     runs_in_a_call,
     working_bytes,
 )
-from jssl.sweeps.grid import Grid, Program, positions_between, split, widths, widths_of
+from jssl.sweeps.grid import Grid, Program, positions_between, split
+from jssl.sweeps.padding import choose_bins
 from jssl.sweeps.workload import Machine, Workload, traced_program
 
 CHECKPOINT_SECONDS = 120.0
 """A chunk that is predicted to take longer saves its state from time to time."""
 CHUNK_BYTES = 2_000
 """Bytes of the list entry and the journal of a chunk."""
+CALLS = 16
+"""Calls of a chunk that computes a part of its runs, so that few lanes are left empty."""
 SHARE_OF_FREE = 0.8
 """Share of the free memory or disk that a result may take."""
 
@@ -45,7 +52,8 @@ class ProgramLayout(NamedTuple):
     Attributes:
         program: the program.
         micro: runs mapped together on a device.
-        lanes: runs a call, a multiple of micro x the devices that the program uses.
+        lanes: runs a call, a multiple of micro x the devices that the program uses. A chunk with
+            more runs to compute takes several calls.
         tiles: tiles a chunk.
         cost: what was predicted.
     """
@@ -101,12 +109,15 @@ class Chunk(NamedTuple):
     tiles: tuple[Tile, ...]
 
 
-def make_plan(workload: Workload, *, measure: bool = True) -> tuple[Plan, dict[str, Variable]]:
+def make_plan(
+    workload: Workload, *, measure: bool = True, pieces: int = 0
+) -> tuple[Plan, dict[str, Variable]]:
     """Return the plan of a workload and the arrays of its result, both checked.
 
     Args:
         workload: what is computed, and where.
         measure: whether long programs are timed before the plan is chosen.
+        pieces: least number of chunks that a cluster needs.
 
     Raises:
         InputError: where programs differ in their observables, names collide, or the result or one
@@ -120,6 +131,15 @@ def make_plan(workload: Workload, *, measure: bool = True) -> tuple[Plan, dict[s
         return can_be_padded(workload, program)
 
     plan = choose_plan(workload, predicted, exact)
+    reduced = with_bases(workload, [x.program for x in plan.layouts if _seconds(plan, x) >= WORTH])
+    if reduced is not workload:
+        workload = reduced  # `predicted` reads it
+        plan = choose_plan(workload, predicted, exact)
+    if count_chunks(plan) < pieces:
+        seconds = max(predicted_seconds(plan)[1] / pieces, 1e-9)
+        study = workload.grid.study._replace(chunk_seconds=seconds)
+        divided = workload._replace(grid=workload.grid._replace(study=study))
+        plan = choose_plan(divided, predicted, exact)._replace(workload=workload)
     check_sizes(plan)
     variables = _variables(plan)
     if measure:
@@ -161,7 +181,7 @@ def choose_plan(
     lane_devices = workload.machine.devices if study.parallel == "seed" else 1
     machine = workload.machine._replace(devices=lane_devices)
     steps, records = max(int(study.record_steps[-1]), 1), len(study.record_steps)
-    bins = _choose_bins(grid, machine, cost_of, steps)
+    bins = choose_bins(grid, machine, cost_of, steps)
     programs = split(grid, bins)
     costs, micros = _costs(machine, programs, cost_of)  # what fits, before `exact` runs anything
     if bins and not all(exact(p) for p in programs if WIDTH in p.traced):
@@ -172,15 +192,16 @@ def choose_plan(
         runs_in_a_call(machine, cost, micro, steps, study.chunk_seconds)
         for cost, micro in zip(costs, micros, strict=True)
     ]
-    one_point = study.until is not None  # so that each point may have its own number of seeds
+    some = study.until is not None  # each point has its own number of seeds
     block = _balanced(grid.seeds, study.seed_block or min(most))
-    blocks = _point_blocks(grid, programs, 1 if one_point else max(1, min(most) // block))
+    blocks = _point_blocks(grid, programs, max(1, min(most) // block))
     tile = block * math.prod(blocks)
     layouts = []
     for program, cost, micro, runs in zip(programs, costs, micros, most, strict=True):
-        tiles = 1 if one_point else _balanced(_tile_count(program, blocks), max(1, runs // tile))
+        tiles = _balanced(_tile_count(program, blocks), max(1, runs // tile))
         devices = devices_of(cost, machine.devices)
-        per_device = math.ceil(min(tiles * tile, program.points * block) / devices)
+        called = min(tiles * tile, program.points * block)
+        per_device = math.ceil(called / (CALLS if some else 1) / devices)
         group = _balanced(per_device, micro)
         lanes = devices * group * math.ceil(per_device / group)
         layouts.append(ProgramLayout(program, group, lanes, tiles, cost))
@@ -194,11 +215,16 @@ def choose_plan(
 
 def predicted_seconds(plan: Plan) -> tuple[float, float]:
     """Return the predicted seconds of (compiling, running)."""
-    study = plan.workload.grid.study
     compiling = sum(x.cost.compile for x in plan.layouts)
-    each = (x.program.points * x.cost.step / devices_of(x.cost, plan.devices) for x in plan.layouts)
-    steps = max(int(study.record_steps[-1]), 1)
-    return compiling, sum(each) * plan.workload.grid.seeds * steps
+    return compiling, sum(_seconds(plan, x) for x in plan.layouts)
+
+
+def _seconds(plan: Plan, layout: ProgramLayout) -> float:
+    """Return the predicted seconds of the runs of a program."""
+    grid = plan.workload.grid
+    steps = max(int(grid.study.record_steps[-1]), 1)
+    runs = layout.program.points * grid.seeds
+    return runs * steps * layout.cost.step / devices_of(layout.cost, plan.devices)
 
 
 def chunk_bytes(layout: ProgramLayout, machine: Machine) -> float:
@@ -210,7 +236,8 @@ def chunk_bytes(layout: ProgramLayout, machine: Machine) -> float:
 
 def to_json(plan: Plan) -> dict[str, Any]:
     """Return what is needed to make the same plan again, as plain JSON."""
-    return {
+    reduced = [i for i, x in enumerate(plan.layouts) if in_basis(plan.workload, x.program)]
+    return ({"eigenbasis": reduced} if reduced else {}) | {
         "bins": {str(w): size for w, size in plan.bins.items()},
         "seed_block": plan.seed_block,
         "blocks": list(plan.blocks),
@@ -223,13 +250,15 @@ def to_json(plan: Plan) -> dict[str, Any]:
 def from_json(
     workload: Workload,
     data: Mapping[str, Any],
-    cost_of: Callable[[Program], Cost] = lambda _: Cost(0.0, 0.0, 0.0, 0.0, 0.0),
+    cost_of: Callable[[Workload, Program], Cost] = lambda *_: Cost(0.0, 0.0, 0.0, 0.0, 0.0),
 ) -> Plan:
     """Return the plan that `to_json` wrote, for the same workload; costs are predicted again."""
     bins = {int(w): size for w, size in data["bins"].items()}
+    programs = split(workload.grid, bins)
+    workload = with_stored(workload, [programs[i] for i in data.get("eigenbasis", ())])
     layouts = tuple(
-        ProgramLayout(program, x["micro"], x["lanes"], x["tiles"], cost_of(program))
-        for program, x in zip(split(workload.grid, bins), data["layouts"], strict=True)
+        ProgramLayout(program, x["micro"], x["lanes"], x["tiles"], cost_of(workload, program))
+        for program, x in zip(programs, data["layouts"], strict=True)
     )
     blocks = tuple(data["blocks"])
     pieces = data["seed_block"], blocks, data["segment"], data["devices"]
@@ -272,6 +301,18 @@ def count_runs(chunk: Chunk) -> int:
     return sum(math.prod(s.stop - s.start for s in tile.slices) for tile in chunk.tiles)
 
 
+def runs_of(chunk: Chunk) -> np.ndarray:
+    """Return (runs, dimensions + 1) positions of the runs of a chunk, seeds last.
+
+    Example:
+        >>> runs_of(Chunk("a", 0, 0, (Tile((slice(0, 2), slice(4, 5))),))).tolist()
+        [[0, 4], [1, 4]]
+    """
+    sides = ([np.arange(s.start, s.stop) for s in tile.slices] for tile in chunk.tiles)
+    grids = (np.stack(np.meshgrid(*side, indexing="ij"), -1) for side in sides)
+    return np.concatenate([grid.reshape(-1, grid.shape[-1]) for grid in grids])
+
+
 def check_sizes(plan: Plan) -> None:
     """Raise where the result of a plan does not fit in memory or on the disk of its store.
 
@@ -283,7 +324,7 @@ def check_sizes(plan: Plan) -> None:
     grid, store = plan.workload.grid, plan.workload.grid.study.store
     all_runs = grid.study.until is None or store is None
     needed = grid.runs * max(x.cost.record for x in plan.layouts) if all_runs else 0.0
-    free = free_memory() if store is None else free_disk(store)
+    free = free_memory() if store is None else math.inf if is_url(store) else free_disk(store)
     if needed > SHARE_OF_FREE * free:
         place = "in memory" if store is None else f"on the disk of '{store}'"
         other = "give a store, or take" if store is None else "take"
@@ -308,51 +349,6 @@ def _variables(plan: Plan) -> dict[str, Variable]:
     grid = plan.workload.grid
     observed = [traced_program(plan.workload, x.program).shapes for x in plan.layouts]
     return variables_of(grid.dimensions, grid.seeds, observed, grid.study.dims)
-
-
-def _choose_bins(
-    grid: Grid, machine: Machine, cost_of: Callable[[Program], Cost], steps: int
-) -> dict[int, int]:
-    """Return which widths share padded arrays, by the least predicted compile + run time.
-
-    Neighbouring widths are grouped; the best grouping is found exactly, from the smallest width
-    up. Every combination of the other static fields is grouped alike.
-    """
-    sizes = widths(grid)
-    if not grid.can_pad or len(sizes) < 2:
-        return {}
-    plain = split(grid)
-    of_width = {
-        w: [p for p in plain if any(w in widths_of(grid, p, a) for a in range(len(p.positions)))]
-        for w in sizes
-    }
-    costs = {w: cost_of(of_width[w][0]) for w in sizes}
-    together = split(grid, dict.fromkeys(sizes, sizes[-1]))
-    padded_compile = {w: costs[w].compile for w in sizes}
-    try:
-        padded_compile[sizes[-1]] = max(cost_of(p).compile for p in together)
-    except InputError:  # the model says that it cannot be padded
-        return {}
-    work = {w: sum(p.points for p in of_width[w]) * grid.seeds * steps for w in sizes}
-    best: list[tuple[float, list[int]]] = [(0.0, [])]
-    for end in range(1, len(sizes) + 1):
-        largest = sizes[end - 1]
-        options = []
-        for start in range(end):
-            members = sizes[start:end]
-            if len(members) == 1:
-                compiling = sum(cost_of(p).compile for p in of_width[largest])
-            else:
-                compiling = padded_compile[largest] * len(of_width[largest])
-            used = devices_of(costs[largest], machine.devices)
-            running = sum(work[w] for w in members) * costs[largest].step / used
-            options.append((best[start][0] + compiling + running, [*best[start][1], start]))
-        best.append(min(options, key=lambda option: option[0]))
-    starts = [*best[-1][1], len(sizes)]
-    groups = [sizes[a:b] for a, b in itertools.pairwise(starts)]
-    if all(len(group) == 1 for group in groups):
-        return {}
-    return {w: group[-1] for group in groups for w in group}
 
 
 def _costs(

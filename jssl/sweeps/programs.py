@@ -21,11 +21,13 @@ from jax import lax
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
 from jssl.devices import local_devices
+from jssl.eigenbasis import Basis, in_eigenbasis
 from jssl.eigenvalues import decomposed_shape
 from jssl.errors import InputError, shown
 from jssl.jaxprs.work import Work, work_of
 from jssl.lapack import calls_lapack
 from jssl.simulation import simulate_undecomposed
+from jssl.single_use import compile_for_many_steps
 from jssl.sweeps.arrays import stored_names
 from jssl.sweeps.axes import WIDTH
 from jssl.types import Array, Pairs, Params, Problem, State
@@ -42,12 +44,14 @@ class Spec(NamedTuple):
         observe: `observe(problem)` gives the observables; None for loss and eigenvalues of C.
         precision: of matrix products.
         parallel: "seed" splits runs over the devices, "batch" the batch of every run.
+        bases: (static fields, basis) of programs that are computed in an eigenbasis.
     """
 
     make_problem: MakeProblem
     observe: MakeObserve | None = None
     precision: str = "highest"
     parallel: str = "seed"
+    bases: tuple[tuple[tuple[tuple[str, Any], ...], Basis], ...] = ()
 
 
 class Calls(NamedTuple):
@@ -167,6 +171,9 @@ def one_run(
         if spec.parallel == "batch" and mesh is not None:
             problem = shard_batch(problem, mesh)
         see = None if spec.observe is None else spec.observe(problem)
+        basis = dict(spec.bases).get(static)
+        if basis is not None:
+            problem, see = in_eigenbasis(problem, basis, see)
         return problem, simulate_undecomposed(problem, see, precision=spec.precision)
 
     def start(numbers: Mapping[str, Array], seed: Array, key: Array) -> State:
@@ -299,9 +306,9 @@ def calls(
 
     def sharded(function: Callable[..., Any], shared: int) -> Any:
         if spec.parallel == "batch":
-            return jax.jit(function)
+            return compile_for_many_steps(function)
         specs = (lanes, lanes, *(whole for _ in range(shared)))
-        return jax.jit(
+        return compile_for_many_steps(
             jax.shard_map(function, mesh=mesh, in_specs=specs, out_specs=lanes, check_vma=False)
         )
 

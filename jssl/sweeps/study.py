@@ -13,7 +13,7 @@ import numpy as np
 from msgspec import Meta, Struct
 
 from jssl.errors import InputError, shown, unknown_name
-from jssl.paths import expanded
+from jssl.paths import is_url, store_name
 from jssl.record_steps import MAX_STEP, checked_record_steps, log_spaced_steps
 from jssl.value_checks import FLOAT_MAX, check_table, check_value
 
@@ -131,7 +131,7 @@ class Study(NamedTuple):
         dims: observable -> names of its further dimensions.
         precision: of matrix products.
         parallel: "seed" or "batch".
-        store: folder of the result; None for memory.
+        store: folder or URL of the result; None for memory.
         dtype: "float32" or "float64", the precision of the runs.
         until: when a point has enough seeds; None to compute all of them.
         chunk_seconds: predicted seconds of a chunk.
@@ -274,11 +274,16 @@ def _check_precision(name: Any) -> None:
 
 
 def _store(store: Any) -> str:
-    """Return the path of a store with `~` expanded, or raise where no folder can be there."""
+    """Return the name of a store with `~` expanded, or raise where none can be there."""
     if not isinstance(store, str | os.PathLike) or not os.fspath(store):
-        message = f"store must be the path of a folder; got {shown(store)}"
+        message = f"store must be the path of a folder, or a URL; got {shown(store)}"
         raise InputError(message)
-    path = str(expanded(store))
+    text = os.fspath(store)
+    if not isinstance(text, str):
+        text = os.fsdecode(text)
+    path = store_name(text)
+    if is_url(path):
+        return path
     try:
         os.stat(path)
     except FileNotFoundError:

@@ -10,27 +10,28 @@ program computes, `make_plan` divides the work, `run_chunks` computes it chunk b
 """
 
 import contextlib
-import functools
+import importlib
 import os
-import subprocess
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import xarray as xr
 
 from jssl.errors import InputError, unknown_name
 from jssl.progress import Progress, progress_bar
 from jssl.seed_statistics import FINITE, student_interval
-from jssl.sweeps import store as stores
-from jssl.sweeps.arrays import Variable, coordinates_of
 from jssl.sweeps.grid import make_grid
-from jssl.sweeps.plan import Chunk, Plan, from_json, make_plan, to_json
-from jssl.sweeps.run import run_chunks
+from jssl.sweeps.opening import open_study
+from jssl.sweeps.plan import Chunk, Plan, runs_of
+from jssl.sweeps.preview import growing_line, preview_of
+from jssl.sweeps.run import Wanted, run_chunks
 from jssl.sweeps.store import Result
 from jssl.sweeps.study import Layout, Study, Target, check_function, check_shard, make_study
-from jssl.sweeps.workload import Workload, differences, make_workload, one_device_line
+from jssl.sweeps.workload import make_workload, one_device_line
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 _SHARED = ("observe", "seed", "points", "zip", "static", "dims", "precision", "parallel")
 
@@ -50,9 +51,11 @@ def sweep(
     precision: str = "highest",
     parallel: str = "seed",
     shard: tuple[int, int] = (0, 1),
+    client: Any = None,
+    plan: bool = False,
     progress: bool | Callable[[Progress], None] = True,
     **layout: Any,
-) -> xr.Dataset:
+) -> Any:
     """Run every point under every seed; return one labelled array an observable.
 
     Example:
@@ -90,8 +93,9 @@ def sweep(
             numbers with a float among them is traced.
         record_steps: (points,) steps at which observables are kept, increasing from 0 or more;
             None for about 20, log-spaced up to 1,000.
-        store: folder of the result, created, or resumed if it is there; None keeps the result in
-            memory.
+        store: folder or URL of the result, created, or resumed if it is there; None keeps the
+            result in memory. A study that asks for more seeds, more values of an axis or a further
+            axis makes its store grow: finished runs keep their bits.
         observe: `observe(problem) -> (params, pairs) -> dict` of arrays and of
             `jssl.EigenvaluesOf(matrix)`, which is stored as eigenvalues, computed on the host in
             double precision; None for the loss and the eigenvalues of C
@@ -106,6 +110,10 @@ def sweep(
             run, for models too wide for one.
         shard: (i, n): compute every n-th chunk, from chunk i on. The other n - 1 shards are
             computed by other calls with the same store.
+        client: of dask.distributed: its workers compute and store the chunks. They need the same
+            versions of jssl and JAX, and see the store.
+        plan: True returns a `jssl.sweeps.Preview` of what would run, with its time and memory, and
+            writes nothing.
         progress: True draws a bar on stderr if it is a terminal, or below a notebook's cell; False
             draws none; a function is called with a `Progress` after every chunk.
         **layout: how the work is divided: `chunk_seconds`, `seed_block`, `segment`, `memory` (bytes
@@ -124,7 +132,8 @@ def sweep(
 
     Raises:
         InputError: for anything that cannot run, before anything is written.
-        jssl.sweeps.StoreError: where nothing can be written into the store any more.
+        jssl.sweeps.StoreError: where nothing can be written into the store any more, or the
+            scheduler of the workers is lost.
     """
     _check_options(layout, Layout.__struct_fields__)
     study = make_study(
@@ -142,7 +151,9 @@ def sweep(
         parallel=parallel,
         **layout,
     )
-    return run_study(study, shard=shard, progress=progress)[1].dataset()
+    if plan:
+        return preview_of(study)
+    return run_study(study, shard=shard, client=client, progress=progress)[1].dataset()
 
 
 def sweep_until(
@@ -152,9 +163,10 @@ def sweep_until(
     *,
     record_steps: Any,
     store: str | os.PathLike[str] | None = None,
+    client: Any = None,
     progress: bool | Callable[[Progress], None] = True,
     **options: Any,
-) -> xr.Dataset:
+) -> "xr.Dataset":
     """Add blocks of seeds to every point until its interval is narrow enough.
 
     The interval of a mean over n seeds is Student's, with half width t_{n-1} s / sqrt(n). It is
@@ -182,6 +194,7 @@ def sweep_until(
         target: when a point has enough.
         record_steps: see `jssl.sweep`.
         store: see `jssl.sweep`.
+        client: see `jssl.sweep`.
         progress: see `jssl.sweep`.
         **options: further arguments of `jssl.sweep`; `seed_block` is the number of seeds added
             at a time, `target.least` if not given.
@@ -195,21 +208,25 @@ def sweep_until(
     """
     _check_options(options, (*_SHARED, *Layout.__struct_fields__))
     study = make_study(make_problem, axes, record_steps, store=store, until=target, **options)
-    return run_study(study, progress=progress)[1].dataset()
+    return run_study(study, client=client, progress=progress)[1].dataset()
 
 
 def run_study(
     study: Study,
     *,
     shard: tuple[int, int] = (0, 1),
+    client: Any = None,
     progress: bool | Callable[[Progress], None] = True,
+    say: Callable[[str], None] | None = None,
 ) -> tuple[Plan, Result]:
     """Run a study, or resume it from its store; return its plan and its result.
 
     Args:
         study: what is asked for.
         shard: see `jssl.sweep`.
+        client: see `jssl.sweep`.
         progress: see `jssl.sweep`.
+        say: called with a line where the store has to grow.
 
     Raises:
         InputError: for anything that cannot run, before anything is written.
@@ -221,8 +238,20 @@ def run_study(
         raise InputError(message)
     if not isinstance(progress, bool):
         check_function("progress", progress)
+    if client is not None and shard[1] > 1:
+        message = "give client=... or shard=(i, n), not both"
+        raise InputError(message)
+    cluster = None if client is None else importlib.import_module("jssl.sweeps.cluster")
+    study = study if cluster is None else cluster.check_client(client, study)
     workload = make_workload(make_grid(study))
-    plan, result = open_result(workload)
+    workers = 1
+    if cluster is not None:
+        machine, workers = cluster.machine_of(client, study)
+        workload = workload._replace(machine=machine)
+    opened = open_study(workload, workers=0 if cluster is None else workers)
+    if opened.growth is not None and say is not None:
+        say(growing_line(opened))
+    plan, result = opened.create()
     line = one_device_line(workload, [x.program for x in plan.layouts])
     if line:
         warnings.warn(line, stacklevel=3)
@@ -231,109 +260,31 @@ def run_study(
         show = None if isinstance(progress, bool) else progress
         if progress is True:
             show = stack.enter_context(progress_bar("sweep"))
-        run_chunks(plan, result, shard=shard, progress=show, wanted=wanted)
+        if cluster is not None:
+            cluster.run_on_cluster(plan, result, client, progress=show, wanted=wanted)
+        else:
+            run_chunks(plan, result, shard=shard, progress=show, wanted=wanted)
     return plan, result
 
 
-def open_result(workload: Workload) -> tuple[Plan, Result]:
-    """Return the plan and the place of the result: those of the store where there is one.
-
-    Raises:
-        InputError: for a store with other settings, or a folder that cannot be written.
-    """
-    grid, study = workload.grid, workload.grid.study
-    plan = stored_plan(workload)
-    if plan is None:
-        plan, variables = make_plan(workload)
-        check_observable(study.until, variables)
-        coordinates = coordinates_of(grid.dimensions, grid.seeds, study.record_steps, variables)
-        attributes = _attributes(workload)
-        if study.store is None:
-            return plan, stores.in_memory(variables, coordinates, attributes)
-        pieces = to_json(plan), (*plan.blocks, plan.seed_block)
-        if not stores.create(study.store, variables, coordinates, attributes, *pieces):
-            plan = stored_plan(workload) or plan  # another process made the store meanwhile
-    result = stores.in_folder(str(study.store))
-    if study.until is not None:
-        check_observable(study.until, result.dataset().data_vars)
-    return plan, result
-
-
-def stored_plan(workload: Workload, **costs: Any) -> Plan | None:
-    """Return the plan in the store of a study; None where there is no store yet.
-
-    Args:
-        workload: what the study computes.
-        **costs: `cost_of` of `jssl.sweeps.plan.from_json`.
-
-    Raises:
-        InputError: for a store with other settings, or a folder with something else.
-    """
-    store = workload.grid.study.store
-    if store is None or not stores.is_store(store):
-        if store is not None and not stores.is_free(store):
-            message = f"'{store}' exists and is not the store of a sweep; name another store"
-            raise InputError(message)
-        return None
-    attributes, stored = stores.read_plan(store)
-    found = differences(attributes.get("settings", {}), workload.settings)
-    if found:
-        more = f" and {len(found) - 3} more" if len(found) > 3 else ""
-        message = (
-            f"the store '{store}' was written with other settings ({'; '.join(found[:3])}{more}); "
-            "name another store"
-        )
-        raise InputError(message)
-    return from_json(workload, stored, **costs)
-
-
-def check_observable(target: Target | None, variables: Mapping[Any, Variable | Any]) -> None:
-    """Raise unless a target names an observable and an index along each of its dimensions.
-
-    Args:
-        target: when a point has enough seeds; None is always right.
-        variables: the arrays of the result, with `dims` and `shape`.
-    """
-    if target is None:
-        return
-    observed = {name: v for name, v in variables.items() if "step" in v.dims}
-    if target.observable not in observed:
-        raise unknown_name(kind="observable", name=target.observable, known=observed)
-    variable = observed[target.observable]
-    sizes = dict(zip(variable.dims, variable.shape, strict=True))
-    further = set(sizes) - {*variables["first_bad_step"].dims, "step"}
-    for name, index in target.select.items():
-        if name not in further:
-            kind = f"dimension of '{target.observable}'"
-            raise unknown_name(kind=kind, name=name, known=further)
-        if not -sizes[name] <= index < sizes[name]:
-            message = f"select.{name} must be from 0 to {sizes[name] - 1}; got {index}"
-            raise InputError(message)
-    left = further - {*target.select}
-    if left:
-        message = f"'{target.observable}' has dimensions {sorted(left)}: select an index of each"
-        raise InputError(message)
-
-
-def interval(result: xr.Dataset, target: Target) -> tuple[np.ndarray, np.ndarray]:
+def interval(result: "xr.Dataset", target: Target) -> tuple[np.ndarray, np.ndarray]:
     """Return (half width, mean) of the target's observable at every point; see `Target`."""
     values = result[target.observable].isel({"step": -1, **target.select}).transpose(..., "seed")
     finite = result.first_bad_step.transpose(..., "seed").values == FINITE
     return student_interval(values.values, finite, target.level)
 
 
-def _not_narrow(plan: Plan, result: Result, target: Target) -> Callable[[Chunk], bool]:
-    """Return whether a point of a chunk still needs seeds; results are read once a block."""
+def _not_narrow(plan: Plan, result: Result, target: Target) -> Wanted:
+    """Return which runs of a chunk are at points that need seeds; results are read once a block."""
     needed: dict[int, np.ndarray] = {}
 
-    def wanted(chunk: Chunk) -> bool:
+    def wanted(chunk: Chunk) -> np.ndarray:
         if chunk.block not in needed:
             first = chunk.block * plan.seed_block
             half, mean = interval(result.dataset().isel(seed=slice(0, first)), target)
             wide = ~(half <= np.maximum(target.half_width, target.relative * np.abs(mean)))
             needed[chunk.block] = (first < target.least) | wide
-        points = needed[chunk.block]
-        return any(bool(points[tile.slices[:-1]].any()) for tile in chunk.tiles)
+        return needed[chunk.block][tuple(runs_of(chunk)[:, :-1].T)]
 
     return wanted
 
@@ -342,31 +293,3 @@ def _check_options(options: Mapping[str, Any], known: Iterable[str]) -> None:
     for name in options:
         if name not in known:
             raise unknown_name(kind="option", name=name, known=known)
-
-
-def _attributes(workload: Workload) -> dict[str, Any]:
-    """Return what a result depends on: settings, versions, revision, device, precision."""
-    from jssl.report.html import environment
-
-    facts = environment()
-    return {
-        "title": "jssl sweep",
-        "settings": workload.settings,
-        "versions": {k: v for k, v in facts.items() if k not in ("devices", "cores", "system")},
-        "device": f"{facts['devices']}, {facts['system']}",
-        "precision": f"{workload.settings['dtype']}, products {workload.spec.precision}",
-        "git_revision": _revision(os.getcwd()),
-    }
-
-
-@functools.cache
-def _revision(folder: str) -> str:
-    """Return the git revision of a folder, "none" outside repositories."""
-    command = ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
-    try:
-        done = subprocess.run(
-            command, cwd=folder, capture_output=True, text=True, timeout=10, check=False
-        )
-    except (OSError, subprocess.SubprocessError):
-        return "none"
-    return done.stdout.strip() or "none"

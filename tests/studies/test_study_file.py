@@ -206,8 +206,8 @@ def test_a_problem_of_ones_own_that_is_broken_is_one_line(
 
 def test_a_plan_for_the_store_of_another_study_is_refused(written, capsys):
     assert cli.run(["sweep", str(written())]) == 0
-    assert cli.run(["sweep", str(written(**{"seed = 3": "seed = 4"})), "--plan"]) == 2
-    assert "axes.seed: 3 in the store, 4 asked" in capsys.readouterr().err
+    assert cli.run(["sweep", str(written(**{"seed = 3": "seed = 2"})), "--plan"]) == 2
+    assert "axes.seed: 3 in the store, 2 asked" in capsys.readouterr().err
 
 
 def test_a_file_in_another_encoding_is_one_line_and_a_byte_order_mark_is_none(written, capsys):

@@ -1,4 +1,5 @@
 import threading
+import time
 
 import jax
 import numpy as np
@@ -6,7 +7,8 @@ import pytest
 from sweep_problems import linear_problem
 
 import jssl
-from jssl.sweeps.run import CompileAhead
+from jssl.sweeps import run
+from jssl.sweeps.compile_ahead import CompileAhead
 
 
 @pytest.fixture
@@ -62,3 +64,32 @@ def test_what_a_compilation_raises_is_raised_where_its_program_is_wanted():
 
     with CompileAhead("ab", lambda name: Lowered()) as compiler, pytest.raises(MemoryError):
         compiler.ready("a")
+
+
+def test_waiting_for_launched_work_is_no_compilation(monkeypatch):
+    real = run._arguments
+
+    class Slow:
+        """A jitted function whose calls wait, as they do where a device has enough to do."""
+
+        def __init__(self, function):
+            self.function = function
+            self.lower = function.lower
+
+        def __call__(self, *arguments):
+            """Wait, and then launch."""
+            time.sleep(0.3)
+            return self.function(*arguments)
+
+    def slow(*arguments):
+        functions, lanes = real(*arguments)
+        return functions._replace(whole=Slow(functions.whole)), lanes
+
+    seen = []
+    options = {"record_steps": [0, 4], "seed_block": 1, "chunk_seconds": 1e-9, "progress": False}
+    axes = {"learning_rate": [0.012], "seed": 4}
+    jssl.sweep(linear_problem, axes, **options)  # compiles
+    monkeypatch.setattr(run, "_arguments", slow)
+    jssl.sweep(linear_problem, axes, **options | {"progress": seen.append})
+    assert seen[-1].spent["compute"] >= 4 * 0.3
+    assert seen[-1].spent["compile"] < seen[-1].spent["compute"]

@@ -14,8 +14,8 @@ from sweep_problems import linear_problem, mlp_problem
 import jssl
 from jssl.errors import InputError
 from jssl.seed_statistics import NOT_RUN
-from jssl.sweeps import store
 from jssl.sweeps.arrays import stored_dtype
+from jssl.sweeps.store import results
 
 STEPS = [0, 2, 4]
 NEEDS_MORE = {"lbfgs", "momo", "momo_adam", "sophia"}
@@ -205,13 +205,13 @@ def test_a_damaged_chunk_of_a_smaller_program_is_computed_again(tmp_path):
 
 
 def test_first_bad_step_is_written_after_everything_else(tmp_path, monkeypatch):
-    real, order = store.checksum, []
+    real, order = results.checksum, []
 
     def noted(path, **options):
         order.append(path.relative_to(tmp_path / "store").parts[0])
         return real(path, **options)
 
-    monkeypatch.setattr(store, "checksum", noted)
+    monkeypatch.setattr(results, "checksum", noted)
     jssl.sweep(
         linear_problem,
         {"learning_rate": [0.01, 0.02], "seed": 2},

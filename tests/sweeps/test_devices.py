@@ -15,16 +15,11 @@ from jax import export
 from sweep_problems import linear_problem, mlp_problem
 
 import jssl
-from jssl.commands import sweep as command
 from jssl.devices import use_all_cores
 from jssl.errors import InputError
 from jssl.losses.registry import LOSSES
-from jssl.sweeps import StoreError, open_dataset, store
-from jssl.sweeps.grid import make_grid
+from jssl.sweeps import open_dataset, store
 from jssl.sweeps.programs import Spec, calls, number_shapes, seed_mesh
-from jssl.sweeps.study import make_study
-from jssl.sweeps.sweep import stored_plan
-from jssl.sweeps.workload import make_workload
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
@@ -110,26 +105,6 @@ def test_devices_are_chosen_before_jax_starts_or_not_at_all():
         use_all_cores(3)
 
 
-def test_the_processes_of_a_study_wait_for_each_other_and_notice_a_lost_one(tmp_path, monkeypatch):
-    folder = str(tmp_path / "store")
-    axes = {"learning_rate": [0.01], "seed": 4}
-    layout = {"seed_block": 1, "chunk_seconds": 1e-9}
-    study = make_study(linear_problem, axes, [0, 2], store=folder, **layout)
-    jssl.sweep(linear_problem, axes, record_steps=[0, 2], store=folder, shard=(0, 4), **layout)
-    plan = stored_plan(make_workload(make_grid(study)))
-    monkeypatch.setattr(command, "LOST_SECONDS", 0.0)
-    with pytest.raises(
-        StoreError, match=r"process 1 of 4 ended before .* rerun the same command to resume"
-    ):
-        command._wait_for_others(plan, (0, 4))
-    alive = store.lock(command._lock(folder, 1, 4))  # so that the next one is missed
-    with alive, pytest.raises(StoreError, match="process 2 of 4 ended"):
-        command._wait_for_others(plan, (0, 4))
-    for i in (1, 2, 3):
-        jssl.sweep(linear_problem, axes, record_steps=[0, 2], store=folder, shard=(i, 4), **layout)
-    command._wait_for_others(plan, (0, 4))
-
-
 STUDY = """
 store = "{store}"
 record = [0, 2, 10]
@@ -178,7 +153,7 @@ def start_four(study):
 @pytest.mark.slow
 @pytest.mark.float32
 @pytest.mark.parametrize("lost", [None, 2])
-def test_four_processes_fill_one_store_and_a_lost_one_stops_the_others(tmp_path, lost):
+def test_four_processes_fill_one_store_and_a_lost_one_leaves_its_own_shard(tmp_path, lost):
     study, folder = tmp_path / "study.toml", tmp_path / "store"
     study.write_text(STUDY.format(store=folder))
     processes = start_four(study)
@@ -189,10 +164,7 @@ def test_four_processes_fill_one_store_and_a_lost_one_stops_the_others(tmp_path,
     errors = [p.communicate(timeout=300)[1] for p in processes]
     if lost is not None:
         others = [i for i in range(4) if i != lost]
-        assert [processes[i].returncode for i in others] == [1, 1, 1]
-        for i in others:
-            assert f"process {lost} of 4 ended before its runs were finished" in errors[i]
-            assert "Traceback" not in errors[i]
+        assert [processes[i].returncode for i in others] == [0, 0, 0], errors
         again = start_four(study)
         errors = [p.communicate(timeout=300)[1] for p in again]
         assert [p.returncode for p in again] == [0] * 4, errors

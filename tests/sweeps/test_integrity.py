@@ -200,14 +200,6 @@ def test_other_files_in_the_journal_are_no_entries(damaged):
     assert integrity.finished_names(folder) == {CHUNK}
 
 
-def test_the_folder_of_claims_is_made_again(damaged, whole):
-    folder, _, sweep = damaged
-    shutil.rmtree(folder / "jssl" / "claims")
-    (folder / ENTRY).unlink()
-    assert sweep()[0] == 0
-    assert content(folder) == content(whole)
-
-
 def test_a_chunk_that_was_written_and_is_not_in_the_journal_is_checked_too(damaged, whole):
     folder, report, sweep = damaged
     (folder / ENTRY).unlink()

@@ -192,7 +192,10 @@ def test_other_platforms_and_a_single_device_keep_their_plan(monkeypatch):
 
 def test_a_plan_on_paper_says_which_programs_run_on_one_device(two_devices, capsys):
     axes = {"learning_rate": [0.01], "seed": 4}
-    command.show_plan(planned(linear_problem, axes, [0, 10], observe=observe_values), 0)
+    preview = jssl.sweep(
+        linear_problem, axes, record_steps=[0, 10], observe=observe_values, plan=True
+    )
+    command.show_plan(preview)
     assert "runs on one of 2 CPU devices" in " ".join(capsys.readouterr().out.split())
 
 
@@ -212,23 +215,22 @@ def test_two_chunks_of_a_program_that_calls_lapack_never_run_at_once(monkeypatch
     from jssl.sweeps import run
 
     seen = []
-    real_commit, real_call = run._commit, run.calls
+    real_collect, real_launch = run.collect, run.launch
     monkeypatch.setattr(run, "on_one_device", lambda *_: True)
 
-    def commit(launched, *rest):
-        if launched is not None:
-            seen.append("commit")
-        real_commit(launched, *rest)
+    def collect(*arguments):
+        seen.append("collect")
+        return real_collect(*arguments)
 
-    def called(*arguments):
-        made = real_call(*arguments)
-        return made._replace(whole=lambda *a: seen.append("launch") or made.whole(*a))
+    def launch(*arguments):
+        seen.append("launch")
+        return real_launch(*arguments)
 
-    monkeypatch.setattr(run, "_commit", commit)
-    monkeypatch.setattr(run, "calls", called)
+    monkeypatch.setattr(run, "collect", collect)
+    monkeypatch.setattr(run, "launch", launch)
     axes = {"learning_rate": [0.01], "seed": 3}
     jssl.sweep(linear_problem, axes, record_steps=[0, 2], seed_block=1, chunk_seconds=1e-9)
-    assert seen == ["launch", "commit"] * 3
+    assert seen == ["launch", "collect"] * 3
 
 
 def test_a_sweep_warns_once_in_one_line(two_devices):

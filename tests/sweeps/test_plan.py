@@ -10,7 +10,8 @@ from jssl.errors import InputError
 from jssl.jaxprs.work import work_of
 from jssl.sweeps.costs import Cost
 from jssl.sweeps.grid import make_grid, split
-from jssl.sweeps.plan import choose_plan, chunks, count_chunks, from_json, to_json
+from jssl.sweeps.plan import choose_plan, chunks, count_chunks, from_json, runs_of, to_json
+from jssl.sweeps.programs import Spec
 from jssl.sweeps.run import lanes_of
 from jssl.sweeps.study import make_study
 from jssl.sweeps.workload import Machine, Workload
@@ -28,7 +29,7 @@ def grid_of(axes):
 def planned(grid, machine, cost_of, *, steps, records, exact=lambda _: True, **layout):
     record_steps = np.linspace(0, steps, records).astype(int)
     study = grid.study._replace(record_steps=record_steps, **layout)
-    workload = Workload(grid._replace(study=study), None, {}, machine, {})
+    workload = Workload(grid._replace(study=study), Spec(problem), {}, machine, {})
     return choose_plan(workload, cost_of, exact)
 
 
@@ -52,10 +53,14 @@ def test_chunks_cover_every_run_once_and_fit_their_lanes(seeds, limit):
     found = list(chunks(plan))
     for chunk in found:
         layout = plan.layouts[chunk.layout]
-        index, seed, live = lanes_of(chunk, layout.lanes)
-        assert len(index) == len(seed) == layout.lanes
         assert layout.lanes % (MACHINE.devices * layout.micro) == 0
-        np.add.at(seen, (*index[:live].T, seed[:live]), 1)
+        runs = runs_of(chunk)
+        for start in range(0, len(runs), layout.lanes):  # a chunk may take several calls
+            part = runs[start : start + layout.lanes]
+            index, seed = lanes_of(part, layout.lanes)
+            assert len(index) == len(seed) == layout.lanes
+            assert (index[len(part) :] == part[0, :-1]).all()
+            np.add.at(seen, (*index[: len(part)].T, seed[: len(part)]), 1)
     assert (seen == 1).all()
     assert len({c.name for c in found}) == len(found) == count_chunks(plan)
 

@@ -1,11 +1,6 @@
-"""Sealed files, and a lock that ends with its process."""
+"""Sealed files."""
 
 import ast
-import errno
-import fcntl
-import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -43,52 +38,6 @@ def test_an_entry_under_the_name_of_another_chunk_does_not_hold(tmp_path):
     assert integrity.sealed_facts(tmp_path, tmp_path / "two.json") is None
 
 
-def test_a_lock_is_held_by_one_and_leaves_no_file(tmp_path):
-    path = tmp_path / "claims" / "chunk"
-    with integrity.lock(path) as first, integrity.lock(path) as second:
-        assert first
-        assert not second
-    assert list(path.parent.iterdir()) == []
-    with integrity.lock(path) as again:
-        assert again
-
-
-def test_a_lock_ends_with_the_process_that_holds_it(tmp_path):
-    path = tmp_path / "chunk"
-    script = (
-        "import sys, time, pathlib; from jssl.sweeps.store import integrity\n"
-        "held = integrity.lock(pathlib.Path(sys.argv[1]))\n"
-        "print(held.__enter__(), flush=True); time.sleep(600)"
-    )
-    command = [sys.executable, "-c", script, str(path)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT) as process:
-        assert process.stdout.readline() == "True\n"
-        with integrity.lock(path) as ours:
-            assert not ours
-        process.send_signal(signal.SIGKILL)
-    with integrity.lock(path) as ours:
-        assert ours
-
-
-@pytest.mark.parametrize("code", [errno.ENOSYS, errno.ENOTSUP, errno.ENOLCK])
-def test_where_the_file_system_has_no_locks_everybody_gets_one(tmp_path, monkeypatch, code):
-    def none(*_):
-        raise OSError(code, "no locks")
-
-    monkeypatch.setattr(fcntl, "flock", none)
-    path = tmp_path / "chunk"
-    with integrity.lock(path) as first, integrity.lock(path) as second:
-        assert first
-        assert second
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_a_lock_that_cannot_be_made_is_an_error_of_the_system(tmp_path):
-    (tmp_path / "file").write_text("")
-    with pytest.raises(OSError, match="file"):
-        integrity.lock(tmp_path / "file" / "chunk").__enter__()
-
-
 def test_no_module_imports_at_its_top_what_only_unix_has():
     unix = {"fcntl", "grp", "posix", "pty", "pwd", "resource", "syslog", "termios", "tty"}
     found = set()
@@ -99,4 +48,4 @@ def test_no_module_imports_at_its_top_what_only_unix_has():
             elif isinstance(node, ast.ImportFrom):
                 found.add((path.name, node.module))
     assert [(file, name) for file, name in found if name in unix] == []
-    assert ("integrity.py", "filelock") in found
+    assert ("places.py", "jssl.errors") in found

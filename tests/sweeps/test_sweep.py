@@ -181,7 +181,7 @@ def test_a_long_sweep_is_measured_first_and_keeps_its_numbers(monkeypatch):
 def test_a_sweep_passes_each_stage_once_and_a_resumed_one_takes_its_plan_from_the_store(
     tmp_path, monkeypatch
 ):
-    from jssl.sweeps import sweep
+    from jssl.sweeps import opening, sweep
 
     stages = ("make_study", "make_grid", "make_workload", "make_plan", "run_chunks")
     passed = []
@@ -190,7 +190,8 @@ def test_a_sweep_passes_each_stage_once_and_a_resumed_one_takes_its_plan_from_th
         return lambda *arguments, **options: passed.append(stage) or real(*arguments, **options)
 
     for stage in stages:
-        monkeypatch.setattr(sweep, stage, noted(stage, getattr(sweep, stage)))
+        place = opening if stage == "make_plan" else sweep
+        monkeypatch.setattr(place, stage, noted(stage, getattr(place, stage)))
     axes = {"learning_rate": [0.01], "seed": 2}
     small(axes)
     small(axes, store=tmp_path / "store")

@@ -3,10 +3,10 @@
     checkpoints/CHUNK/POINTS.npz    state and records after that many record points
     checkpoints/CHUNK/POINTS.json   sealed: the checksum of that file
 
-Each is written to a temporary file and renamed. A checkpoint that differs from what was written is
-ignored. A run that resumes from one is bit-equal to a run that was not interrupted, on the same
-devices. Lanes that only fill up the devices are not saved: a checkpoint is resumed on any number of
-devices.
+Each is written to a temporary file and renamed, or put as an object. A checkpoint that differs from
+what was written is ignored. A run that resumes from one is bit-equal to a run that was not
+interrupted, on the same devices. Lanes that only fill up the devices are not saved: a checkpoint is
+resumed on any number of devices.
 """
 
 import os
@@ -19,14 +19,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jssl.sweeps.store.integrity import (
-    INNER,
-    checksum,
-    lost,
-    sealed,
-    sealed_facts,
-    write_entry,
-)
+from jssl.paths import is_url
+from jssl.sweeps.store.integrity import INNER, sealed, sealed_facts, write_entry
+from jssl.sweeps.store.places import checksum, failures, lost
 
 Parts = list[dict[str, np.ndarray]]
 
@@ -54,7 +49,7 @@ def checkpoint_of(folder: Path | None, name: str, seconds: float, runs: int) -> 
     """
     if folder is None:
         return Checkpoint(lambda *_: None, lambda start: (0, start, []))
-    store = folder.resolve()
+    store = folder if is_url(folder) else folder.resolve()
     place = store / INNER / "checkpoints" / name
     last = time.perf_counter()
 
@@ -70,7 +65,7 @@ def checkpoint_of(folder: Path | None, name: str, seconds: float, runs: int) -> 
                 if other != points:
                     path.unlink()
                     path.with_suffix(".npz").unlink(missing_ok=True)
-        except OSError as error:
+        except failures(folder) as error:
             raise lost(folder, error) from error
         last = time.perf_counter()
 
@@ -93,13 +88,17 @@ def _write(store: Path, entry: Path, leaves: list[np.ndarray], parts: Parts) -> 
     for i, part in enumerate(parts):
         arrays |= {f"parts.{i:06d}.{name}": value for name, value in part.items()}
     place = entry.with_suffix(".npz")
-    temporary = place.with_name(f".{place.name}")
-    place.parent.mkdir(parents=True, exist_ok=True)
-    with temporary.open("wb") as file:
-        np.savez(file, **arrays)  # type: ignore[arg-type]
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(temporary, place)
+    if is_url(place):
+        with place.open("wb") as file:
+            np.savez(file, **arrays)  # type: ignore[arg-type]
+    else:
+        temporary = place.with_name(f".{place.name}.{os.getpid()}")
+        place.parent.mkdir(parents=True, exist_ok=True)
+        with temporary.open("wb") as file:
+            np.savez(file, **arrays)  # type: ignore[arg-type]
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, place)
     facts = {
         "name": entry.stem,
         "files": {place.relative_to(store).as_posix(): checksum(place)},
@@ -115,7 +114,7 @@ def _read(store: Path, entry: Path) -> tuple[list[np.ndarray], Parts] | None:
         return None
     leaves: list[np.ndarray] = []
     parts: Parts = []
-    with np.load(entry.with_suffix(".npz")) as arrays:
+    with entry.with_suffix(".npz").open("rb") as file, np.load(file) as arrays:
         for key in arrays.files:
             dtype = np.dtype(facts["dtypes"][key])
             value = arrays[key].view(dtype)  # NumPy loads bfloat16 and the like as bytes

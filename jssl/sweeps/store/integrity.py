@@ -1,4 +1,4 @@
-"""Whether a store is as it was written: sealed files, checksums, locks, and the errors of a disk.
+"""Whether a store is as it was written: sealed files and checksums.
 
     jssl/checksums.json      sealed when the store is made: metadata, coordinates and the plan
     jssl/journal/CHUNK.json  sealed after a chunk's arrays were written: their files
@@ -15,63 +15,41 @@ measurements: a store in which it differs is refused. A damaged chunk is compute
 carry the CRC-32C of zarr as well, by which other readers notice damage.
 """
 
-import contextlib
 import errno
 import hashlib
 import json
 import operator
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-import zarr
-from filelock import FileLock, Timeout
-
 from jssl.errors import InputError
+from jssl.paths import is_url
+from jssl.sweeps.store.places import (
+    cannot_read,
+    checksum,
+    failures,
+    files_below,
+    names_in,
+    place_of,
+    write_file,
+    zarr_options,
+)
 
 INNER = "jssl"
-"""The folder inside a store for the plan, the journal, claims and checkpoints."""
+"""The folder inside a store for the plan, the journal and checkpoints."""
 SEALS = "checksums"
 """The sealed file of what was written when the store was made."""
+GROWN = "grown"
+"""The sealed file and the folder of a store that is growing, until all of it is in its place."""
+REQUESTS = 32
+"""Files of an object storage that are read at the same time."""
 _SEAL = "sha256"
 _ENTRY = re.compile(r"\d{4,}-\d{5,}-\d{6,}\.json")
 _MISSING = {errno.ENOENT, errno.ENOTDIR, errno.EISDIR}
-_NO_LOCKS = {errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOLCK, errno.EINVAL}
-
-
-class StoreError(RuntimeError):
-    """The store cannot take a result (full disk, lost folder); the message says what to do."""
-
-
-@contextlib.contextmanager
-def lock(path: Path) -> Iterator[bool]:
-    """Hold a lock until the process ends at the latest; give False where another process has it.
-
-    Where the file system has no locks, every process gets one: two of them may then compute the
-    same chunk and write the same bytes.
-
-    Raises:
-        OSError: where the file cannot be made.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    # Without flock the library would fall back to a file that outlives its process.
-    file_lock = FileLock(path, blocking=False, fallback_to_soft=False)
-    try:
-        file_lock.acquire()
-    except Timeout:
-        yield False
-        return
-    except OSError as error:
-        if error.errno not in _NO_LOCKS:
-            raise
-    try:
-        yield True
-    finally:
-        with contextlib.suppress(OSError):  # Windows removes it with the release
-            path.unlink()
-        file_lock.release()
 
 
 def sealed(facts: Mapping[str, Any]) -> str:
@@ -108,28 +86,22 @@ def unsealed(data: bytes) -> dict[str, Any]:
 
 
 def write_entry(path: Path, text: str) -> None:
-    """Write a file in one step; a process that is killed meanwhile leaves the old one."""
-    temporary = path.with_name(f".{path.name}")
-    with temporary.open("wb") as file:
-        file.write(text.encode())
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(temporary, path)
-
-
-def checksum(path: Path, *, flush: bool = False) -> str:
-    """Return the SHA-256 of a file; `flush` writes it to the disk first."""
-    if flush:
-        with path.open("r+b") as file:  # Windows flushes no file that is opened for reading
-            os.fsync(file.fileno())
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    """Write a sealed file in one step; a process that is killed meanwhile leaves the old one."""
+    write_file(path, text.encode())
 
 
 def checksums(folder: Path, within: Path) -> dict[str, str]:
     """Return {path relative to `folder`: SHA-256} of all files below `within`, on the disk."""
-    files = sorted(path for path in within.rglob("*") if path.is_file())
+    files = list(files_below(within))
     return {path.relative_to(folder).as_posix(): checksum(path, flush=True) for path in files}
+
+
+def each(folder: Path, function: Callable[[Any], Any], items: Iterable[Any]) -> list[Any]:
+    """Return a function of each item, many at the same time where a store is in object storage."""
+    if not is_url(folder):
+        return [function(item) for item in items]
+    with ThreadPoolExecutor(REQUESTS) as threads:
+        return list(threads.map(function, items))
 
 
 def sealed_facts(folder: Path, entry: Path) -> dict[str, Any] | None:
@@ -146,14 +118,18 @@ def sealed_facts(folder: Path, entry: Path) -> dict[str, Any] | None:
             checksum(folder / file) == expected for file, expected in files.items()
         ):
             return facts
-    except (OSError, ValueError, KeyError):
+    except (ValueError, KeyError):
+        pass
+    except failures(folder):
         pass
     return None
 
 
 def seal_made(folder: Path) -> None:
     """Seal the checksum of every file of a store that has just been made."""
-    facts = {"files": checksums(folder, folder), "name": SEALS}
+    files = checksums(folder, folder)
+    made = {n: f for n, f in files.items() if n.endswith(".json") or "/c/" in n}
+    facts = {"files": made, "name": SEALS}
     write_entry(folder / INNER / f"{SEALS}.json", sealed(facts))
 
 
@@ -163,21 +139,26 @@ def check_made(path: str | os.PathLike[str]) -> None:
     Raises:
         InputError: with the first file that differs, or that cannot be read.
     """
-    folder = Path(path)
+    folder = place_of(path)
     seals = folder / INNER / f"{SEALS}.json"
     try:
-        files = unsealed(seals.read_bytes())["files"]
+        data = seals.read_bytes()
+    except failures(path) as error:
+        raise _unreadable(path, f"{INNER}/{SEALS}.json", error) from error
+    try:
+        files = unsealed(data)["files"]
     except (ValueError, KeyError) as error:
         raise _damaged(path, f"{INNER}/{SEALS}.json was altered") from error
-    except OSError as error:
-        raise _unreadable(path, f"{INNER}/{SEALS}.json", error) from error
-    for file, expected in files.items():
+
+    def check(file: str) -> None:
         try:
             found = checksum(folder / file)
-        except OSError as error:
+        except failures(path) as error:
             raise _unreadable(path, file, error) from error
-        if found != expected:
+        if found != files[file]:
             raise _damaged(path, f"{file} was altered")
+
+    each(folder, check, files)
     _entries(path)
 
 
@@ -195,8 +176,9 @@ def finished_chunks(path: str | os.PathLike[str]) -> dict[str, dict[str, Any]]:
     Raises:
         InputError: where the journal is lost.
     """
-    found = ((entry.stem, sealed_facts(Path(path), entry)) for entry in _entries(path))
-    return {name: facts for name, facts in found if facts is not None}
+    folder, entries = place_of(path), _entries(path)
+    found = each(folder, lambda entry: sealed_facts(folder, entry), entries)
+    return {e.stem: facts for e, facts in zip(entries, found, strict=True) if facts is not None}
 
 
 def check_whole(path: str | os.PathLike[str]) -> None:
@@ -210,14 +192,14 @@ def check_whole(path: str | os.PathLike[str]) -> None:
     """
     check_made(path)
     entries = _entries(path)
-    damaged = sum(sealed_facts(Path(path), entry) is None for entry in entries)
+    damaged = len(entries) - len(finished_chunks(path))
     if damaged:
         message = (
             f"{damaged} of {len(entries)} chunks in '{path}' are damaged; rerun the same "
             "sweep to compute them again"
         )
         raise InputError(message)
-    for name, array, index in _unsealed_chunks(Path(path), entries):
+    for name, array, index in _unsealed_chunks(place_of(path), entries):
         try:
             array.blocks[index]
         except Exception as error:  # a codec may raise anything on altered bytes
@@ -228,32 +210,11 @@ def check_whole(path: str | os.PathLike[str]) -> None:
             raise InputError(message) from error
 
 
-def cannot_read(path: str | os.PathLike[str], error: OSError) -> InputError:
-    """Return the error for a store that exists and cannot be read."""
-    reason = (error.strerror or "not readable").lower()
-    return InputError(f"cannot read the store '{path}' ({reason}); make it readable")
-
-
-def cannot_write(path: str | os.PathLike[str], error: OSError) -> InputError:
-    """Return the error for a folder in which no store can be made."""
-    reason = (error.strerror or "not writable").lower()
-    return InputError(f"cannot write the store '{path}' ({reason}); choose another folder")
-
-
-def lost(folder: Path, error: OSError) -> StoreError:
-    """Return the error for a store into which nothing can be written any more."""
-    reason = (error.strerror or str(error)).lower()
-    return StoreError(
-        f"cannot write into '{folder}' ({reason}); finished chunks are kept: make it writable or "
-        "free some space, then rerun to resume"
-    )
-
-
 def _entries(path: str | os.PathLike[str]) -> list[Path]:
-    journal = Path(path) / INNER / "journal"
+    journal = place_of(path) / INNER / "journal"
     try:
-        names = os.listdir(journal)
-    except OSError as error:
+        names = names_in(journal)
+    except failures(path) as error:
         raise _unreadable(path, f"{INNER}/journal", error) from error
     return [journal / name for name in sorted(names) if _ENTRY.fullmatch(name)]
 
@@ -263,21 +224,24 @@ def _unsealed_chunks(folder: Path, entries: list[Path]) -> Iterator[tuple[str, A
     known: set[str] = set(unsealed((folder / INNER / f"{SEALS}.json").read_bytes())["files"])
     for entry in entries:
         known |= set(unsealed(entry.read_bytes())["files"])
-    group = zarr.open_group(str(folder), mode="r", use_consolidated=False)
+    import zarr
+
+    options = zarr_options(folder)
+    group = zarr.open_group(str(folder), mode="r", use_consolidated=False, **options)
     for name, array in group.arrays():
-        for path in sorted((folder / name / "c").rglob("*")):
+        for path in files_below(folder / name / "c"):
             file = path.relative_to(folder).as_posix()
             index = path.relative_to(folder / name / "c").parts
             if file in known or not all(part.isdecimal() for part in index):
                 continue
             place = tuple(int(part) for part in index)
             inside = len(place) == array.ndim and all(map(operator.lt, place, array.cdata_shape))
-            if inside and path.is_file():
+            if inside:
                 yield file, array, place
 
 
-def _unreadable(path: str | os.PathLike[str], file: str, error: OSError) -> InputError:
-    if error.errno in _MISSING:
+def _unreadable(path: str | os.PathLike[str], file: str, error: Exception) -> InputError:
+    if isinstance(error, FileNotFoundError) or getattr(error, "errno", None) in _MISSING:
         return _damaged(path, f"{file} is missing")
     return cannot_read(path, error)
 
