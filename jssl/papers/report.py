@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from jssl.papers.claims import is_in_paper
+from jssl.papers.claims import count, is_in_paper, nearest_rival, power
 from jssl.papers.outcome import Outcome, Part
 from jssl.report.figure import Figure
 from jssl.report.files import writable_folder, write_report_files
@@ -19,10 +19,17 @@ def claim_record(claim: Claim) -> dict[str, Any]:
     """Return a claim as plain JSON: numbers that are not finite become null.
 
     Example:
-        >>> claim_record(Claim("a/b", "s", "eq", 1.0, float("nan"), 0.1, False))["measured"] is None
-        True
+        >>> record = claim_record(Claim("a/b", "s", "eq", 1.0, float("nan"), 0.1, "fails"))
+        >>> print(record["measured"], record["verdict"], record["nearest_rival"], record["power"])
+        None fails None None
     """
-    record = claim._asdict() | {"rivals": [_finite(r._asdict()) for r in claim.rivals]}
+    nearest = nearest_rival(claim)
+    record = claim._asdict() | {
+        "passed": claim.passed,
+        "rivals": [_finite(rival._asdict()) for rival in claim.rivals],
+        "nearest_rival": None if nearest is None else nearest.name,
+        "power": power(claim),
+    }
     return _finite(record)
 
 
@@ -103,7 +110,8 @@ def write_report(
     record = {
         "settings": dict(settings),
         "environment": versions,
-        "passed": all(c["passed"] for c in claims),
+        "passed": all(claim.passed for claim in judged),
+        "verdicts": count(judged),
         "papers": {
             name: {
                 "settings": dict(o.settings),
@@ -123,8 +131,12 @@ def write_report(
             name: {study: blocks(part) for study, part in outcome.parts.items()}
             for name, outcome in outcomes.items()
         },
+        verdicts=count(judged),
         total=len(judged),
-        failed=[claim for claim in judged if not claim.passed],
+        failed=[claim for claim in judged if claim.verdict == "fails"],
+        undecided=[claim for claim in judged if claim.verdict == "undecided"],
+        nearest_rival=nearest_rival,
+        power=power,
         new=[claim for claim in judged if not is_in_paper(claim)],
     )
     data = json.dumps(record, indent=2, default=_plain, allow_nan=False) + "\n"

@@ -19,6 +19,7 @@ from jssl.papers.learnability.normals import normals, threefry
 from jssl.papers.learnability.reduced import cholesky, orthonormal_rows, reduced_gradient
 from jssl.papers.learnability.seeds import Design, Numbers, draw
 from jssl.theory.learnability import expected_loss
+from jssl.types import Rival
 
 
 def keys(count, seed=0):
@@ -262,20 +263,38 @@ def test_bad_input_is_one_clear_line(design, numbers, message):
 
 def test_stochastic_verdicts_hold_at_their_level_and_can_fail():
     rng = np.random.default_rng(0)
+    far, other = [Rival("far", 50.0)], {"far": 50 + rng.normal(size=60)}
     held = [
         (
-            statistical.same_mean("m", "", rng.normal(size=50), rng.normal(size=20)).passed,
-            statistical.same_share("s", "", 0.3, rng.random(100) < 0.3).passed,
-            statistical.same_distribution("d", "", rng.normal(size=99), rng.normal(size=60)).passed,
+            statistical.same_mean(
+                "m", "", rng.normal(size=50), rng.normal(size=20), rivals=far
+            ).verdict,
+            statistical.same_share("s", "", 0.3, rng.random(100) < 0.3, rivals=far).verdict,
+            statistical.same_distribution(
+                "d", "", rng.normal(size=99), rng.normal(size=60), rivals=other
+            ).verdict,
         )
         for _ in range(300)
     ]
-    assert np.all(held)
-    assert not statistical.same_mean("m", "", 0.0, rng.normal(2, 1, 20)).passed
-    assert not statistical.same_share("s", "", 0.3, rng.random(100) < 0.7).passed
-    assert not statistical.same_distribution(
-        "d", "", rng.normal(size=500), 9 + rng.normal(size=60)
-    ).passed
+    assert {verdict for verdicts in held for verdict in verdicts} == {"holds"}
+    assert statistical.same_mean("m", "", 0.0, rng.normal(2, 1, 20)).verdict == "fails"
+    assert statistical.same_share("s", "", 0.3, rng.random(100) < 0.7).verdict == "fails"
+    assert (
+        statistical.same_distribution(
+            "d", "", rng.normal(size=500), 9 + rng.normal(size=60)
+        ).verdict
+        == "fails"
+    )
+
+
+def test_rivals_that_a_sample_cannot_tell_apart_leave_a_claim_undecided():
+    rng = np.random.default_rng(1)
+    near, other = [Rival("near", 0.2)], {"near": 0.2 + rng.normal(size=60)}
+    first, second = rng.normal(size=50), rng.normal(size=20)
+    assert statistical.same_mean("m", "", first, second, rivals=near).verdict == "undecided"
+    assert (
+        statistical.same_distribution("d", "", first, second, rivals=other).verdict == "undecided"
+    )
 
 
 def failing(part):

@@ -136,7 +136,7 @@ def test_processes_end_with_the_run(paper, tmp_path, stop):
             # As from a terminal, even where the suite runs in the background of a script.
             signal.signal(signal.SIGINT, signal.default_int_handler)
             command = ["reproduce", "demo", "--jobs", "2", "--out", sys.argv[1]]
-            sys.exit(cli.run(command, serve=True))
+            sys.exit(cli.run(command, own_process=True))
         """
     )
     (tmp_path / "start.py").write_text(code)
@@ -181,3 +181,18 @@ def test_processes_are_as_many_as_cores_and_memory_bear(paper, monkeypatch):
         monkeypatch.setattr(parallel, "free_memory", lambda free=free: free)
         assert parallel.processes(None, ["demo"], Settings(scale)) == expected
     assert parallel.processes(7, ["demo"], Settings()) == 4
+
+
+def test_importing_a_paper_computes_nothing_with_jax():
+    """Workers are forked from a process that imported the papers; JAX's threads would be lost."""
+    names = ["jssl.papers.parallel", *papers.PAPERS.values()]
+    code = (
+        "import importlib, os\n"
+        f"for name in {names!r}: importlib.import_module(name)\n"
+        "child = os.fork()\n"  # JAX warns here once it has computed anything
+        "os._exit(0) if child == 0 else os.waitpid(child, 0)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-W", "always", "-c", code], capture_output=True, text=True, check=True
+    )
+    assert "os.fork" not in done.stderr

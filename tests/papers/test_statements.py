@@ -144,6 +144,23 @@ def test_statements_in_the_source_of_a_paper_are_plain_sentences(paper):
     assert faults == []
 
 
+RIVALS = 7
+"""Place of the rivals among the arguments of `close`, `at_most` and `at_least`."""
+
+
+@pytest.mark.parametrize("paper", CHECKED_PAPERS)
+def test_every_claim_of_a_paper_names_rivals(paper):
+    folder = Path(importlib.import_module(PAPERS[paper]).__file__).parent
+    missing = []
+    for file in sorted(folder.rglob("*.py")):
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+                named = any(keyword.arg == "rivals" for keyword in node.keywords)
+                if node.func.id in CLAIMS and not named and len(node.args) <= RIVALS:
+                    missing.append(f"{file.name}:{node.lineno}")
+    assert missing == []
+
+
 # Claims whose words are filled in by a study are made here from invented results.
 
 
@@ -160,7 +177,7 @@ def stepwise_networks():
 
 
 def stepwise_width():
-    errors = kernel.WidthErrors((4, 8, 16), VALUES, VALUES, 0.01, 0.5)
+    errors = kernel.WidthErrors((4, 8, 16), VALUES, VALUES[0], VALUES[0], 0.01, 0.5)
     return kernel._width_claims(errors, VALUES[0])
 
 
@@ -179,6 +196,7 @@ def width_limits():
         "an MLP with 1 hidden tanh layer on Fashion-MNIST",
         (8, 16, 32),
         dict.fromkeys(limits.QUANTITIES, VALUES),
+        VALUES[0],
         VALUES[0],
         0.1,
         VALUES,
@@ -203,8 +221,8 @@ def deep():
         staircases._still_claim(phrase, short, small),
         staircases._standard_start_claim(phrase, short, small, small),
         staircases._hidden_step_claim(phrase, short, dict.fromkeys(small, 1)),
-        *agreement._chance_claims(phrase, short, agreements, 100, 0.1),
-        agreement._growth_claim(phrase, short, agreements),
+        *agreement._chance_claims(phrase, short, agreements, 100, (0.1, 0.02)),
+        agreement._growth_claim(phrase, short, agreements, 0.02),
     ]
 
 

@@ -13,10 +13,10 @@ import numpy as np
 from jssl.diagnostics import Steps, detect_steps, half_times
 from jssl.figures import draw_modes, new_figure
 from jssl.papers.claims import at_least, at_most
-from jssl.papers.deep.training import DIM, LEVELS, LOSSES, STARTS, Runs
+from jssl.papers.deep.training import DIM, LEVELS, LOSSES, SMALL, STARTS, Runs
 from jssl.papers.outcome import Part
 from jssl.report.figure import Figure
-from jssl.types import Claim
+from jssl.types import Claim, Rival
 
 SOURCE = "Simon et al. 2023, figure 2"
 _BEGIN = 1e-3
@@ -58,7 +58,9 @@ def claims_and_figures(phrase: str, short: str, runs: Runs) -> Part:
             int((runs.first_bad_step >= 0).sum()),
             details="The measured value is the number of runs, out of "
             f"{len(LOSSES) * len(STARTS)}, whose loss became infinite or NaN.",
+            rivals=[Rival("SimCLR divides by the norm of small outputs", 1)],
         ),
+        _collapsed_claim(phrase, short, runs),
         _step_claim(phrase, short, small),
         _still_claim(phrase, short, small),
         _standard_start_claim(phrase, short, small, standard),
@@ -80,6 +82,25 @@ def claims_and_figures(phrase: str, short: str, runs: Runs) -> Part:
     return Part(claims, figures, (summary,))
 
 
+def _collapsed_claim(phrase: str, short: str, runs: Runs) -> Claim:
+    small, standard = (
+        runs.eigenvalues[:, list(STARTS).index(start), 0].sum(-1) for start in ("small", "standard")
+    )
+    unit = SMALL**2 * standard[LOSSES.index("Barlow Twins")]
+    return at_most(
+        f"deep/collapsed-start-{short}",
+        f"From a small initialisation, embeddings of {phrase} start collapsed under every loss.",
+        SOURCE,
+        2,
+        float(small.max() / unit),
+        details="The measured value is the trace of the covariance at the start, the largest over "
+        f"the losses, divided by {SMALL:g}^2 times that of a standard initialisation. It is 1 or "
+        "less, since a small initialisation scales the outputs; SimCLR has the covariance of "
+        "directions that are parallel up to this. The bound leaves a factor 2 for rounding.",
+        rivals=[Rival("directions scatter about 0 and not about their mean", 1 / unit)],
+    )
+
+
 def _step_claim(phrase: str, short: str, small: dict[str, Staircase]) -> Claim:
     fewest = min(LOSSES, key=lambda loss: int(small[loss].steps.distinct))
     return at_least(
@@ -94,23 +115,30 @@ def _step_claim(phrase: str, short: str, small: dict[str, Staircase]) -> Claim:
         f"distinct steps over Barlow Twins, VICReg and SimCLR, that of {fewest}. The bound is one "
         "below the number of dimensions, because modes of nearly equal eigenvalue may be learned "
         "together.",
+        rivals=[Rival("all dimensions in one step", 1)],
     )
 
 
 def _still_claim(phrase: str, short: str, small: dict[str, Staircase]) -> Claim:
-    change = [change_before_first_step(run.values, run.hidden[:, :DIM]) for run in small.values()]
+    runs = small.values()
+    change = [change_before_first_step(run.values, run.hidden[:, :DIM]) for run in runs]
+    last = [
+        np.abs(run.hidden[-1] - run.hidden[0])[:DIM].max() / (_BEGIN * run.values[-1, 0])
+        for run in runs
+    ]
     return at_most(
         f"deep/hidden-still-{short}",
-        f"The last hidden layer of {phrase} changes by at most {1e4 * _BEGIN:.0f} % before the "
-        "first learning step.",
+        f"Before the first step, the hidden layer of {phrase} changes at most ten times as much as "
+        "the embedding.",
         "Simon et al. 2023, figure 4",
-        100 * _BEGIN,
+        10,
         max(change),
-        details="The measured value is the largest relative change of an eigenvalue of the last "
-        f"hidden layer, over the losses, until the first eigenvalue of the embedding is at "
-        f"{_BEGIN:g} of its final value. The gradient of the hidden layer is proportional to the "
-        "output weights, so the change is of the order of that share divided by the eigenvalue of "
-        "the hidden layer, about 0.1. The bound is ten times that.",
+        details="The measured value is the largest change of an eigenvalue of the last hidden "
+        "layer, over the losses, until the first eigenvalue of the embedding is at "
+        f"{_BEGIN:g} of its final value, divided by that eigenvalue. The gradient of the hidden "
+        "layer is proportional to the output weights, so the two are of one order. The bound is "
+        "ten times that.",
+        rivals=[Rival("hidden layers learn first: their change over the training", max(last))],
     )
 
 
@@ -123,12 +151,13 @@ def _standard_start_claim(
         f"From a standard initialisation, {phrase} learns its first two dimensions closer together "
         "than from a small one.",
         "Simon et al. 2023, figure 3",
-        1,
+        2,
         float(np.exp(np.mean(np.log(ratios)))),
         details="For each initialisation, the second eigenvalue is divided by the first when the "
         "first is half learned, or at the start if it is more than half learned there. The "
         "measured value is the ratio of standard to small initialisation, the geometric mean over "
         "the losses.",
+        rivals=[Rival("the initialisation has no effect", 1.0)],
     )
 
 
@@ -143,19 +172,22 @@ def _hidden_step_claim(phrase: str, short: str, grown: dict[str, int]) -> Claim:
         details="A dimension j of the hidden layer counts if its eigenvalue at least doubles and "
         "reaches half of its growth between the half times of the embedding's dimensions j - 1 and "
         "j + 1. The measured value is the number of such dimensions, the mean over the losses.",
+        rivals=[Rival("hidden layers gain no dimension, as in lazy training", 0.0)],
     )
 
 
 def change_before_first_step(values: np.ndarray, hidden: np.ndarray) -> float:
-    """Return the largest relative change of hidden eigenvalues before the first step.
+    """Return the largest change of hidden eigenvalues before the first step.
 
     Example:
         >>> values = np.array([[0.0], [0.0001], [0.5], [1.0]])
         >>> change_before_first_step(values, np.array([[1.0], [1.01], [2.0], [3.0]])).__round__(6)
-        0.01
+        10.0
+
+    It is in units of the first eigenvalue of the embedding when the step begins.
     """
     before = max(int(np.argmax(values[:, 0] > _BEGIN * values[-1, 0])), 1)
-    return float(np.abs(hidden[:before] / hidden[0] - 1).max())
+    return float(np.abs(hidden[:before] - hidden[0]).max() / (_BEGIN * values[-1, 0]))
 
 
 def hidden_in_step(step: np.ndarray, run: Staircase) -> int:

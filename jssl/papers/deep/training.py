@@ -12,6 +12,7 @@ the small start. Training uses float32, whose rounding allows no start below 1e-
 
 import math
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -27,6 +28,7 @@ from jssl.models import conv, resnet_with_stages
 from jssl.papers.observed import covariance_of_directions, covariance_of_views
 from jssl.papers.outcome import Scale, Settings
 from jssl.simulation import log_spaced_steps, simulate
+from jssl.single_use import compile_for_many_steps
 from jssl.types import Array, Model, Pairs, Params, Problem
 
 DIM = 3
@@ -175,7 +177,7 @@ def train(net: Network, data: Data, key: Array, points: int = 120) -> Runs:
     view, arrays = data.view, data._replace(view=None)  # type: ignore[arg-type]
     one = _training(net, record)
 
-    @jax.jit
+    @partial(compile_for_many_steps, products=True)
     def program(cases: Any, key: Array, arrays: Data) -> Any:
         return jax.lax.map(lambda case: one(case, key, arrays._replace(view=view)), cases)
 

@@ -11,6 +11,7 @@ from jssl.papers.distillation import (
     digits,
     ends,
     isotropic,
+    masks,
     takeover,
     times,
 )
@@ -28,6 +29,7 @@ def plan(settings: Settings) -> Experiment:
             "IsoLoss": isotropic.isotropic,
             "cosine loss": cosine.cosine,
             "averaged target": averaged.averaged,
+            "masked digits: moments": masks.moments,
             "masked digits: times": digits.times,
             "masked digits: reversal by noise": digits.reversal,
             "masked digits: bottleneck": digits.bottleneck,

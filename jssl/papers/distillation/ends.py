@@ -12,7 +12,7 @@ from jssl.losses.prediction import jepa
 from jssl.models import linear
 from jssl.optim import gradient_descent
 from jssl.papers.claims import at_most
-from jssl.papers.distillation.runs import case, diagonal_moments, train
+from jssl.papers.distillation.runs import WeightHistory, case, diagonal_moments, train
 from jssl.papers.outcome import Part, Settings
 from jssl.simulation import run
 from jssl.theory import distillation
@@ -24,7 +24,7 @@ JEPA = "Littwin et al. 2024"
 COEFFICIENTS = np.array([0.9, 0.6, 0.4])
 LAYERS, RATES = 3, {"jepa": 0.5, "mae": 0.1}
 """Learning rates; a masked autoencoder has larger curvature and is learned earlier."""
-LEFT = 1e-3
+LEFT, SLOW = 1e-3, 0.01
 
 
 def end_states(settings: Settings) -> Part:
@@ -32,9 +32,11 @@ def end_states(settings: Settings) -> Part:
     sizes = _sizes_claim(settings)
     settings.progress("moments that do not commute", 0.4)
     general = _general_moments(settings)
-    grams = [_gram_claim(settings, general, depth) for depth in (1, 2)]
+    ends = [_trained(settings, general, depth) for depth in (1, 2)]
+    grams = [_gram_claim(general, end, depth) for depth, end in enumerate(ends, 1)]
     settings.progress("optimal predictor", 0.8)
-    return Part([sizes, *grams, _optimal_claim(settings, general)], [])
+    last = [_last_predictor_claim(general, ends[0]), _optimal_claim(settings, general)]
+    return Part([sizes, *grams, *last], [])
 
 
 def _sizes_claim(settings: Settings) -> Claim:
@@ -79,11 +81,41 @@ def _general_moments(settings: Settings) -> Moments:
     return Moments(context, cross, target)
 
 
-def _gram_claim(settings: Settings, moments: Moments, depth: int) -> Claim:
-    keys = settings.keys(2, 12)
-    rate = 0.01
-    history = train([case(moments, keys[0], rate, depth=depth, start=0.5)], [0, int(1200 / rate)])
-    encoder = history.encoder[0, -1]
+def _trained(settings: Settings, moments: Moments, depth: int) -> WeightHistory:
+    """Return the weights at the start and at the end of training on moments."""
+    start = case(moments, settings.keys(2, 12)[0], SLOW, depth=depth, start=0.5)
+    return train([start], [0, int(1200 / SLOW)])
+
+
+def _last_predictor_claim(moments: Moments, trained: WeightHistory) -> Claim:
+    begin, end = trained.predictor[0]
+    encoder = trained.encoder[0, -1]
+
+    def error(of: np.ndarray) -> float:
+        return float(np.linalg.norm(end - of) / np.linalg.norm(end))
+
+    seen = encoder @ moments.context @ encoder.T
+    turned = np.linalg.solve(seen, encoder @ moments.cross @ encoder.T).T
+    return at_most(
+        "distillation/last-predictor",
+        "JEPA ends with the predictor that is optimal for its encoder.",
+        SOURCE.format("D-27", JEPA),
+        1e-3,
+        error(distillation.optimal_predictor(encoder, moments)),
+        details="The measured value is the relative error in the Frobenius norm, for the run of "
+        "one layer on moments that do not commute. The bound is that of its Gram matrix.",
+        rivals=(
+            Rival(
+                "with the covariance of context and target, not of target and context",
+                error(turned),
+            ),
+            Rival("the predictor of the start", error(begin)),
+        ),
+    )
+
+
+def _gram_claim(moments: Moments, trained: WeightHistory, depth: int) -> Claim:
+    encoder = trained.encoder[0, -1]
     gram = encoder.T @ encoder
 
     def error(of: np.ndarray) -> float:
@@ -101,7 +133,7 @@ def _gram_claim(settings: Settings, moments: Moments, depth: int) -> Claim:
         1e-3,
         error(distillation.final_gram(moments, depth=depth)),
         details="The measured value is the relative error in the Frobenius norm. The bound is of "
-        f"first order in the step, {rate:g}, since descent conserves balance only up to it.",
+        f"first order in the step, {SLOW:g}, since descent conserves balance only up to it.",
         rivals=(
             Rival("formula for commuting moments", error(commuting)),
             Rival(

@@ -17,7 +17,7 @@ from jssl.papers.claims import at_least, close
 from jssl.papers.outcome import Part, Settings
 from jssl.report.figure import Figure
 from jssl.theory import grassmann
-from jssl.types import Array, Claim
+from jssl.types import Array, Claim, Rival
 
 SOURCE = "Esser et al. 2023, arXiv 2309.02011, section 4"
 JSSL = "Requirement of jssl.optim; not in the paper"
@@ -91,7 +91,21 @@ def _depth_claim(descent: Descent) -> Claim:
         "measured value is the time at which the sine of the largest angle to the optimum falls "
         f"below {LEVEL:g} under the exact flow of one layer, divided by that time for the network. "
         "The tolerance is the error of a finite step.",
+        rivals=_speeds(depth, metric),
     )
+
+
+def _speeds(depth: int, metric: str) -> list[Rival]:
+    """Return the speeds that other theories predict."""
+    if depth == 1:
+        half = Rival("half the speed, that of a projected half gradient", 0.5)
+        return [half, Rival("twice the speed", 2.0)]
+    (other,) = set(METRICS) - {metric}
+    multiplier = float(grassmann.depth_multiplier(depth, other))
+    return [
+        Rival("depth has no effect", 1.0),
+        Rival(f"the speed with the {METRICS[other]} metric", multiplier),
+    ]
 
 
 def _layers(depth: int) -> str:
@@ -164,6 +178,8 @@ def _width_claim(loss: dict[int, np.ndarray], best: float) -> Claim:
         f"trained from {seeds} starts each. The measured value is the difference of their mean "
         f"losses at time {at * WIDTH_RATE:g}, divided by the optimal loss. The bound is the error "
         "of a finite step plus 3.9 standard errors.",
+        rivals=[Rival("the width does not matter, as for square layers", 0.0)],
+        standard_error=float(error),
     )
 
 
@@ -185,6 +201,7 @@ def order_of_links(settings: Settings) -> Part:
 
     descent = stiefel_sgd(0.1)
     after, before = optax.chain(descent, optax.scale(0.5)), optax.chain(optax.scale(0.5), descent)
+    left, stayed = error(after), error(before)
     claims = [
         at_least(
             "grassmann/link-after-retract-leaves",
@@ -192,10 +209,11 @@ def order_of_links(settings: Settings) -> Part:
             "orthonormal matrices.",
             JSSL,
             2.5e-3,
-            error(after),
+            left,
             details="Updates are halved by optax.scale for 100 steps. The measured value is the "
             "largest norm of W^T W - I. The bound is 0.1^2 / 4, its value halfway along the chord "
             "of a step of length 0.1.",
+            rivals=[Rival("links commute: the weights stay orthonormal", stayed)],
         ),
         close(
             "grassmann/link-before-retract-stays",
@@ -203,10 +221,11 @@ def order_of_links(settings: Settings) -> Part:
             "rounding.",
             JSSL,
             0.0,
-            error(before),
+            stayed,
             1e-14,
             details="Updates are halved by optax.scale for 100 steps. The measured value is the "
             "largest norm of W^T W - I.",
+            rivals=[Rival("links commute: the weights leave the manifold", left)],
         ),
     ]
     return Part(claims, [])

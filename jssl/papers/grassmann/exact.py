@@ -20,7 +20,7 @@ from jssl.papers.outcome import Part, Settings
 from jssl.report.figure import Figure
 from jssl.simulation import run
 from jssl.theory import grassmann
-from jssl.types import Array, Claim, Pairs, Params, Problem, start_key
+from jssl.types import Array, Claim, Pairs, Params, Problem, Rival, start_key
 
 SOURCE = "Esser et al. 2023, arXiv 2309.02011, section 4"
 ROWS = Grassmann(row_axis=-1, col_axis=-2)
@@ -100,6 +100,8 @@ def _descent_claims(kind: str, data: Pairs, key: Array, largest: np.ndarray) -> 
     problem = constrained_problem(data, DIM, RATES[-1])
     simulated = jax.jit(run(problem, STEPS))(key)
     both = compare(grassmann.predict(problem, simulated.t, key), simulated)
+    slower = grassmann.predict(problem, simulated.t / 2, key).observables["loss"]
+    late = float(jnp.abs(slower - simulated.observables["loss"]).max())
     # The loss is linear in the projector: |dL| <= ||C||_F ||dP||_F.
     bound = float(jnp.linalg.norm(grassmann.objective_matrix(data))) * largest[-1]
     return [
@@ -114,6 +116,10 @@ def _descent_claims(kind: str, data: Pairs, key: Array, largest: np.ndarray) -> 
             details="The measured value is the exponent of the largest distance between the "
             f"projectors, fitted to learning rates {RATES[0]:g} to {RATES[-1]:g}. Terms of second "
             "order change it by less than 0.1.",
+            rivals=[
+                Rival("the order of the retraction, the square of the learning rate", 2.0),
+                Rival("another flow: the distance does not vanish with the learning rate", 0.0),
+            ],
         ),
         at_most(
             f"grassmann/loss-{kind}",
@@ -125,6 +131,7 @@ def _descent_claims(kind: str, data: Pairs, key: Array, largest: np.ndarray) -> 
             details="The measured value is the largest difference of the two losses at learning "
             f"rate {RATES[-1]:g}. The bound is the largest distance of the projectors times the "
             "Frobenius norm of the objective matrix C.",
+            rivals=[Rival("half the rate, that of a loss of one order of the views", late)],
         ),
     ]
 
@@ -216,7 +223,7 @@ def _gap_claims(approach: Approach) -> list[Claim]:
     seeds = approach.measured.shape[1]
     exponent, error = fit_exponent(GAPS, np.log(approach.measured * GAPS[:, None]))
     ideal, _ = fit_exponent(GAPS, np.log(approach.exact * GAPS[:, None]))
-    expected = 1 - 2 * RATE * GAPS
+    expected, flow = 1 - 2 * RATE * GAPS, np.exp(-2 * RATE * GAPS)
     return [
         close(
             "grassmann/gap-flat",
@@ -231,6 +238,11 @@ def _gap_claims(approach: Approach) -> list[Claim]:
             "that of the exact flow. The optimum counts as reached when the sine of the largest "
             f"angle is below {LEVEL:g}. The tolerance is 3.9 standard errors over {seeds} starts "
             "plus the error of a finite step.",
+            rivals=[
+                Rival("the time does not depend on the gap", 1.0),
+                Rival("the time is inversely proportional to the square of the gap", -1.0),
+            ],
+            standard_error=error,
         ),
         at_most(
             "grassmann/gap-exact-times",
@@ -242,6 +254,12 @@ def _gap_claims(approach: Approach) -> list[Claim]:
             details="The measured value is the largest relative difference of the two times over "
             f"all gaps and {seeds} starts. The bound is the error of a finite step, "
             "lr (l_max - l_min) with the learning rate lr and the eigenvalues l of C.",
+            rivals=[
+                Rival(
+                    "half the rate, that of a loss of one order of the views",
+                    float(np.abs(approach.measured / (2 * approach.exact) - 1).max()),
+                )
+            ],
         ),
         at_most(
             "grassmann/local-factor",
@@ -249,13 +267,21 @@ def _gap_claims(approach: Approach) -> list[Claim]:
             "the factor that the spectral gap predicts.",
             SOURCE,
             1e-5,
-            float(np.abs(approach.factors - expected[:, None]).max()),
+            _off(approach, expected),
             details="The predicted factor of the sine is 1 - 2 lr gap with the learning rate lr. "
             "The measured value is the largest difference from it over all gaps and "
             f"{seeds} starts. The tolerance covers the next mode, which is smaller by a factor "
             "e^-20 by then.",
+            rivals=[
+                Rival("the factor of gradient flow, e^(-2 lr gap)", _off(approach, flow)),
+                Rival("half the rate, 1 - lr gap", _off(approach, (1 + expected) / 2)),
+            ],
         ),
     ]
+
+
+def _off(approach: Approach, factors: np.ndarray) -> float:
+    return float(np.abs(approach.factors - factors[:, None]).max())
 
 
 def _first_below(curves: np.ndarray, level: float) -> np.ndarray:

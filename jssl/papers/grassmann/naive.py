@@ -22,7 +22,7 @@ from jssl.papers.outcome import Part, Settings
 from jssl.report.figure import Figure
 from jssl.simulation import run
 from jssl.theory import grassmann
-from jssl.types import Array, Claim, Pairs, Params, Problem
+from jssl.types import Array, Claim, Pairs, Params, Problem, Rival
 
 SOURCE = "Esser et al. 2023, arXiv 2309.02011, section 3"
 SPECTRUM = (2.0, 1.2, 0.3, 0.3, 0.2, 0.2, 0.1, 0.1)
@@ -124,6 +124,12 @@ def _claims(collapse: Collapse) -> list[Claim]:
         for shift in (0.0, values[0])
     )
     tolerance = 1e-4 * 2 * gap + third
+    half = Rival("half the rate, that of a loss of one order of the views", -gap)
+    flow = Rival("the rate of gradient flow, without the finite step", -2 * gap)
+    keeps = Rival("no collapse", 0.0)
+    start, end_rank = (
+        max(float(observed["rank"][:, point].max()) for observed in both) - 1 for point in (0, -1)
+    )
     return [
         close(
             "grassmann/naive-collapse",
@@ -137,6 +143,7 @@ def _claims(collapse: Collapse) -> list[Claim]:
             "the finite step; l_1 and l_2 are the smallest eigenvalues of the objective matrix C. "
             f"The measured value is the slope farthest from it among {seeds} random starts. The "
             "tolerance is 1e-4 of the slope plus the remaining contribution of the third mode.",
+            rivals=[flow, half, keeps],
         ),
         close(
             "grassmann/fixed-norm-collapses",
@@ -150,18 +157,21 @@ def _claims(collapse: Collapse) -> list[Claim]:
             "the finite step at a fixed norm. The measured value is the slope farthest from it "
             f"among {seeds} random starts. The tolerance is 1e-4 of the slope plus the remaining "
             "contribution of the third mode.",
+            rivals=[Rival("the rate at a free norm", free / RATE), half, keeps],
         ),
         at_most(
             "grassmann/naive-effective-rank",
             "Without an orthogonality constraint, the outputs of a linear encoder end with "
             "effective rank one.",
             SOURCE,
-            1.0,
-            max(float(observed["rank"][:, -1].max()) for observed in both),
+            0.0,
+            end_rank,
             1e-3,
-            details=f"The measured value is the largest effective rank of the {DIM} outputs at the "
-            f"end of training, over {seeds} starts, with and without a fixed norm. The tolerance "
-            "covers the second direction, which has not vanished entirely.",
+            details="The measured value is the largest excess over one of the effective rank of "
+            f"the {DIM} outputs at the end of training, over {seeds} starts, with and without a "
+            "fixed norm. The tolerance covers the second direction, which has not vanished "
+            "entirely.",
+            rivals=[Rival("the effective rank of the start is kept", start)],
         ),
     ]
 

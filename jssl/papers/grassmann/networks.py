@@ -23,14 +23,18 @@ from jssl.optim import gradient_descent
 from jssl.papers.claims import at_least, at_most, close
 from jssl.papers.grassmann.naive import DIM, NOISE, SOURCE, fit_exponent, noisy_pairs
 from jssl.papers.outcome import Part, Settings
+from jssl.papers.rivals import powers
 from jssl.report.figure import Figure
 from jssl.simulation import run
+from jssl.single_use import compile_for_many_steps
 from jssl.theory import grassmann
-from jssl.types import Array, Claim, Model, Pairs, Params, Problem, start_key
+from jssl.types import Array, Claim, Model, Pairs, Params, Problem, Rival, start_key
 
 FEATURES, COUNT, START, LAST = 6, 20, 1e-8, 200
 SPECTRUM = (2.0, 1.2, 0.8, 0.5, 0.3, 0.2)
 STEPS = np.arange(0, LAST + 1, 10)
+EARLY = len(STEPS) // 5
+"""Record point at which the predicted s2 / s1 has fallen by e."""
 
 
 class Networks(NamedTuple):
@@ -66,7 +70,7 @@ def network_collapse(settings: Settings) -> Part:
     widths = {"quick": (64, 1024), "paper": (64, 256, 1024, 4096)}.get(
         settings.scale, (64, 256, 1024, 4096, 16384)
     )
-    seeds = {"quick": 12, "paper": 64, "large": 128}[settings.scale]
+    seeds = {"quick": 40, "paper": 64, "large": 128}[settings.scale]
     draw, begin = jax.random.split(jax.random.fold_in(jax.random.key(settings.seed), 22))
     keys = jax.random.split(begin, seeds)
     data = noisy_pairs(draw, COUNT, SPECTRUM, NOISE)
@@ -80,6 +84,7 @@ def network_collapse(settings: Settings) -> Part:
     ratios = Ratios(_second_over_first(widest.outputs), _second_over_first(flow))
     claims = [
         _exponent_claim(widths, errors),
+        _growth_claim(widths[-1], widest, flow, np.asarray(pairing)),
         *_collapse_claims(widths[-1], widest, ratios, np.asarray(pairing)),
     ]
     return Part(claims, [_figure(widths, errors, ratios)])
@@ -106,9 +111,10 @@ def train(width: int, keys: Array, data: Pairs) -> Networks:
         return outputs, jax.lax.scan(frozen, outputs[0], None, length=STEPS[-1] + 1)[1][STEPS]
 
     kernel, rate = jax.jit(jax.vmap(start_kernel))(keys)
-    outputs, ideal = map(np.asarray, jax.jit(jax.vmap(descend))(keys, kernel, rate))
-    early = len(STEPS) // 5
-    error = _relative(outputs[:, early], ideal[:, early])
+    outputs, ideal = map(
+        np.asarray, compile_for_many_steps(jax.vmap(descend), products=True)(keys, kernel, rate)
+    )
+    error = _relative(outputs[:, EARLY], ideal[:, EARLY])
     return Networks(outputs, np.asarray(kernel), np.asarray(rate), error)
 
 
@@ -139,6 +145,39 @@ def _exponent_claim(widths: tuple[int, ...], errors: np.ndarray) -> Claim:
         f"has fallen by a factor e. The measured value is the exponent fitted to widths "
         f"{widths[0]} to {widths[-1]} with {errors.shape[1]} seeds. The tolerance is 0.1 for the "
         "finite range of widths plus 3.9 standard errors.",
+        rivals=powers(0, -1),
+        standard_error=error,
+    )
+
+
+def _growth_claim(width: int, widest: Networks, flow: np.ndarray, pairing: np.ndarray) -> Claim:
+    lowest = np.linalg.eigvals(pairing @ widest.kernel).real.min(1)
+    growth, steps = 2 * widest.rate * np.abs(lowest), STEPS[EARLY]
+    begin, end = flow[:, 0], flow[:, EARLY]
+
+    def size(outputs: np.ndarray) -> np.ndarray:
+        return np.asarray(np.log(np.linalg.norm(outputs, axis=(1, 2))))
+
+    predicted = float(steps * (np.log1p(growth) - growth).mean())
+    return close(
+        "grassmann/naive-network-growth",
+        "Without a constraint, the outputs of wide tanh networks grow as the flow of their frozen "
+        "tangent kernel.",
+        SOURCE,
+        predicted,
+        float((size(widest.outputs[:, EARLY]) - size(end)).mean()),
+        float(steps * growth.mean() / math.sqrt(width)),
+        details=f"The measured value is the logarithm of the norm of the outputs at step {steps}, "
+        f"relative to the flow; the mean over networks of width {width}. The predicted value is "
+        "the effect of finite steps on the fastest mode. The tolerance is what the frozen kernel "
+        "neglects, a share 1 / sqrt(width) of the growth.",
+        rivals=[
+            Rival(
+                "half of the change",
+                predicted + float((size((begin + end) / 2) - size(end)).mean()),
+            ),
+            Rival("no growth", predicted + float((size(begin) - size(end)).mean())),
+        ],
     )
 
 
@@ -147,6 +186,8 @@ def _collapse_claims(
 ) -> list[Claim]:
     lowest = np.sort(np.linalg.eigvals(pairing @ widest.kernel).real, axis=1)[:, :2]
     mixing = np.abs(lowest).sum(1) / (lowest[:, 1] - lowest[:, 0]) / math.sqrt(width)
+    at_start = [np.abs(np.corrcoef(outputs)).min() for outputs in widest.outputs[:, 0]]
+    kept = np.abs(ratios.networks[:, 0] - ratios.frozen[:, -1]).mean()
     correlation = [np.abs(np.corrcoef(outputs)).min() for outputs in widest.outputs[:, -1]]
     return [
         at_most(
@@ -161,6 +202,7 @@ def _collapse_claims(
             "s_2 / s_1 and the prediction, averaged over seeds. The bound is the mixing of the two "
             "lowest modes by what the frozen kernel neglects, "
             "(|l_1| + |l_2|) / (l_2 - l_1) / sqrt(width).",
+            rivals=[Rival("no collapse: the ratio of the start is kept", kept)],
         ),
         at_least(
             "grassmann/naive-network-correlation",
@@ -171,6 +213,7 @@ def _collapse_claims(
             float(np.median(correlation)),
             details="The measured value is the smallest absolute correlation between two outputs "
             f"at the end of training, the median over networks of width {width}.",
+            rivals=[Rival("outputs stay independent, as at the start", float(np.median(at_start)))],
         ),
     ]
 

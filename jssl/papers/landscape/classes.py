@@ -14,7 +14,7 @@ from jssl.papers.landscape.common import ranks, source
 from jssl.papers.outcome import Part, Settings
 from jssl.report.figure import Figure
 from jssl.theory import landscape
-from jssl.types import Array, Claim
+from jssl.types import Array, Claim, Rival
 
 SHARES = np.array([0.5, 0.25, 0.15, 0.1])
 
@@ -36,6 +36,7 @@ def imbalance(settings: Settings) -> Part:
     noise = np.linalg.qr(draws)[0][:, 4:] * np.sqrt(len(x))
     start = 0.5 * random.normal(size=(4, 4, 4))
     worst, kept = 0.0, []
+    unaugmented, undecayed = 0.0, 0.0
     cases = [(0.0, 0.0), (0.3, 0.0), (1.0, 0.0), (0.0, 0.5), (0.3, 0.8)]
     for strength, decay in cases:
         scale = np.sqrt(strength)
@@ -45,7 +46,9 @@ def imbalance(settings: Settings) -> Part:
         expected = np.asarray(
             landscape.class_variances(SHARES, 2.0, augmentation=strength, weight_decay=decay)
         )
-        worst = max(worst, float(np.abs(variances - expected).max()))
+        worst = max(worst, _error(variances, strength, decay))
+        unaugmented = max(unaugmented, _error(variances, 0.0, decay))
+        undecayed = max(undecayed, _error(variances, strength, 0.0))
         kept.append((variances, expected, strength, decay))
     claims = [
         at_most(
@@ -58,6 +61,10 @@ def imbalance(settings: Settings) -> Part:
             details=f"The classes have shares {SHARES[0]:g} to {SHARES[-1]:g}. The measured value "
             f"is the largest absolute error of a variance over {len(cases)} pairs of augmentation "
             "strength and weight decay. Minimisation stops at a gradient of 1e-9.",
+            rivals=[
+                Rival("augmentation does not shrink a class", unaugmented),
+                Rival("weight decay does not shrink a class", undecayed),
+            ],
         ),
         *_one_sided(random),
     ]
@@ -79,6 +86,13 @@ def imbalance(settings: Settings) -> Part:
 
 
 _SHADES = ("#0072b2", "#56b4e9", "#009e73", "#e69f00", "#d55e00")
+
+
+def _error(variances: np.ndarray, strength: float, decay: float) -> float:
+    """Return the largest difference from the predicted variances."""
+    options = {"augmentation": strength, "weight_decay": decay}
+    expected = np.asarray(landscape.class_variances(SHARES, 2.0, **options))
+    return float(np.abs(variances - expected).max())
 
 
 def class_loss(weight: Array, points: Array, shares: Array, strength: Array) -> Array:
@@ -131,6 +145,7 @@ def _one_sided(random: np.random.Generator) -> list[Claim]:
             details="The classes are the points +e_k and -e_k. The predicted strength is 2 p for "
             "the share p of the largest class. The measured value is 1 if at least one dimension "
             "survives 2 % below this strength and none survives 2 % above it.",
+            rivals=[Rival("a threshold of p, that of the dot score", 0.0)],
         ),
         *_dimension_claims(starts),
     ]
@@ -162,6 +177,7 @@ def _dimension_claims(starts: np.ndarray) -> list[Claim]:
             0,
             details="The prediction is the number of eigenvalues of the centred covariance of the "
             "classes above the weight decay of 0.01.",
+            rivals=[Rival("the mean counts, as under the spectral loss", uncentred)],
         ),
         close(
             "landscape/one-sided-classes-spectral",
@@ -173,5 +189,6 @@ def _dimension_claims(starts: np.ndarray) -> list[Claim]:
             0,
             details="The prediction is the number of eigenvalues of the uncentred second moment of "
             "the classes above the weight decay of 0.01.",
+            rivals=[Rival("the mean does not count, as under InfoNCE", centred)],
         ),
     ]

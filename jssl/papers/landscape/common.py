@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from jssl import losses
@@ -54,11 +53,14 @@ def sampled_loss(
     """Return InfoNCE with sampled negatives; `paired` is the anchor of the negative pairs.
 
     A pair of a point with itself has score 0, so `info_nce` of (paired, paired) contains only the
-    term of the negatives.
+    term of the negatives. With one negative in both, the difference of (anchor, positive) and
+    (anchor, anchor) is minus the score of the positive pair.
     """
     za, zb, zp, zn = (x @ weight.T for x in (anchor, positive, paired, negatives))
-    repel = losses.get("info_nce", score="euclidean", negatives=zn, include_positive=False)
-    return jnp.mean(jnp.sum((za - zb) ** 2, 1)) / 2 + repel(zp, zp)
+    options = {"score": "euclidean", "include_positive": False}
+    repel = losses.get("info_nce", negatives=zn, **options)
+    pull = losses.get("info_nce", negatives=zn[:1], **options)
+    return pull(za, zb) - pull(za, za) + repel(zp, zp)
 
 
 def stacked(views: Sequence[landscape.Views]) -> landscape.Views:

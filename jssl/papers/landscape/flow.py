@@ -16,7 +16,7 @@ from jssl.papers.outcome import Part, Settings
 from jssl.report.figure import Figure
 from jssl.simulation import run
 from jssl.theory import landscape
-from jssl.types import Array, Claim, Pairs, Problem
+from jssl.types import Array, Claim, Pairs, Problem, Rival
 
 DATA = np.array([1.0, 0.6, 0.3])
 NOISE = np.array([4.0, 0.5, 0.1])
@@ -73,6 +73,7 @@ def one_by_one(settings: Settings) -> Part:
 
 def _claims(times: np.ndarray, predicted: np.ndarray, rate: float) -> list[Claim]:
     order = np.argsort(times).tolist()
+    by_ratio = np.log(1e8) / (4 * DATA / (DATA + NOISE))  # half times if the rate were 4 B / Sigma
     return [
         at_most(
             "landscape/flow",
@@ -85,6 +86,13 @@ def _claims(times: np.ndarray, predicted: np.ndarray, rate: float) -> list[Claim
             f"largest relative difference of the half times at learning rate {rate:g}. A finite "
             "step delays mode i by 2 lr (B_i - decay), at most 4 lr for learning rate lr; the "
             "bound is twice that.",
+            rivals=[
+                Rival(
+                    "half the rate, that of a loss of one order of the views",
+                    float(np.abs(times / (2 * predicted) - 1).max()),
+                ),
+                Rival("the rates of B divided by Sigma", float(np.abs(times / by_ratio - 1).max())),
+            ],
         ),
         close(
             "landscape/flow-order",
@@ -97,5 +105,6 @@ def _claims(times: np.ndarray, predicted: np.ndarray, rate: float) -> list[Claim
             details="The augmentation is chosen so that B and B / Sigma order the modes oppositely "
             "under the spectral contrastive loss. The measured value is 1 if the half times are in "
             "the order of B.",
+            rivals=[Rival("the order of B / Sigma", float(np.argsort(by_ratio)[0] == 0))],
         ),
     ]

@@ -9,7 +9,7 @@ from jssl.papers.landscape.common import source
 from jssl.papers.landscape.normalisation import DATA
 from jssl.papers.outcome import Part, Settings
 from jssl.theory import landscape
-from jssl.types import Array
+from jssl.types import Array, Rival
 
 
 def hard_normalisation(settings: Settings) -> Part:
@@ -36,6 +36,7 @@ def hard_normalisation(settings: Settings) -> Part:
     apart, near = x[0][:, None] - x[2], x[0] - x[1]
     signal = np.einsum("nki,nkj->ij", apart, apart) / apart[..., 0].size
     signal = (signal - near.T @ near / len(near)) / 2
+    unprojected = -2 * np.sum((weight @ signal) * weight) / (bias @ bias) / temperature
     predicted = 2 * landscape.hard_normalised_loss(weight, bias, signal, temperature=temperature)
     return Part(
         [
@@ -50,6 +51,10 @@ def hard_normalisation(settings: Settings) -> Part:
                 details="The embedding is a W x + b, and the curvature is that in a at a = 0. The "
                 "prediction uses the signal matrix B of the sample, for which the identity is "
                 "exact. The tolerance covers rounding.",
+                rivals=[
+                    Rival("the part along the bias counts too", float(unprojected)),
+                    Rival("without the temperature", float(predicted) * temperature),
+                ],
             )
         ],
         [],

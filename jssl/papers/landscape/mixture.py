@@ -22,9 +22,10 @@ from jssl.figures import new_figure
 from jssl.papers.claims import at_least, close
 from jssl.papers.landscape.common import source
 from jssl.papers.outcome import Part, Settings
+from jssl.papers.rivals import factors
 from jssl.report.figure import Figure
 from jssl.theory import landscape
-from jssl.types import Array, Claim
+from jssl.types import Array, Claim, Rival
 
 WITHIN = 0.2
 """Variance of each class in each direction."""
@@ -156,6 +157,9 @@ def _claims(name: str, mixture: Mixture, lost: LostModes) -> list[Claim]:
             2e-3,
             details=f"{ratio} The condition for complete collapse is exact for any data. The "
             "tolerance covers the extrapolation of the squared weight to zero.",
+            rivals=factors(
+                1.0, "noise on both views of a pair, c = a", "half the loss of a positive pair"
+            ),
         ),
         at_least(
             f"landscape/mixture-side-{name}",
@@ -167,6 +171,7 @@ def _claims(name: str, mixture: Mixture, lost: LostModes) -> list[Claim]:
             details="The measured value is the relative difference of the strength at which the "
             "second mode is lost from the prediction for Gaussian data, in the claimed direction. "
             "The bound is a quarter of a step of the grid of strengths.",
+            rivals=[Rival("the threshold of Gaussian data", 0.0)],
         ),
         close(
             f"landscape/mixture-how-far-{name}",
@@ -179,6 +184,7 @@ def _claims(name: str, mixture: Mixture, lost: LostModes) -> list[Claim]:
             details=f"{ratio} The predicted value is the strength at which the loss has zero "
             "curvature in the second mode at the minimum with the first mode alone, divided by "
             "the prediction for Gaussian data. The tolerance is a quarter of a step of the grid.",
+            rivals=[Rival("the threshold of Gaussian data", 1.0)],
         ),
     ]
 
@@ -215,8 +221,11 @@ def _bound(draws: np.random.Generator) -> Claim:
     weights = sizes * draws.normal(size=(4, 2, 3))
 
     @jax.jit
-    def violations(samples: Array) -> Array:
-        return jax.vmap(lambda x: landscape.check_bound(weights, *x).violations)(samples).sum()
+    def violations(samples: Array) -> tuple[Array, Array]:
+        checks = jax.vmap(lambda x: landscape.check_bound(weights, *x))(samples)
+        return checks.violations.sum(), (checks.quartic_ratio < 1).sum()
+
+    below, below_quartic = violations(samples)
 
     return close(
         "landscape/bound",
@@ -224,10 +233,11 @@ def _bound(draws: np.random.Generator) -> Claim:
         "expansion at zero weights.",
         source("L-9"),
         0,
-        int(violations(samples)),
+        int(below),
         0,
         details="The data are samples of Student's t distribution with 2 degrees of freedom. The "
         "measured value is the number of violations among 400 pairs of a sample and a weight.",
+        rivals=[Rival("the expansion up to fourth order is a bound too", int(below_quartic))],
     )
 
 

@@ -13,7 +13,7 @@ from jssl.papers.landscape.common import source
 from jssl.papers.outcome import Part, Settings
 from jssl.report.figure import Figure
 from jssl.theory import landscape
-from jssl.types import Array, Claim
+from jssl.types import Array, Claim, Rival
 
 DATA = np.array([1.0, 0.5, 0.25])
 DIM, QUARTIC = 2, 0.75
@@ -62,8 +62,8 @@ def phases(settings: Settings) -> Part:
         for flag, predicted in zip((0.0, 1.0), theory, strict=True)
     )
     claims = [
-        *_grid_claims("without", plain, starts, "L-12"),
-        *_grid_claims("with", biased, starts, "L-13"),
+        *_grid_claims("without", plain, biased, starts),
+        *_grid_claims("with", biased, plain, starts),
         *_collapse_claims(plain, biased, strengths, grid[:, 1]),
     ]
     numbers = {
@@ -115,7 +115,11 @@ def _predictions(strengths: np.ndarray, kappas: np.ndarray) -> Any:
     return (plain, energy), (biased.variances, biased.energy)
 
 
-def _grid_claims(word: str, phases: Phases, starts: int, equation: str) -> list[Claim]:
+def _grid_claims(word: str, phases: Phases, other: Phases, starts: int) -> list[Claim]:
+    """Return the claims; the rival is the theory of `other`, with the bias or without it."""
+    equation = {"without": "L-12", "with": "L-13"}[word]
+    rival = f"the theory {({'without', 'with'} - {word}).pop()} bias"
+    other_number = (other.variances > 1e-6).sum(1)
     expected = phases.variances
     number = (expected > 1e-6).sum(1)
     # Near the edge of a phase, a variance is small and the loss does not distinguish it from 0.
@@ -131,6 +135,7 @@ def _grid_claims(word: str, phases: Phases, starts: int, equation: str) -> list[
             details=f"The phase diagram has {len(number)} cells of normalisation and augmentation "
             f"strength, and minimisation has {starts} starts in each. The measured value is the "
             "largest absolute difference of the loss.",
+            rivals=[Rival(rival, float(np.abs(phases.values - other.energy).max()))],
         ),
         close(
             f"landscape/normalised-{word}-bias-rank",
@@ -142,6 +147,7 @@ def _grid_claims(word: str, phases: Phases, starts: int, equation: str) -> list[
             0,
             details=f"The measured value is the number of wrong ranks among {int(clear.sum())} "
             "cells that are not at the edge of a phase.",
+            rivals=[Rival(rival, int((phases.ranks != other_number)[clear].sum()))],
         ),
     ]
 
@@ -153,6 +159,7 @@ def _collapse_claims(
     plain: Phases, biased: Phases, strengths: np.ndarray, kappas: np.ndarray
 ) -> list[Claim]:
     survives = 2 * kappas > -strengths.max(1)
+    doubled = kappas > -strengths.max(1)
     collapsing = strengths.max(1) < 0
     lost = biased.variances.sum(1) < 1e-6
     return [
@@ -167,6 +174,10 @@ def _collapse_claims(
             details="The threshold of the strength kappa is -s / 2, where s is the largest signal "
             "of a mode. The measured value is the number of cells of the phase diagram in which "
             "minimisation contradicts the prediction.",
+            rivals=[
+                Rival("no collapse at any strength", int((plain.ranks == 0).sum())),
+                Rival("a threshold of -s", int(((plain.ranks > 0) != doubled).sum())),
+            ],
         ),
         close(
             "landscape/collapse-back-with-bias",
@@ -179,6 +190,12 @@ def _collapse_claims(
             details="The measured value is the share of completely collapsed minima among the "
             "cells of the phase diagram in which every mode has a negative signal and complete "
             "collapse is predicted.",
+            rivals=[
+                Rival(
+                    "normalisation prevents it, as without a bias",
+                    float((plain.ranks == 0)[collapsing & lost].mean()),
+                )
+            ],
         ),
     ]
 
@@ -210,13 +227,15 @@ def _transition() -> list[Claim]:
     measured = np.stack([end.value for end in ends])
     biases = [np.sum(end.point[:, DIM * 3 :] ** 2, 1) for end in ends]
     return _transition_claims(
-        float(np.abs(measured - predicted).max()),
+        (np.abs(measured - predicted).max(), np.abs(measured - predicted[::-1]).max()),
         float(candidates.bias_square[at + 3, 0]),
         float(biases[0][1] - biases[1][1]),
     )
 
 
-def _transition_claims(difference: float, predicted: float, jump: float) -> list[Claim]:
+def _transition_claims(
+    differences: tuple[float, float], predicted: float, jump: float
+) -> list[Claim]:
     setting = (
         "With increasing strength of soft normalisation, the minimum with a nonzero bias becomes "
         "lower than the minimum with zero bias."
@@ -228,10 +247,11 @@ def _transition_claims(difference: float, predicted: float, jump: float) -> list
             "predicted losses.",
             source("L-13"),
             1e-6,
-            difference,
+            differences[0],
             details=f"{setting} Descents start near each minimum, on both sides of the transition. "
             "The measured value is the largest absolute difference of the final loss from the "
             "prediction.",
+            rivals=[Rival("descents end in the other minimum", differences[1])],
         ),
         close(
             "landscape/jump-of-the-bias",
@@ -243,6 +263,7 @@ def _transition_claims(difference: float, predicted: float, jump: float) -> list
             1e-4,
             details=f"{setting} The measured value is the difference of the squared norm of the "
             "bias between the two minima.",
+            rivals=[Rival("a continuous change", 0.0), Rival("the whole norm is bias", 1.0)],
         ),
         at_least(
             "landscape/jump-is-a-jump",
@@ -253,6 +274,7 @@ def _transition_claims(difference: float, predicted: float, jump: float) -> list
             jump,
             details=f"{setting} The measured value is the difference of the squared norm of the "
             "bias between the two minima. The bound of 0.1 excludes a continuous change.",
+            rivals=[Rival("a continuous change", 0.0)],
         ),
     ]
 

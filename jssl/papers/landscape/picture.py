@@ -10,6 +10,7 @@ import numpy as np
 from jssl.figures import new_figure
 from jssl.papers.claims import at_most, close
 from jssl.papers.landscape.common import (
+    AUGMENTED,
     amplitudes,
     gaussian_loss,
     quartic_loss,
@@ -19,7 +20,8 @@ from jssl.papers.landscape.common import (
 from jssl.papers.outcome import Part, Settings
 from jssl.report.figure import Figure
 from jssl.theory import landscape
-from jssl.types import Array, Claim
+from jssl.theory.landscape.dictionary import SIMCLR
+from jssl.types import Array, Claim, Rival
 
 DATA = (1.0, 0.4)
 STRENGTHS = {0.2: 4, 1.2: 2, 2.5: 1}
@@ -98,6 +100,16 @@ def _claims(strength: float, count: int, ends: Ends) -> list[Claim]:
     form = landscape.form("info_nce_euclidean", DATA, strength, placement=PLACEMENT)
     squares = np.maximum(np.diagonal(form.signal), 0) / (1.5 * np.square(DATA))
     exact = amplitudes(landscape.views(DATA, strength, PLACEMENT))
+    others = amplitudes(landscape.views(DATA, strength, SIMCLR))
+    rivals = [
+        Rival(name, other)
+        for name, other in (
+            ("no mode is lost, as if all views are augmented", 4),
+            ("no mode survives, as without negatives", 1),
+            ("the second mode alone is lost", 2),
+        )
+        if other != count
+    ]
     minima = f"{count} {'minima' if count > 1 else 'minimum'}"
     return [
         close(
@@ -110,6 +122,7 @@ def _claims(strength: float, count: int, ends: Ends) -> list[Claim]:
             0,
             details="The measured value is the number of different minima reached from "
             f"{len(ends.exact):,} random starts. The loss has infinitely many negatives.",
+            rivals=rivals,
         ),
         close(
             f"landscape/minima-sampled-{strength:g}",
@@ -122,6 +135,7 @@ def _claims(strength: float, count: int, ends: Ends) -> list[Claim]:
             details="The measured value is the number of different minima reached from "
             f"{len(ends.sampled)} random starts, with {ends.samples} anchors and {ends.samples} "
             "negatives.",
+            rivals=rivals,
         ),
         at_most(
             f"landscape/amplitudes-{strength:g}",
@@ -136,6 +150,12 @@ def _claims(strength: float, count: int, ends: Ends) -> list[Claim]:
             details="The measured value is the largest absolute error of a squared weight over "
             f"{len(ends.exact):,} random starts and both losses. Minimisation stops at a relative "
             "gradient of 1e-10.",
+            rivals=[
+                Rival(
+                    f"the squared weights if {AUGMENTED[SIMCLR]}",
+                    float(np.abs(ends.exact**2 - others).max()),
+                )
+            ],
         ),
     ]
 

@@ -20,7 +20,7 @@ from jssl.papers.outcome import Part, Settings
 from jssl.report.figure import Figure
 from jssl.theory import landscape
 from jssl.theory.landscape.dictionary import PLACEMENTS, SIMCLR
-from jssl.types import Array, Claim
+from jssl.types import Array, Claim, Rival
 
 DATA = np.array([2.0, 1.5, 1.0, 0.7, 0.4])
 NOISE = np.array([0.2, 0.5, 1.0, 1.5, 0.3])
@@ -64,15 +64,27 @@ def staircases(settings: Settings) -> Part:
         return jax.lax.map(one, views, batch_size=12)  # a divisor of the number of points
 
     claims, curves = [], {}
+    lost_at = {
+        name: np.asarray(
+            landscape.from_loss(
+                "info_nce_euclidean",
+                DATA,
+                NOISE,
+                dim=5,
+                placement=placement,
+                alignment=alignment,
+            ).thresholds.augmentation
+        )
+        for name, (placement, alignment) in CASES.items()
+    }
     for name, (placement, alignment) in CASES.items():
         options = {"placement": placement, "alignment": alignment}
-        base = landscape.from_loss("info_nce_euclidean", DATA, NOISE, dim=5, **options)
-        thresholds = np.asarray(base.thresholds.augmentation)
+        thresholds = lost_at[name]
         grid = _away(np.geomspace(0.15, 30, points), thresholds)
         views = stacked([landscape.views(DATA, t * NOISE, **options) for t in grid])
         weights, diverged = jax.device_get(solve(views))
         curves[name] = Staircase(grid, thresholds, weights, diverged, views)
-        claims += _staircase_claims(name, curves[name])
+        claims += _staircase_claims(name, curves[name], lost_at)
     text = (
         "Rank of the minimiser of InfoNCE on Gaussian data against the strength of augmentation "
         "(dots), with the predicted rank (line) and its thresholds (dashed). If all views are "
@@ -90,7 +102,9 @@ def _away(grid: np.ndarray, thresholds: np.ndarray) -> np.ndarray:
     return grid
 
 
-def _staircase_claims(name: str, staircase: Staircase) -> list[Claim]:
+def _staircase_claims(
+    name: str, staircase: Staircase, lost_at: dict[str, np.ndarray]
+) -> list[Claim]:
     grid, thresholds, weights, diverged, views = staircase
     measured = ranks(weights, views.negative[:, None])
     predicted = (thresholds > grid[:, None]).sum(1)
@@ -99,6 +113,18 @@ def _staircase_claims(name: str, staircase: Staircase) -> list[Claim]:
     difference = np.abs(gram - exact[:, None, :, None] * np.eye(5)).max() / np.max(exact)
     short = name.replace(" ", "-")
     starts = weights.shape[1]
+    other_ranks = {
+        tuple(other): Rival(
+            f"the thresholds if {AUGMENTED[case]}",
+            int((measured != (other > grid[:, None]).sum(1)[:, None]).sum()),
+        )
+        for case, other in lost_at.items()
+        if not np.allclose(other, thresholds)
+    }
+    one_sided = "clean-augmented-clean"
+    case = SIMCLR if name != SIMCLR else one_sided
+    others = amplitudes(stacked([landscape.views(DATA, t * NOISE, case) for t in grid]))
+    other_difference = np.abs(gram - others[:, None, :, None] * np.eye(5)).max() / np.max(exact)
     return [
         close(
             f"landscape/rank-{short}",
@@ -111,6 +137,7 @@ def _staircase_claims(name: str, staircase: Staircase) -> list[Claim]:
             details="The loss is exact, for Gaussian data and infinitely many negatives. The "
             f"measured value is the number of wrong ranks among {len(grid)} strengths with "
             f"{starts} starts each. No strength is within 2 % of a threshold.",
+            rivals=list(other_ranks.values()),
         ),
         at_most(
             f"landscape/amplitude-{short}",
@@ -122,6 +149,7 @@ def _staircase_claims(name: str, staircase: Staircase) -> list[Claim]:
             details="The measured value is the largest error of an entry over all "
             f"{len(grid)} strengths, divided by the largest squared weight. Minimisation stops at "
             "a gradient of 1e-8, which flat directions amplify up to 1000 times.",
+            rivals=[Rival(f"the closed form if {AUGMENTED[case]}", float(other_difference))],
         ),
     ]
 
@@ -167,6 +195,10 @@ def _near_threshold() -> list[Claim]:
                 "relative difference of the squared weight between exact InfoNCE and its quartic "
                 "approximation is divided by the next order of the expansion. The measured value "
                 "is the deviation of this ratio from one, divided by three times that order.",
+                rivals=[
+                    Rival("no error of this order", float(np.max(1 / (3 * next_order)))),
+                    Rival("the opposite sign", float(np.max(2 / (3 * next_order)))),
+                ],
             )
         )
     return claims
@@ -188,6 +220,10 @@ def _no_negatives(draws: np.random.Generator) -> Claim:
         0,
         details="The augmentation acts on three of five dimensions. The measured value is the "
         "number of singular values of the weights above 1e-4.",
+        rivals=[
+            Rival("complete collapse", 0),
+            Rival("no collapse, as if all views are augmented", 5),
+        ],
     )
 
 
@@ -236,7 +272,11 @@ def weight_decay(settings: Settings) -> Part:
     predicted = (data > grid[:, None]).sum(1)
     exact = amplitudes(views, grid[:, None])
     gram = np.swapaxes(weights, 1, 2) @ weights
-    difference = float(np.abs(gram - exact[:, :, None] * np.eye(4)).max() / exact.max())
+    difference, undecayed, halved = (
+        float(np.abs(gram - values[..., :, None] * np.eye(4)).max() / exact.max())
+        for values in (exact, amplitudes(views), amplitudes(views, grid[:, None] / 2))
+    )
+    half, spread = ((values > grid[:, None]).sum(1) for values in (2 * data, data + 0.3))
     claims = [
         close(
             "landscape/weight-decay",
@@ -249,6 +289,13 @@ def weight_decay(settings: Settings) -> Part:
             details="The loss is exact InfoNCE on Gaussian data of variances 2, 1, 0.5 and 0.25, "
             "with all views augmented. The measured value is the number of wrong ranks among "
             f"{len(grid)} weight decays. None of them is within 2 % of a variance.",
+            rivals=[
+                Rival(
+                    "half the decay, that of a penalty of half the square",
+                    int((measured != half).sum()),
+                ),
+                Rival("the variance of views decides", int((measured != spread).sum())),
+            ],
         ),
         at_most(
             "landscape/weight-decay-amplitude",
@@ -260,6 +307,10 @@ def weight_decay(settings: Settings) -> Part:
             details="The measured value is the largest error of an entry over all "
             f"{len(grid)} weight decays, divided by the largest squared weight. Minimisation stops "
             "at a gradient of 1e-9.",
+            rivals=[
+                Rival("half the decay, that of a penalty of half the square", halved),
+                Rival("weight decay does not shrink what survives", undecayed),
+            ],
         ),
     ]
     return Part(claims, [])

@@ -14,7 +14,7 @@ from jssl.papers.landscape.common import Z, gaussian_loss, ranks, source
 from jssl.papers.outcome import Part, Settings
 from jssl.report.figure import Figure
 from jssl.theory import landscape
-from jssl.types import Array, Claim
+from jssl.types import Array, Claim, Rival
 
 DIM, SIGNAL, CLASSES, SHOTS, TESTS = 20, 5, 4, 15, 400
 PLACEMENT = "clean-augmented-clean"
@@ -124,6 +124,12 @@ def _claims(encoders: Encoders) -> list[Claim]:
             details=f"Encoders of {DIM} dimensions, {SIGNAL} of which carry the signal, minimise "
             f"InfoNCE on Gaussian data. The measured value is the number of strengths among "
             f"{strengths} times the threshold at which the rank is not the predicted one.",
+            rivals=[
+                Rival(
+                    "no dimension is lost, as if all views are augmented",
+                    sum(rank != DIM for rank in encoders.rank),
+                )
+            ],
         ),
         close(
             "landscape/useful-collapse-keeps-signal",
@@ -134,6 +140,10 @@ def _claims(encoders: Encoders) -> list[Claim]:
             encoders.rank[-1],
             0,
             details=f"The strength of the augmentation is {MULTIPLES[-1]:g} times the threshold.",
+            rivals=[
+                Rival("the span of the class means alone", CLASSES - 1),
+                Rival("no dimension is lost", DIM),
+            ],
         ),
         at_least(
             "landscape/useful-collapse-accuracy",
@@ -145,5 +155,7 @@ def _claims(encoders: Encoders) -> list[Claim]:
             details=f"The ridge probe has {SHOTS} labels per class. The measured value is the "
             f"smallest increase of accuracy between successive strengths among {strengths} times "
             f"the threshold, the mean of {trials} paired trials. The bound is {Z} standard errors.",
+            rivals=[Rival("collapse does not help", 0.0)],
+            standard_error=error,
         ),
     ]

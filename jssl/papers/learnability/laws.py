@@ -15,10 +15,12 @@ from jssl.papers.learnability.simulate import self_supervised
 from jssl.papers.learnability.statistical import (
     SOURCE,
     quantile,
-    same_share,
+    same_mean,
     sizes,
 )
 from jssl.papers.outcome import Part, Settings
+from jssl.papers.rivals import factors, powers
+from jssl.single_use import compile_for_many_steps
 from jssl.theory.learnability import (
     StationaryPoints,
     duplicate_probability,
@@ -28,7 +30,7 @@ from jssl.theory.learnability import (
     sampling_law,
     stationary_points,
 )
-from jssl.types import Array
+from jssl.types import Array, Rival
 
 
 def sampling(settings: Settings) -> Part:
@@ -62,6 +64,8 @@ def sampling(settings: Settings) -> Part:
             f"n = {counts[1]} to n = {counts[-1]}, over {seeds} samples. The tolerance is "
             f"{quantile(seeds):.1f} standard errors plus 0.05 for the next order, "
             f"1 / sqrt({counts[1]}).",
+            rivals=powers(0, -1),
+            standard_error=slope_error,
         ),
         close(
             "learnability/sampling-coefficient",
@@ -75,6 +79,10 @@ def sampling(settings: Settings) -> Part:
             "prediction comes from the covariance H^-1 S H^-1 with the Hessian H and the "
             "covariance S of the gradient. The tolerance is "
             f"{quantile(seeds):.1f} standard errors plus the next order, 2 / sqrt(n).",
+            rivals=factors(
+                law.shift, "four times as many samples count", "only one of the four cells counts"
+            ),
+            standard_error=law.shift * errors[-1],
         ),
         at_least(
             "learnability/outside-certificate",
@@ -85,6 +93,7 @@ def sampling(settings: Settings) -> Part:
             theorem.sampling_error,
             details="The measured value is the error of the gradient due to sampling. The bound is "
             "the largest error for which the theorem guarantees a minimum in the certified ball.",
+            rivals=[Rival("the minimum of the sample is that of the population", 0.0)],
         ),
     ]
     return Part(claims, figures.sampling(counts, spread, law.shift))
@@ -103,7 +112,7 @@ def sample_minima(keys: Array, samples: int) -> np.ndarray:
     return np.concatenate([np.asarray(_newton(x, jnp.asarray(start, x.dtype))) for x in data])
 
 
-@jax.jit
+@compile_for_many_steps
 def _newton(data: Array, start: Array) -> Array:
     def one(x: Array) -> Array:
         def objective(row: Array) -> Array:
@@ -128,25 +137,29 @@ def duplicates(settings: Settings) -> Part:
     Given the data, rows are independent. From `many` rows of which k are positive, the probability
     that m rows are duplicates is estimated by [(k over m) + (many - k over m)] / (many over m).
     """
-    seeds, ms, many = sizes(settings).cheap, range(2, 7), 16
-    population = Design(4, rows=6, start="random", data="centres")
-    positive = _positive(settings, 12, seeds, population)
-    exact = {m: np.asarray(positive[:, :m].all(1) | ~positive[:, :m].any(1), float) for m in ms}
+    seeds, ms, many = sizes(settings).cheap, range(2, 7), 28
+    population = Design(4, many, many, start="random", data="centres")
     few = Design(48, rows=many, start="random", step="mean")
-    positive_rows = _positive(settings, 14, seeds, few).sum(1)
-    sampled = {
-        m: (comb(positive_rows, m) + comb(many - positive_rows, m)) / comb(many, m) for m in ms
-    }
-    margin = quantile(seeds) * sampled[2].std(ddof=1) / seeds**0.5
+    exact, sampled = (
+        {m: (comb(rows, m) + comb(many - rows, m)) / comb(many, m) for m in ms}
+        for rows in (
+            _positive(settings, 12, seeds, population).sum(1),
+            _positive(settings, 14, seeds, few).sum(1),
+        )
+    )
+    error = sampled[2].std(ddof=1) / seeds**0.5
     claims = [
-        same_share(
+        same_mean(
             f"learnability/duplicates-{m}",
             f"Without sample noise, {m} weight rows of random initial sign all end at one minimum "
             f"with probability 1/{2 ** (m - 1)}.",
             duplicate_probability(m),
             exact[m],
             details="The samples are the centres of the four cells, with view noise drawn anew at "
-            "every step.",
+            f"every step. The probability is estimated from {many} rows of each seed.",
+            rivals=factors(
+                duplicate_probability(m), "one sign only, 2^-m", "one row fewer, 2^(2-m)"
+            ),
         )
         for m in ms
     ]
@@ -156,11 +169,13 @@ def duplicates(settings: Settings) -> Part:
             "On a finite sample, two weight rows of random initial sign end at one minimum with "
             "probability above 1/2.",
             "Beyond Yang et al. 2023",
-            duplicate_probability(2),
-            sampled[2].mean() - margin,
+            duplicate_probability(2) + quantile(seeds) * error,
+            sampled[2].mean(),
             details="Unequal cells of a sample favour one sign for all rows. The measured value is "
-            f"the lower confidence limit of the probability for {few.samples} samples, over "
-            f"{seeds} seeds.",
+            f"the probability for {few.samples} samples, over {seeds} seeds. The bound is "
+            f"{quantile(seeds):.1f} standard errors above 1/2.",
+            rivals=[Rival("1/2, as for the population", duplicate_probability(2))],
+            standard_error=error,
         )
     )
     return Part(
@@ -191,9 +206,11 @@ def minima(settings: Settings) -> Part:
         Numbers(tau=tau, decay=decay, view_noise=0.0, rate=rate),
     )[:, -1]
     distances = [
-        _nearest(rows.reshape(-1, 2), f.points[f.descents == 0])
+        nearest(rows.reshape(-1, 2), f.points[f.descents == 0])
         for rows, f in zip(ends.reshape(len(grid), 8, 2), theory, strict=True)
     ]
+    base = stationary_points(BASE.tau, BASE.decay)
+    rival = nearest(ends.reshape(-1, 2), base.points[base.descents == 0])
     claim = at_most(
         "learnability/all-minima",
         "Without noise, every weight row ends in a computed minimum, for all tested strengths of "
@@ -204,6 +221,7 @@ def minima(settings: Settings) -> Part:
         details="The samples are the centres of the four cells. The measured value is the largest "
         f"distance to the nearest minimum after {steps:,} steps, over {len(grid)} pairs of tau and "
         "weight decay with 4 runs each.",
+        rivals=[Rival("the minima of the paper's tau and weight decay for all", rival.max())],
     )
     return Part([claim], figures.basins(BASE.tau, BASE.decay))
 
@@ -219,6 +237,6 @@ def _positive(settings: Settings, purpose: int, seeds: int, design: Design) -> n
     return self_supervised(keys, [0, 1000], design)[:, -1, :, 0] > 0
 
 
-def _nearest(rows: np.ndarray, points: np.ndarray) -> np.ndarray:
+def nearest(rows: np.ndarray, points: np.ndarray) -> np.ndarray:
     """Return the distance of each row to the nearest of the points."""
     return np.linalg.norm(rows[:, None] - points, axis=-1).min(1)

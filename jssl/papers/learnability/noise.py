@@ -12,8 +12,8 @@ from jssl.papers.learnability.seeds import Design, Numbers
 from jssl.papers.learnability.simulate import self_supervised
 from jssl.papers.learnability.statistical import SOURCE, same_mean, sizes
 from jssl.papers.outcome import Part, Settings
-from jssl.theory.learnability import minimum, noise_shift, noisy_minimum
-from jssl.types import Claim
+from jssl.theory.learnability import minimum, noise_shift, noisy_minimum, sampling_law
+from jssl.types import Claim, Rival
 
 NOISES = (0.05, 0.1, 0.15)
 
@@ -51,7 +51,7 @@ def measure(settings: Settings) -> Shifts:
     There are two dimensions, since further ones would change the norm of a row and with it the
     effect of the noise.
     """
-    seeds = max(10, sizes(settings).seeds // 8)
+    seeds = max(40, sizes(settings).seeds // 8)
     keys = jnp.tile(settings.keys(seeds, 10), len(NOISES))
     levels = np.repeat(NOISES, seeds)
 
@@ -88,6 +88,7 @@ def _shift_claims(shifts: Shifts, predicted: np.ndarray) -> list[Claim]:
             shift[:, 0],
             bias=0.05 * abs(expected[0]),
             details=_PAIRS,
+            rivals=_others(level, 0.0),
         )
         for level, expected, shift in zip(NOISES, predicted, shifts.independent, strict=True)
     ]
@@ -102,9 +103,21 @@ def _shift_claims(shifts: Shifts, predicted: np.ndarray) -> list[Claim]:
             source="Setting of Meng and Wang 2024, arXiv 2406.06909",
             bias=0.05 * abs(mirrored[0]),
             details=_PAIRS,
+            rivals=_others(NOISES[-1], -1.0),
         )
     )
     return claims
+
+
+def _others(level: float, correlation: float) -> list[Rival]:
+    """Return the shifts for other correlations of the views' noise, and none."""
+    names = {0.0: "independent noise", -1.0: "noise of correlation -1", 1.0: "equal noise in views"}
+    others = [
+        Rival(name, _shift(level, other)[0])
+        for other, name in names.items()
+        if other != correlation and (other, correlation) != (-1.0, 0.0)
+    ]
+    return [*others, Rival("no shift: the noise averages out", 0.0)]
 
 
 def _exponent_claim(measured: np.ndarray, exact: np.ndarray) -> Claim:
@@ -117,6 +130,11 @@ def _exponent_claim(measured: np.ndarray, exact: np.ndarray) -> Claim:
         details="For small noise the power is 2. The prediction is the exponent of the exact shift "
         f"at sizes {NOISES[0]} to {NOISES[-1]}, and the measured value that of the simulated "
         "shift.",
+        rivals=[
+            Rival("the square, as for small noise", 2.0),
+            Rival("in proportion to the noise", 1.0),
+            Rival("no dependence on the noise", 0.0),
+        ],
     )
 
 
@@ -125,6 +143,8 @@ def _coefficient_claims() -> list[Claim]:
     clean = minimum(BASE.tau, BASE.decay)
     both = noisy_minimum(BASE.tau, BASE.decay, tiny) - clean
     view = noisy_minimum(BASE.tau, BASE.decay, 0.0, view_noise=tiny) - clean
+    both_noises = noise_shift(BASE.tau, BASE.decay)
+    views_alone = noise_shift(BASE.tau, BASE.decay, sample=0.0)
     details = (
         "The prediction is an expansion around the minimum without noise. The measured value is "
         f"the shift of the exact minimum at rho = {tiny}, divided by rho^2. The tolerance covers "
@@ -135,25 +155,35 @@ def _coefficient_claims() -> list[Claim]:
             "learnability/view-shift-coefficient",
             "Small view noise of size rho shifts the minimum along the label feature by 2.5 rho^2.",
             f"{SOURCE}, derived from the self-supervised objective",
-            noise_shift(BASE.tau, BASE.decay, sample=0.0)[0],
+            views_alone[0],
             view[0] / tiny**2,
             0.02,
             details=details,
+            rivals=[
+                Rival("noise in samples and views", both_noises[0]),
+                Rival("noise in one view only", views_alone[0] / 2),
+                Rival("no shift: the noise averages out", 0.0),
+            ],
         ),
         close(
             "learnability/shift-coefficient",
             "Small noise of size rho in samples and views shifts the minimum by 4.9 rho^2.",
             f"{SOURCE}, derived from the self-supervised objective",
-            float(np.linalg.norm(noise_shift(BASE.tau, BASE.decay))),
+            float(np.linalg.norm(both_noises)),
             float(np.linalg.norm(both)) / tiny**2,
             0.02,
             details=details,
+            rivals=[
+                Rival("noise in the views alone", float(np.linalg.norm(views_alone))),
+                Rival("no shift: the noise averages out", 0.0),
+            ],
         ),
     ]
 
 
 def _certificate_claims() -> list[Claim]:
     theorem = base_certificate()
+    law = sampling_law(BASE.tau, BASE.decay, noise=BASE.noise, dim=10)
     moved = noisy_minimum(BASE.tau, BASE.decay, BASE.noise) - theorem.point
     return [
         at_most(
@@ -166,6 +196,7 @@ def _certificate_claims() -> list[Claim]:
             details="The measured value is the largest change of the gradient by noise on the "
             "certified ball. The bound is the largest change for which the theorem guarantees a "
             "minimum in this ball.",
+            rivals=[Rival("as large as the sampling error of 100 samples", theorem.sampling_error)],
         ),
         at_most(
             "learnability/noise-certificate-holds",
@@ -176,6 +207,7 @@ def _certificate_claims() -> list[Claim]:
             float(np.linalg.norm(moved)),
             details="The measured value is the distance of the minimum with noise from the one "
             "without noise. The bound is the radius of the certified ball.",
+            rivals=[Rival("as far as the minimum of 100 samples", law.shift / 10)],
         ),
     ]
 

@@ -10,6 +10,7 @@ from jssl.papers.learnability.simulate import self_supervised
 from jssl.papers.learnability.statistical import quantile
 from jssl.papers.outcome import Part, Settings
 from jssl.theory.learnability import safe_rate, stationary_points
+from jssl.types import Rival
 
 STEPS = 1000  # signs no longer change after far fewer steps
 
@@ -40,11 +41,13 @@ def phases(settings: Settings) -> Part:
         "learnability/more-samples",
         "The two weight rows keep opposite signs more often if there are more samples.",
         "Beyond Yang et al. 2023",
-        0.0,
-        most.mean() - few.mean() - quantile(len(few)) * error,
-        details="The measured value is the lower confidence limit of the difference between the "
-        f"shares of runs that keep opposite signs with {counts[-1]} and with {counts[0]} samples, "
-        f"over {len(few)} runs each.",
+        quantile(len(few)) * error,
+        most.mean() - few.mean(),
+        details="The measured value is the difference between the shares of runs that keep "
+        f"opposite signs with {counts[-1]} and with {counts[0]} samples, over {len(few)} runs "
+        f"each. The bound is {quantile(len(few)):.1f} standard errors.",
+        rivals=[Rival("the number of samples has no effect", 0.0)],
+        standard_error=error,
     )
     pictures = figures.phases((taus, decays, hidden, pairs), (dims, counts, opposite_rows.mean(2)))
     return Part([claim], pictures)

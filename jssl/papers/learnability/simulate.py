@@ -23,6 +23,7 @@ from jssl.models.activations import activation as named
 from jssl.papers.learnability.normals import normals
 from jssl.papers.learnability.reduced import reduced_gradient
 from jssl.papers.learnability.seeds import Design, Numbers, Seeds, check, draw
+from jssl.single_use import compile_for_many_steps
 from jssl.theory.learnability import expected_loss
 from jssl.types import Array
 
@@ -176,7 +177,7 @@ def _keep(step: Callable[[Array, Any], Any], start: Any, points: Array) -> Any:
     return jax.lax.scan(stretch, start, jnp.stack([before, points], 1))[1]
 
 
-@functools.partial(jax.jit, static_argnames=("one", "design", "kind"))
+@functools.partial(compile_for_many_steps, static_argnames=("one", "design", "kind"))
 def _descend(
     one: Callable[..., Array],
     starts: Seeds,

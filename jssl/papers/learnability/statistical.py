@@ -1,6 +1,6 @@
 """Claims on random samples: two-sided tests at level 1e-4 with the errors of both samples."""
 
-import math
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -8,7 +8,7 @@ import scipy.stats
 
 from jssl.papers import claims
 from jssl.papers.outcome import Settings
-from jssl.types import Claim
+from jssl.types import Claim, Rival
 
 LEVEL = 1e-4
 SOURCE = "Yang et al. 2023, arXiv 2401.03214"
@@ -29,7 +29,7 @@ class Sizes(NamedTuple):
 
 
 SIZES = {
-    "quick": Sizes(20, 128, 256),
+    "quick": Sizes(48, 128, 256),
     "paper": Sizes(1000, 2000, 4000),
     "large": Sizes(10_000, 10_000, 20_000),
 }
@@ -53,13 +53,15 @@ def same_mean(
     source: str = SOURCE,
     bias: float = 0.0,
     details: str = "",
+    rivals: Sequence[Rival] = (),
 ) -> Claim:
     """Claim that two samples have the same mean, or that a sample has a given mean.
 
     Example:
         >>> import numpy as np
-        >>> values = np.array([0.4, 0.6, 0.5])
-        >>> same_mean("demo/mean", "The mean is one half.", 0.5, values).passed
+        >>> values = np.array([0.49, 0.51, 0.5, 0.5, 0.5])
+        >>> rivals = (Rival("the mean is zero", 0.0),)
+        >>> same_mean("demo/mean", "The mean is one half.", 0.5, values, rivals=rivals).passed
         True
 
     Args:
@@ -70,6 +72,7 @@ def same_mean(
         source: of the claim.
         bias: part of the tolerance for what the theory neglects.
         details: further sentences; the origin of the tolerance is added.
+        rivals: other means.
     """
     predicted, measured = np.atleast_1d(predicted), np.asarray(measured)
     variance = measured.var(ddof=1) / len(measured)
@@ -91,6 +94,8 @@ def same_mean(
         measured.mean(),
         tolerance,
         details=f"{details} {origin}".strip(),
+        rivals=rivals,
+        standard_error=variance**0.5,
     )
 
 
@@ -100,17 +105,15 @@ def same_distribution(
     predicted: np.ndarray,
     measured: np.ndarray,
     details: str = "",
+    rivals: Mapping[str, np.ndarray] | None = None,
 ) -> Claim:
-    """Claim that two samples have the same distribution, by the Kolmogorov-Smirnov distance.
+    """Claim that two samples have the same distribution, by the test of Kolmogorov and Smirnov.
 
     Example:
         >>> import numpy as np
-        >>> first = np.arange(9.0)
-        >>> same_distribution("demo/two", "The samples agree.", first, first + 0.5).passed
+        >>> first, other = np.arange(20.0), {"half as large": np.arange(20.0) / 2 - 15}
+        >>> same_distribution("demo/two", "They agree.", first, first + 0.5, rivals=other).passed
         True
-
-    The bound is that of Dvoretzky, Kiefer and Wolfowitz with the constant of Massart, applied to
-    each sample at half the level. It holds at any size.
 
     Args:
         name: of the claim.
@@ -118,23 +121,27 @@ def same_distribution(
         predicted: a sample of independent draws.
         measured: another sample.
         details: further sentences; the origin of the bound is added.
+        rivals: name -> a sample of another theory, which the same test must reject.
     """
-    distance = scipy.stats.ks_2samp(predicted, measured, method="asymp").statistic
-    reach = math.sqrt(math.log(4 / LEVEL) / 2)
-    bound = reach * (len(predicted) ** -0.5 + len(measured) ** -0.5)
     origin = (
-        f"The measured value is the Kolmogorov-Smirnov distance of {len(measured)} measured and "
-        f"{len(predicted)} predicted values. The bound is that of Dvoretzky, Kiefer and Wolfowitz "
-        f"at level {LEVEL:g}."
+        f"The measured value is the p-value of the Kolmogorov-Smirnov test of {len(measured)} "
+        f"measured and {len(predicted)} predicted values. The bound is the level of the test; the "
+        "p-values of rival predictions are below it."
     )
-    return claims.at_most(
+    return claims.at_least(
         name,
         statement,
         SOURCE,
-        bound,
-        float(distance),
+        LEVEL,
+        _p_value(predicted, measured),
         details=f"{details} {origin}".strip(),
+        rivals=[Rival(n, _p_value(other, measured)) for n, other in (rivals or {}).items()],
     )
+
+
+def _p_value(predicted: np.ndarray, measured: np.ndarray) -> float:
+    method = "exact" if max(len(predicted), len(measured)) <= 500 else "asymp"
+    return float(scipy.stats.ks_2samp(predicted, measured, method=method).pvalue)
 
 
 def same_share(
@@ -143,13 +150,14 @@ def same_share(
     predicted: np.ndarray | float,
     measured: np.ndarray,
     details: str = "",
+    rivals: Sequence[Rival] = (),
 ) -> Claim:
     """Claim that the share of true values has a given probability, by the binomial distribution.
 
     Example:
         >>> import numpy as np
-        >>> tosses = np.array([True, False, True])
-        >>> same_share("demo/coin", "The coin is fair.", 0.5, tosses).passed
+        >>> tosses, never = np.arange(400) % 2 == 0, (Rival("never heads", 0.0),)
+        >>> same_share("demo/coin", "The coin is fair.", 0.5, tosses, rivals=never).passed
         True
 
     Args:
@@ -158,6 +166,7 @@ def same_share(
         predicted: a sample of independent boolean values, or the probability itself.
         measured: a sample of independent boolean values, one for each seed.
         details: further sentences; the origin of the tolerance is added.
+        rivals: other probabilities.
     """
     predicted, measured = np.atleast_1d(predicted), np.asarray(measured)
     p, seeds = float(predicted.mean()), len(measured)
@@ -182,4 +191,6 @@ def same_share(
         measured.mean(),
         tolerance,
         details=f"{details} {origin}".strip(),
+        rivals=rivals,
+        standard_error=(p_for_law * (1 - p_for_law) / seeds + extra) ** 0.5,
     )

@@ -6,14 +6,17 @@ import numpy as np
 from jssl.papers.claims import at_least, at_most
 from jssl.papers.learnability import figures
 from jssl.papers.learnability.base import BASE, alignments
-from jssl.papers.learnability.laws import settling_steps
+from jssl.papers.learnability.laws import nearest, settling_steps
 from jssl.papers.learnability.seeds import Design, Numbers
 from jssl.papers.learnability.simulate import self_supervised
 from jssl.papers.learnability.statistical import same_mean, sizes
 from jssl.papers.outcome import Part, Settings
 from jssl.theory.learnability import projections, safe_rate, stationary_points
+from jssl.types import Rival
 
 SOURCE = "Beyond Yang et al. 2023"
+OTHERS = {"sigmoid": "tanh", "tanh": "erf", "erf": "tanh"}
+"""Activation -> the one whose minima are the rival prediction."""
 
 
 def activations(settings: Settings) -> Part:
@@ -26,15 +29,17 @@ def activations(settings: Settings) -> Part:
     few = settings.keys(32, 20) if settings.scale == "quick" else keys  # every row must converge
     centres = Design(4, 2, data="centres", step="mean")
     claims, ends = [], {}
-    for name in ("sigmoid", "tanh", "erf"):
-        theory = stationary_points(BASE.tau, BASE.decay, activation=name)
+    theories = {name: stationary_points(BASE.tau, BASE.decay, activation=name) for name in OTHERS}
+    for name, theory in theories.items():
         minima = theory.descents == 0
         rate = safe_rate(BASE.tau, BASE.decay, activation=name)
         steps = settling_steps(theory, rate, BASE.decay, tolerance)
         design, numbers = centres._replace(activation=name), Numbers(view_noise=0.0, rate=rate)
         own = keys if name == "tanh" else few
         ends[name] = self_supervised(own, [0, steps], design, numbers)[:, -1].reshape(-1, 2)
-        distance = np.linalg.norm(ends[name][:, None] - theory.points[minima], axis=-1).min(1)
+        distance = nearest(ends[name], theory.points[minima])
+        other = theories[OTHERS[name]]
+        wrong = nearest(ends[name], other.points[other.descents == 0])
         claims.append(
             at_most(
                 f"learnability/{name}-minima",
@@ -46,10 +51,14 @@ def activations(settings: Settings) -> Part:
                 details=f"The samples are the centres of the four cells, and {name} has "
                 f"{minima.sum()} minima. The measured value is the largest distance of "
                 f"{len(ends[name])} rows to the nearest minimum after {steps:,} steps.",
+                rivals=[Rival(f"the minima with {OTHERS[name]} activation", wrong.max())],
             )
         )
     design, numbers = centres._replace(activation="relu"), Numbers(view_noise=0.0, rate=0.01)
     relu = self_supervised(keys, [0, 30], design, numbers)[:, -1]
+    alone, none = ((np.abs(ends[name][:, 1]) < tolerance).mean() for name in ("tanh", "sigmoid"))
+    rows = ends["sigmoid"]
+    bounded = (np.abs(rows[:, 1]) / np.linalg.norm(rows, axis=1)).min()
     claims += [
         at_least(
             "learnability/label-alone",
@@ -57,10 +66,11 @@ def activations(settings: Settings) -> Part:
             "feature alone.",
             SOURCE,
             1 / len(ends["tanh"]),
-            (np.abs(ends["tanh"][:, 1]) < tolerance).mean(),
+            alone,
             details="Since tanh is odd, it has minima without the hidden feature; sigmoid has "
             "none. The measured value is the share of rows that end there, and the bound is one of "
             f"{len(ends['tanh'])} rows.",
+            rivals=[Rival("none, as with sigmoid activation", none)],
         ),
         at_least(
             "learnability/relu-hidden-only",
@@ -71,6 +81,7 @@ def activations(settings: Settings) -> Part:
             details="Since relu is homogeneous, the loss is unbounded below. The measured value is "
             "the smallest share |w . e2| / |w| of the hidden feature over seeds, averaged over the "
             "rows of each.",
+            rivals=[Rival("as with sigmoid activation", bounded)],
         ),
     ]
     return Part(claims, figures.activations(ends))
@@ -106,6 +117,10 @@ def linear(settings: Settings) -> Part:
             source=SOURCE,
             bias=0.02,
             details=setting,
+            rivals=[
+                Rival(f"as much as with the {names[1 - j]} feature", missed[0][:, 1 - j].mean()),
+                *([Rival("no sampling error", 0.0)] if j == 0 else []),
+            ],
         )
         for j in range(2)
     ]

@@ -4,7 +4,7 @@ import functools
 
 from jssl.papers.outcome import Experiment, Settings
 from jssl.papers.sets import LABELS, image_sets
-from jssl.papers.stepwise import kernel, linear, networks, starts, variants
+from jssl.papers.stepwise import kernel, linear, loss, networks, starts, variants
 
 
 def plan(settings: Settings) -> Experiment:
@@ -16,6 +16,7 @@ def plan(settings: Settings) -> Experiment:
             for name in sets
         }
         | {
+            "loss of a linear model": loss.of_cross_moment,
             "error exponents of generic initialisation": starts.error_exponents,
             "learning-rate limit": starts.learning_rates,
             "momentum": starts.no_time_under_momentum,

@@ -28,7 +28,8 @@ from jssl.papers.observed import (
 from jssl.papers.outcome import Part, Settings
 from jssl.report.figure import Figure
 from jssl.simulation import log_spaced_steps, run
-from jssl.types import Array, Claim, Model, Pairs, Params, Problem
+from jssl.single_use import compile_for_many_steps
+from jssl.types import Array, Claim, Model, Pairs, Params, Problem, Rival
 
 DIM = 4
 SMALL = 1e-5
@@ -149,12 +150,15 @@ def train(case: Case, model: Model, data: Pairs, key: Array) -> tuple[np.ndarray
         za, zb = (model.apply(params, view) for view in batch[:2])
         return {"eigenvalues": spectrum(case.matrix(za, zb))}
 
-    trajectory = jax.jit(run(problem, log_spaced_steps(case.steps, 300, 5), observe))(key)
+    trajectory = compile_for_many_steps(
+        run(problem, log_spaced_steps(case.steps, 300, 5), observe), products=True
+    )(key)
     return np.asarray(trajectory.step), np.asarray(trajectory.observables["eigenvalues"])
 
 
 def _step_claims(detected: dict[str, Steps]) -> list[Claim]:
     claims = []
+    together = detected["MLP, Barlow Twins, standard initialisation"]
     for name, (network, loss) in SMALL_START.items():
         short = name.lower().replace(", ", "-").replace(" ", "-")
         claims.append(
@@ -167,12 +171,16 @@ def _step_claims(detected: dict[str, Steps]) -> list[Claim]:
                 int(detected[name].distinct),
                 details=f"The outputs have scale {SMALL:g} at the start. The measured value is the "
                 "number of distinct steps.",
+                rivals=[Rival("as from a standard initialisation", int(together.distinct))],
             )
         )
     return claims
 
 
 def _start_claims(detected: dict[str, Steps], spectra: dict[str, np.ndarray]) -> list[Claim]:
+    small = second_to_first_ratio(spectra["MLP, Barlow Twins"])
+    standard = second_to_first_ratio(spectra["MLP, Barlow Twins, standard initialisation"])
+    no_steps = int(detected["MLP, SimCLR from small outputs"].distinct)
     return [
         at_least(
             "stepwise/simclr-steps-from-parallel-embeddings",
@@ -184,6 +192,7 @@ def _start_claims(detected: dict[str, Steps], spectra: dict[str, np.ndarray]) ->
             details="A cosine loss does not depend on the scale of the embeddings, so parallel "
             f"embeddings take the place of small outputs. The sphere in {DIM} dimensions has "
             f"{DIM - 1} directions in which embeddings can leave a point.",
+            rivals=[Rival("no steps, as from small outputs", no_steps)],
         ),
         at_most(
             "stepwise/simclr-no-steps-from-small-outputs",
@@ -191,9 +200,10 @@ def _start_claims(detected: dict[str, Steps], spectra: dict[str, np.ndarray]) ->
             "learning steps.",
             "Derived here from the scale invariance of cosine losses; not in Simon et al. 2023",
             1,
-            int(detected["MLP, SimCLR from small outputs"].distinct),
+            no_steps,
             details="The measured value is the number of distinct steps. It is at most 1, since "
             "all dimensions are present from the start.",
+            rivals=[Rival("small outputs give steps, as under Barlow Twins", DIM)],
         ),
         at_most(
             "stepwise/small-start-separates",
@@ -201,9 +211,10 @@ def _start_claims(detected: dict[str, Steps], spectra: dict[str, np.ndarray]) ->
             "% of the first when the first is half learned.",
             "Simon et al. 2023, figure 2; S-14 in docs/equations.md",
             0.01,
-            second_to_first_ratio(spectra["MLP, Barlow Twins"]),
+            small,
             details="The network is an MLP. The measured value is the ratio of the two "
             "eigenvalues.",
+            rivals=[Rival("as from a standard initialisation", standard)],
         ),
         at_least(
             "stepwise/standard-start-blurs",
@@ -211,9 +222,10 @@ def _start_claims(detected: dict[str, Steps], spectra: dict[str, np.ndarray]) ->
             "above 1 % of the first when the first is half learned.",
             "Simon et al. 2023, figure 3",
             0.01,
-            second_to_first_ratio(spectra["MLP, Barlow Twins, standard initialisation"]),
+            standard,
             details="The network is an MLP. The measured value is the ratio of the two "
             "eigenvalues, taken at the start if the first is more than half learned there.",
+            rivals=[Rival("as from small outputs", small)],
         ),
     ]
 

@@ -17,17 +17,27 @@ from jssl.papers.stepwise.linear import linear_problem
 from jssl.report.figure import Figure
 from jssl.simulation import run
 from jssl.theory import stepwise
-from jssl.types import Array, Claim, Pairs, Trajectory, start_key
+from jssl.types import Array, Claim, Pairs, Rival, Trajectory, start_key
 
-SPECTRUM = (1.0, 0.7, 0.5, 0.3, 0.2, 0.1)
+SPECTRUM = (1.0, 0.75, 0.56, 0.22, 0.15, 0.1)
+"""Chosen so that the three exponents, .25, .51 and .61, and their rivals are far apart."""
+
 DIM = 3
 RATE = 0.01
+SHARES = (0.8, 0.95, 1.04, 1.2)
+"""Learning rates over 1 / (4 gamma_1)."""
 ERRORS = {
     "weight": "largest distance of W(t) from its aligned solution",
     "eigenvalues": "largest error of an eigenvalue of C",
     "leakage": "part of the final weights outside the top modes",
 }
 """Name in a claim's name -> the error that it measures."""
+RIVALS = {
+    "weight": [(1, "eigenvalues, twice as large"), (2, "leakage")],
+    "eigenvalues": [(0, "weights, as if eigenvalues had an error of first order")],
+    "leakage": [(0, "weights, set by the largest ratio of eigenvalues and not by the gap")],
+}
+"""Name of an error -> other errors, by their place in `ERRORS`, whose exponent is a rival."""
 
 
 def error_exponents(settings: Settings) -> Part:
@@ -59,6 +69,14 @@ def error_exponents(settings: Settings) -> Part:
             f"{seeds} seeds, for initial scales from 1e-3 to 1e-7. The tolerance covers the finite "
             "range: slopes of the theoretical error (S-14) fitted from 1e-4 to 1e-8 scatter by "
             "that much.",
+            rivals=[
+                *(
+                    Rival(f"the exponent of the {other}", float(expected[k]))
+                    for k, other in RIVALS[name]
+                ),
+                Rival("no dependence on the start", 0.0),
+                Rival("in proportion to the start", 1.0),
+            ],
         )
         for (name, error), exponent, slope in zip(ERRORS.items(), expected, slopes, strict=True)
     ]
@@ -114,7 +132,7 @@ def learning_rates(settings: Settings) -> Part:
     data = toy.pairs_with_cross_moment(spectrum)
     gamma = pairs.cross_moment(data)
     limit = float(stepwise.stability_threshold(spectrum))
-    shares = jnp.array([0.8, 0.95, 1.04, 1.2])
+    shares = jnp.array(SHARES)
 
     def end(share: Array, key: Array) -> Array:
         problem = linear_problem(data, dim, 1e-3, share * limit)
@@ -135,7 +153,24 @@ def learning_rates(settings: Settings) -> Part:
 
 def _learning_rate_claims(excess: np.ndarray, relative_sharpness: np.ndarray) -> list[Claim]:
     source = "Simon et al. 2023, proposition 4.3; S-12 in docs/equations.md"
+    below = 8 * relative_sharpness[:2] / SHARES[:2]
     return [
+        close(
+            "stepwise/sharpness-below-limit",
+            "At learning rates below 1/(4 gamma_1), the sharpness of the final weights is "
+            "8 gamma_1.",
+            source,
+            8.0,
+            float(below[np.argmax(np.abs(below - 8))]),
+            8 * 1e-2,
+            details="The sharpness is the largest eigenvalue of the Hessian of the loss. The "
+            "measured value is in units of gamma_1, the worse of the two rates. The tolerance is "
+            "the leakage of S-14, as for the norm of the weights.",
+            rivals=[
+                Rival("that of the loss of one order of the views", 4.0),
+                Rival("that of a flat direction", 0.0),
+            ],
+        ),
         at_most(
             "stepwise/rate-below-limit",
             "At learning rates below 1/(4 gamma_1), training ends at the zero-loss solution of "
@@ -147,18 +182,20 @@ def _learning_rate_claims(excess: np.ndarray, relative_sharpness: np.ndarray) ->
             "0.95 times 1/(4 gamma_1). The measured value is the larger relative difference of "
             "the squared norms. The bound is the leakage of S-14 from an initial scale of 1e-3 "
             "where the eigenvalues beside the gap have ratio 1/3: (1e-3)^(2/3).",
+            rivals=[Rival("a limit of 1/(8 gamma_1): weights slide as above it", excess[3])],
         ),
         at_most(
             "stepwise/rate-above-limit-slides",
             "At learning rates below and above 1/(4 gamma_1), the sharpness of the final weights "
             "is at most 2 / learning rate.",
             source,
-            1.02,
-            float(np.max(relative_sharpness)),
+            0.02,
+            float(np.max(relative_sharpness)) - 1,
             details="The sharpness is the largest eigenvalue of the Hessian of the loss. The "
             "learning rates are 0.8, 0.95, 1.04 and 1.2 times 1/(4 gamma_1). The measured value "
-            "is the largest ratio of the sharpness to 2 / learning rate. The bound leaves a "
-            "margin of 2 %.",
+            "is the largest relative excess of the sharpness over 2 / learning rate. The bound "
+            "leaves a margin of 2 %.",
+            rivals=[Rival("training stays at the solution of least norm", SHARES[-1] - 1)],
         ),
         at_least(
             "stepwise/rate-above-limit-loses-top-modes",
@@ -170,6 +207,7 @@ def _learning_rate_claims(excess: np.ndarray, relative_sharpness: np.ndarray) ->
             details="At this learning rate the solution of least norm has sharpness 8 gamma_1 = "
             "1.2 x (2 / learning rate), so it is unstable. The measured value is the relative "
             "excess of the squared norm. The bound is ten times the leakage of S-14.",
+            rivals=[Rival("the solution of least norm at every rate, as in gradient flow", 0.0)],
         ),
     ]
 
@@ -195,5 +233,6 @@ def no_time_under_momentum(settings: Settings) -> Part:
         raised,
         0.0,
         details="The measured value is 1 if `compare` raises InputError, and 0 otherwise.",
+        rivals=[Rival("time is steps times learning rate, as without momentum", 0.0)],
     )
     return Part([claim], [])

@@ -19,7 +19,7 @@ from jssl.papers.outcome import Part, Settings
 from jssl.report.figure import Figure
 from jssl.simulation import run
 from jssl.theory import stepwise
-from jssl.types import Array, Claim, Pairs, Problem
+from jssl.types import Array, Claim, Pairs, Problem, Rival
 
 SOURCE = "Derived here, {} in docs/equations.md; not in Simon et al. 2023"
 
@@ -54,7 +54,8 @@ def off_diagonal_weight(settings: Settings) -> Part:
     values = np.linalg.eigvalsh(c)[:, ::-1]
     plateau = stepwise.plateau(1, dim, weight)
     predicted_growth = 8 * float(spectrum[1]) * float(plateau.growth)
-    claims = _plateau_claims(t, values, loss, plateau, predicted_growth)
+    others = stepwise.plateau(1, dim, 1.0), stepwise.plateau(1, dim, 1e-12)
+    claims = _plateau_claims(t, values, loss, plateau, predicted_growth, others)
     figure, (left, right) = new_figure(2)
     draw_modes(left, t[1:], values[1:], label="simulation")
     right.plot(t[1:], loss[1:], label="simulation")
@@ -80,7 +81,11 @@ def _plateau_claims(
     loss: np.ndarray,
     plateau: stepwise.Plateau,
     predicted_growth: float,
+    others: tuple[stepwise.Plateau, stepwise.Plateau],
 ) -> list[Claim]:
+    """Return the claims; `others` are the plateaus at weight 1 and without the weight."""
+    full, without = others
+    equal, neglected = "a weight of 1, as in the paper", "the off-diagonal terms neglected"
     # The plateau begins when the first mode has settled and ends when the second reaches 1e-4: the
     # effect of the second mode is of that order.
     on_plateau = (t > 20) & (values[:, 1] < 1e-4)
@@ -100,6 +105,7 @@ def _plateau_claims(
             details="The weight of the off-diagonal terms of C is lambda. The linear model has "
             "four outputs. The second eigenvalue is still below 1e-4. The tolerance is 1e-3 of the "
             "predicted level.",
+            rivals=[Rival(equal, full.level), Rival(neglected, without.level)],
         ),
         close(
             "stepwise/lambda-plateau-loss",
@@ -111,6 +117,7 @@ def _plateau_claims(
             1e-2 * plateau_loss,
             details="On the first plateau one eigenvalue of C is learned and the second is still "
             "below 1e-4. The tolerance is 1 % of the predicted loss.",
+            rivals=[Rival(equal, full.loss), Rival(neglected, without.loss)],
         ),
         close(
             "stepwise/lambda-growth",
@@ -123,6 +130,10 @@ def _plateau_claims(
             details="The rate is fitted on the first plateau, while the second eigenvalue is below "
             "1e-4. The finite step lowers the rate by a relative 2e-4, half the growth within one "
             "step. The tolerance is 1 % of the predicted rate.",
+            rivals=[
+                Rival(equal, predicted_growth * float(full.growth / plateau.growth)),
+                Rival("rate times the weight, at level 1", predicted_growth / level),
+            ],
         ),
     ]
 
@@ -149,6 +160,11 @@ def vicreg(settings: Settings) -> Part:
     theory = np.asarray(stepwise.vicreg_scales(t, jnp.full(dim, scale), variances, growth))
     measured = np.abs(np.diagonal(weights, axis1=1, axis2=2))
     error = np.abs(measured - theory).max() / theory.max()
+    rivals = []
+    for name, other in (("the spectral contrastive loss, beta = 1", 1.0), ("no invariance", 0.0)):
+        rate_of = jnp.diagonal(stepwise.vicreg_matrix(second, cross, other))[:dim]
+        scales = stepwise.vicreg_scales(t, jnp.full(dim, scale), variances, rate_of)
+        rivals.append(Rival(name, np.abs(measured - np.asarray(scales)).max() / theory.max()))
     # A step of size lr delays a mode of rate mu by the fraction 2 lr mu of the time. At its half
     # time t_half, a scale changes by at most the fraction 4 mu t_half x 2 lr mu / 2 of its height.
     mu = float(growth.max())
@@ -158,12 +174,29 @@ def vicreg(settings: Settings) -> Part:
     final = stepwise.vicreg_final(second, cross, beta, dim)
     spectrum = np.sort(np.linalg.eigvalsh(ends[-1] @ np.asarray(second) @ ends[-1].T))[::-1]
     spectrum_error = np.abs(spectrum - np.sort(np.asarray(final.eigenvalues))[::-1]).max()
+    contrastive = stepwise.vicreg_final(second, cross, 1.0, dim)
+    level = np.sort(np.asarray(contrastive.eigenvalues))[::-1]
+    rivals_of = {
+        "closed-form": rivals,
+        "spectrum": [
+            Rival("the spectral contrastive loss, beta = 1", np.abs(spectrum - level).max()),
+            Rival("whitened outputs, as under Barlow Twins", np.abs(spectrum - 1).max()),
+        ],
+        "loss": [
+            Rival("the spectral contrastive loss, beta = 1", float(contrastive.loss)),
+            Rival("d minus the sum of t_j", dim - float(np.sum(final.eigenvalues))),
+        ],
+    }
     losses_at_end = (float(final.loss), final_losses[-1])
-    return Part(_vicreg_claims(error, allowed, spectrum_error, losses_at_end), [])
+    return Part(_vicreg_claims(error, allowed, spectrum_error, losses_at_end, rivals_of), [])
 
 
 def _vicreg_claims(
-    error: float, allowed: float, spectrum_error: float, losses_at_end: tuple[float, float]
+    error: float,
+    allowed: float,
+    spectrum_error: float,
+    losses_at_end: tuple[float, float],
+    rivals: dict[str, list[Rival]],
 ) -> list[Claim]:
     source = SOURCE.format("S-22")
     return [
@@ -177,6 +210,7 @@ def _vicreg_claims(
             details="The invariance weight is beta = 0.6. The measured value is the largest "
             "difference of a mode's scale from its closed form, relative to the largest scale. The "
             "bound is the effect of the delay caused by the finite step.",
+            rivals=rivals["closed-form"],
         ),
         at_most(
             "stepwise/vicreg-final-spectrum",
@@ -187,6 +221,7 @@ def _vicreg_claims(
             spectrum_error,
             details="The predicted eigenvalues t_j solve M v = t Sigma v. The measured value is "
             "the largest difference. Training has converged: e^(-8 mu t) is below 1e-9.",
+            rivals=rivals["spectrum"],
         ),
         close(
             "stepwise/vicreg-final-loss",
@@ -198,6 +233,7 @@ def _vicreg_claims(
             1e-6,
             details="The predicted loss is d minus the sum of t_j^2, with the solutions t_j of "
             "M v = t Sigma v for d outputs.",
+            rivals=rivals["loss"],
         ),
     ]
 
@@ -216,12 +252,15 @@ def spectral(settings: Settings) -> Part:
     )
     t, weights, _ = _run(problem, np.arange(0, 20_001, 500), key)
     gamma = stepwise.centred_moments(data.first, data.second).cross
-    exact = np.asarray(
-        jax.vmap(lambda time: stepwise.spectral_gram(time, jnp.asarray(weights[0]), gamma))(
-            jnp.asarray(t)
-        )
+    gram = jax.vmap(
+        lambda time, g: stepwise.spectral_gram(time, jnp.asarray(weights[0]), g), (0, None)
     )
-    error = np.abs(weights.transpose(0, 2, 1) @ weights - exact).max()
+    exact, slower, all_equal = (
+        np.asarray(gram(jnp.asarray(times), g))
+        for times, g in ((t, gamma), (t / 2, gamma), (t, jnp.eye(4) * jnp.trace(gamma) / 4))
+    )
+    measured = weights.transpose(0, 2, 1) @ weights
+    error = np.abs(measured - exact).max()
     # Global error of Euler's method: the integral of (lr / 2) max|W''|. With rates up to 8 and
     # times of order 1 it is 32 lr.
     claim = at_most(
@@ -233,6 +272,13 @@ def spectral(settings: Settings) -> Part:
         error,
         details="The measured value is the largest error of an entry of W^T W at any recorded "
         "time. The bound is the order of the error of the finite step: 32 times the learning rate.",
+        rivals=[
+            Rival(
+                "half the rate, for a loss of one order of the views",
+                np.abs(measured - slower).max(),
+            ),
+            Rival("equal rates of all modes", np.abs(measured - all_equal).max()),
+        ],
     )
     return Part([claim], [])
 
@@ -268,6 +314,13 @@ def infonce(settings: Settings) -> Part:
         "of the cross moment. The temperature is 0.5. The prediction includes the finite step. "
         "The tolerance is a relative 1e-4: the next order of the expansion, |W|^2 / temperature, "
         "is below that.",
+        rivals=[
+            Rival("gradient flow, without the finite step", 4 * values[-1] / temperature),
+            Rival("half the rate: one of the two views moves", predicted / 2),
+            Rival(
+                "the second moment of the views instead of the cross moment", 4 * 1.2 / temperature
+            ),
+        ],
     )
     return Part([claim], [])
 

@@ -15,11 +15,12 @@ from jssl.diagnostics import paired_exponent
 from jssl.figures import new_figure
 from jssl.papers.claims import at_least, at_most, close
 from jssl.papers.outcome import Part, Settings
+from jssl.papers.rivals import powers
 from jssl.papers.width import leak_runs
 from jssl.papers.width.leak_runs import DEPTH, DIM
 from jssl.report.figure import Figure
-from jssl.theory.finite_width import leak
-from jssl.types import Array, Claim, Model, start_key
+from jssl.theory.finite_width import batch_slowdown, leak
+from jssl.types import Array, Claim, Model, Rival, start_key
 
 SOURCE = "derived from Simon et al. 2023, arXiv 2303.15438, section 5, at finite width"
 SMALL = 1e-6
@@ -48,7 +49,8 @@ def leak_between_outputs(settings: Settings) -> Part:
             *_forecast_claims(trained, forecast, limit),
             _size_claim(case, settings),
             *_start_claims(case, large.half, small[128].half),
-            _saturation_claim(case, small),
+            # Fewer seeds cannot tell the slope from none: the leaks of networks differ too much.
+            *([_saturation_claim(case, small)] if settings.scale == "large" else []),
             _sign_claim(case, small[256]),
             _fresh_views_claim(settings),
         ],
@@ -73,6 +75,7 @@ def _forecast_claims(trained: np.ndarray, forecast: np.ndarray, limit: np.ndarra
             float(np.median(errors[0])),
             0.15,
             details + "What the forecast leaves out is the change of the kernel, of order 10 %.",
+            rivals=[Rival("the limit of infinite width", float(np.median(errors[1])))],
         ),
         at_least(
             "width/limit-is-late",
@@ -82,13 +85,14 @@ def _forecast_claims(trained: np.ndarray, forecast: np.ndarray, limit: np.ndarra
             0.3,
             float(np.median(errors[1])),
             details=details + "The bound is twice the tolerance of the forecast with the blocks.",
+            rivals=[Rival("as good as the finite forecast", float(np.median(errors[0])))],
         ),
     ]
 
 
 def _size_claim(case: leak_runs.Setting, settings: Settings) -> Claim:
     """The second eigenvalue of C that the leak alone gives, at four widths."""
-    seeds = {"quick": 32, "paper": 64, "large": 128}[settings.scale]
+    seeds = {"quick": 64, "paper": 128, "large": 128}[settings.scale]
     keys, views = settings.keys(seeds, 83), leak_runs.views_of(case)
     a = jnp.asarray(case.weights[:, 0] / case.values[0])
     weights, sizes = jnp.asarray(case.weights), []
@@ -110,10 +114,11 @@ def _size_claim(case: leak_runs.Setting, settings: Settings) -> Claim:
         SOURCE,
         -1.0,
         fit.exponent,
-        min(3.9 * fit.error, 0.45),
+        3.9 * fit.error,
         f"Exponent over widths {', '.join(map(str, WIDTHS))}, the mean over {seeds} seeds with "
-        "nested starts. The tolerance is 3.9 standard errors, and below 1/2, so that an exponent "
-        "of -1/2 fails.",
+        "nested starts. The tolerance is 3.9 standard errors.",
+        powers(0, -0.5),
+        fit.error,
     )
 
 
@@ -136,6 +141,7 @@ def _start_claims(case: leak_runs.Setting, large: np.ndarray, small: np.ndarray)
             f"{details}The measured value is the delay of dimension 2 in steps, the bound that of "
             "dimension 1, and the slack 5 % of the step of dimension 2. The limit of infinite "
             f"width predicts a delay of {later:.0f} steps.",
+            [Rival("the delay in the limit of infinite width", later)],
         ),
         at_least(
             "width/limit-delays",
@@ -147,6 +153,7 @@ def _start_claims(case: leak_runs.Setting, large: np.ndarray, small: np.ndarray)
             details=details
             + "The measured value is the delay in the limit, 2 log(100) / (8 gamma_2 "
             "rate) steps, the bound twice the delay of trained networks.",
+            rivals=[Rival("the delay of trained networks", second)],
         ),
     ]
 
@@ -154,7 +161,7 @@ def _start_claims(case: leak_runs.Setting, large: np.ndarray, small: np.ndarray)
 def _saturation_claim(case: leak_runs.Setting, small: dict[int, leak_runs.Runs]) -> Claim:
     gaps = np.array([small[size].half[:, 1] - small[size].half[:, 0] for size in WIDTHS])
     slopes = np.polyfit(np.log(WIDTHS), gaps, 1)[0]
-    error = slopes.std(ddof=1) / np.sqrt(len(slopes))
+    error = float(slopes.std(ddof=1) / np.sqrt(len(slopes)))
     predicted = 1 / (8 * float(case.values[1]) * case.rate)
     return close(
         "width/steps-separate-as-log-width",
@@ -163,10 +170,16 @@ def _saturation_claim(case: leak_runs.Setting, small: dict[int, leak_runs.Runs])
         SOURCE,
         predicted,
         float(slopes.mean()),
-        min(0.1 * predicted + 3.9 * float(error), 0.9 * predicted),
-        f"Slope of the steps over log(width), widths {', '.join(map(str, WIDTHS))}. The tolerance "
-        "is a tenth of the slope for the change of the kernel plus 3.9 standard errors over "
-        "seeds, and below the slope itself, so that no dependence on the width fails.",
+        0.1 * predicted + 3.9 * error,
+        f"Slope of the steps over log(width), widths {', '.join(map(str, WIDTHS))}, the mean over "
+        "seeds with nested starts. The tolerance is a tenth of the slope, for the change of the "
+        "kernel, plus 3.9 standard errors over seeds. The leaks of networks of one width differ, "
+        "so that few seeds leave the claim undecided.",
+        [
+            Rival("the steps do not depend on the width, as in the limit", 0.0),
+            Rival("the square root of the leak counts twice", 2 * predicted),
+        ],
+        error,
     )
 
 
@@ -193,12 +206,14 @@ def _sign_claim(case: leak_runs.Setting, runs: leak_runs.Runs) -> Claim:
         "of width 256, mean over 8 seeds. Modes grow a little while dimension 1 rises, by "
         "different factors below 2, which the bound allows for. A leak of random sign has "
         "correlation 0.",
+        rivals=[Rival("a leak of random sign", 0.0)],
+        standard_error=float(np.std(found, ddof=1) / np.sqrt(len(found))),
     )
 
 
 def _fresh_views_claim(settings: Settings) -> Claim:
     """A linear encoder, whose outputs share no parameter, on a fresh batch in each step."""
-    gamma, rate, n, seeds = np.array([1.0, 0.3]), 0.02, 16, 6
+    gamma, rate, n, seeds = np.array([1.0, 0.3]), 0.02, 16, 16
     delays = []
     for seed in range(seeds):
         halves = []
@@ -213,21 +228,31 @@ def _fresh_views_claim(settings: Settings) -> Claim:
                 step += 1
             halves.append(step)
         delays.append(halves[1] - halves[0])
-    predicted = 2 * np.log(1e4) / (8 * gamma[1] * rate)
+    ratio = 1 + 0.3**2  # variance of a view over the covariance of two
+    share = float(batch_slowdown(jnp.array(ratio), jnp.array([ratio]), n))
+    step = 4 * rate * gamma[1]
+    growth = step * (1 - share) - step**2 / 2 * (1 + (ratio**2 + 1) / n)
+    predicted, alone = (np.log(1e4) / x for x in (growth, np.log1p(step)))
     error = float(np.std(delays, ddof=1) / np.sqrt(seeds))
     return close(
         "width/fresh-views-give-no-floor",
         "Where outputs share no parameters, fresh views give no floor: a start 10,000 times "
-        "smaller delays dimension 2 as without noise.",
+        "smaller delays dimension 2 in full.",
         SOURCE,
         predicted,
         float(np.mean(delays)),
-        min(0.1 * predicted + 3.9 * error, 0.5 * predicted),
+        share**2 * predicted + 3.9 * error,
         "Linear encoder, a fresh batch of 16 pairs in each step; delay of dimension 2 in steps "
-        "between starts 1e-4 and 1e-8, mean over seeds. The losses are even in each output, so "
-        "noise enters an output that is zero through shared parameters only. The tolerance is a "
-        "tenth, for the growth of a product of random factors, plus 3.9 standard errors. A floor "
-        "that does not depend on the start predicts no delay.",
+        f"between starts 1e-4 and 1e-8, mean over {seeds} seeds. The losses are even in each "
+        "output, so noise enters an output that is zero through shared parameters only. The noise "
+        "of the batch acts twice through the learned dimension and slows the growth by "
+        f"{share:.1%}. The tolerance is 3.9 standard errors and the square of this share. Without "
+        f"the slower growth, the delay would be {alone:.0f} steps.",
+        [
+            Rival("a floor that does not depend on the start", 0.0),
+            Rival("half the delay, that of an eigenvalue and not of its root", predicted / 2),
+        ],
+        error,
     )
 
 

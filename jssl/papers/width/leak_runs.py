@@ -15,6 +15,7 @@ from jssl.models import centred, mlp
 from jssl.optim import gradient_descent
 from jssl.papers.outcome import Settings
 from jssl.simulation import run
+from jssl.single_use import compile_for_many_steps
 from jssl.theory.finite_width import linearised_loss, mode_flow, mode_kernel
 from jssl.types import Array, Model, Pairs, Problem, start_key
 
@@ -86,7 +87,9 @@ def train(case: Setting, width: int, scale: float) -> Runs:
 
     last = 2 * steps_of(case, scale, DIM - 1)
     steps = np.arange(0, last + 1, 2)
-    trained = jax.jit(jax.vmap(run(problem, steps, observe)))(case.keys)
+    trained = compile_for_many_steps(jax.vmap(run(problem, steps, observe)), products=True)(
+        case.keys
+    )
     coordinates = np.asarray(trained.observables["coordinates"])
     return Runs(steps, coordinates, np.array([_half(steps, b) for b in coordinates]))
 
