@@ -4,7 +4,7 @@ from jssl._lazy import attach
 
 __getattr__, __dir__ = attach(
     __name__,
-    modules=("figure", "files", "html", "markdown", "page", "sweep_page"),
+    modules=("figure", "files", "html", "markdown", "metrics", "page", "sweep_page", "written"),
     members={
         "Figure": "figure",
         "Page": "page",

@@ -31,7 +31,7 @@ def writable_folder(out: str | os.PathLike[str]) -> Path:
         InputError: if it cannot be used.
     """
     if not os.fspath(out):
-        message = "the output folder has an empty name; choose another one with --out"
+        message = "the output folder has an empty name; choose another one (--out)"
         raise InputError(message)
     folder = expanded(out)
     try:
@@ -57,8 +57,8 @@ def new_report_folder(out: str | os.PathLike[str], *, overwrite: bool) -> Path:
     folder = writable_folder(out)
     if not overwrite and any(os.path.lexists(folder / name) for name in REPORT):
         message = (
-            f"'{folder}' already contains a report; pass --overwrite to replace it, or another "
-            "folder with --out"
+            f"'{folder}' already contains a report; pass overwrite=True (--overwrite) to replace "
+            "it, or another folder (--out)"
         )
         raise InputError(message)
     return folder
@@ -107,7 +107,7 @@ def write_together(folder: Path, texts: Mapping[str, str]) -> None:
                 made.append(place)
         for name, text in texts.items():
             if (folder / name).is_dir():
-                message = f"'{folder / name}' is a folder; choose another folder with --out"
+                message = f"'{folder / name}' is a folder; choose another folder (--out)"
                 raise InputError(message)
             _write_beside(folder / name, text, beside)
         for place, temporary in beside.items():
@@ -166,4 +166,4 @@ def _cannot_write(folder: Path, error: OSError) -> InputError:
     reason = (error.strerror or "not writable").lower()
     full = error.errno in (errno.ENOSPC, errno.EDQUOT)
     remedy = "free some space, or choose another folder" if full else "choose a writable folder"
-    return InputError(f"cannot write into '{folder}' ({reason}); {remedy} with --out")
+    return InputError(f"cannot write into '{folder}' ({reason}); {remedy} (--out)")

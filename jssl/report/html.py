@@ -51,12 +51,12 @@ def number(value: float | None) -> str:
     """Return a number with four significant digits.
 
     Example:
-        >>> print(number(0.123456), number(1e-7), number(12.0), number(float("nan")))
-        0.1235 1e-07 12 not finite
+        >>> print(number(0.123456), number(1e-7), number(-0.0), number(float("nan")))
+        0.1235 1e-07 0 not finite
     """
     if value is None or not math.isfinite(value):
         return "not finite"
-    return f"{value:.4g}"
+    return f"{value:z.4g}"
 
 
 def render(template: str, **values: Any) -> str:
@@ -96,7 +96,8 @@ def draw(figure: Any) -> Drawn:
 
     thin_labels(figure)
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=140)
+    figure.set_dpi(140)
+    figure.canvas.print_png(buffer)  # unlike savefig, it draws once
     return Drawn(buffer.getvalue(), figure.get_figwidth())
 
 

@@ -5,6 +5,7 @@ from typing import Any
 
 from jssl.report.html import number
 
+MARKS = {"holds": "✓", "undecided": "**? undecided**", "fails": "**✗ fails**"}
 SIGNS = {"=": "", "<=": "≤ ", ">=": "≥ "}
 
 
@@ -13,15 +14,16 @@ def claims_table(claims: Iterable[Mapping[str, Any]]) -> list[str]:
 
     Example:
         >>> record = {"statement": "small", "relation": "<=", "predicted": 1.0, "measured": 0.5,
-        ...           "tolerance": 0.0, "passed": True}
+        ...           "tolerance": 0.0, "verdict": "holds", "nearest_rival": "large",
+        ...           "rivals": [{"name": "large", "value": 3.0}]}
         >>> print(claims_table([record])[-1])
-        | small | ≤ 1 | 0.5 | – | ✓ |
+        | small | ≤ 1 | 0.5 | – | 3 (large) | ✓ |
 
     Args:
         claims: objects of the list `claims` of a report.json.
     """
-    head = ["| claim | predicted | measured | tolerance | |", "|---|--:|--:|--:|---|"]
-    return [*head, *map(_row, claims)]
+    names = "| claim | predicted | measured | tolerance | nearest rival | |"
+    return [names, "|---|--:|--:|--:|---|---|", *map(_row, claims)]
 
 
 def _row(claim: Mapping[str, Any]) -> str:
@@ -30,5 +32,18 @@ def _row(claim: Mapping[str, Any]) -> str:
         number(claim["tolerance"]) if claim["tolerance"] or claim["relation"] == "=" else "–"
     )
     predicted = SIGNS[claim["relation"]] + number(claim["predicted"])
-    verdict = "✓" if claim["passed"] else "**✗ fails**"
-    return f"| {statement} | {predicted} | {number(claim['measured'])} | {tolerance} | {verdict} |"
+    cells = (
+        statement,
+        predicted,
+        number(claim["measured"]),
+        tolerance,
+        _nearest(claim),
+        MARKS[claim["verdict"]],
+    )
+    return f"| {' | '.join(cells)} |"
+
+
+def _nearest(claim: Mapping[str, Any]) -> str:
+    values = {rival["name"]: rival["value"] for rival in claim["rivals"]}
+    name = claim["nearest_rival"]
+    return "none" if name is None else f"{number(values[name])} ({name})".replace("|", "\\|")

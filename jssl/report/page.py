@@ -55,17 +55,35 @@ def write_page(page: Page, out: str | os.PathLike[str]) -> tuple[Path, Path]:
         InputError: if the folder cannot be written.
     """
     folder = writable_folder(out)
-    versions = environment()
-    text = render("page.html.jinja", page=page, versions=versions)
+    text = render("page.html.jinja", page=page, versions=environment())
+    return write_report_files(folder, text, page_json(page))
+
+
+def page_json(page: Page) -> str:
+    """Return the JSON of a page, as `write_page` writes it: numbers that are not finite are null.
+
+    Example:
+        >>> json.loads(page_json(Page("example", ("No collapse.",))))["summary"]
+        ['No collapse.']
+    """
     record = {
         "summary": list(page.summary),
         "caveats": list(page.caveats),
         "settings": page.settings,
-        "environment": versions,
+        "environment": environment(),
         **page.data,
     }
-    data = json.dumps(plain(record), indent=2, allow_nan=False) + "\n"
-    return write_report_files(folder, text, data)
+    return json.dumps(plain(record), indent=2, allow_nan=False) + "\n"
+
+
+def notebook_html(page: Page) -> str:
+    """Return the summary, the first figure and the caveats of a page, for a cell of a notebook.
+
+    Example:
+        >>> "<strong>No collapse.</strong>" in notebook_html(Page("example", ("No collapse.",)))
+        True
+    """
+    return render("inline.html.jinja", page=page)
 
 
 def plain(value: Any) -> Any:

@@ -3,7 +3,6 @@
 import json
 import math
 import os
-from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +19,8 @@ from jssl.seed_statistics import FINITE, NOT_RUN, Fit, fit_exponent, over_seeds
 PANELS = 4
 LINES = 8
 SEEDS_SHOWN = 30
+MISSING = 50
+"""Points with missing runs that the page lists; the JSON lists all."""
 _LAST = "exponent (95 %)"
 
 
@@ -59,15 +60,23 @@ def write_sweep_report(
         "Means and standard errors are over the seeds that stayed finite; where no seed did, none "
         "are drawn."
     )
+    left = missing_runs(result)
+    lacks = missing_line(result)
+    summary += f" {lacks[:1].upper()}{lacks[1:]}." if lacks else ""
     page = render(
         "sweep.html.jinja",
         name=name,
         summary=summary,
         figures=figures,
-        tables={"Exponents in the width": fits, "Final values": rows},
+        tables={
+            "Missing runs": [] if "until" in result.attrs else left[:MISSING],
+            "Exponents in the width": fits,
+            "Final values": rows,
+        },
         attributes=result.attrs,
     )
     record = {"name": name, "attributes": dict(result.attrs), "fits": fits, "final": rows}
+    record |= {"missing": left}
     return write_report_files(folder, page, json.dumps(record, indent=2, default=str) + "\n")
 
 
@@ -150,49 +159,85 @@ def width_law(result: xr.Dataset, variable: str) -> tuple[Figure, list[dict[str,
 def final_values(result: xr.Dataset, observed: list[str]) -> list[dict[str, Any]]:
     """Return one row for each point: runs, diverged runs, final means with errors."""
     points = [d for d in result.first_bad_step.dims if d != "seed"]
-    columns = {}
+    bad = result.first_bad_step
+    columns: dict[str, list[Any]] = _labels(result, points)
+    columns["runs"] = _at_points((bad != NOT_RUN).sum("seed"), points)
+    columns["diverged"] = _at_points((bad >= 0).sum("seed"), points)
     for variable in observed:
         last = result[variable].isel(step=-1)
         own = [d for d in last.dims if d not in (*points, "seed")]
-        if not own:
-            columns[variable] = over_seeds(last, result.first_bad_step)
-        elif own == ["mode"]:
-            first = last.isel(mode=0)
-            columns[f"{variable}, mode 1"] = over_seeds(first, result.first_bad_step)
+        name = variable
+        if own == ["mode"]:
+            last, name = last.isel(mode=0), f"{variable}, mode 1"
+        elif own:
+            continue
+        mean, error, _ = over_seeds(last, bad)
+        both = _at_points(mean, points), _at_points(error, points)
+        columns[name] = [_with_error(*pair) for pair in zip(*both, strict=True)]
+    rows = zip(*columns.values(), strict=True)
+    return [dict(zip(columns, row, strict=True)) for row in rows]
+
+
+def missing_runs(result: xr.Dataset) -> list[dict[str, Any]]:
+    """Return one row for each point with seeds that have not been run."""
+    points = [d for d in result.first_bad_step.dims if d != "seed"]
+    left = result.first_bad_step.transpose(*points, "seed").values == NOT_RUN
+    left = left.reshape(-1, left.shape[-1])
+    labels = _labels(result, points)
+    names = list(labels)
     rows = []
-    for index in np.ndindex(*(result.sizes[d] for d in points)):
-        at = dict(zip(points, index, strict=True))
-        bad = result.first_bad_step.isel(at)
-        row: dict[str, Any] = {n: _text(c.isel(at)) for n, c in _axes(result)}
-        row["runs"] = int((bad != NOT_RUN).sum())
-        row["diverged"] = int((bad >= 0).sum())
-        for name, (mean, error, _) in columns.items():
-            row[name] = _with_error(float(mean.isel(at)), float(error.isel(at)))
-        rows.append(row)
+    for place in np.flatnonzero(left.any(1)):
+        row = {name: labels[name][place] for name in names}
+        rows.append({**row, "missing seeds": _ranges(np.flatnonzero(left[place]))})
     return rows
+
+
+def missing_line(result: xr.Dataset) -> str:
+    """Return what a store lacks as a few words; nothing where it lacks nothing."""
+    left = (result.first_bad_step == NOT_RUN).transpose(..., "seed").values
+    if not left.any():
+        return ""
+    if "until" in result.attrs:
+        return "seeds are added until intervals are narrow"
+    points = left.reshape(-1, left.shape[-1])
+    at = f" at {int(points.any(1).sum()):,} of {len(points):,} points" if len(points) > 1 else ""
+    return f"{int(left.sum()):,} runs{at} are missing; rerun the sweep to compute them"
+
+
+def _ranges(numbers: np.ndarray) -> str:
+    """Return increasing numbers as text.
+
+    Example:
+        >>> _ranges(np.array([0, 1, 2, 5]))
+        '0 to 2, 5'
+    """
+    pieces = np.split(numbers, np.flatnonzero(np.diff(numbers) > 1) + 1)
+    texts = [str(p[0]) if len(p) == 1 else f"{p[0]} to {p[-1]}" for p in pieces]
+    return ", ".join(texts[:5]) + (", ..." if len(texts) > 5 else "")
+
+
+def _at_points(values: xr.DataArray, points: list[Any]) -> list[Any]:
+    """Return a value at each point as Python numbers."""
+    return values.transpose(*points).values.ravel().tolist()
+
+
+def _labels(result: xr.Dataset, points: list[Any]) -> dict[str, list[str]]:
+    """Return axis -> its value at each point, as text."""
+    sizes = [result.sizes[d] for d in points]
+    found = {}
+    for name, coordinate in result.coords.items():
+        if not set(coordinate.dims) <= set(points):
+            continue
+        texts = np.array([_text(v) for v in coordinate.values.ravel()], object)
+        shape = [result.sizes[d] if d in coordinate.dims else 1 for d in points]
+        found[str(name)] = np.broadcast_to(texts.reshape(shape), sizes).ravel().tolist()
+    return found
 
 
 def _with_error(mean: float, error: float) -> str:
     if not math.isfinite(mean):
         return "–"
     return number(mean) + (f" ± {number(error)}" if math.isfinite(error) else "")
-
-
-def _axes(result: xr.Dataset) -> Iterator[tuple[str, Any]]:
-    points = {d for d in result.first_bad_step.dims if d != "seed"}
-    for name, coordinate in result.coords.items():
-        if set(coordinate.dims) <= points:
-            yield str(name), _AnyDimension(coordinate)
-
-
-class _AnyDimension:
-    """A coordinate whose `isel` ignores dimensions that it does not have."""
-
-    def __init__(self, coordinate: xr.DataArray) -> None:
-        self.coordinate = coordinate
-
-    def isel(self, at: Mapping[Any, int]) -> xr.DataArray:
-        return self.coordinate.isel({d: i for d, i in at.items() if d in self.coordinate.dims})
 
 
 def _reduced(result: xr.Dataset, variable: str) -> tuple[xr.DataArray, str]:

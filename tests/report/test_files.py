@@ -56,7 +56,7 @@ def test_a_full_disk_is_one_line_for_every_command(
     seen = capsys.readouterr()
     assert seen.err.splitlines()[-1] == (
         "jssl: cannot write into 'out' (no space left on device); free some space, or choose "
-        "another folder with --out"
+        "another folder (--out)"
     )
     assert "Traceback" not in seen.err
     assert not (tmp_path / "out").exists()
@@ -113,7 +113,7 @@ def test_an_earlier_report_is_replaced_only_where_that_is_asked(tmp_path, monkey
     assert cli.run(["diagnose", "z.npy", "--out", "out"]) == 0
     (tmp_path / "out" / "report.html").write_text("mine")
     assert cli.run(["diagnose", "z.npy", "--out", "out"]) == 2
-    line = "'out' already contains a report; pass --overwrite to replace it, or another folder"
+    line = "already contains a report; pass overwrite=True (--overwrite) to replace it, or another"
     assert line in capsys.readouterr().err
     assert (tmp_path / "out" / "report.html").read_text() == "mine"
     assert cli.run(["diagnose", "z.npy", "--out", "out", "--overwrite"]) == 0
@@ -177,8 +177,10 @@ def one_claim(monkeypatch):
 
     from jssl.papers.claims import close
     from jssl.papers.outcome import Experiment, Part
+    from jssl.types import Rival
 
-    part = Part([close("demo/one", "one is one", "arithmetic", 1.0, 1.0, 0.1)], [])
+    rivals = (Rival("two", 2.0),)
+    part = Part([close("demo/one", "one is one", "s", 1.0, 1.0, 0.1, rivals=rivals)], [])
     plan = Experiment({"one": lambda settings: part})
     monkeypatch.setattr(papers, "PAPERS", {"demo": "demo"})
     monkeypatch.setitem(sys.modules, "demo", types.SimpleNamespace(plan=lambda settings: plan))

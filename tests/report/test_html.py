@@ -15,15 +15,18 @@ from jssl.papers.outcome import Outcome, Part
 from jssl.papers.report import write_report
 from jssl.report.figure import Figure
 from jssl.report.page import Page, write_page
+from jssl.types import Rival
+
+FAR, LOW = (Rival("far", 9.0),), (Rival("low", 0.0),)
 
 
 def outcome(measured=1.0):
     figure, (ax,) = new_figure(1)
     ax.plot([0, 1], [0, 1])
     claims = (
-        close("demo/a", "a < b & c", "eq. 1", 1.0, measured, 0.1),
-        at_most("demo/b", "small", "eq. 2", 1.0, 0.5),
-        at_least("demo/c", "large", "eq. 3", 1.0, 1.5),
+        close("demo/a", "a < b & c", "eq. 1", 1.0, measured, 0.1, rivals=FAR),
+        at_most("demo/b", "small", "eq. 2", 1.0, 0.5, rivals=FAR),
+        at_least("demo/c", "large", "eq. 3", 1.0, 1.5, rivals=LOW),
     )
     part = Part(claims, (Figure("f", "A line", "It rises.", figure),), ("observed",))
     return Outcome({"a study": part}, {"n": np.int64(3)}, ("noted",))
@@ -82,18 +85,21 @@ def test_figures_come_before_the_claims_that_they_show(tmp_path):
     ("measured", "count", "opened"), [(1, 3, True), (1, 11, False), (2, 11, True)]
 )
 def test_a_long_table_of_claims_is_folded_unless_one_fails(tmp_path, measured, count, opened):
-    claims = [close(f"demo/{k}", "one", "source", 1.0, measured, 0.1) for k in range(count)]
+    claims = [
+        close(f"demo/{k}", "one", "source", 1.0, measured, 0.1, rivals=FAR) for k in range(count)
+    ]
     page, _ = write_report(tmp_path, {"demo": Outcome({"study": Part(claims, [])})}, {})
     (box,) = re.findall(r"<details class=\"box\"( open)?><summary><span", page.read_text())
     assert bool(box) is opened
 
 
 def test_the_summary_lists_failed_claims_and_those_that_no_paper_makes(tmp_path):
-    new = close("demo/new", "It is new.", "Derived here; not in the paper", 1.0, 1.0, 0.1)
+    source = "Derived here; not in the paper"
+    new = close("demo/new", "It is new.", source, 1.0, 1.0, 0.1, rivals=FAR)
     part = Part([*outcome(measured=2.0).claims, new], [])
     page, _ = write_report(tmp_path, {"demo": Outcome({"study": part})}, {})
     summary = page.read_text().partition("<nav")[0]
-    assert "3 of 4 claims hold." in summary
+    assert "3 of 4 claims hold, 1 fails." in summary
     assert "Predicted 1, measured 2, tolerance 0.1" in summary
     assert 'href="#demo/a"' in summary
     assert "not in the papers:</strong> 1 of 1" in summary
@@ -149,10 +155,11 @@ def test_the_page_fits_a_phone_and_the_dark(tmp_path):
     assert "@media (max-width: 40rem)" in text
     assert "@container (max-width: 44rem)" in text
     cells = [td for td in _Seen(text).every("td") if "data-label" in td]
-    assert [td["data-label"] for td in cells[:4]] == [
+    assert [td["data-label"] for td in cells[:5]] == [
         "predicted",
         "measured",
         "tolerance",
+        "nearest rival",
         "verdict",
     ]
 
@@ -204,19 +211,19 @@ def test_a_failure_while_writing_leaves_the_earlier_report(tmp_path, monkeypatch
 
 def test_an_unwritable_folder_is_one_clear_line(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(InputError, match="choose a writable folder with --out"):
+    with pytest.raises(InputError, match=r"choose a writable folder \(--out\)"):
         write_report(tmp_path / "file" / "sub", {}, {})
 
 
 @pytest.mark.parametrize(
     ("claim", "passed"),
     [
-        (close("n", "s", "e", 1.0, 1.1, 0.1001), True),
-        (close("n", "s", "e", 1.0, 0.8, 0.1), False),
-        (at_most("n", "s", "e", 1.0, 1.0), True),
-        (at_most("n", "s", "e", 1.0, 1.2, 0.1), False),
-        (at_least("n", "s", "e", 1.0, 0.95, 0.1), True),
-        (at_least("n", "s", "e", 1.0, float("inf")), False),
+        (close("n", "s", "e", 1.0, 1.1, 0.1001, rivals=FAR), True),
+        (close("n", "s", "e", 1.0, 0.8, 0.1, rivals=FAR), False),
+        (at_most("n", "s", "e", 1.0, 1.0, rivals=FAR), True),
+        (at_most("n", "s", "e", 1.0, 1.2, 0.1, rivals=FAR), False),
+        (at_least("n", "s", "e", 1.0, 0.95, 0.1, rivals=LOW), True),
+        (at_least("n", "s", "e", 1.0, float("inf"), rivals=LOW), False),
     ],
 )
 def test_verdicts(claim, passed):
