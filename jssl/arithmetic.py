@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jssl.errors import InputError
-from jssl.host_arithmetic import not_numbers
+from jssl.host_arithmetic import not_numbers, without_mask
 from jssl.types import Array
 
 
@@ -57,6 +57,18 @@ def working(**values: Any) -> tuple[Array, ...]:
     return tuple(a.astype(dtype) for a in arrays)
 
 
+def as_array(value: Any) -> Array:
+    """Return `jnp.asarray(value)`; for a NumPy array without a program for each of its shapes.
+
+    Example:
+        >>> as_array(np.arange(2.0)).tolist()
+        [0.0, 1.0]
+
+    JAX 0.10 compiles `jnp.asarray` of a NumPy array, which takes 50 times as long as the copy.
+    """
+    return jax.device_put(value) if type(value) is np.ndarray else jnp.asarray(value)
+
+
 def real(name: str, value: Any) -> Array:
     """Return an array of real numbers in its own dtype.
 
@@ -67,9 +79,10 @@ def real(name: str, value: Any) -> Array:
     Raises:
         InputError: as `floating`.
     """
+    value = without_mask(name, value)
     try:
         with np.errstate(over="ignore"):  # a float64 number beyond float32 becomes inf
-            array = jnp.asarray(value)
+            array = as_array(value)
     except (TypeError, ValueError, OverflowError) as error:
         raise not_numbers(name, " ".join(str(error).split())[:120]) from error
     real = (jnp.floating, jnp.integer, jnp.bool_)

@@ -1,7 +1,7 @@
-"""The one exception for bad input, and the help it gives."""
+"""The exceptions: for bad input, with the help it gives, and for collapsed embeddings."""
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 LONGEST = 2000
@@ -27,6 +27,23 @@ class InputError(ValueError):
 
     def __init__(self, message: object) -> None:
         super().__init__(_shortened(printable(str(message)), LONGEST))
+
+
+class CollapseError(RuntimeError):
+    """Embeddings have collapsed during training; the message is one line that says how.
+
+    `jssl.Monitor(raise_on="collapse")` raises it.
+
+    Attributes:
+        metrics: name -> number, as `jssl.Monitor.metrics` returns them.
+    """
+
+    def __init__(self, message: str, metrics: Mapping[str, float]) -> None:
+        super().__init__(_shortened(printable(message), LONGEST))
+        self.metrics = dict(metrics)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (str(self), self.metrics)
 
 
 def shown(value: Any) -> str:

@@ -26,8 +26,10 @@ def host_float64(name: str, value: Any) -> np.ndarray:
         value: an array or nested lists.
 
     Raises:
-        InputError: for complex numbers, strings, objects, or lists of unequal lengths.
+        InputError: for complex numbers, strings, objects, lists of unequal lengths, or masked
+            values.
     """
+    value = without_mask(name, value)
     try:
         array = np.asarray(value)
         if not (np.issubdtype(array.dtype, np.complexfloating) or array.dtype.kind in "OSUmM"):
@@ -35,6 +37,48 @@ def host_float64(name: str, value: Any) -> np.ndarray:
     except (TypeError, ValueError) as error:
         raise not_numbers(name, " ".join(str(error).split())[:120]) from error
     raise not_numbers(name, str(array.dtype))
+
+
+def host_value(value: Any) -> np.ndarray | None:
+    """Return the value as a NumPy array, or None where it is traced.
+
+    Example:
+        >>> float(host_value(0.5))
+        0.5
+        >>> import jax
+        >>> jax.jit(lambda x: 0 if host_value(x) is None else 1)(0.5).item()
+        0
+    """
+    try:
+        return np.asarray(value)
+    except TypeError as error:
+        import jax  # only here: checks of numbers on the host do not need it
+
+        if isinstance(error, jax.errors.TracerArrayConversionError):
+            return None
+        raise
+
+
+def without_mask(name: str, value: Any) -> Any:
+    """Return a masked array without its mask, after checking that nothing is masked.
+
+    Example:
+        >>> without_mask("z", np.ma.array([1.0, 2.0], mask=[False, True]))
+        Traceback (most recent call last):
+        ...
+        jssl.errors.InputError: z has 1 masked values; leave those rows out, or fill them first
+
+    Args:
+        name: what the array is called in an error message.
+        value: anything; what is no masked array is returned unchanged.
+    """
+    if not isinstance(value, np.ma.MaskedArray):
+        return value
+    count = int(np.ma.getmaskarray(value).sum())
+    if count:
+        message = f"{name} has {count:,} masked values; leave those rows out, or fill them first"
+        raise InputError(message)
+    return value.data
 
 
 def not_numbers(name: str, found: str) -> InputError:

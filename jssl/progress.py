@@ -19,8 +19,8 @@ class Progress(NamedTuple):
         seconds_left: at that rate.
         memory: peak bytes of this process.
         diverged: finished runs whose loss or parameters were not finite at some step.
-        spent: seconds of this call in `compile` (and launching), `compute` (waiting for results)
-            and `write`.
+        spent: seconds of this call in `compile`, `compute` (launching, and waiting for results) and
+            `write`; those of all workers together on a cluster.
     """
 
     done: int

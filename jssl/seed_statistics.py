@@ -7,11 +7,12 @@ scatter about the line (Student's t with n - 2 degrees of freedom). A curve that
 therefore has a wide interval.
 """
 
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-import xarray as xr
-from scipy.special import ndtri, stdtrit
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 LEVEL = 0.95
 FINITE = -1
@@ -34,10 +35,11 @@ class Fit(NamedTuple):
     prefactor: float
 
 
-def over_seeds(values: xr.DataArray, first_bad_step: xr.DataArray) -> tuple[Any, Any, Any]:
+def over_seeds(values: "xr.DataArray", first_bad_step: "xr.DataArray") -> tuple[Any, Any, Any]:
     """Return mean, standard error and number of the seeds that stayed finite.
 
     Example:
+        >>> import xarray as xr
         >>> values = xr.DataArray([1.0, 3.0, np.nan], dims="seed")
         >>> mean, error, count = over_seeds(values, xr.DataArray([-1, -1, 7], dims="seed"))
         >>> print(float(mean), float(error), int(count))
@@ -80,6 +82,8 @@ def fit_exponent(widths: Any, mean: Any, error: Any) -> Fit | None:
     slope = float(np.sum(weight * (x - centre) * y)) / square
     level = np.average(y, weights=weight)
     scatter = np.sum(weight * (y - level - slope * (x - centre)) ** 2) / (len(x) - 2)
+    from scipy.special import ndtri, stdtrit
+
     by_scatter = stdtrit(len(x) - 2, (1 + LEVEL) / 2) * np.sqrt(scatter / square)
     by_seeds = ndtri((1 + LEVEL) / 2) / np.sqrt(square) if known else 0.0
     prefactor = float(np.exp(level - slope * centre))
@@ -113,5 +117,7 @@ def student_interval(values: Any, finite: Any, level: float) -> tuple[np.ndarray
     total = np.where(few, 1, n)
     mean = np.nansum(x, -1) / total
     spread = np.sqrt(np.nansum((x - mean[..., None]) ** 2, -1) / np.maximum(n - 1, 1))
+    from scipy.special import stdtrit
+
     factor = stdtrit(np.maximum(n - 1, 1), (1 + level) / 2) / np.sqrt(total)
     return np.where(few, np.inf, factor * spread), np.where(few, np.nan, mean)

@@ -17,6 +17,8 @@ from jax import lax
 
 from jssl.diagnostics.spectrum import cross_correlation
 from jssl.eigenvalues import EigenvaluesOf, decompose
+from jssl.errors import InputError, shown
+from jssl.keys import require_key
 from jssl.optim.descent import learning_rate_at
 from jssl.record_steps import check_count, checked_record_steps
 from jssl.record_steps import log_spaced_steps as log_spaced_steps
@@ -39,6 +41,12 @@ def objective(problem: Problem) -> Callable[[Params, Pairs, Array], Array]:
     """
     if problem.objective is not None:
         return problem.objective
+    if not callable(problem.loss):
+        message = (
+            "the loss of a Problem must be a function of two embeddings, such as "
+            f"jssl.losses.get('simclr'); got {shown(problem.loss)}"
+        )
+        raise InputError(message)
 
     def of_embeddings(params: Params, pairs: Pairs, key: Array) -> Array:
         del key
@@ -157,7 +165,7 @@ def simulate_undecomposed(
     see = observe if observe is not None else observe_embeddings(problem)
 
     def init(key: Array) -> State:
-        params = problem.model.init(start_key(key))
+        params = problem.model.init(start_key(require_key(key)))
         has_time = learning_rate_at(problem.optimiser, jnp.int32(0)) is not None
         state = State(
             params=params,

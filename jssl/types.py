@@ -6,7 +6,7 @@ built inside the trace and never passed as arguments of jit.
 """
 
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import jax
 
@@ -130,7 +130,7 @@ def start_key(key: Array) -> Array:
 
 
 class Rival(NamedTuple):
-    """Another theory of the quantity that a claim measures; the claim holds only if it is rejected.
+    """Another theory of the quantity that a claim measures; the claim holds only if it is excluded.
 
     Attributes:
         name: the other theory, in a few words.
@@ -140,6 +140,9 @@ class Rival(NamedTuple):
 
     name: str
     value: float
+
+
+Verdict = Literal["holds", "undecided", "fails"]
 
 
 class Claim(NamedTuple):
@@ -153,12 +156,14 @@ class Claim(NamedTuple):
         predicted: value that theory predicts.
         measured: value in the simulation.
         tolerance: largest allowed difference; it follows from theory and is decided before the run.
-        passed: whether the claim holds.
+        verdict: `holds` if the measurement agrees with the prediction and excludes every rival,
+            `undecided` if it agrees but does not exclude them, `fails` if it does not agree.
         relation: how the two are compared: `=` (within the tolerance), `<=` or `>=`
             (measured against predicted, the tolerance being slack).
         details: where the tolerance comes from, sizes and settings; may be empty.
-        rivals: other theories of the measured quantity; `passed` is true only if the measurement
-            rejects each of them.
+        rivals: other theories of the measured quantity.
+        standard_error: of the difference of measurement and prediction, where both or one of them
+            are random; None for a deterministic claim.
     """
 
     name: str
@@ -167,7 +172,13 @@ class Claim(NamedTuple):
     predicted: float
     measured: float
     tolerance: float
-    passed: bool
+    verdict: Verdict
     relation: str = "="
     details: str = ""
     rivals: tuple[Rival, ...] = ()
+    standard_error: float | None = None
+
+    @property
+    def passed(self) -> bool:
+        """Whether the claim holds; an undecided claim does not pass."""
+        return self.verdict == "holds"

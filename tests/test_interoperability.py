@@ -19,7 +19,7 @@ DATA = toy.gaussian_pairs(KEY, 60, [2.0, 1.0, 0.5], 0.1)
 
 def of_flax(scale=1.0):
     """Return (params, apply) of a flax nnx network, by its split into graph and state."""
-    nnx = pytest.importorskip("flax.nnx")
+    from flax import nnx
 
     class Encoder(nnx.Module):
         def __init__(self, rngs):
@@ -35,7 +35,8 @@ def of_flax(scale=1.0):
 
 def of_equinox(scale=1.0):
     """Return (params, apply) of an equinox network: arrays apart from the rest."""
-    eqx = pytest.importorskip("equinox")
+    import equinox as eqx
+
     net = eqx.nn.MLP(3, 2, 8, 1, activation=jnp.tanh, dtype=jnp.float64, key=KEY)
     params, rest = eqx.partition(net, eqx.is_inexact_array)
     return params, lambda params, x: scale * jax.vmap(eqx.combine(params, rest))(x)

@@ -11,7 +11,7 @@ import jssl
 
 PACKAGES = [
     *("data", "diagnosis", "forecast", "jaxprs", "kernels", "losses", "manifolds", "optim"),
-    *("report", "studies", "sweeps", "theory"),
+    *("encoders", "monitor", "report", "studies", "sweeps", "theory"),
 ]
 
 

@@ -18,7 +18,9 @@ Flag = Annotated[bool, tyro.conf.FlagCreatePairsOff]
 class Reproduce:
     """Run the claims of papers, print the verdicts, and write report.html and report.json.
 
-    The exit status is 1 if a claim fails.
+    A claim holds if the measurement agrees with the prediction and excludes every rival prediction,
+    and is undecided if it agrees but does not exclude them. The exit status is 1 if a claim fails
+    and 3 if none fails but one is undecided.
     """
 
     papers: Annotated[tuple[str, ...], tyro.conf.Positional] = ()
@@ -49,20 +51,25 @@ class Predict:
     """Images from which --views makes pairs: a folder, an .npz file, or the name of a data set \
 (digits, fashion_mnist, cifar10, stl10)."""
     views: str = "crop,noise"
-    """Augmentations of --images, such as crop=0.5,flip,noise=0.1; one or more of \
-brightness, crop, cutout, flip, identity, noise, shift."""
+    """Augmentations of --images, such as crop=0.5,flip,noise=0.1; one or more of blur, \
+brightness, crop, cutout, flip, grayscale, identity, jitter, noise, resized_crop, shift, or simclr \
+for its usual recipe. The word fresh among them says that training draws views anew in every \
+step, as in fresh,simclr."""
     loss: str = "barlow_twins_linearized"
     """Loss: simclr, barlow_twins_linearized, barlow_twins, vicreg_squared, vicreg, \
-spectral_contrastive, info_nce."""
+spectral_contrastive, info_nce. For linear encoders also jepa and lejepa."""
     dim: int = 16
     """Dimension of the embedding."""
-    kernel: str = "mlp-relu-3"
-    """Kernel of the encoder: linear, mlp-<activation>-<layers> or conv-<activation>-<layers>."""
+    kernel: str | None = None
+    """Kernel of the encoder: linear, mlp-<activation>-<layers> or conv-<activation>-<layers>; by \
+default mlp-relu-3. For jepa linear, its default, or linear-<layers> with 1 to 64 layers; for \
+lejepa linear."""
     width: int | None = None
     """Hidden neurons, or channels, of the kernel, for the forecast of random networks of this \
 width; by default, of the limit of infinite width."""
-    nets: int = 8
-    """Number of random networks of --width, whose median and spread are the forecast."""
+    nets: int | None = None
+    """Number of random networks of --width, whose median and spread are the forecast; 8 by \
+default."""
     simulate: int = 0
     """Number of these networks that are also trained on the same pairs, beside the forecast."""
     learning_rate: float | None = None
@@ -71,6 +78,10 @@ width; by default, of the limit of infinite width."""
     """Factor of the encoder's initial embedding; by default, small enough for separate steps."""
     temperature: float = 0.5
     """Temperature, for losses that use one."""
+    trade_off: float | None = None
+    """Weight of SIGReg in lejepa, above 0 and below 1; 0.05 by default."""
+    batch: int | None = None
+    """Samples of a batch, on which lejepa depends; by default all pairs."""
     weight_decay: float = 0.0
     """Factor of the squared norm of the parameters; for the kernel linear only."""
     placement: str = "augmented-augmented-augmented"
@@ -95,25 +106,89 @@ differ or exceed 64."""
 class Diagnose:
     """Report the spectrum, ranks, collapse and other metrics of embeddings.
 
-    The exit status is 2 if a checkpoint cannot be used; the others are still reported.
+    The exit status is 2 if a file or a checkpoint cannot be used; the others are still reported.
     """
 
-    embeddings: Annotated[Path, tyro.conf.Positional]
-    """A .npy file of embeddings (n, dim); it is read in chunks and may be larger than memory."""
+    embeddings: Annotated[tuple[Path, ...], tyro.conf.Positional]
+    """Files of embeddings (n, dim), a folder or a pattern; several files are one set, in natural \
+order. They are .npy, .npz, .pt, .pth, .safetensors, .parquet, .arrow, .feather, .h5, .hdf5, \
+.h5ad, .csv or .tsv, are read in chunks, and may be larger than memory."""
+    key: str | None = None
+    """Name of the embeddings in files of several arrays, such as obsm/X_scVI."""
+    dtype: str | None = None
+    """Type of values that NumPy stores as void: bfloat16, or a type of ml_dtypes such as \
+float8_e4m3fn."""
+    pool: Literal["mean", "cls", "none"] | None = None
+    """How embeddings (n, tokens, dim) become rows: the mean of the tokens, the first token, or \
+each token as a row."""
     labels: Path | None = None
-    """A .npy file of n classes, for the accuracies of probes."""
+    """File, folder or pattern of n classes, for the accuracies of probes; by default, the array \
+called labels beside the embeddings, where there is one."""
+    label_key: str | None = None
+    """Name of the labels in files of several arrays: in --labels, or beside the embeddings."""
     views: Path | None = None
-    """A .npy file of embeddings of second views in the same order, for alignment and LiDAR."""
+    """File, folder or pattern of embeddings of second views in the same order, for alignment and \
+LiDAR."""
+    train: Path | None = None
+    """File, folder or pattern of embeddings on which probes are fitted, with --test; by default, \
+the embeddings themselves."""
+    train_labels: Path | None = None
+    """Classes of --train; by default, the array called labels beside them."""
+    test: Path | None = None
+    """File, folder or pattern of embeddings on which these probes are tested."""
+    test_labels: Path | None = None
+    """Classes of --test; by default, the array called labels beside them."""
     checkpoints: tuple[Path, ...] = ()
-    """Files of embeddings at checkpoints; they are sorted by the numbers in their names."""
-    out: Path = Path("jssl-diagnose")
-    """Folder for the report, created if needed."""
+    """Files of embeddings at checkpoints; they are sorted by the numbers in their names. With \
+several folders, each is a run, and the runs are compared."""
+    checkpoint_views: tuple[Path, ...] = ()
+    """The same files or folders, under the same names, of second views at the checkpoints."""
+    out: Path | None = None
+    """Folder for the report, created if needed; by default jssl-diagnose, and none with --json."""
     overwrite: Flag = False
     """Replace an earlier report in that folder."""
     seed: int = 0
     """Seed of the sample of rows whose pairs are compared, and of the split for the probes."""
     exact: Flag = False
     """Compare the pairs of all rows, not only those of 10,000 rows."""
+    json: Flag = False
+    """Print the report as JSON, and nothing else, to standard output."""
+    fail_on: Literal["collapse", "dimensional"] | None = None
+    """Exit with status 3 on a complete collapse (collapse), or on that and on a dimensional one \
+(dimensional)."""
+
+
+@dataclass(frozen=True)
+class Compare:
+    """Compare embeddings of the same rows by several encoders, or layers of one.
+
+    Spectra on one axis, debiased CKA, shared subspaces, and which one a criterion without labels
+    ranks first.
+    """
+
+    files: Annotated[tuple[Path, ...], tyro.conf.Positional]
+    """A file, folder or pattern of embeddings (n, dim) for each encoder, of the formats of jssl \
+diagnose, or one file of several arrays, which are layers."""
+    key: str | None = None
+    """Name of the embeddings in files of several arrays; by default, all of them."""
+    dtype: str | None = None
+    """Type of values that NumPy stores as void, such as bfloat16."""
+    pool: Literal["mean", "cls", "none"] | None = None
+    """How embeddings (n, tokens, dim) become rows, as for jssl diagnose."""
+    labels: Path | None = None
+    """File of n classes, for the accuracies of probes."""
+    label_key: str | None = None
+    """Name of the labels in a file of several arrays."""
+    criterion: Literal["rankme", "effective-rank", "participation-ratio"] = "rankme"
+    """Criterion of the ranking; high is better in all."""
+    out: Path | None = None
+    """Folder for the report, created if needed; by default jssl-compare, and none with --json."""
+    overwrite: Flag = False
+    """Replace an earlier report in that folder."""
+    seed: int = 0
+    """Seed of the sample of rows that are compared, and of the draws of the ranking."""
+    json: Flag = False
+    """Print the report as JSON, and nothing else, to standard output."""
 
 
 @dataclass(frozen=True)
@@ -138,18 +213,22 @@ Slurm."""
     """Index of this process, from 0."""
     coordinator_timeout: int = 300
     """Seconds to wait for the other processes to start; after that, the exit status is 1."""
+    scheduler: str | None = None
+    """Address of a dask scheduler, such as tcp://host:8786, whose workers compute the study."""
 
 
 @dataclass(frozen=True)
 class Report:
     """Write figures and tables of a sweep: error bars over seeds, power laws in the width."""
 
-    folder: Annotated[Path, tyro.conf.Positional]
-    """The store of the sweep."""
+    folder: Annotated[str, tyro.conf.Positional]
+    """The store of the sweep, or its URL; it need not be finished."""
     out: Path | None = None
     """Folder for the report; by default, the name of the store followed by -report."""
     overwrite: Flag = False
     """Replace an earlier report in that folder."""
+    watch: Flag = False
+    """Write the report again whenever the sweep has stored something, until it is finished."""
 
 
 @dataclass(frozen=True)
@@ -157,7 +236,7 @@ class Doctor:
     """Print the devices, versions, precision, kernels and data sets of this machine."""
 
 
-Command = Reproduce | Predict | Diagnose | Sweep | Report | Doctor
+Command = Reproduce | Predict | Diagnose | Compare | Sweep | Report | Doctor
 
 
 def parse(arguments: Sequence[str] | None = None) -> Command:
@@ -182,6 +261,7 @@ def parse(arguments: Sequence[str] | None = None) -> Command:
                 "reproduce": Reproduce,
                 "predict": Predict,
                 "diagnose": Diagnose,
+                "compare": Compare,
                 "sweep": Sweep,
                 "report": Report,
                 "doctor": Doctor,

@@ -1,138 +1,146 @@
 """`jssl diagnose`: read embeddings from files, print the summary, write the report."""
 
-import glob
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from jssl.data.array_files import read_array
-from jssl.diagnosis.checkpoints import CheckpointHistory, by_number
-from jssl.diagnosis.diagnosis import TOLERANCE, Diagnosis, diagnose
-from jssl.diagnosis.drawing import diagnosis_figures
+from jssl.commands.checkpoint_files import stored_runs
+from jssl.data.embedding_files import EmbeddingSet, read_embeddings, read_labels_of
+from jssl.diagnosis.diagnosis import diagnose
+from jssl.diagnosis.given_split import Split
+from jssl.diagnosis.page import page_of
+from jssl.diagnosis.result import Diagnosis
 from jssl.errors import InputError
+from jssl.formulas.severity import is_severe
 from jssl.formulas.verdict import KINDS
-from jssl.paths import expanded
 from jssl.report.files import new_report_folder
-from jssl.report.html import number
-from jssl.report.page import Page, write_page
+from jssl.report.page import Page, page_json, write_page
+
+DEFAULT_FOLDER = Path("jssl-diagnose")
+"""Folder of the report, where none is given and no JSON is printed."""
 
 
 def run_diagnose(
-    embeddings: Path,
+    embeddings: Sequence[Path],
     labels: Path | None,
     views: Path | None,
     checkpoints: Sequence[Path],
-    out: Path,
+    out: Path | None,
     seed: int,
     exact: bool,
     overwrite: bool = False,
+    checkpoint_views: Sequence[Path] = (),
+    key: str | None = None,
+    label_key: str | None = None,
+    dtype: str | None = None,
+    pool: str | None = None,
+    json: bool = False,
+    fail_on: str | None = None,
+    train: Path | None = None,
+    train_labels: Path | None = None,
+    test: Path | None = None,
+    test_labels: Path | None = None,
 ) -> int:
-    """Diagnose the embeddings of a file; return 0, or 2 where a checkpoint could not be used.
+    """Diagnose the embeddings of files.
+
+    Returns:
+        0; 2 where a file or checkpoint was left out; otherwise 3 where the embeddings have
+        collapsed as `fail_on` asks.
 
     Raises:
         InputError: for files that cannot be used; before anything is written.
     """
-    folder = new_report_folder(out, overwrite=overwrite)
-    z = read_array(embeddings)
+    folder = report_folder(out, DEFAULT_FOLDER, json=json, overwrite=overwrite)
+    options: dict[str, Any] = {"key": key, "dtype": dtype, "pool": pool}
+    beside = label_key if labels is None else None
+    given = read_embeddings(embeddings, label_key=beside, **options)
+    names = given.labels if labels is None else read_labels_of(labels, label_key)
+    fitted = None if train is None else _with_labels(train, train_labels, label_key, options)
+    tested = None if test is None else _with_labels(test, test_labels, label_key, options)
+    second = None if views is None else read_embeddings(views, name="views", **options)
+    stored, stored_views = (
+        stored_runs(paths, **options) if paths else None
+        for paths in (checkpoints, checkpoint_views)
+    )
     diagnosis = diagnose(
-        z,
-        None if labels is None else read_array(labels),
-        None if views is None else read_array(views),
-        named_checkpoints(checkpoints) if checkpoints else None,
+        given.z,
+        names,
+        None if second is None else second.z,
+        stored,
+        checkpoint_views=stored_views,
         seed=seed,
         exact=exact,
+        split=_split((given, names), fitted, tested),
     )
-    given = {"embeddings": str(embeddings), "labels": labels, "views": views, "exact": exact}
-    settings = {k: v for k, v in given.items() if v is not None} | dict(diagnosis.settings)
-    page, data = write_page(page_of(diagnosis, settings), folder)
-    failures = diagnosis.history.failures if diagnosis.history else ()
-    caveats = [caveat for caveat in diagnosis.caveats if not caveat.endswith(failures)]
-    for sentence in (*diagnosis.summary, *caveats):
-        print(sentence)
-    print(f"{page} and {data.name}")
-    for failure in failures:
+    read = [given, *(part[0] for part in (fitted, tested) if part), *([second] if second else [])]
+    left_out = tuple(failure for part in read for failure in part.failures)
+    notes = tuple(dict.fromkeys(note for part in read for note in part.notes))
+    notes += tuple(f"{failure} (left out)" for failure in left_out)
+    diagnosis = diagnosis._replace(caveats=(*notes, *diagnosis.caveats))
+    asked = {"embeddings": _named(given.files), "labels": labels, "views": views} | options
+    asked |= {"train": train, "test": test}
+    asked = {k: v for k, v in asked.items() if v is not None} | {"exact": exact}
+    failures = tuple(f for run in diagnosis.runs.values() for f in run.failures)
+    shown = [c for c in diagnosis.caveats if not c.endswith((*failures, "(left out)"))]
+    page = page_of(diagnosis, asked | dict(diagnosis.settings))
+    hand_out(page, folder, (*diagnosis.summary, *shown), json=json)
+    for failure in (*left_out, *failures):
         print(f"jssl: {failure}", file=sys.stderr)
-    return 2 if failures else 0
+    return 2 if failures or left_out else _status(diagnosis, fail_on)
 
 
-def named_checkpoints(patterns: Sequence[Path]) -> dict[str, Path]:
-    """Return name -> path in the order of the numbers in the names, after expanding patterns.
-
-    Raises:
-        InputError: where a pattern matches nothing.
-    """
-    paths: list[str] = []
-    for path in map(str, map(expanded, patterns)):
-        matched = glob.glob(path) if glob.has_magic(path) and not Path(path).exists() else [path]
-        if not matched:
-            message = f"no file matches {path}; check the path"
-            raise InputError(message)
-        paths += matched
-    names = by_number(list(dict.fromkeys(paths)))
-    short = [Path(name).name for name in names]
-    unique = len(set(short)) == len(short)
-    return dict(zip(short if unique else names, map(Path, names), strict=True))
+def _split(
+    own: tuple[EmbeddingSet, Any],
+    train: tuple[EmbeddingSet, Any] | None,
+    test: tuple[EmbeddingSet, Any] | None,
+) -> Split | None:
+    """Return the split for probes, fitted on the embeddings themselves without a train set."""
+    if test is None:
+        if train is None:
+            return None
+        message = "--train needs --test: the probes are fitted on one and tested on the other"
+        raise InputError(message)
+    fitted, names = own if train is None else train
+    return Split(fitted.z, names, test[0].z, test[1])
 
 
-def page_of(diagnosis: Diagnosis, settings: dict[str, Any]) -> Page:
-    """Return the page of a diagnosis."""
-    tables: dict[str, list[dict[str, Any]]] = {"Metrics": _metric_rows(diagnosis)}
-    verdict = diagnosis.verdict
-    data: dict[str, Any] = {
-        "verdict": {
-            "kind": KINDS[int(verdict.kind)],
-            "rank": verdict.rank,
-            "possible": verdict.possible,
-            "spread": verdict.spread,
-        },
-        "metrics": {name: metric._asdict() for name, metric in diagnosis.metrics.items()},
-        "eigenvalues": diagnosis.eigenvalues,
-    }
-    history = diagnosis.history
-    if history is not None:
-        tables["Checkpoints"] = _checkpoint_rows(history)
-        shown = set(history._fields) - {"summary", "caveats"}
-        data["checkpoints"] = {k: v for k, v in history._asdict().items() if k in shown}
-    return Page(
-        "jssl diagnose",
-        diagnosis.summary,
-        diagnosis.caveats,
-        diagnosis_figures(diagnosis, TOLERANCE),
-        tables,
-        settings,
-        data,
-    )
+def _with_labels(
+    files: Path, labels: Path | None, key: str | None, options: dict[str, Any]
+) -> tuple[EmbeddingSet, Any]:
+    """Return embeddings of files, and labels of another file or from beside them."""
+    found = read_embeddings(files, label_key=key if labels is None else None, **options)
+    return found, found.labels if labels is None else read_labels_of(labels, key)
 
 
-def _metric_rows(diagnosis: Diagnosis) -> list[dict[str, Any]]:
-    return [
-        {
-            "metric": m.name,
-            "value": number(m.value) + ("" if np.isnan(m.error) else f" ± {m.error:.2g}"),
-            "possible range": m.range,
-            "good": m.good,
-            "rows": f"{m.rows:,}",
-            "meaning": m.meaning,
-            "source": m.source,
-        }
-        for m in diagnosis.metrics.values()
-    ]
+def _named(files: Sequence[Path]) -> str:
+    first = str(files[0])
+    return first if len(files) == 1 else f"{first} to {files[-1]}, {len(files):,} files"
 
 
-def _checkpoint_rows(history: CheckpointHistory) -> list[dict[str, Any]]:
-    columns = zip(
-        history.names, history.t, history.ranks, history.kinds, history.similarity, strict=True
-    )
-    return [
-        {
-            "checkpoint": name,
-            "step or index": f"{t:g}",
-            "effective rank": number(rank),
-            "collapse": kind,
-            "debiased CKA with the last": number(similarity),
-        }
-        for name, t, rank, kind, similarity in columns
-    ]
+def report_folder(out: Path | None, default: Path, *, json: bool, overwrite: bool) -> Path | None:
+    """Return the folder of a report: that given, the default one, or none where JSON is printed."""
+    if json and out is None:
+        return None
+    return new_report_folder(default if out is None else out, overwrite=overwrite)
+
+
+def hand_out(page: Page, folder: Path | None, sentences: Sequence[str], *, json: bool) -> None:
+    """Write a page into a folder, if there is one, and print its sentences or its JSON."""
+    written = None if folder is None else write_page(page, folder)
+    if json:
+        print(page_json(page), end="")
+        return
+    for sentence in sentences:
+        print(sentence)
+    if written is not None:
+        print(f"{written[0]} and {written[1].name}")
+
+
+def _status(diagnosis: Diagnosis, fail_on: str | None) -> int:
+    """Return 3, after a line that says so, for a collapse as severe as asked for; otherwise 0."""
+    kind = KINDS[int(diagnosis.verdict.kind)]
+    if not is_severe(kind, fail_on):
+        return 0
+    print(f"jssl: {kind} collapse, exit status 3 (--fail-on {fail_on})", file=sys.stderr)
+    return 3

@@ -1,10 +1,11 @@
-"""The command line: `jssl reproduce`, `predict`, `diagnose`, `sweep`, `report`, `doctor`.
+"""The command line: `jssl reproduce`, `predict`, `diagnose`, `compare`, `sweep` and others.
 
-The exit status is 0 for success, 1 if a claim fails, 2 for invalid input, 130 after Ctrl-C and 143
-after SIGTERM. It is also 1 for a sweep whose store cannot be written or whose processes did not
-start or ended early, and where the system denies a file or memory; and 2 for a diagnosis that left
-out a checkpoint. Large modules are imported after the signal handlers are installed and the
-arguments are parsed, so `jssl --help` is fast and Ctrl-C always prints one line.
+The exit status is 0 for success, 1 if a claim fails, 2 for invalid input, 3 if no claim fails but
+one is undecided, or for a collapse where `jssl diagnose --fail-on` asks for it, 130 after Ctrl-C
+and 143 after SIGTERM. It is also 1 for a sweep whose store cannot be written, whose processes did
+not start or whose scheduler was lost, and where the system denies a file or memory; and 2 for a
+diagnosis that left out a checkpoint. Large modules are imported after the signal handlers are
+installed and the arguments are parsed, so `jssl --help` is fast and Ctrl-C always prints one line.
 """
 
 from __future__ import annotations
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
 
 SMALL_COUNT = 500
 """Pairs up to which a forecast uses one thread of BLAS."""
-SMALL_FILE = 2**24
-"""Bytes of embeddings up to which a diagnosis does."""
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -33,7 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
     interrupts.install()
     try:
-        status = _flushed(run(arguments, serve=True))
+        status = _flushed(run(arguments, own_process=True))
     except BrokenPipeError:  # the reader of the output has ended
         status = 1
         _discard_output()
@@ -48,7 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     sys.exit(status)
 
 
-def run(arguments: Sequence[str] | None = None, *, serve: bool = False) -> int:
+def run(arguments: Sequence[str] | None = None, *, own_process: bool = False) -> int:
     """Run the command line; return its exit status.
 
     Example:
@@ -60,7 +59,8 @@ def run(arguments: Sequence[str] | None = None, *, serve: bool = False) -> int:
 
     Args:
         arguments: the words after `jssl`; those of this process by default.
-        serve: whether worker processes may be forked from a process with all imports done.
+        own_process: whether the process ends with this command. Only then are the variables set
+            that JAX and BLAS read from the environment, and are worker processes forked from it.
     """
     import jssl
     from jssl import interrupts
@@ -74,9 +74,10 @@ def run(arguments: Sequence[str] | None = None, *, serve: bool = False) -> int:
 
     command = parse(arguments)
     try:
-        _prepare_jax()
-        _prepare_blas(command)
-        return _run(command, serve)
+        if own_process:
+            _prepare_jax(command)
+            _prepare_blas(command)
+        return _run(command, own_process)
     except InputError as error:
         print(f"jssl: {error}", file=sys.stderr)
         return 2
@@ -106,11 +107,19 @@ def _before_signals_are_handled(
     sys.__excepthook__(kind, value, traceback)
 
 
-def _run(command: Command, serve: bool) -> int:
-    from jssl.commands.arguments import Diagnose, Doctor, Predict, Report, Reproduce, Sweep
+def _run(command: Command, own_process: bool) -> int:
+    from jssl.commands.arguments import (
+        Compare,
+        Diagnose,
+        Doctor,
+        Predict,
+        Report,
+        Reproduce,
+        Sweep,
+    )
 
     if isinstance(command, Reproduce):
-        return _reproduce(command, serve)
+        return _reproduce(command, own_process)
     if isinstance(command, Predict):
         from jssl.commands.predict import run_predict
 
@@ -119,6 +128,10 @@ def _run(command: Command, serve: bool) -> int:
         from jssl.commands.diagnose import run_diagnose
 
         return run_diagnose(**vars(command))
+    if isinstance(command, Compare):
+        from jssl.commands.compare import run_compare
+
+        return run_compare(**vars(command))
     if isinstance(command, Sweep | Report):
         return _sweep(command)
     assert isinstance(command, Doctor)
@@ -127,14 +140,14 @@ def _run(command: Command, serve: bool) -> int:
     return examine()
 
 
-def _reproduce(command: Reproduce, serve: bool) -> int:
+def _reproduce(command: Reproduce, own_process: bool) -> int:
     from jssl.commands.paper_names import PAPERS, list_papers, paper_names
 
     if command.list:
         return list_papers()
     names = paper_names(command.papers, PAPERS)
-    if serve and command.jobs != 1:
-        _serve(names)
+    if own_process and command.jobs != 1:
+        _start_fork_server(names)
     from jssl.commands.reproduce import reproduce
 
     return reproduce(
@@ -142,7 +155,7 @@ def _reproduce(command: Reproduce, serve: bool) -> int:
     )
 
 
-def _serve(papers: Sequence[str]) -> None:
+def _start_fork_server(papers: Sequence[str]) -> None:
     """Start a process that imports the studies, from which worker processes are forked.
 
     It runs no thread and no JAX backend, since a fork would break them. It is used on Linux only:
@@ -172,7 +185,7 @@ def _sweep(command: Sweep | Report) -> int:
         if isinstance(command, Report):
             from jssl.commands.report import report_folder
 
-            return report_folder(command.folder, command.out, overwrite=command.overwrite)
+            return report_folder(**vars(command))
         from jssl.commands.sweep import run_sweep
 
         return run_sweep(
@@ -184,23 +197,32 @@ def _sweep(command: Sweep | Report) -> int:
             processes=command.num_processes,
             process=command.process_id,
             timeout=command.coordinator_timeout,
+            scheduler=command.scheduler,
         )
     except StoreError as error:
         print(f"jssl: {error}", file=sys.stderr)
         return 1
 
 
-def _prepare_jax() -> None:
-    """Keep compiled programs in the user's cache folder; keep none without a home folder."""
+def _prepare_jax(command: Command) -> None:
+    """Keep compiled programs in the user's cache folder; keep none without a home folder.
+
+    At `quick`, the claims of papers compile hundreds of programs that run once.
+    """
+    from jssl.commands.arguments import Reproduce
     from jssl.errors import InputError
     from jssl.paths import expanded
 
+    if isinstance(command, Reproduce) and command.scale == "quick" and not command.list:
+        from jssl.single_use import compile_cheaply_by_default
+
+        compile_cheaply_by_default()
     try:
         cache = expanded(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "jssl" / "xla"
     except InputError:
         return
     os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(cache))
-    os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.5")
+    os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.05")
 
 
 def _prepare_blas(command: Command) -> None:
@@ -211,8 +233,10 @@ def _prepare_blas(command: Command) -> None:
     from jssl.commands.arguments import Diagnose, Predict
 
     small = isinstance(command, Predict) and command.count <= SMALL_COUNT
-    if isinstance(command, Diagnose) and command.embeddings.is_file():
-        small = command.embeddings.stat().st_size <= SMALL_FILE
+    if isinstance(command, Diagnose):
+        from jssl.commands.blas_threads import is_small
+
+        small = is_small(command.embeddings, exact=command.exact)
     if small:
         os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 

@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from jssl.data import images as sets
@@ -14,9 +13,10 @@ from jssl.data.array_files import read_array
 from jssl.data.checks import require_count
 from jssl.data.folder import read_folder
 from jssl.data.pairs import make_pairs
-from jssl.data.views import named
+from jssl.data.views import View, named
 from jssl.errors import InputError
 from jssl.forecast.forecast import MOST, predict
+from jssl.forecast.fresh_views import MOST as MOST_SAMPLES
 from jssl.forecast.page import page_of
 from jssl.forecast.result import Forecast
 from jssl.memory import require_memory
@@ -52,11 +52,21 @@ def run_predict(
     require_count("seed", seed, low=0, high=2**32 - 1)
     folder = new_report_folder(out, overwrite=overwrite)
     notes: list[str] = []
+    names, fresh = without_fresh(views)
     if pairs is not None:
-        both = _thin(read_pairs(pairs), count, seed, notes)
+        if fresh:
+            message = "fresh views need --images: pairs in a file are fixed"
+            raise InputError(message)
+        both: Any = _thin(read_pairs(pairs), count, seed, notes)
     else:
         assert images is not None
-        both = image_views(images, views, count, size, seed, notes)
+        view = named(names)
+        x = image_samples(images, min(count, MOST_SAMPLES) if fresh else count, size, seed, notes)
+        if fresh:
+            both = x.astype(np.float64)
+            options["fresh"] = names
+        else:
+            both = fixed_views(x, view, seed)
         if options.get("clean_first") is None:
             options["clean_first"] = False  # both views were augmented here
     forecast = _with_progress(both, seed, options)
@@ -92,18 +102,35 @@ def read_pairs(path: Path) -> Views:
     return loaded[names[0]], loaded[names[1]]
 
 
-def image_views(
-    source: str, views: str, count: int, size: int | None, seed: int, notes: list[str]
-) -> Views:
-    """Return two views of images of a folder or a named set; add to `notes` what was changed.
+def without_fresh(views: str) -> tuple[str, bool]:
+    """Return the names of views without the word `fresh`, and whether it was among them.
+
+    Example:
+        >>> without_fresh("fresh, crop,noise=0.1")
+        ('crop,noise=0.1', True)
 
     Raises:
-        InputError: for an unknown set or view, or images that cannot be read.
+        InputError: for `fresh` alone.
     """
-    view = named(views)
+    parts = [part.strip() for part in views.split(",")]
+    kept = [part for part in parts if part != "fresh"]
+    if not kept:
+        message = "fresh says that views are drawn anew in every step; name them: fresh,crop,noise"
+        raise InputError(message)
+    return ",".join(kept), len(kept) < len(parts)
+
+
+def image_samples(
+    source: str, count: int, size: int | None, seed: int, notes: list[str]
+) -> np.ndarray:
+    """Return images of a folder or a named set; add to `notes` what was changed.
+
+    Raises:
+        InputError: for an unknown set, or images that cannot be read.
+    """
     if expanded(source).is_dir():
         folder = read_folder(source, count, size=size, seed=seed)
-        x = folder.x
+        x: Any = folder.x
         files = sum(path.is_file() for path in expanded(source).rglob("*"))
         if 2 * len(folder.names) < min(files, count):
             share = f"{len(folder.names):,} of the {files:,} files in {source} are images"
@@ -123,16 +150,26 @@ def image_views(
             notes.append(f"--size was not used: it resizes the images of a folder, not {source}.")
         loaded = sets.load(source)
         taken = min(count, len(loaded.x))
-        x = sets.subset(jax.random.key(seed), loaded, taken).x
+        x = sets.subset(_key(seed), loaded, taken).x
         if taken < len(loaded.x):
             notes.append(f"{taken:,} of {len(loaded.x):,} images were drawn at random.")
+    return np.asarray(x)
+
+
+def _key(seed: int) -> Any:
+    """Return jax.random.key(seed), without a program of its own."""
+    return jax.random.wrap_key_data(np.array([0, seed], np.uint32), impl="threefry2x32")  # type: ignore[arg-type]
+
+
+def fixed_views(x: np.ndarray, view: View, seed: int) -> Views:
+    """Return two views of every image."""
     with float64():
         draw = compile_cheaply(lambda key, x: make_pairs(key, x, view))
-        made = draw(jax.random.key(seed), jnp.asarray(x, jnp.float64))
+        made = draw(_key(seed), x.astype(np.float64))
         return np.asarray(made.first), np.asarray(made.second)
 
 
-def _with_progress(both: Views, seed: int, options: dict[str, Any]) -> Forecast:
+def _with_progress(both: Any, seed: int, options: dict[str, Any]) -> Forecast:
     """Predict, under a progress bar where networks of finite width are followed or trained."""
     if options.get("width") is None:
         return predict(both, seed=seed, **options)
@@ -141,13 +178,22 @@ def _with_progress(both: Views, seed: int, options: dict[str, Any]) -> Forecast:
 
     columns = (BarColumn(), TextColumn("{task.percentage:>3.0f}%"), TimeElapsedColumn())
     console = Console(stderr=True)
-    with Progress(*columns, TextColumn("{task.description}"), console=console) as bar:
-        task = bar.add_task("limit of infinite width", total=1.0)
+    bar = Progress(*columns, TextColumn("{task.description}"), console=console)
+    task = bar.add_task("limit of infinite width", total=1.0)
 
-        def show(what: str, share: float) -> None:
-            bar.update(task, completed=share, description=what)
+    def show(what: str, share: float) -> None:
+        bar.start()  # only now: a refusal is one line, without a bar before it
+        bar.update(task, completed=share, description=what)
 
+    try:
         return predict(both, seed=seed, progress=show, **options)
+    except InputError:
+        bar.live.transient = True
+        bar.live.stop()  # `bar.stop` would print an empty line where stderr is no terminal
+        raise
+    finally:
+        if bar.live.is_started:
+            bar.stop()
 
 
 def _thin(both: Views, count: int, seed: int, notes: list[str]) -> Views:

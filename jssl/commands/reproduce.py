@@ -13,11 +13,15 @@ from jssl import papers as registry
 from jssl.commands.paper_names import paper_names
 from jssl.errors import InputError
 from jssl.papers import Outcome, Scale, Settings
+from jssl.papers.claims import count, nearest_rival
 from jssl.papers.parallel import outcomes, processes
 from jssl.papers.report import write_report
 from jssl.report.files import new_report_folder
 from jssl.report.html import number
 from jssl.types import Claim
+
+UNDECIDED = 3
+"""Exit status if no claim fails and at least one is undecided."""
 
 
 def reproduce(
@@ -29,7 +33,9 @@ def reproduce(
     *,
     overwrite: bool = False,
 ) -> int:
-    """Run papers at a scale; return 0 if every claim holds and 1 otherwise.
+    """Run papers at a scale; return 0 if every claim holds, 1 if one fails and 3 otherwise.
+
+    With status 3 no claim fails, but at least one is undecided.
 
     The report is written once everything has run, so an interrupted run leaves an earlier report
     as it was.
@@ -75,13 +81,14 @@ def reproduce(
         for name, outcome in results.items():
             for sentence in (*outcome.summary, *outcome.caveats):
                 console.print(f"{name}: {sentence}", markup=False, highlight=False)
-        held = sum(claim.passed for claim in claims)
-        line = f"{held} of {len(claims)} claims hold, {seconds:.0f} s"
+        verdicts = count(claims)
+        others = [f", {verdicts[v]} {v}" for v in ("undecided", "fails") if verdicts[v]]
+        line = f"{verdicts['holds']} of {len(claims)} claims hold{''.join(others)}, {seconds:.0f} s"
         if lost is not None:
             console.print(line)
             raise lost
         console.print(f"{line}; {page} and {data.name}")
-    return 0 if held == len(claims) else 1
+    return 1 if verdicts["fails"] else UNDECIDED if verdicts["undecided"] else 0
 
 
 def _with_progress(
@@ -114,15 +121,22 @@ def claims_table(claims: Iterable[Claim]) -> Table:
     table.add_column("predicted", justify="right", no_wrap=True)
     table.add_column("measured", justify="right", no_wrap=True)
     table.add_column("tolerance", justify="right", no_wrap=True)
+    table.add_column("nearest rival", justify="right", no_wrap=True)
     table.add_column("verdict", no_wrap=True)
+    styles = {
+        "holds": "[green]holds[/green]",
+        "undecided": "[yellow]undecided[/yellow]",
+        "fails": "[bold red]FAILS[/bold red]",
+    }
     signs = {"=": "", "<=": "≤ ", ">=": "≥ "}
     for claim in claims:
-        verdict = "[green]holds[/green]" if claim.passed else "[bold red]FAILS[/bold red]"
+        nearest = nearest_rival(claim)
         table.add_row(
             claim.name,
             signs[claim.relation] + number(claim.predicted),
             number(claim.measured),
             number(claim.tolerance) if claim.tolerance or claim.relation == "=" else "–",
-            verdict,
+            "none" if nearest is None else number(nearest.value),
+            styles[claim.verdict],
         )
     return table

@@ -1,11 +1,10 @@
-"""`jssl sweep`: run a study from a file in one process, or together with other processes."""
+"""`jssl sweep`: run a study from a file in one process, as a shard, or on a cluster."""
 
 import contextlib
-import functools
-import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 
@@ -17,16 +16,10 @@ from jssl.errors import InputError, shown
 from jssl.precision import float64
 from jssl.progress import Progress, duration, progress_bar
 from jssl.studies.study_file import read_study
-from jssl.sweeps import store as stores
-from jssl.sweeps.costs import cost_of
-from jssl.sweeps.grid import make_grid
-from jssl.sweeps.plan import Plan, chunks, make_plan
+from jssl.sweeps.plan import Plan
+from jssl.sweeps.preview import preview_of
 from jssl.sweeps.study import Study
-from jssl.sweeps.sweep import check_observable, run_study, stored_plan
-from jssl.sweeps.workload import make_workload
-
-LOST_SECONDS = 10.0
-"""A process whose lock is free for this long, while its shard is not finished, is lost."""
+from jssl.sweeps.sweep import run_study
 
 
 def run_sweep(
@@ -39,6 +32,7 @@ def run_sweep(
     processes: int | None = None,
     process: int | None = None,
     timeout: int = 300,
+    scheduler: str | None = None,
 ) -> int:
     """Run a study, or print its plan; return the exit status.
 
@@ -52,8 +46,15 @@ def run_sweep(
         processes: how many processes there are.
         process: which one this is, from 0.
         timeout: seconds within which all processes must have started.
+        scheduler: address of a dask scheduler, whose workers compute the study.
     """
     own = _shard(shard)
+    if scheduler is not None and (shard or coordinator or devices):
+        message = (
+            "--scheduler gives the work to other processes: leave out --shard, --coordinator and "
+            "--devices"
+        )
+        raise InputError(message)
     if coordinator is not None and shard is not None:
         message = "give --shard or --coordinator, not both"
         raise InputError(message)
@@ -68,17 +69,16 @@ def run_sweep(
         own = process_index(coordinator, processes, process, timeout)
     with float64() if study.dtype == "float64" else contextlib.nullcontext():
         if plan:
-            _show_plan(study)
+            show_plan(preview_of(study))
             return 0
         with interrupts.unwinding():
             interrupts.outcome("finished chunks are kept; rerun to resume")
-            run = _run if coordinator is None else _run_with_others
-            made, last = run(study, own, errors)
+            made, last = _run(study, own, errors, scheduler)
     where = ", ".join(f"{duration(seconds)} {name}" for name, seconds in last.spent.items())
-    if shard is not None:
+    if own[1] > 1:
         line = missing_chunks(made, own, path)
         Console().print(f"{line}; time spent: {where}", highlight=False, soft_wrap=True)
-    elif own[0] == 0:
+    else:
         runs = f"{last.done:,} of {last.total:,} runs" if study.until else f"{last.total:,} runs"
         line = (
             f"{study.store}: finished, {runs}; see `jssl report {study.store}`; time spent: {where}"
@@ -87,44 +87,40 @@ def run_sweep(
     return 0
 
 
-def _run(study: Study, shard: tuple[int, int], errors: Console) -> tuple[Plan, Progress]:
+def _run(
+    study: Study, shard: tuple[int, int], errors: Console, scheduler: str | None
+) -> tuple[Plan, Progress]:
     """Run a study with a bar on stderr; return its plan and the last progress."""
     last = Progress(0, 0, 0.0, 0.0, 0, 0, {})
-    with warnings.catch_warnings(), progress_bar("sweep", errors) as draw:
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(warnings.catch_warnings())
+        client = None if scheduler is None else stack.enter_context(_client(scheduler))
+        draw = stack.enter_context(progress_bar("sweep", errors))
 
         def show(progress: Progress) -> None:
             nonlocal last
             last = progress
             draw(progress)
 
-        warnings.showwarning = lambda message, *_, **__: errors.print(
-            str(message), highlight=False, soft_wrap=True
-        )
-        plan, _ = run_study(study, shard=shard, progress=show)
+        def say(line: str) -> None:
+            errors.print(line, highlight=False, markup=False, soft_wrap=True)
+
+        warnings.showwarning = lambda message, *_, **__: say(str(message))
+        plan, _ = run_study(study, shard=shard, client=client, progress=show, say=say)
     return plan, last
 
 
-def _run_with_others(study: Study, own: tuple[int, int], errors: Console) -> tuple[Plan, Progress]:
-    """Run the shard of this process, then wait until those of the other processes are finished."""
-    with contextlib.ExitStack() as stack:
+@contextlib.contextmanager
+def _client(scheduler: str) -> Iterator[Any]:
+    """Give a client of a scheduler, whose log stays off the terminal."""
+    from jssl.sweeps.cluster import connect, quiet
+
+    with quiet():
+        client = connect(scheduler)
         try:
-            stack.enter_context(stores.lock(_lock(str(study.store), *own)))
-        except OSError as error:
-            raise stores.cannot_write(str(study.store), error) from error
-        plan, last = _run(study, own, errors)
-        _wait_for_others(plan, own)
-    return plan, last
-
-
-def _show_plan(study: Study) -> None:
-    workload = make_workload(make_grid(study))
-    plan = stored_plan(workload, cost_of=functools.partial(cost_of, workload))
-    if plan is not None:
-        show_plan(plan, len(stores.finished_names(str(study.store))))
-        return
-    plan, variables = make_plan(workload, measure=False)
-    check_observable(study.until, variables)
-    show_plan(plan, 0)
+            yield client
+        finally:
+            client.close(timeout=2)
 
 
 def _shard(shard: str | None) -> tuple[int, int]:
@@ -156,37 +152,3 @@ def _check_coordinator(
     if processes is None or process is None or not 0 <= process < processes:
         message = "--coordinator host:port needs --num-processes n and --process-id i, 0 <= i < n"
         raise InputError(message)
-
-
-def _lock(store: str, index: int, count: int) -> Path:
-    return Path(store).parent / f".{Path(store).name}.processes" / f"{index}-of-{count}"
-
-
-def _wait_for_others(
-    plan: Plan, shard: tuple[int, int], sleep: Callable[[float], None] = time.sleep
-) -> None:
-    """Return when every shard is finished; raise where a process ended before its shard was."""
-    index, count = shard
-    store = str(plan.workload.grid.study.store)
-    names: list[set[str]] = [set() for _ in range(count)]
-    for number, chunk in enumerate(chunks(plan)):
-        names[number % count].add(chunk.name)
-    free_since: dict[int, float] = {}
-    while True:
-        done = stores.finished_names(store)
-        unfinished = [i for i in range(count) if not names[i] <= done]
-        if not unfinished:
-            return
-        for other in unfinished:
-            with stores.lock(_lock(store, other, count)) as free:
-                if not free or other == index:
-                    free_since.pop(other, None)
-                    continue
-            since = free_since.setdefault(other, time.monotonic())
-            if time.monotonic() - since >= LOST_SECONDS:
-                message = (
-                    f"process {other} of {count} ended before its runs were finished; rerun the "
-                    "same command to resume"
-                )
-                raise stores.StoreError(message)
-        sleep(0.5)

@@ -6,58 +6,32 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from jssl.errors import printable
 from jssl.progress import duration
 from jssl.sweeps import store as stores
-from jssl.sweeps.costs import devices_of
-from jssl.sweeps.plan import Plan, chunk_bytes, chunks, count_chunks, count_runs, predicted_seconds
-from jssl.sweeps.workload import one_device_line
+from jssl.sweeps.plan import Plan, chunks, count_runs
+from jssl.sweeps.preview import Preview, summary
 
 
-def show_plan(plan: Plan, done: int) -> None:
-    """Print the programs of a plan with their chunks, memory and predicted time.
-
-    Args:
-        plan: of the sweep.
-        done: number of chunks that are finished.
-    """
-    workload = plan.workload
-    grid, machine = workload.grid, workload.machine
-    steps = max(int(grid.study.record_steps[-1]), 1)
+def show_plan(preview: Preview) -> None:
+    """Print the programs of a plan with their runs, memory and predicted time."""
     table = Table(title="plan", pad_edge=False)
     for name in ("program", "runs", "runs a call", "together", "memory", "compile", "run"):
         table.add_column(name, justify="left" if name == "program" else "right")
-    for x in plan.layouts:
-        what = (
-            ", ".join(f"{name}={printable(str(value))}" for name, value in x.program.static)
-            or "all points"
-        )
-        runs = x.program.points * grid.seeds
-        devices = devices_of(x.cost, plan.devices)
+    for p in preview.programs:
         table.add_row(
-            Text(what),
-            f"{runs:,}",
-            f"{x.lanes:,}",
-            str(x.micro),
-            f"{chunk_bytes(x, machine) * devices / 1e6:.3g} MB",
-            "cached" if x.cost.compile == 0 else duration(x.cost.compile),
-            duration(runs * x.cost.step * steps / devices),
+            Text(p.at),
+            f"{p.runs:,}",
+            f"{p.lanes:,}",
+            str(p.together),
+            f"{p.memory / 1e6:.3g} MB",
+            "cached" if p.compile_seconds == 0 else duration(p.compile_seconds),
+            duration(p.run_seconds),
         )
     console = Console()
     console.print(table)
-    compiling, running = predicted_seconds(plan)
-    total = count_chunks(plan)
-    padded = f"; widths padded {dict(plan.bins)}" if plan.bins else ""
-    console.print(
-        f"{grid.runs:,} runs of {steps:,} steps in {total:,} chunks ({done:,} done) on "
-        f"{plan.devices} x {machine.platform}{padded}; about {duration(compiling)} to "
-        f"compile and {duration(running)} to run",
-        highlight=False,
-        markup=False,
-    )
-    line = one_device_line(workload, [x.program for x in plan.layouts])
-    if line:
-        console.print(line, highlight=False, soft_wrap=True)
+    console.print(summary(preview), highlight=False, markup=False)
+    if preview.caveat:
+        console.print(preview.caveat, highlight=False, soft_wrap=True)
 
 
 def missing_chunks(plan: Plan, shard: tuple[int, int], study: Path) -> str:

@@ -7,6 +7,7 @@ import sys
 import time
 import types
 
+import ml_dtypes
 import numpy as np
 import pytest
 
@@ -15,6 +16,7 @@ from jssl.commands import main as cli
 from jssl.commands.paper_names import paper_names
 from jssl.papers.claims import close
 from jssl.papers.outcome import Experiment, Part
+from jssl.types import Rival
 
 
 @pytest.fixture
@@ -29,13 +31,18 @@ def paper(monkeypatch):
     return register
 
 
-def judged(measured):
-    return Part([close("demo/one", "one is one", "arithmetic", 1.0, measured, 0.1)], [])
+def judged(measured, other=3.0):
+    rivals = (Rival("another", other),)
+    return Part([close("demo/one", "one", "s", 1.0, measured, 0.1, rivals=rivals)], [])
 
 
-@pytest.mark.parametrize(("measured", "status"), [(1.0, 0), (2.0, 1)])
-def test_exit_status_says_whether_every_claim_holds(paper, tmp_path, capsys, measured, status):
-    paper(lambda settings: judged(measured))
+@pytest.mark.parametrize(
+    ("measured", "other", "status"), [(1.0, 3.0, 0), (2.0, 3.0, 1), (1.0, 1.15, 3), (2.0, 1.15, 1)]
+)
+def test_exit_status_says_whether_every_claim_holds(
+    paper, tmp_path, capsys, measured, other, status
+):
+    paper(lambda settings: judged(measured, other))
     assert cli.run(["reproduce", "--out", str(tmp_path)]) == status
     assert "demo/one" in capsys.readouterr().out
     assert json.loads((tmp_path / "report.json").read_text())["passed"] is (status == 0)
@@ -240,6 +247,22 @@ def test_diagnose_imports_neither_jax_nor_scipy(tmp_path):
     assert done.stdout.splitlines()[-1] == "0"
 
 
+def test_diagnose_with_labels_views_and_checkpoints_does_not_import_jax(tmp_path):
+    z = np.random.default_rng(0).normal(size=(40, 4))
+    np.save(tmp_path / "z.npy", z.astype(ml_dtypes.bfloat16))
+    np.save(tmp_path / "labels.npy", np.arange(40) % 2)
+    options = ["--labels", "labels.npy", "--views", "z.npy", "--checkpoints", "z.npy", "z.npy"]
+    code = (
+        "import sys, jssl.commands.main as cli;"
+        f"status = cli.run(['diagnose', 'z.npy', '--dtype', 'bfloat16', *{options}]);"
+        "print(status, *(name for name in ('jax', 'torch', 'optax') if name in sys.modules))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=tmp_path
+    )
+    assert done.stdout.splitlines()[-1] == "0"
+
+
 def test_doctor_imports_neither_matplotlib_nor_neural_tangents():
     code = (
         "import sys, jssl.commands.main as cli; status = cli.run(['doctor']);"
@@ -248,3 +271,15 @@ def test_doctor_imports_neither_matplotlib_nor_neural_tangents():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "0"
+
+
+def test_a_command_called_from_python_leaves_the_environment_as_it_is(tmp_path, monkeypatch):
+    """Else programs that the process compiles later would round otherwise (test_eigenvalues)."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("XLA_FLAGS", "JAX_COMPILATION_CACHE_DIR", "OPENBLAS_NUM_THREADS"):
+        monkeypatch.delenv(name, raising=False)
+    before = dict(os.environ)
+    np.save("z.npy", np.random.default_rng(0).normal(size=(20, 3)))
+    cli.run(["reproduce", "no-such-paper"])
+    cli.run(["diagnose", "z.npy"])
+    assert dict(os.environ) == before

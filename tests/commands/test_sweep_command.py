@@ -60,6 +60,33 @@ def test_a_shard_among_very_many_says_so_at_once(study, capsys):
     assert "0 of 5 chunks are stored" in capsys.readouterr().out
 
 
+def test_the_report_of_an_unfinished_store_says_what_is_missing(study, tmp_path, capsys):
+    store, out = str(tmp_path / "store"), tmp_path / "out"
+    assert cli.run(["sweep", study, "--shard", "1/3"]) == 0  # seeds 1 and 4
+    assert cli.run(["report", store, "--out", str(out)]) == 0
+    line = "4 of 10 runs; 6 runs at 2 of 2 points are missing; rerun the sweep to compute them"
+    assert line in capsys.readouterr().out
+    missing = json.loads((out / "report.json").read_text())["missing"]
+    assert missing == [
+        {"learning_rate": rate, "missing seeds": "0, 2 to 3"} for rate in ("0.01", "0.02")
+    ]
+    assert "Missing runs" in (out / "report.html").read_text()
+
+
+def test_a_store_that_is_watched_is_drawn_again_until_it_is_finished(
+    study, tmp_path, monkeypatch, capsys
+):
+    store, out = str(tmp_path / "store"), tmp_path / "out"
+    assert cli.run(["sweep", study, "--shard", "1/3"]) == 0
+    left = iter([lambda: None, *(lambda i=i: cli.run(["sweep", study, "--shard", i])
+                                 for i in ("0/3", "2/3"))])  # fmt: skip
+    monkeypatch.setattr("jssl.commands.report.time.sleep", lambda seconds: next(left)())
+    assert cli.run(["report", store, "--out", str(out), "--watch"]) == 0
+    said = [line for line in capsys.readouterr().out.splitlines() if "report.json" in line]
+    assert [line.split("report.json, ")[1][:5] for line in said] == ["4 of ", "8 of ", "10 of"]
+    assert json.loads((out / "report.json").read_text())["missing"] == []
+
+
 def test_more_devices_than_cores_are_said_in_a_line(study, monkeypatch, capsys):
     monkeypatch.setattr(command, "cores", lambda: 2)
     assert cli.run(["sweep", study, "--plan", "--devices", "2"]) == 0
@@ -138,7 +165,7 @@ def test_the_report_of_a_store_that_lost_an_array_or_may_not_be_read_is_one_line
     def refuse(*_, **__):
         raise PermissionError(13, "Permission denied", str(finished))
 
-    monkeypatch.setattr("jssl.sweeps.store.is_store", refuse)
+    monkeypatch.setattr("jssl.sweeps.store.making.is_store", refuse)
     assert cli.run(["report", str(finished), "--out", str(tmp_path / "out")]) == 2
     assert "(permission denied); check its permissions" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()

@@ -150,7 +150,7 @@ def test_every_loss_command_and_diagnostic_is_on_the_pages_that_list_them():
     choosing = (ROOT / "docs" / "choosing.md").read_text(encoding="utf-8")
     metrics = (ROOT / "docs" / "metrics.md").read_text(encoding="utf-8")
     assert not [name for name in losses.LOSSES if f"`{name}`" not in choosing]
-    commands = ("reproduce", "predict", "diagnose", "sweep", "report", "doctor")
+    commands = ("reproduce", "predict", "diagnose", "compare", "sweep", "report", "doctor")
     assert not [name for name in commands if f"`jssl {name}" not in choosing]
     functions = [name for name in diagnostics.__all__ if name.islower()]
     assert not [name for name in functions if f"`{name}" not in metrics]
@@ -175,10 +175,13 @@ def test_the_questions_are_at_least_fifteen():
 
 def test_the_help_of_predict_lists_every_loss_and_view():
     text = " ".join((ROOT / "jssl" / "commands" / "arguments.py").read_text().split())
-    listed = re.search(r'"""Loss: (.*?)\."""', text)[1].replace("\\ ", "").split(", ")
+    loss = re.search(r'"""Loss: (.*?)\. (.*?)"""', text)
+    assert loss[2] == "For linear encoders also jepa and lejepa."
+    listed = loss[1].replace("\\ ", "").split(", ")
     assert {losses.registry.ALIASES.get(name, name) for name in listed} == set(RULES)
     listed = re.search(r"one or more of (.*?)\.", text)[1].replace("\\ ", "").split(", ")
-    assert set(listed) == set(VIEWS)
+    assert listed.pop() == "or simclr for its usual recipe"
+    assert {*listed, "simclr"} == set(VIEWS)
 
 
 @pytest.mark.float32
