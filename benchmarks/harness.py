@@ -57,7 +57,7 @@ def measure(
             jax.block_until_ready(function())
             if turn >= 0:
                 seconds[name].append(time.perf_counter() - begin)
-    return {name: _timing(values) for name, values in seconds.items()}
+    return {name: timing(values) for name, values in seconds.items()}
 
 
 def ratios(timings: Mapping[str, Timing], ours: str) -> dict[str, float]:
@@ -91,7 +91,8 @@ def report(
     return path
 
 
-def _timing(seconds: list[float]) -> Timing:
+def timing(seconds: list[float]) -> Timing:
+    """Return the median and the spread of repeated measurements."""
     median = statistics.median(seconds)
     return Timing(median, (max(seconds) - min(seconds)) / 2 / median, len(seconds))
 
