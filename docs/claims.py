@@ -11,7 +11,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 REPORT = ROOT / "docs" / "reports" / "quick.json"
 BEGIN, END = "<!-- papers: made by docs/claims.py -->", "<!-- end of papers -->"
-KEPT = ("settings", "papers", "passed", "claims")
+KEPT = ("settings", "papers", "passed", "verdicts", "claims")
 VARYING = ("seconds", "processes")
 PUBLICATIONS = {
     "stepwise": "[Simon et al. 2023](https://arxiv.org/abs/2303.15438): stepwise learning",
@@ -35,11 +35,14 @@ def table(report: dict) -> str:
         link = f"[`{paper}`](docs/papers/{paper}.md)"
         lines.append(f"| {link} | {PUBLICATIONS[paper]} | {held} of {len(claims)} |")
     held = sum(claim["passed"] for claim in report["claims"])
+    undecided = sum(claim["verdict"] == "undecided" for claim in report["claims"])
+    left = f", {undecided} are undecided" if undecided else ""
     settings = report["settings"]
+    total = len(report["claims"])
     note = (
-        f"**{held} of {len(report['claims'])} claims hold** at scale {settings['scale']}, seed "
-        f"{settings['seed']}. Each page lists its claims with their tolerances, which follow from "
-        "theory, and says where one was changed after a result was seen."
+        f"**{held} of {total} claims hold**{left} at scale {settings['scale']}, seed "
+        f"{settings['seed']}. Each page lists its claims, their tolerances, which follow from "
+        "theory, and the rivals they exclude, and says what was changed after a result was seen."
     )
     return "\n".join([*lines, "", note])
 

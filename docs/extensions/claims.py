@@ -8,7 +8,8 @@ from docutils import nodes
 from docutils.parsers.rst import Directive
 
 REPORT = Path(__file__).parents[1] / "reports" / "quick.json"
-COLUMNS = ("claim", "predicted", "measured", "tolerance", "verdict")
+COLUMNS = ("claim", "predicted", "measured", "tolerance", "nearest rival", "verdict")
+MARKS = {"holds": "✓", "undecided": "?", "fails": "✗"}
 SIGNS = {"=": "", "<=": "≤ ", ">=": "≥ "}
 
 
@@ -34,9 +35,11 @@ class Claims(Directive):
         held = sum(c["passed"] for c in claims)
         settings = report["settings"]
         where = f"scale {settings['scale']}, seed {settings['seed']}"
-        before = f"{held} of {len(claims)} claims hold at {where}."
+        undecided = sum(c["verdict"] == "undecided" for c in claims)
+        left = f", {undecided} undecided" if undecided else ""
+        before = f"{held} of {len(claims)} claims hold{left} at {where}."
         head = "".join(
-            f'<th scope="col"{" class=n" * (k > 0 and k < 4)}>{text}</th>'
+            f'<th scope="col"{" class=n" * (0 < k < 5)}>{text}</th>'
             for k, text in enumerate(COLUMNS)
         )
         rows = "".join(self.row(claim) for claim in claims)
@@ -66,15 +69,20 @@ class Claims(Directive):
             number(claim["measured"]),
             tolerance,
         )
-        verdict = "✓ holds" if claim["passed"] else "✗ fails"
+        values = {rival["name"]: rival["value"] for rival in claim["rivals"]}
+        name = claim["nearest_rival"]
+        nearest = "none" if name is None else number(values[name])
+        verdict = f"{MARKS[claim['verdict']]} {claim['verdict']}"
         numbers = "".join(
             f'<td class=n data-label="{label}">{cell}</td>'
-            for label, cell in zip(COLUMNS[1:], (*cells, verdict), strict=True)
+            for label, cell in zip(COLUMNS[1:], (*cells, nearest, verdict), strict=True)
         )
         name = html.escape(f"{claim['name']} · {claim['source']}")
-        rivals = [f"{rival['name']}, {number(rival['value'])}" for rival in claim.get("rivals", ())]
-        rejected = f" Rejected rival predictions: {'; '.join(rivals)}." if rivals else ""
-        details = html.escape((claim.get("details", "") + rejected).strip())
+        rivals = [f"{name}, {number(value)}" for name, value in values.items()]
+        others = f" Rival predictions: {'; '.join(rivals)}." if rivals else ""
+        if claim["power"] is not None:
+            others += f" Power against the nearest of them: {number(claim['power'])}."
+        details = html.escape((claim["details"] + others).strip())
         small = f"<small>{name}</small>"
         details = f"{details}<br>{small}" if details else small
         first = f"<td>{statement}<details><summary>details</summary>{details}</details></td>"

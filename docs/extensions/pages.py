@@ -14,7 +14,16 @@ from pathlib import Path
 import jssl.theory
 
 DOCS = Path(__file__).parents[1]
-LISTED = {"studies", "sweeps", "papers", "forecast", "diagnosis", "report"}
+LISTED = {
+    "studies",
+    "sweeps",
+    "papers",
+    "forecast",
+    "diagnosis",
+    "encoders",
+    "monitor",
+    "report",
+}
 """Packages of which only the public list is documented; of the others all that has an example."""
 UNLISTED = {"commands", "theory", "_compat", "_lazy"}
 SECTION = re.compile(
