@@ -1,6 +1,7 @@
 """Facts about programs of earlier runs, in small files beside JAX's compilation cache.
 
-There are none where the cache is off. A wrong fact costs time and changes no result.
+There are none where the cache is off. A wrong fact costs time; it changes how a sweep divides and
+pads its runs, and with it results by rounding at most.
 """
 
 import contextlib

@@ -20,10 +20,10 @@ import numpy as np
 from scipy.special import digamma
 
 from jssl.forecast.linear_views import LinearModes, LinearViews, linear_modes
+from jssl.integration import integrate
 from jssl.losses import sigreg
 from jssl.number_checks import require_number
 from jssl.theory import isotropy
-from jssl.theory.integration import integrate
 from jssl.theory.isotropy.samples import UNIT
 from jssl.types import Array
 

@@ -73,6 +73,18 @@ class Cost(NamedTuple):
 
 def cost_of(workload: Workload, program: Program) -> Cost:
     """Predict a program's cost, from facts of earlier runs where there are any."""
+    cost = cost_of_trace(workload, program)
+    known = read_facts(_rate_name(workload, program))
+    compiled = read_facts(_compile_name(workload, program))
+    return cost._replace(
+        step=known.get("step", cost.step),
+        compile=0.0 if compiled else cost.compile,
+        micro=known.get("micro"),
+    )
+
+
+def cost_of_trace(workload: Workload, program: Program) -> Cost:
+    """Predict a program's cost from its trace alone, the same in every process."""
     traced = traced_program(workload, program)
     products, other, each = RATES.get(workload.machine.platform, RATES["cpu"])
     work = traced.step
@@ -80,17 +92,14 @@ def cost_of(workload: Workload, program: Program) -> Cost:
     wide = workload.machine.devices if workload.spec.parallel == "batch" and not alone else 1
     launched = work.operations * each / group_size(work.traffic)
     step = (work.products / products + work.other / other + launched) / wide
-    known = read_facts(_rate_name(workload, program))
-    compiled = read_facts(_compile_name(workload, program))
     base, an_equation = COLD_COMPILE
     cold = base + an_equation * (work.equations + traced.start.equations)
     return Cost(
-        step=known.get("step", step),
-        compile=0.0 if compiled else cold,
+        step=step,
+        compile=cold,
         traffic=work.traffic / wide,
         state=traced.state,
         record=traced.record,
-        micro=known.get("micro"),
         devices=1 if alone else None,
     )
 

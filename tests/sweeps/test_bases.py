@@ -75,6 +75,19 @@ def test_short_sweeps_are_computed_as_they_are():
     assert "eigenbasis" not in planned(make_problem, AXES)
 
 
+@pytest.mark.parametrize("devices", [1, 8])
+def test_neither_remembered_rates_nor_devices_decide_the_basis(devices, worth, monkeypatch):
+    """The basis changes rounding, and a process that was slow once must not change numbers."""
+    monkeypatch.setattr("jssl.sweeps.costs.read_facts", lambda name: {"step": 1e3})
+    study = make_study(make_problem, AXES, [0, 10])
+    work = make_workload(make_grid(study))
+    work = work._replace(machine=work.machine._replace(devices=devices))
+    assert "eigenbasis" not in to_json(make_plan(work, measure=False)[0])
+    worth(0.0)
+    monkeypatch.setattr("jssl.sweeps.costs.read_facts", lambda name: {"step": 1e-30})
+    assert to_json(make_plan(work, measure=False)[0])["eigenbasis"] == [0]
+
+
 def test_a_store_is_resumed_in_its_basis_bit_by_bit(tmp_path, worth):
     worth(0.0)
     options = {"record_steps": [0, 3, 200], "observe": observe, "progress": False}

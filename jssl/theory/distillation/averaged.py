@@ -17,6 +17,7 @@ import numpy as np
 from jssl.data.checks import require_layers, require_range
 from jssl.errors import InputError
 from jssl.host_arithmetic import host_value
+from jssl.integration import integrate, too_far_apart
 from jssl.number_checks import require_number
 from jssl.theory.distillation.objective import (
     arrays,
@@ -24,7 +25,6 @@ from jssl.theory.distillation.objective import (
     require_share,
     require_start_below,
 )
-from jssl.theory.integration import integrate, too_far_apart
 from jssl.types import Array
 
 

@@ -21,9 +21,9 @@ import numpy as np
 
 from jssl.errors import InputError, shown
 from jssl.host_arithmetic import host_float64, host_value
+from jssl.integration import integrate
 from jssl.number_checks import require_number
 from jssl.theory.distillation.objective import arrays, require_not_negative, require_positive
-from jssl.theory.integration import integrate
 from jssl.types import Array
 
 EQUAL = 1e-11

@@ -22,6 +22,7 @@ from jssl.data.moments import Moments, pair_moments
 from jssl.data.pairs import flatten
 from jssl.errors import InputError, shown
 from jssl.host_arithmetic import host_float64
+from jssl.integration import integrate
 from jssl.keys import require_key
 from jssl.theory.distillation.amplitudes import amplitude
 from jssl.theory.distillation.flow import Weights, velocity
@@ -32,7 +33,6 @@ from jssl.theory.distillation.modes import (
     share_of,
 )
 from jssl.theory.distillation.objective import OBJECTIVES
-from jssl.theory.integration import integrate
 from jssl.theory.problem import fixed_pairs
 from jssl.types import Array, Pairs, Problem, Trajectory, start_key
 

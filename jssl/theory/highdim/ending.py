@@ -16,12 +16,12 @@ import math
 import numpy as np
 
 from jssl.errors import InputError
+from jssl.integration import integrate
 from jssl.number_checks import require_flag, require_number
 from jssl.theory.highdim.gradients import mean_square
 from jssl.theory.highdim.settings import OnePass, check, check_state
 from jssl.theory.highdim.trajectories import refuse_square
 from jssl.theory.highdim.unit import slopes
-from jssl.theory.integration import integrate
 
 _FLOOR = np.array([-600.0, -300.0])  # of z and v, below which their rates no longer change
 _GONE = np.array([-60.0, -250.0])  # of z and v, below which what falls does not come back

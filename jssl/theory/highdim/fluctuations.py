@@ -15,12 +15,12 @@ from typing import Any
 import numpy as np
 
 from jssl.errors import InputError
+from jssl.integration import path
 from jssl.number_checks import require_number
 from jssl.theory.highdim.gradients import outputs
 from jssl.theory.highdim.settings import OnePass, check, check_state
 from jssl.theory.highdim.trajectories import check_times, refuse_square
 from jssl.theory.highdim.unit import velocity
-from jssl.theory.integration import path
 
 WIDEST = 30.0
 """Largest sigma^2 R: the cost of the quadrature grows in proportion to it."""

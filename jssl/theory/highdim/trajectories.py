@@ -11,10 +11,10 @@ import numpy as np
 
 from jssl.errors import InputError
 from jssl.host_arithmetic import host_float64
+from jssl.integration import path
 from jssl.number_checks import require_flag
 from jssl.theory.highdim.settings import OnePass, check, check_state
 from jssl.theory.highdim.unit import velocity
-from jssl.theory.integration import path
 
 LATEST = 1e15
 """Largest time; by then every flow of a setting in range has settled or will not."""

@@ -18,8 +18,8 @@ import numpy as np
 
 from jssl.errors import InputError
 from jssl.host_arithmetic import host_float64
+from jssl.integration import integrate, path, too_far_apart
 from jssl.number_checks import require_number
-from jssl.theory.integration import integrate, path, too_far_apart
 from jssl.theory.isotropy.regularisers import (
     LARGEST,
     parts,

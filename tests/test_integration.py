@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from jssl.errors import InputError
+from jssl.integration import integrate, too_far_apart
 from jssl.theory import isotropy
-from jssl.theory.integration import integrate, too_far_apart
 
 
 def test_a_path_is_that_of_the_equation():
