@@ -101,16 +101,16 @@ def jepa_of_layers(
 def _spread(several: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return standard errors and quantiles of the steps from random starts, (starts, modes).
 
-    Where a mode is never learned from some of them, its error is not known.
+    Where a mode is not learned from one of them or more, its error is not known.
     """
     learned = np.isfinite(several)
     finite = np.where(learned.all(0), several, 0)
     unit = np.maximum(finite.max(0), 1e-300)  # squares of the steps need not fit
     quantiles = np.quantile(finite, (0.05, 0.95), axis=0)
-    some = learned.any(0) & ~learned.all(0)
-    quantiles[0, some] = np.quantile(several[:, some], 0.05, axis=0, method="lower")
-    quantiles[1, some] = np.quantile(several[:, some], 0.95, axis=0, method="higher")
-    return np.where(some, np.nan, (finite / unit).std(0) * unit), quantiles
+    lost = ~learned.all(0)
+    quantiles[0, lost] = np.quantile(several[:, lost], 0.05, axis=0, method="lower")
+    quantiles[1, lost] = np.quantile(several[:, lost], 0.95, axis=0, method="higher")
+    return np.where(lost, np.nan, (finite / unit).std(0) * unit), quantiles
 
 
 def _relative(start: ModeStart, depth: int, end: float) -> float:

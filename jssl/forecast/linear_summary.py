@@ -67,12 +67,19 @@ def unsure_starts(drawn: ModeStart, lam: np.ndarray, rho: np.ndarray) -> list[st
     some = np.flatnonzero((share > 0) & (share < 1))
     if not len(some):
         return []
-    each = ", ".join(f"mode {j + 1} in {share[j]:.0%}" for j in some[:8])
+    each = ", ".join(f"mode {j + 1} in {_percent(share[j])}" for j in some[:8])
     return [
         "The first layer keeps a random share of each mode, and where it is too small for a "
         f"predictor of this size, the mode shrinks to zero: of the random starts {each}. A "
         "smaller start (scale) avoids it."
     ]
+
+
+def _percent(share: float) -> str:
+    """Return a share strictly between 0 and 1 in percent, never as 0% or 100%."""
+    if share < 0.005:
+        return "fewer than 1%"
+    return "more than 99%" if share > 0.995 else f"{share:.0%}"
 
 
 def _end(forecast: Values) -> str:

@@ -123,7 +123,7 @@ def _values(
         steps=steps,
         low=np.where(finite, low, np.inf),
         high=np.where(finite, np.maximum(high, at), np.inf),
-        start_errors=np.where(finite, spread, np.nan),
+        start_errors=np.where(finite, found.spread, np.nan),
         width_errors=np.where(finite, 0.0, np.nan),
         new_data_errors=np.where(finite, at * off, np.nan),
         limit_steps=steps,
