@@ -10,6 +10,7 @@ from jssl.forecast.rules import Rule
 from jssl.forecast.summary import count_of, summary_of
 from jssl.forecast.values import Values
 from jssl.theory import isotropy
+from jssl.wording import percent
 
 _NOTICED = 0.01
 
@@ -67,19 +68,12 @@ def unsure_starts(drawn: ModeStart, lam: np.ndarray, rho: np.ndarray) -> list[st
     some = np.flatnonzero((share > 0) & (share < 1))
     if not len(some):
         return []
-    each = ", ".join(f"mode {j + 1} in {_percent(share[j])}" for j in some[:8])
+    each = ", ".join(f"mode {j + 1} in {percent(share[j])}" for j in some[:8])
     return [
         "The first layer keeps a random share of each mode, and where it is too small for a "
         f"predictor of this size, the mode shrinks to zero: of the random starts {each}. A "
         "smaller start (scale) avoids it."
     ]
-
-
-def _percent(share: float) -> str:
-    """Return a share strictly between 0 and 1 in percent, never as 0% or 100%."""
-    if share < 0.005:
-        return "fewer than 1%"
-    return "more than 99%" if share > 0.995 else f"{share:.0%}"
 
 
 def _end(forecast: Values) -> str:
@@ -168,7 +162,7 @@ def lejepa_caveats(
         "The theory is exact for Gaussian embeddings and the whole line of frequencies. "
         + (
             f"On these pairs and with the 17 knots of the loss, growth differs from it by up to "
-            f"{share:.0%} of the steps, which is part of the intervals."
+            f"{percent(share)} of the steps, which is part of the intervals."
             if finite.any()
             else "The 17 knots of the loss differ from it."
         ),

@@ -69,7 +69,7 @@ def test_a_mode_that_only_some_random_starts_lose_is_a_caveat():
         assert np.all(seen.low <= seen.steps)
         assert np.isnan(seen.start_errors[mode]).all()
     text = " ".join(" ".join(x.caveats) for x in some)
-    assert "mode 1 in fewer than 1%" in text
+    assert "mode 1 in less than 1%" in text
     assert "in 0%" not in text
 
 

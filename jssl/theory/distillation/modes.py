@@ -18,6 +18,7 @@ from jssl.data.moments import Moments, require_moments
 from jssl.errors import InputError
 from jssl.host_arithmetic import host_float64
 from jssl.theory.landscape.covariances import host_covariance
+from jssl.wording import percent
 
 MOST_OFF_DIAGONAL = 0.2
 """Off-diagonal share of S_x above which the times of `times` are marked as approximate."""
@@ -116,14 +117,14 @@ def regression_modes(moments: Moments, count: int | None = None) -> RegressionMo
     caveats = []
     if off_diagonal > MOST_OFF_DIAGONAL:
         caveats.append(
-            f"The moments do not commute: {off_diagonal:.0%} of the context moment is off-diagonal "
-            "in the basis of the modes, so times are approximate."
+            f"The moments do not commute: {percent(off_diagonal)} of the context moment is "
+            "off-diagonal in the basis of the modes, so times are approximate."
         )
     rest = share_of(cross / 2 - cross.T / 2, cross)
     if rest > 1e-6:
         caveats.append(
-            f"The cross moment is not symmetric: its antisymmetric part is {rest:.0%} of it, and "
-            "the modes are those of the symmetric part."
+            f"The cross moment is not symmetric: its antisymmetric part is {percent(rest)} of it, "
+            "and the modes are those of the symmetric part."
         )
     caveats += [unlearned_mode(i, value) for i, value in enumerate(values) if value <= 0]
     return RegressionModes(values, coefficients, vectors.T, off_diagonal, tuple(caveats))
