@@ -15,7 +15,8 @@ Whole commands, each in a new process and an empty folder, this checkout and the
     predict width  with --width: predict all, and the same with --width 256: eight random networks
     reproduce      with --reproduce: jssl reproduce of six papers, with an empty compilation cache
 
-Processor time is user and system time of the command. It depends less on what else the machine
+Every command runs once before it is measured, so that Python's bytecode is there, as in a package
+that was installed by pip. Processor time is user and system time of the command. It depends less on what else the machine
 does than wall time. Threads of BLAS that wait for a busy core count too: set
 OPENBLAS_NUM_THREADS=1 where other programs run.
 """
@@ -73,7 +74,10 @@ def cost_of(checkout: Path, arguments: Sequence[str], *, warm: bool = False) -> 
     with tempfile.TemporaryDirectory() as folder:
         z = np.random.default_rng(0).normal(size=(2000, 128))
         np.save(Path(folder) / "embeddings.npy", z)
-        surroundings = os.environ | {"JAX_COMPILATION_CACHE_DIR": str(Path(folder) / "cache")}
+        surroundings = os.environ | {
+            "JAX_COMPILATION_CACHE_DIR": str(Path(folder) / "cache"),
+            "PYTHONDONTWRITEBYTECODE": "",
+        }
         given: dict[str, Any] = {"env": surroundings, "check": True, "capture_output": True}
         if warm:
             (Path(folder) / "earlier").mkdir()
@@ -103,6 +107,8 @@ def main(against: Path, repeats: int = 5, reproduce: bool = False, width: bool =
     commands = {"reproduce": ("reproduce", *PAPERS, "--out", "out")} if reproduce else commands
     for name, arguments in commands.items():
         costs: dict[Path, list[Cost]] = {here: [], against: []}
+        for checkout in () if reproduce else costs:
+            cost_of(checkout, arguments)  # writes Python's bytecode
         for _ in range(repeats):
             for checkout, found in costs.items():
                 found.append(cost_of(checkout, arguments, warm=name.endswith("warm")))
