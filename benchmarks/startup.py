@@ -16,9 +16,9 @@ Whole commands, each in a new process and an empty folder, this checkout and the
     reproduce      with --reproduce: jssl reproduce of six papers, with an empty compilation cache
 
 Every command runs once before it is measured, so that Python's bytecode is there, as in a package
-that was installed by pip. Processor time is user and system time of the command. It depends less on what else the machine
-does than wall time. Threads of BLAS that wait for a busy core count too: set
-OPENBLAS_NUM_THREADS=1 where other programs run.
+that was installed by pip. Processor time is user and system time of the command. It depends less
+on what else the machine does than wall time. Threads of BLAS that wait for a busy core count too:
+set OPENBLAS_NUM_THREADS=1 where other programs run.
 """
 
 import os

@@ -42,7 +42,8 @@ def table(report: dict) -> str:
     note = (
         f"**{held} of {total} claims hold**{left} at scale {settings['scale']}, seed "
         f"{settings['seed']}. Each page lists its claims, their tolerances, which follow from "
-        "theory, and the rivals they exclude, and says what was changed after a result was seen."
+        "theory, and the rival predictions they exclude, and says what was changed after a result "
+        "was seen."
     )
     return "\n".join([*lines, "", note])
 

@@ -27,7 +27,7 @@ class Reproduce:
     """Names or arXiv numbers of papers; all papers by default."""
     scale: Literal["quick", "paper", "large"] = "quick"
     """quick takes minutes on two cores; paper uses the sizes of the paper; large is larger than \
-in the paper and has never been run."""
+in the paper; no results of it are recorded."""
     out: Path = Path("jssl-out")
     """Folder for the report, created if needed."""
     overwrite: Flag = False
@@ -62,11 +62,11 @@ spectral_contrastive, info_nce. For linear encoders also jepa and lejepa."""
     """Dimension of the embedding."""
     kernel: str | None = None
     """Kernel of the encoder: linear, mlp-<activation>-<layers> or conv-<activation>-<layers>; by \
-default mlp-relu-3. For jepa linear, its default, or linear-<layers> with 1 to 64 layers; for \
-lejepa linear."""
+default mlp-relu-3. With --loss jepa, use linear (the default) or linear-<layers>, with 1 to 64 \
+layers. With --loss lejepa, use linear."""
     width: int | None = None
-    """Hidden neurons, or channels, of the kernel, for the forecast of random networks of this \
-width; by default, of the limit of infinite width."""
+    """Number of hidden units or channels of finite networks with the architecture of --kernel; by \
+default, the forecast is for infinite width."""
     nets: int | None = None
     """Number of random networks of --width, whose median and spread are the forecast; 8 by \
 default."""
@@ -75,15 +75,17 @@ default."""
     learning_rate: float | None = None
     """Learning rate of gradient descent; a tenth of the largest stable one by default."""
     scale: float | None = None
-    """Factor of the encoder's initial embedding; by default, small enough for separate steps."""
+    """Factor by which the initial embeddings are multiplied; by default, small enough \
+for separate steps."""
     temperature: float = 0.5
     """Temperature, for losses that use one."""
     trade_off: float | None = None
     """Weight of SIGReg in lejepa, above 0 and below 1; 0.05 by default."""
     batch: int | None = None
-    """Samples of a batch, on which lejepa depends; by default all pairs."""
+    """Batch size, which only lejepa uses; by default all pairs."""
     weight_decay: float = 0.0
-    """Factor of the squared norm of the parameters; for the kernel linear only."""
+    """Weight-decay coefficient, the factor of the squared norm of the parameters; only with \
+--kernel linear."""
     placement: str = "augmented-augmented-augmented"
     """Which inputs of simclr are augmented, as anchor-positive-negatives; each is clean or \
 augmented."""
@@ -111,8 +113,8 @@ class Diagnose:
 
     embeddings: Annotated[tuple[Path, ...], tyro.conf.Positional]
     """Files of embeddings (n, dim), a folder or a pattern; several files are one set, in natural \
-order. They are .npy, .npz, .pt, .pth, .safetensors, .parquet, .arrow, .feather, .h5, .hdf5, \
-.h5ad, .csv or .tsv, are read in chunks, and may be larger than memory."""
+order. Supported formats: .npy, .npz, .pt, .pth, .safetensors, .parquet, .arrow, .feather, .h5, \
+.hdf5, .h5ad, .csv, .tsv. Files are read in chunks and may be larger than memory."""
     key: str | None = None
     """Name of the embeddings in files of several arrays, such as obsm/X_scVI."""
     dtype: str | None = None
@@ -122,7 +124,7 @@ float8_e4m3fn."""
     """How embeddings (n, tokens, dim) become rows: the mean of the tokens, the first token, or \
 each token as a row."""
     labels: Path | None = None
-    """File, folder or pattern of n classes, for the accuracies of probes; by default, the array \
+    """File, folder or pattern with the class label of each row, for probes; by default, the array \
 called labels beside the embeddings, where there is one."""
     label_key: str | None = None
     """Name of the labels in files of several arrays: in --labels, or beside the embeddings."""
@@ -130,8 +132,8 @@ called labels beside the embeddings, where there is one."""
     """File, folder or pattern of embeddings of second views in the same order, for alignment and \
 LiDAR."""
     train: Path | None = None
-    """File, folder or pattern of embeddings on which probes are fitted, with --test; by default, \
-the embeddings themselves."""
+    """File, folder or pattern of training embeddings for the probes, with --test; by default, the \
+positional embeddings."""
     train_labels: Path | None = None
     """Classes of --train; by default, the array called labels beside them."""
     test: Path | None = None
@@ -142,7 +144,7 @@ the embeddings themselves."""
     """Files of embeddings at checkpoints; they are sorted by the numbers in their names. With \
 several folders, each is a run, and the runs are compared."""
     checkpoint_views: tuple[Path, ...] = ()
-    """The same files or folders, under the same names, of second views at the checkpoints."""
+    """Files or folders of the second views at the same checkpoints, with the same file names."""
     out: Path | None = None
     """Folder for the report, created if needed; by default jssl-diagnose, and none with --json."""
     overwrite: Flag = False
@@ -162,8 +164,8 @@ several folders, each is a run, and the runs are compared."""
 class Compare:
     """Compare embeddings of the same rows by several encoders, or layers of one.
 
-    Spectra on one axis, debiased CKA, shared subspaces, and which one a criterion without labels
-    ranks first.
+    The report plots all spectra in one figure, gives debiased CKA and the overlap of subspaces, and
+    ranks the encoders by a criterion that needs no labels.
     """
 
     files: Annotated[tuple[Path, ...], tyro.conf.Positional]
@@ -176,7 +178,7 @@ diagnose, or one file of several arrays, which are layers."""
     pool: Literal["mean", "cls", "none"] | None = None
     """How embeddings (n, tokens, dim) become rows, as for jssl diagnose."""
     labels: Path | None = None
-    """File of n classes, for the accuracies of probes."""
+    """File with the class label of each row, for probes."""
     label_key: str | None = None
     """Name of the labels in a file of several arrays."""
     criterion: Literal["rankme", "effective-rank", "participation-ratio"] = "rankme"

@@ -81,7 +81,7 @@ def rank_metrics(spectrum: Spectrum, z: np.ndarray) -> list[Metric]:
         (
             "RankMe",
             entropy_rank(np.sqrt(spectrum.uncentred), False, np),
-            f"1 to {min(n, dim)}",
+            f"0, or 1 to {min(n, dim)}",
             "high, among encoders of one method",
             "exponential of the entropy of the singular values, not centred, scaled to sum 1",
             "arXiv 2210.02885",

@@ -148,9 +148,13 @@ def _augmentation(forecast: Values) -> list[str]:
     decay = " and weight decay" if forecast.settings["weight decay"] else ""
     lines = [
         f"For a linear encoder, {lost.surviving:,} of the {lost.carried:,} directions of the views "
-        f"survive augmentation{decay}. {lost.lost:,} are lost, and {lost.undecided:,} are "
-        "undecided within the sampling error."
+        f"survive augmentation{decay}."
     ]
+    if lost.lost or lost.undecided:
+        lines[0] += (
+            f" {lost.lost:,} are lost, and {lost.undecided:,} are undecided within the sampling "
+            "error."
+        )
     if np.isfinite(lost.factor) and lost.factor > 0:
         lines.append(
             f"The first of the {lost.rank} remaining dimensions would be lost at "

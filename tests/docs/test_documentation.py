@@ -97,18 +97,23 @@ def test_the_layout_of_the_readme_is_the_tree():
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     block = readme.partition("    jssl/\n")[2].partition("    benchmarks/")[0]
     named = set(re.findall(r"(?<![\w.])_?\w+(?:/|\.py)", block))
-    files = {"summary.py", "plan.py", "store/", "ranks.py", "registry.py"}
+    files = {"plan.py", "store/", "ranks.py", "docs/", "verdict_sentences.py"}
+    files |= {"summary.py", "linear_summary.py", "caveats.py", "rules.py"}
     package = ROOT / "jssl"
     folders = {f"{path.parent.name}/" for path in package.glob("*/__init__.py")}
     modules = {path.name for path in package.glob("*.py") if not path.name.startswith("__")}
     assert named - files == folders | modules
     for place in (
         "forecast/summary.py",
+        "forecast/linear_summary.py",
+        "forecast/caveats.py",
+        "forecast/rules.py",
         "diagnosis/summary.py",
+        "diagnosis/verdict_sentences.py",
         "sweeps/plan.py",
         "sweeps/store/__init__.py",
-        "diagnostics/ranks.py",
-        "losses/registry.py",
+        "formulas/ranks.py",
+        "../docs/extending.md",
     ):
         assert (package / place).exists()
 
