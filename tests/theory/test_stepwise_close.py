@@ -8,6 +8,7 @@ from scipy.integrate import solve_ivp
 
 from jssl.kernels.contrastive import contrastive_modes
 from jssl.theory import stepwise
+from jssl.theory.stepwise.many_starts import effective_modes_of_starts
 
 
 def flow(gamma, start, times):
@@ -127,6 +128,18 @@ def test_a_start_of_lower_rank_learns_as_many_dimensions():
     one = 1e-3 * jnp.ones((2, 3))
     assert (stepwise.effective_modes(one, gamma).start_scales > 0).tolist() == [True, False]
     assert (stepwise.effective_modes(0 * one, gamma).start_scales == 0).all()
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_a_start_of_rank_one_learns_one_dimension_in_any_basis(seed):
+    draws = np.random.default_rng(seed)
+    start = 1e-3 * np.outer(draws.standard_normal(3), draws.standard_normal(5))
+    gamma = np.array([1.0, 0.5, 0.5, 0.2, -0.1])
+    for found in (
+        stepwise.effective_modes(jnp.asarray(start), jnp.asarray(gamma)).start_scales,
+        effective_modes_of_starts(start[None], gamma).start_scales[0],
+    ):
+        assert (np.asarray(found) > 0).tolist() == [True, False, False]
 
 
 def test_derivatives_are_those_of_finite_differences():

@@ -169,6 +169,19 @@ def test_final_weight_is_the_zero_loss_solution_of_least_norm():
         assert np.square(other).sum() >= norm - 1e-12
 
 
+@pytest.mark.parametrize("m", [6, 40])
+def test_a_mode_of_eigenvalue_zero_is_zero_whatever_the_sign_of_its_rounding(m):
+    """Every basis rounds the zero eigenvalue in its own way, to either sign."""
+    values = np.append(np.linspace(1, 0.1, m - 2), [0.0, -0.3])
+    for seed in range(20):
+        columns = basis(m, seed)
+        found = stepwise.modes(jnp.asarray((columns * values) @ columns.T))
+        assert (np.asarray(found.eigenvalues) > 0).sum() == m - 2
+        assert np.square(stepwise.final_weight(found)).sum() < m * 10 + 1
+    slopes = jax.jacobian(lambda g: stepwise.modes(g).eigenvalues.sum())(jnp.diag(values))
+    np.testing.assert_allclose(slopes, np.eye(m), atol=1e-12)  # of the trace
+
+
 def test_only_positive_modes_are_learned():
     gamma, top, rotation, _, start = aligned_case(5)
     end = stepwise.final_weight(top, rotation)

@@ -149,9 +149,15 @@ def tie_rotation(projection: Array, eigenvalues: Array) -> Array:
 
 
 def _triangle(projection: Array, k: int) -> Array:
-    """Return R (k, m) of the QR factorisation; that of the first k columns has a derivative."""
+    """Return R (k, m) of the QR factorisation; that of the first k columns has a derivative.
+
+    Entries that are rounding beside their column are 0.
+    """
     rotation, corner = jnp.linalg.qr(projection[:, :k])
-    return jnp.concatenate([corner, _product(rotation.T, projection[:, k:])], axis=1)
+    triangle = jnp.concatenate([corner, _product(rotation.T, projection[:, k:])], axis=1)
+    rounding = max(projection.shape) * float(jnp.finfo(triangle.dtype).eps)
+    columns = jnp.abs(jax.lax.stop_gradient(projection)).max(0)
+    return jnp.where(jnp.abs(triangle) <= rounding * columns, 0, triangle)
 
 
 def _mode(

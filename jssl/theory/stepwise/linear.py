@@ -104,6 +104,7 @@ def modes(cross_moment: Array, dim: int | None = None) -> Modes:
 
     Returns:
         Modes in descending order of the signed eigenvalue, since only positive ones are learned.
+        Eigenvalues up to m eps times the largest in size are 0: their sign is that of rounding.
 
     Raises:
         InputError: for a matrix that is not square, not finite or not symmetric (values are
@@ -116,6 +117,9 @@ def modes(cross_moment: Array, dim: int | None = None) -> Modes:
     dim = shape[-1] if dim is None else require_count("dim", dim, high=shape[-1])
     _require_symmetric(host_value(cross_moment))
     eigenvalues, columns = jnp.linalg.eigh(cross_moment)
+    rounding = shape[-1] * jnp.finfo(eigenvalues.dtype).eps
+    none = jnp.abs(eigenvalues) <= rounding * jnp.abs(eigenvalues).max(-1, keepdims=True)
+    eigenvalues -= jax.lax.stop_gradient(jnp.where(none, eigenvalues, 0))
     return Modes(eigenvalues[..., ::-1][..., :dim], columns.mT[..., ::-1, :][..., :dim, :])
 
 

@@ -33,7 +33,9 @@ def effective_modes_of_starts(projections: np.ndarray, eigenvalues: np.ndarray) 
     scaled = projections / unit[:, None, None]
     rotation, corner = np.linalg.qr(scaled[:, :, :k])
     triangles = np.concatenate([corner, rotation.mT @ scaled[:, :, k:]], axis=2)
-    floor = 16 * max(projections.shape[1:]) * float(np.finfo(triangles.dtype).eps)
+    rounding = max(projections.shape[1:]) * float(np.finfo(triangles.dtype).eps)
+    floor = 16 * rounding
+    triangles[np.abs(triangles) <= rounding * np.abs(scaled).max(1, keepdims=True)] = 0
     each = [_mode(j, triangles, eigenvalues, np.log(unit), floor) for j in range(k)]
     scales: Any
     growth: Any
