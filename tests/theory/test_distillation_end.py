@@ -353,3 +353,12 @@ def test_moments_near_the_largest_number_have_the_ends_of_their_ratio():
     modes = distillation.regression_modes(moments)
     np.testing.assert_allclose(modes.coefficients, [0.5, 0.8], rtol=1e-12)
     assert modes.caveats == ()
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_a_cross_moment_of_rank_two_has_two_modes_in_any_basis(seed):
+    basis = np.linalg.qr(np.random.default_rng(seed).standard_normal((7, 7)))[0]
+    moments = Moments(np.eye(7), (basis[:, :2] * [0.8, 0.3]) @ basis[:, :2].T)
+    found = distillation.regression_modes(moments)
+    assert (found.covariances > 0).tolist() == 2 * [True] + 5 * [False]
+    assert sum("is not learned" in caveat for caveat in found.caveats) == 5

@@ -109,6 +109,8 @@ def regression_modes(moments: Moments, count: int | None = None) -> RegressionMo
     k = len(cross) if count is None else require_count("count", count, high=len(cross))
     symmetric = cross / 2 + cross.T / 2
     values, vectors = np.linalg.eigh(symmetric)
+    largest = np.abs(values).max(initial=0.0)
+    values[np.abs(values) <= len(values) * np.finfo(float).eps * largest] = 0  # rounding
     values, vectors = values[::-1][:k], vectors[:, ::-1][:, :k]
     inside = vectors.T @ context @ vectors
     variances = np.diag(inside)
