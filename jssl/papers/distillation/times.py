@@ -233,9 +233,9 @@ def _order_figure(jepa: WeightHistory, mae: WeightHistory) -> Figure:
                 label = f"covariance {lam[i]:g}, coefficient {rho[i]:g}"
                 ax.plot(times, layers[:, i], color=colour, label=label)
                 ax.plot(times, curve[:, i] / end[i], "--", color="black", linewidth=0.9)
-            title = "all fall together" if column == 0 else "equal covariances"
+            title = "three modes" if column == 0 else "equal covariances"
             ax.set(title=f"{name}: {title}", xlabel="t = learning rate × step", ylim=(0, 1.05))
-            ax.legend(frameon=False, fontsize=7, loc="lower right" if row == 0 else "center right")
+            ax.legend(frameon=False, fontsize=7, loc="lower right")
         axes[2 * row].set_ylabel("layer / its end")
     text = (
         f"Layers of the modes under descent (solid) and the prediction (dashed), {DEPTH} layers "

@@ -44,7 +44,9 @@ def identifiability(settings: Settings) -> Part:
     figure, (ax,) = new_figure(1)
     axis = np.linspace(0.05, 0.99, 200)
     ax.plot(axis, [estimate_error(x) for x in axis], "k--", label="theory")
-    ax.errorbar([correlation], [weights.mean()], 4 * standard_error(weights), fmt="o", label="seen")
+    ax.errorbar(
+        [correlation], [weights.mean()], 4 * standard_error(weights), fmt="o", label="measured"
+    )
     ax.set(xlabel="correlation of the views", ylabel="pairs x nonlinear weight", yscale="log")
     ax.legend()
     description = (

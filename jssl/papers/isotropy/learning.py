@@ -49,8 +49,9 @@ def staircase(settings: Settings) -> Part:
             t, np.full(4, START), four, np.zeros(4), _strength(four, 3.5, regulariser, width),
             regulariser=regulariser, width=width,
         )  # fmt: skip
-        draw_modes(ax, t, theory, dashed=True, label="theory")
         draw_modes(ax, t, seen, label="descent")
+        draw_modes(ax, t, theory, dashed=True, label="theory")
+        ax.legend(frameon=False)
         title = "SIGReg" if regulariser == "sigreg" else "BHEP, width 1"
         ax.set(xlabel="time", ylabel="eigenvalue", title=title)
     description = (
