@@ -1,0 +1,126 @@
+"""The modes of a nonlinear encoder's kernel on digits, from subsets of the pairs.
+
+Most of the bias of these eigenvalues comes from the many modes that are too small to be followed:
+they enter the theory through a trace (P-5).
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from jssl.forecast.encoders import grams, named_encoder
+from jssl.forecast.modes import modes_of
+from jssl.papers.outcome import Part, Settings
+from jssl.papers.samples import claims, drawing
+from jssl.papers.samples.linear import SIZES, digit_pairs, referred
+from jssl.papers.samples.subsets import Reference, move
+from jssl.single_use import compile_cheaply
+from jssl.theory import sampling
+from jssl.theory.sampling import Sample
+
+KERNEL = "mlp-relu-3"
+SUBSETS = {"quick": (60, 40, 30, 30), "paper": (400,) * 4, "large": (400,) * 4}
+"""Subsets of each of `SIZES`."""
+KEPT, COUNT, PROBES = 24, 6, 8
+"""Modes that are summed one by one, modes that are followed, and signs for the others."""
+
+Product = Callable[[np.ndarray], np.ndarray]
+"""v -> K v."""
+
+_KRYLOV = 4  # blocks of the space in which a subset's modes are found
+
+
+def network(settings: Settings) -> Part:
+    """Test bias and rotations of the modes of an infinite network."""
+    views = np.concatenate(digit_pairs(settings, 2))
+    settings.progress("Gram matrix", 0.0)
+    _, gram = grams(named_encoder(KERNEL, views.shape[1:]), views)  # type: ignore[arg-type]
+    reference = reference_of(gram, SIZES[-1], COUNT, settings.generator(3))
+    moved = []
+    for index, (n, subsets) in enumerate(zip(SIZES, SUBSETS[settings.scale], strict=True)):
+        settings.progress(f"subsets of {n} pairs", 0.3 + 0.7 * index / len(SIZES))
+        moved.append(move(reference, n, subsets, settings.generator(4, index)))
+    phrase = "an infinite relu network"
+    made = [
+        claims.first_error("network", phrase, reference, moved),
+        *claims.shifts("network", phrase, reference, moved),
+        claims.rotations("network", phrase, reference, moved[-1]),
+    ]
+    return Part(
+        made,
+        drawing.figures("network", f"{KERNEL} on digits", reference, moved, made),
+        (drawing.stable(f"{KERNEL} on digits", reference, SIZES),),
+    )
+
+
+def reference_of(
+    gram: np.ndarray, largest: int, count: int, draws: np.random.Generator
+) -> Reference:
+    """Return the reference of a Gram matrix (2N, 2N), first views first.
+
+    Args:
+        gram: of all pairs.
+        largest: pairs of the largest subset.
+        count: number of modes that are followed.
+        draws: random signs.
+    """
+    n = len(gram) // 2
+    values, vectors = modes_of(gram, KEPT, False)
+    functions = gram @ vectors
+    signs = draws.choice([-1.0, 1.0], size=(n, PROBES))
+    sample = with_levels(
+        Sample(values, functions[:n], functions[n:], sampling.pair_energies(gram)),
+        lambda v: gram @ v, signs, count,
+    )  # fmt: skip
+
+    def solve(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        both = np.concatenate([rows, rows + n])
+        found, coefficients = warm_modes(gram[np.ix_(both, both)], vectors[both], count)
+        return found, functions[both, :count].T @ coefficients
+
+    return referred(sample, solve, count, largest)
+
+
+def with_levels(sample: Sample, product: Product, signs: np.ndarray, count: int) -> Sample:
+    """Return a sample with the mean eigenvalue of the modes that are not in it.
+
+    Args:
+        sample: of leading modes.
+        product: v -> K v in NumPy.
+        signs: (N, probes).
+        count: number of modes that are followed.
+    """
+    columns = sampling.tail_columns(sample, signs, count)
+    levels = compile_cheaply(sampling.tail_levels, static_argnames="count")
+    return sample._replace(levels=levels(sample, signs, product(np.asarray(columns)), count=count))
+
+
+def warm_modes(gram: np.ndarray, start: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return the leading eigenvalues and coefficients of a subset, from modes that are near.
+
+    A block Krylov space of J K / 2n in the inner product of K, with Rayleigh and Ritz.
+
+    Args:
+        gram: (2n, 2n) of the subset.
+        start: (2n, columns) coefficients; more columns than `count`.
+        count: number of modes.
+
+    Returns:
+        Eigenvalues (count,), descending, and coefficients (2n, count) of functions of norm one.
+    """
+    n = len(gram) // 2
+    block = start
+    basis, images = np.empty((len(gram), 0)), np.empty((len(gram), 0))
+    for _ in range(_KRYLOV):
+        block = block - basis @ (images.T @ block)
+        block = block / np.linalg.norm(block, axis=0)
+        image = gram @ block
+        energies, turn = np.linalg.eigh(block.T @ image)
+        turn = turn[:, energies > 1e-12 * energies[-1]] / np.sqrt(
+            energies[energies > 1e-12 * energies[-1]]
+        )
+        basis, images = np.hstack([basis, block @ turn]), np.hstack([images, image @ turn])
+        block = np.roll(image @ turn, n, axis=0) / (2 * n)
+    inside = images.T @ np.roll(images, n, axis=0) / (2 * n)
+    values, mixing = np.linalg.eigh((inside + inside.T) / 2)
+    return values[::-1][:count], basis @ mixing[:, ::-1][:, :count]
