@@ -19,8 +19,10 @@ from jssl.theory import sampling
 from jssl.theory.sampling import Sample
 
 KERNEL = "mlp-relu-3"
-SUBSETS = {"quick": (60, 40, 30, 30), "paper": (400,) * 4, "large": (400,) * 4}
+SUBSETS = {"quick": (100, 80, 60, 120), "paper": (400,) * 4, "large": (400,) * 4}
 """Subsets of each of `SIZES`."""
+FIRST, LEADING = slice(1), slice(2)
+"""Blocks of modes: the first alone, and with the next block."""
 KEPT, COUNT, PROBES = 24, 6, 8
 """Modes that are summed one by one, modes that are followed, and signs for the others."""
 
@@ -40,11 +42,13 @@ def network(settings: Settings) -> Part:
     for index, (n, subsets) in enumerate(zip(SIZES, SUBSETS[settings.scale], strict=True)):
         settings.progress(f"subsets of {n} pairs", 0.3 + 0.7 * index / len(SIZES))
         moved.append(move(reference, n, subsets, settings.generator(4, index)))
-    phrase = "an infinite relu network"
+    phrase, eigenvalues = "an infinite relu network", "eigenvalues of an infinite relu network"
     made = [
-        claims.first_error("network", phrase, reference, moved),
-        *claims.shifts("network", phrase, reference, moved),
-        claims.rotations("network", phrase, reference, moved[-1]),
+        claims.error("first-network", f"First {eigenvalues}", reference, moved, (), FIRST),
+        claims.bias("first-network", f"First {eigenvalues}", reference, moved, FIRST),
+        claims.bias("network", f"Leading {eigenvalues}", reference, moved[-1:], LEADING),
+        claims.bias_exponent("network", phrase, reference, moved),
+        claims.rotation("network", phrase, reference, moved[-1:], LEADING),
     ]
     return Part(
         made,

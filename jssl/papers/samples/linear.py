@@ -22,7 +22,7 @@ from jssl.theory.sampling import Energies, Sample
 
 SIZES = (100, 200, 400, 800)
 """Pairs in a subset of the digits."""
-SUBSETS = {"quick": 600, "paper": 2000, "large": 2000}
+SUBSETS = {"quick": 800, "paper": 2000, "large": 2000}
 VIEWS = "noise=0.1"
 COUNT = 7
 """Leading modes that are followed."""
@@ -89,12 +89,17 @@ def linear_encoder(settings: Settings) -> Part:
     for index, n in enumerate(SIZES):
         settings.progress(f"subsets of {n} pairs", index / len(SIZES))
         moved.append(move(reference, n, SUBSETS[settings.scale], settings.generator(1, index)))
+    first, phrase, eigenvalues = slice(1), "a linear encoder", "Eigenvalues of a linear encoder"
+    rivals = claims.counted_twice(reference, moved[-1])
     made = [
-        *claims.errors("linear", "a linear encoder", reference, moved),
-        *claims.shifts("linear", "a linear encoder", reference, moved),
-        claims.rotations("linear", "a linear encoder", reference, moved[-1]),
-        claims.exchanges("linear", "a linear encoder", reference, moved[1:]),
-        claims.steps("linear", "a linear encoder", reference, moved[-1]),
+        claims.error("linear", eigenvalues, reference, moved[-1:], rivals),
+        claims.error("first-linear", f"First {eigenvalues.lower()}", reference, moved, (), first),
+        claims.error_exponent("linear", phrase, reference, moved),
+        claims.bias("linear", eigenvalues, reference, moved[-1:]),
+        claims.bias_exponent("linear", phrase, reference, moved),
+        claims.rotation("linear", phrase, reference, moved[-1:]),
+        claims.exchanges("linear", phrase, reference, moved[1:]),
+        claims.steps("linear", phrase, reference, moved[-1]),
     ]
     return Part(
         made,

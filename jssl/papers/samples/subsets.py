@@ -156,7 +156,8 @@ def spread_ratio(reference: Reference, moved: Moved, chosen: slice = slice(None)
     variances = np.asarray(reference.predicted.variances)[chosen] / moved.m
     squares = (off**2 / variances).mean(1) * subsets / (subsets - 1)
     value = float(squares.mean() ** 0.5)
-    return Mean(value, float(squares.std(ddof=1) / subsets**0.5 / (2 * value)))
+    normal = (2 * squares.size * off.shape[1]) ** -0.5  # the estimate is low where the value is
+    return Mean(value, max(normal, float(squares.std(ddof=1) / subsets**0.5 / (2 * value))))
 
 
 def shift_ratio(reference: Reference, moved: Moved, chosen: slice = slice(None)) -> Mean:
@@ -181,6 +182,19 @@ def exchanged_share(moved: Sequence[Moved], chosen: slice) -> Mean:
     """Return the share of exchanged neighbours over all sizes, and its standard error."""
     shares = [_mean(each.exchanged[:, chosen].mean(1)) for each in moved]
     return average(shares)
+
+
+def exchange_probabilities(reference: Reference, m: float, pushed: float = 1.0) -> np.ndarray:
+    """Return the probabilities (count - 1,) that neighbouring modes are exchanged (P-6).
+
+    Args:
+        reference: all pairs.
+        m: effective pairs.
+        pushed: share of the mean shift of the gaps by other modes that is included.
+    """
+    gaps = -np.diff(reference.eigenvalues) + pushed * reference.pushes / m
+    ladder = np.append(0.0, -np.cumsum(gaps))
+    return np.asarray(sampling.swap_probabilities(ladder, reference.gaps, m))
 
 
 def average(means: Sequence[Mean]) -> Mean:
