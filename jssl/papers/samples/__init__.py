@@ -4,15 +4,25 @@ Predictions are made from n pairs. What they would be from all N pairs is known 
 theory of `jssl.theory.sampling` is tested by subsets of a reference set.
 """
 
-from jssl.papers.outcome import Experiment, Settings
-from jssl.papers.samples import kernel, linear
+from collections.abc import Callable
+
+from jssl.papers.outcome import Experiment, Part, Settings
+from jssl.papers.samples import fashion, kernel, linear
 from jssl.papers.sets import LABELS, image_sets
 
 
 def plan(settings: Settings) -> Experiment:
     """Return the studies at a scale."""
     sets, caveats = image_sets(settings.scale)
-    studies = {"linear encoder": linear.linear_encoder, "mlp-relu-3": kernel.network}
+    studies: dict[str, Callable[[Settings], Part]] = {
+        "linear encoder": linear.linear_encoder,
+        kernel.KERNEL: kernel.network,
+    }
+    if "fashion_mnist" in sets:
+        studies |= {
+            f"{kernel.KERNEL} on Fashion-MNIST": fashion.dense_network,
+            f"{fashion.CONV} on Fashion-MNIST": fashion.convolutional_network,
+        }
     return Experiment(
         studies,
         {

@@ -1,11 +1,12 @@
 """Figures of the studies: errors against the number of pairs, and staircases at two numbers."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
 from jssl.figures import COLOURS, new_figure
-from jssl.papers.samples.subsets import Moved, Reference
+from jssl.papers.samples.subsets import Moved, Reference, exchange_probabilities
 from jssl.report.figure import Figure
 from jssl.theory import sampling, stepwise
 from jssl.types import Claim
@@ -75,45 +76,98 @@ def laws(name: str, title: str, reference: Reference, moved: Sequence[Moved]) ->
 
 def staircases(name: str, title: str, reference: Reference, ends: Sequence[Moved]) -> Figure:
     """Draw the predicted staircase from one subset of the smallest and of the largest size."""
-    shown = min(SHOWN, len(reference.eigenvalues))
     figure, axes = new_figure(2, width=4.6)
-    scale = START / reference.eigenvalues[0] ** 0.5
-    unit = float(stepwise.half_time(scale, reference.eigenvalues[0]))
-    last = 1.3 * float(stepwise.half_time(scale, reference.eigenvalues[shown - 1])) / unit
-    times = np.linspace(0, last, 400)
-
-    def learned(gamma: np.ndarray) -> np.ndarray:
-        logits = -np.log(1 / (gamma * scale**2) - 1) + 8 * gamma * times[:, None] * unit
-        return 1 / (1 + np.exp(-logits))
-
     for ax, each in zip(axes, ends, strict=True):
-        low, high = np.quantile(each.values[:, :shown], [0.05, 0.95], axis=0)
-        for j in range(shown):
-            colour = COLOURS[j % len(COLOURS)]
-            ax.plot(times, learned(reference.eigenvalues[j : j + 1])[:, 0], "--", color=colour)
-            ax.plot(times, learned(each.values[0, j : j + 1])[:, 0], color=colour)
-            edges = learned(low[j : j + 1])[:, 0], learned(high[j : j + 1])[:, 0]
-            ax.fill_between(times, *edges, color=colour, alpha=0.15, linewidth=0)
-        ax.set(xlabel="time / first half time", ylabel="learned share of a mode")
-        ax.set_title(f"{each.n:,} pairs", fontsize=10)
+        _stairs(ax, reference, each)
     description = (
-        f"Predicted staircase of the first {shown} modes, {title}, from one subset of "
+        f"Predicted staircase of the first {SHOWN} modes, {title}, from one subset of "
         f"{ends[0].n:,} and one of {ends[1].n:,} pairs (solid), with bands that contain the "
         f"predictions of 90 % of the subsets, and from all {reference.total:,} pairs (dashed)."
     )
     return Figure(f"staircases-{name}", f"Predicted staircases, {title}", description, figure)
 
 
-def stable(title: str, reference: Reference, sizes: Sequence[int]) -> str:
-    """Return a sentence on the number of modes whose order is resolved at each number of pairs."""
-    counts = [
-        int(sampling.resolved_modes(reference.eigenvalues, reference.gaps, reference.pairs(n)))
-        for n in sizes
-    ]
-    listed = ", ".join(f"{count} at {n:,}" for n, count in zip(sizes, counts, strict=True))
-    first = float(reference.eigenvalues[1] - reference.eigenvalues[2])
-    needed = 4 * float(reference.gaps[1]) / first**2
-    return (
-        f"Leading modes whose order is resolved by two standard errors, {title}: {listed} pairs. "
-        f"Modes 2 and 3 need {needed:,.0f} independent pairs."
+def against(name: str, title: str, reference: Reference, moved: Moved) -> Figure:
+    """Draw the staircase of one size, and how far each eigenvalue moves, beside the theory."""
+    figure, axes = new_figure(2, width=4.6)
+    _stairs(axes[0], reference, moved)
+    values, modes = reference.eigenvalues, np.arange(1, len(reference.eigenvalues) + 1)
+    relative = moved.values / values - 1
+    shift = reference.single.shifts / moved.m / values
+    error = np.sqrt(reference.single.variances / moved.m) / values
+    axes[1].errorbar(
+        modes, relative.mean(0), relative.std(0, ddof=1), fmt="o", ms=4, label="subsets"
     )
+    axes[1].plot(modes, shift, "k--", label="theory")
+    for sign in (-1, 1):
+        axes[1].plot(modes, shift + sign * error, "k:", lw=0.8)
+    axes[1].set(xlabel="mode", ylabel="relative excess of the eigenvalue")
+    axes[1].set_title(f"{moved.n:,} against {reference.total:,} pairs", fontsize=10)
+    axes[1].legend(fontsize=7)
+    description = (
+        f"Left: predicted staircase of the first {SHOWN} modes, {title}, from one subset of "
+        f"{moved.n:,} pairs (solid), the bands of 90 % of the subsets, and from all "
+        f"{reference.total:,} pairs (dashed). Right: mean and standard deviation over subsets of "
+        "the relative excess of each eigenvalue, and the leading order of theory (dashed, with "
+        "one standard error dotted)."
+    )
+    return Figure(f"staircases-{name}", f"Few pairs against many, {title}", description, figure)
+
+
+def _stairs(ax: Any, reference: Reference, moved: Moved) -> None:
+    """Draw the learned shares of the first modes over time, in first half times of all pairs."""
+    values = reference.eigenvalues[:SHOWN]
+    scale = START / values[0] ** 0.5
+    halves = np.asarray(stepwise.half_time(np.full(SHOWN, scale), values))
+    times = np.linspace(0, 1.3 * halves[-1], 400)
+
+    def learned(gamma: float) -> np.ndarray:
+        return 1 / (1 + (1 / (gamma * scale**2) - 1) * np.exp(-8 * gamma * times))
+
+    low, high = np.quantile(moved.values[:, :SHOWN], [0.05, 0.95], axis=0)
+    for j, colour in zip(range(SHOWN), COLOURS, strict=False):
+        ax.plot(times / halves[0], learned(values[j]), "--", color=colour)
+        ax.plot(times / halves[0], learned(moved.values[0, j]), color=colour)
+        edges = learned(low[j]), learned(high[j])
+        ax.fill_between(times / halves[0], *edges, color=colour, alpha=0.15, linewidth=0)
+    ax.set(xlabel="time / first half time", ylabel="learned share of a mode")
+    ax.set_title(f"{moved.n:,} pairs", fontsize=10)
+
+
+def excess(title: str, reference: Reference, moved: Moved) -> str:
+    """Return a sentence on how far eigenvalues and order of few pairs are from those of all."""
+    values = reference.eigenvalues
+    relative = moved.values.mean(0) / values - 1
+    predicted = reference.single.shifts / moved.m / values
+    errors = np.sqrt(reference.single.variances / moved.m) / values
+    left = np.median(reference.single.shifts / reference.total / values)
+    seen = float(moved.exchanged.mean())
+    expected = float(exchange_probabilities(reference, moved.m).mean())
+    return (
+        f"{title}: eigenvalues of the first {len(values)} modes from {moved.n:,} pairs exceed "
+        f"those from {reference.total:,} by {_percent(np.median(relative))} in the median and "
+        f"{_percent(relative.max())} at most, predicted {_percent(np.median(predicted))} and "
+        f"{_percent(predicted.max())}; their relative standard errors are {_percent(errors.min())} "
+        f"to {_percent(errors.max())}. Steps move by the same shares. Of the neighbouring modes "
+        f"{_percent(seen)} are exchanged, predicted {_percent(expected)}. From "
+        f"{reference.total:,} pairs, a bias of {_percent(left)} in the median is predicted to "
+        "remain."
+    )
+
+
+def stable(title: str, reference: Reference, sizes: Sequence[int]) -> str:
+    """Return a sentence on the number of modes whose order independent pairs resolve."""
+    values, gaps = reference.eigenvalues, reference.gaps
+    counts = [int(sampling.resolved_modes(values, gaps, float(n))) for n in sizes]
+    listed = ", ".join(f"{count} by {n:,}" for n, count in zip(sizes, counts, strict=True))
+    needed = 4 * gaps / np.diff(values) ** 2
+    rest = ", ".join(f"{n:,.0f}" for n in np.maximum.accumulate(needed)[:4])
+    return (
+        f"{title}: number of leading modes, of {len(values)} that are followed, whose order is "
+        f"resolved by two standard errors: {listed} independent pairs. For the first 1, 2, 3 and 4 "
+        f"modes, {rest} are needed."
+    )
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.2g} %"

@@ -51,9 +51,12 @@ def referred(sample: Sample, solve: Callable[..., Any], count: int, largest: int
     gaps, pushes = (np.asarray(x) for x in of_gaps(sample, count=count))
     blocks = blocks_of(values, gaps, float(sampling.effective_pairs(largest, total)))
     predict = compile_cheaply(sampling.fluctuations, static_argnames="blocks")
-    predicted = jax.tree.map(np.asarray, predict(sample, blocks=blocks))
+    alone = tuple((j, j + 1) for j in range(count))
+    predicted, single = (
+        jax.tree.map(np.asarray, predict(sample, blocks=b)) for b in (blocks, alone)
+    )
     products = np.asarray(sample.first[:, :count] * sample.second[:, :count])
-    return Reference(total, values, products, blocks, predicted, gaps, pushes, solve)
+    return Reference(total, values, products, blocks, predicted, single, gaps, pushes, solve)
 
 
 def reference_of(first: np.ndarray, second: np.ndarray) -> Reference:

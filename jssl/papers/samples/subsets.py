@@ -24,6 +24,7 @@ class Reference(NamedTuple):
         products: (N, count) f_j(x) f_j(x').
         blocks: neighbouring modes that clear gaps separate.
         predicted: for the blocks, coefficients of 1 / m.
+        single: for each mode alone.
         gaps: (count - 1,) variances of differences of neighbouring eigenvalues, times m.
         pushes: (count - 1,) mean shifts of these differences by all other modes, times m.
         solve: the modes of a subset; overlaps (j, k) of mode j of the reference with mode k.
@@ -34,6 +35,7 @@ class Reference(NamedTuple):
     products: np.ndarray
     blocks: tuple[tuple[int, int], ...]
     predicted: Fluctuations
+    single: Fluctuations
     gaps: np.ndarray
     pushes: np.ndarray
     solve: Solve
