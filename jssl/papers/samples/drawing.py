@@ -118,14 +118,14 @@ def _stairs(ax: Any, reference: Reference, moved: Moved) -> None:
     """Draw the learned shares of the first modes over time, in first half times of all pairs."""
     values = reference.eigenvalues[:SHOWN]
     scale = START / values[0] ** 0.5
-    halves = np.asarray(stepwise.half_time(np.full(SHOWN, scale), values))
+    halves = np.asarray(stepwise.half_time(np.full(len(values), scale), values))
     times = np.linspace(0, 1.3 * halves[-1], 400)
 
     def learned(gamma: float) -> np.ndarray:
         return 1 / (1 + (1 / (gamma * scale**2) - 1) * np.exp(-8 * gamma * times))
 
     low, high = np.quantile(moved.values[:, :SHOWN], [0.05, 0.95], axis=0)
-    for j, colour in zip(range(SHOWN), COLOURS, strict=False):
+    for j, colour in zip(range(len(values)), COLOURS, strict=False):
         ax.plot(times / halves[0], learned(values[j]), "--", color=colour)
         ax.plot(times / halves[0], learned(moved.values[0, j]), color=colour)
         edges = learned(low[j]), learned(high[j])

@@ -22,7 +22,7 @@ from jssl.papers.outcome import Part, Settings
 from jssl.papers.samples import claims, drawing
 from jssl.papers.samples.kernel import KERNEL, reference_of, warm_modes, with_levels
 from jssl.papers.samples.linear import referred
-from jssl.papers.samples.subsets import Reference, move
+from jssl.papers.samples.subsets import Reference, move, one_by_one
 from jssl.single_use import compile_cheaply
 from jssl.theory.sampling import Energies, Sample
 from jssl.types import Model, Pairs
@@ -111,7 +111,7 @@ def reference_without_gram(model: Model, pairs: Pairs, settings: Settings) -> Re
         moved, coefficients = warm_modes(gram, vectors[both, :_START], COUNT)
         return moved, functions[both, :COUNT].T @ coefficients
 
-    return referred(sample, solve, COUNT, TAKEN)
+    return referred(sample, one_by_one(solve), COUNT, TAKEN)
 
 
 def energies_within(model: Model, pairs: Pairs) -> Energies:

@@ -13,7 +13,7 @@ from jssl.forecast.modes import modes_of
 from jssl.papers.outcome import Part, Settings
 from jssl.papers.samples import claims, drawing
 from jssl.papers.samples.linear import SIZES, digit_pairs, referred
-from jssl.papers.samples.subsets import Reference, move
+from jssl.papers.samples.subsets import Reference, move, one_by_one
 from jssl.single_use import compile_cheaply
 from jssl.theory import sampling
 from jssl.theory.sampling import Sample
@@ -29,7 +29,7 @@ KEPT, COUNT, PROBES = 24, 6, 8
 Product = Callable[[np.ndarray], np.ndarray]
 """v -> K v."""
 
-_KRYLOV = 4  # blocks of the space in which a subset's modes are found
+_ROUNDS = 6  # products with the Gram matrix of a subset
 
 
 def network(settings: Settings) -> Part:
@@ -68,8 +68,8 @@ def reference_of(
         count: number of modes that are followed.
         draws: random signs.
     """
-    n = len(gram) // 2
-    values, vectors = modes_of(gram, KEPT, False)
+    n, space = len(gram) // 2, 2 * count
+    values, vectors = modes_of(gram, max(KEPT, space), False)
     functions = gram @ vectors
     signs = draws.choice([-1.0, 1.0], size=(n, PROBES))
     sample = with_levels(
@@ -79,10 +79,10 @@ def reference_of(
 
     def solve(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         both = np.concatenate([rows, rows + n])
-        found, coefficients = warm_modes(gram[np.ix_(both, both)], vectors[both], count)
+        found, coefficients = warm_modes(gram[np.ix_(both, both)], vectors[both, :space], count)
         return found, functions[both, :count].T @ coefficients
 
-    return referred(sample, solve, count, largest)
+    return referred(sample, one_by_one(solve), count, largest)
 
 
 def with_levels(sample: Sample, product: Product, signs: np.ndarray, count: int) -> Sample:
@@ -102,7 +102,8 @@ def with_levels(sample: Sample, product: Product, signs: np.ndarray, count: int)
 def warm_modes(gram: np.ndarray, start: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
     """Return the leading eigenvalues and coefficients of a subset, from modes that are near.
 
-    A block Krylov space of J K / 2n in the inner product of K, with Rayleigh and Ritz.
+    Rayleigh and Ritz in the inner product of K, on a space and its image under J K / 2n. With 12
+    columns no small matrix has more than 24 rows, see `linear.leading_near`.
 
     Args:
         gram: (2n, 2n) of the subset.
@@ -112,19 +113,32 @@ def warm_modes(gram: np.ndarray, start: np.ndarray, count: int) -> tuple[np.ndar
     Returns:
         Eigenvalues (count,), descending, and coefficients (2n, count) of functions of norm one.
     """
-    n = len(gram) // 2
-    block = start
-    basis, images = np.empty((len(gram), 0)), np.empty((len(gram), 0))
-    for _ in range(_KRYLOV):
-        block = block - basis @ (images.T @ block)
-        block = block / np.linalg.norm(block, axis=0)
-        image = gram @ block
-        energies, turn = np.linalg.eigh(block.T @ image)
-        turn = turn[:, energies > 1e-12 * energies[-1]] / np.sqrt(
-            energies[energies > 1e-12 * energies[-1]]
-        )
-        basis, images = np.hstack([basis, block @ turn]), np.hstack([images, image @ turn])
-        block = np.roll(image @ turn, n, axis=0) / (2 * n)
-    inside = images.T @ np.roll(images, n, axis=0) / (2 * n)
+    columns = start.shape[1]
+    basis, image, values = _ritz(start, gram @ start, columns)
+    for _ in range(_ROUNDS):
+        other = _paired(image)
+        for _ in range(2):  # again after scaling: what is left may be rounding
+            other = other - basis @ (image.T @ other)
+            other = other / np.linalg.norm(other, axis=0)
+        space, images = np.hstack([basis, other]), np.hstack([image, gram @ other])
+        basis, image, values = _ritz(space, images, columns)
+    return values[:count], basis[:, :count]
+
+
+def _ritz(
+    space: np.ndarray, images: np.ndarray, columns: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return the leading Ritz vectors of J K / 2n in a space, their images and values."""
+    energies, turn = np.linalg.eigh(space.T @ images)
+    kept = energies > 1e-12 * energies[-1]
+    turn = turn[:, kept] / np.sqrt(energies[kept])
+    inside = turn.T @ images.T @ _paired(images) @ turn
     values, mixing = np.linalg.eigh((inside + inside.T) / 2)
-    return values[::-1][:count], basis @ mixing[:, ::-1][:, :count]
+    turn = turn @ mixing[:, ::-1][:, :columns]
+    return space @ turn, images @ turn, values[::-1][:columns]
+
+
+def _paired(v: np.ndarray) -> np.ndarray:
+    """Return J v / 2n."""
+    swapped: np.ndarray = np.roll(v, len(v) // 2, axis=0) / len(v)
+    return swapped

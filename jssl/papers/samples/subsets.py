@@ -9,7 +9,8 @@ from jssl.theory import sampling
 from jssl.theory.sampling import Fluctuations
 
 Solve = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
-"""Rows (n,) of the reference -> eigenvalues (count,) and overlaps (count, count) of their modes."""
+"""Rows (subsets, n) of the reference -> eigenvalues (subsets, count) and overlaps (subsets, count,
+count) of mode j of the reference with mode k of a subset."""
 
 CLEAR = 5.0
 """Standard errors of a gap, at the largest subset, that separates two blocks of modes."""
@@ -27,7 +28,7 @@ class Reference(NamedTuple):
         single: for each mode alone.
         gaps: (count - 1,) variances of differences of neighbouring eigenvalues, times m.
         pushes: (count - 1,) mean shifts of these differences by all other modes, times m.
-        solve: the modes of a subset; overlaps (j, k) of mode j of the reference with mode k.
+        solve: the modes of subsets.
     """
 
     total: int
@@ -114,6 +115,16 @@ def blocks_of(
     return tuple(zip([0, *edges[:-1].tolist()], edges.tolist(), strict=True))
 
 
+def one_by_one(solve: Solve) -> Solve:
+    """Return the solver of many subsets from that of one, rows (n,)."""
+
+    def solve_all(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        values, overlaps = zip(*(solve(each) for each in rows), strict=True)
+        return np.stack(values), np.stack(overlaps)
+
+    return solve_all
+
+
 def move(reference: Reference, n: int, subsets: int, draws: np.random.Generator) -> Moved:
     """Return the modes of random subsets of n pairs beside those of the reference.
 
@@ -123,9 +134,10 @@ def move(reference: Reference, n: int, subsets: int, draws: np.random.Generator)
         subsets: number of independent subsets.
         draws: random numbers.
     """
-    rows = [np.sort(draws.choice(reference.total, n, replace=False)) for _ in range(subsets)]
-    solved = [reference.solve(each) for each in rows]
-    values, overlaps = (np.stack(parts) for parts in zip(*solved, strict=True))
+    rows = np.stack(
+        [np.sort(draws.choice(reference.total, n, replace=False)) for _ in range(subsets)]
+    )
+    values, overlaps = reference.solve(rows)
     squares = np.square(overlaps)
     means = np.stack([reference.products[each].mean(0) for each in rows])
     kept = [squares[:, slice(*b), slice(*b)].sum((1, 2)) for b in reference.blocks]
