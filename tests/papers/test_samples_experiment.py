@@ -45,6 +45,7 @@ def test_independent_errors_of_neighbours_fail_the_claim_on_the_order(monkeypatc
 
 
 def test_dropping_small_modes_fails_the_claims_on_bias_of_a_network(monkeypatch):
+    monkeypatch.setitem(kernel.SUBSETS, "quick", (20, 20, 20, 30))
     monkeypatch.setattr(sampling, "_beyond", lambda sample, entries: 0 * entries[:, 0])
     found = verdicts("mlp-relu-3")
     assert found["bias-network"] == found["bias-first-network"] == "fails"

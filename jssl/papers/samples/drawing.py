@@ -161,7 +161,7 @@ def stable(title: str, reference: Reference, sizes: Sequence[int]) -> str:
     counts = [int(sampling.resolved_modes(values, gaps, float(n))) for n in sizes]
     listed = ", ".join(f"{count} by {n:,}" for n, count in zip(sizes, counts, strict=True))
     needed = 4 * gaps / np.diff(values) ** 2
-    rest = ", ".join(f"{n:,.0f}" for n in np.maximum.accumulate(needed)[:4])
+    rest = ", ".join(f"{n:,.0f}" for n in np.maximum.accumulate(np.ceil(needed))[:4])
     return (
         f"{title}: number of leading modes, of {len(values)} that are followed, whose order is "
         f"resolved by two standard errors: {listed} independent pairs. For the first 1, 2, 3 and 4 "

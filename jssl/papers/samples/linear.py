@@ -135,5 +135,5 @@ def linear_encoder(settings: Settings) -> Part:
     return Part(
         made,
         drawing.figures("linear", "linear encoder on digits", reference, moved, made),
-        (drawing.stable("a linear encoder on digits", reference, SIZES),),
+        (drawing.stable("Linear encoder on digits", reference, SIZES),),
     )
