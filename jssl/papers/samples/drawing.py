@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+import jax.numpy as jnp
 import numpy as np
 
 from jssl.figures import COLOURS, new_figure
@@ -45,7 +46,7 @@ def laws(name: str, title: str, reference: Reference, moved: Sequence[Moved]) ->
     figure, axes = new_figure(3, width=3.6)
     n = np.array([each.n for each in moved])
     line = np.geomspace(n[0], n[-1], 50)
-    m = np.asarray(sampling.effective_pairs(line, reference.total))
+    m = np.asarray(sampling.effective_pairs(jnp.asarray(line), reference.total))
     values = reference.sums(reference.eigenvalues)
     predicted, sizes = reference.predicted, reference.sizes()
     panels = (
@@ -138,9 +139,9 @@ def excess(title: str, reference: Reference, moved: Moved) -> str:
     """Return a sentence on how far eigenvalues and order of few pairs are from those of all."""
     values = reference.eigenvalues
     relative = moved.values.mean(0) / values - 1
-    predicted = reference.single.shifts / moved.m / values
+    predicted = np.asarray(reference.single.shifts) / moved.m / values
     errors = np.sqrt(reference.single.variances / moved.m) / values
-    left = np.median(reference.single.shifts / reference.total / values)
+    left = float(np.median(np.asarray(reference.single.shifts) / reference.total / values))
     seen = float(moved.exchanged.mean())
     expected = float(exchange_probabilities(reference, moved.m).mean())
     return (
@@ -158,7 +159,8 @@ def excess(title: str, reference: Reference, moved: Moved) -> str:
 def stable(title: str, reference: Reference, sizes: Sequence[int]) -> str:
     """Return a sentence on the number of modes whose order independent pairs resolve."""
     values, gaps = reference.eigenvalues, reference.gaps
-    counts = [int(sampling.resolved_modes(values, gaps, float(n))) for n in sizes]
+    given = jnp.asarray(values), jnp.asarray(gaps)
+    counts = [int(sampling.resolved_modes(*given, jnp.asarray(n))) for n in sizes]
     listed = ", ".join(f"{count} by {n:,}" for n, count in zip(sizes, counts, strict=True))
     needed = 4 * gaps / np.diff(values) ** 2
     rest = ", ".join(f"{n:,.0f}" for n in np.maximum.accumulate(np.ceil(needed))[:4])

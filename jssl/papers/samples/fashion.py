@@ -8,6 +8,7 @@ that its images are averaged to 14 x 14 pixels and its reference is 4,000 pairs,
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from jssl.data import images
@@ -20,12 +21,12 @@ from jssl.kernels.infinite import kernel
 from jssl.kernels.tiles import KernelProduct
 from jssl.papers.outcome import Part, Settings
 from jssl.papers.samples import claims, drawing
-from jssl.papers.samples.kernel import KERNEL, reference_of, warm_modes, with_levels
+from jssl.papers.samples.kernel import KERNEL, reference_of, sample_of, warm_modes, with_levels
 from jssl.papers.samples.linear import referred
 from jssl.papers.samples.subsets import Reference, move, one_by_one
 from jssl.single_use import compile_cheaply
-from jssl.theory.sampling import Energies, Sample
-from jssl.types import Model, Pairs
+from jssl.theory.sampling import Energies
+from jssl.types import Array, Model, Pairs
 
 VIEWS = "shift=1,noise=0.1"
 TOTAL, TAKEN, SUBSETS = 25_000, 2000, 48
@@ -100,7 +101,7 @@ def reference_without_gram(model: Model, pairs: Pairs, settings: Settings) -> Re
     signs = settings.generator(8).choice([-1.0, 1.0], size=(n, PROBES))
     settings.progress("modes beyond them", 0.6)
     sample = with_levels(
-        Sample(values, functions[:n], functions[n:], energies_within(model, pairs)),
+        sample_of(values, functions, energies_within(model, pairs)),
         lambda v: product(v).astype(np.float64), signs, COUNT,
     )  # fmt: skip
 
@@ -119,9 +120,9 @@ def energies_within(model: Model, pairs: Pairs) -> Energies:
     first, second = np.asarray(pairs.first), np.asarray(pairs.second)
     parts = [slice(at, at + _BLOCK) for at in range(0, len(first), _BLOCK)]
 
-    def within(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-        blocks = [np.diagonal(np.asarray(kernel(model, a[at], b[at]))) for at in parts]
-        return np.concatenate(blocks).astype(np.float64)
+    def within(a: np.ndarray, b: np.ndarray) -> Array:
+        blocks = [kernel(model, jnp.asarray(a[at]), jnp.asarray(b[at])) for at in parts]
+        return jnp.asarray(np.concatenate([np.diagonal(x) for x in blocks]), float)
 
     return Energies(within(first, first), within(first, second), within(second, second))
 

@@ -6,6 +6,7 @@ they enter the theory through a trace (P-5).
 
 from collections.abc import Callable
 
+import jax.numpy as jnp
 import numpy as np
 
 from jssl.forecast.encoders import grams, named_encoder
@@ -16,7 +17,7 @@ from jssl.papers.samples.linear import SIZES, digit_pairs, referred
 from jssl.papers.samples.subsets import Reference, move, one_by_one
 from jssl.single_use import compile_cheaply
 from jssl.theory import sampling
-from jssl.theory.sampling import Sample
+from jssl.theory.sampling import Energies, Sample
 
 KERNEL = "mlp-relu-3"
 SUBSETS = {"quick": (100, 80, 60, 120), "paper": (400,) * 4, "large": (400,) * 4}
@@ -73,7 +74,7 @@ def reference_of(
     functions = gram @ vectors
     signs = draws.choice([-1.0, 1.0], size=(n, PROBES))
     sample = with_levels(
-        Sample(values, functions[:n], functions[n:], sampling.pair_energies(gram)),
+        sample_of(values, functions, sampling.pair_energies(jnp.asarray(gram))),
         lambda v: gram @ v, signs, count,
     )  # fmt: skip
 
@@ -85,6 +86,13 @@ def reference_of(
     return referred(sample, one_by_one(solve), count, largest)
 
 
+def sample_of(values: np.ndarray, functions: np.ndarray, energies: Energies) -> Sample:
+    """Return the modes with functions (2N, M) at all views, first views first."""
+    n = len(functions) // 2
+    first, second = jnp.asarray(functions[:n]), jnp.asarray(functions[n:])
+    return Sample(jnp.asarray(values), first, second, energies)
+
+
 def with_levels(sample: Sample, product: Product, signs: np.ndarray, count: int) -> Sample:
     """Return a sample with the mean eigenvalue of the modes that are not in it.
 
@@ -94,7 +102,7 @@ def with_levels(sample: Sample, product: Product, signs: np.ndarray, count: int)
         signs: (N, probes).
         count: number of modes that are followed.
     """
-    columns = sampling.tail_columns(sample, signs, count)
+    columns = sampling.tail_columns(sample, jnp.asarray(signs), count)
     levels = compile_cheaply(sampling.tail_levels, static_argnames="count")
     return sample._replace(levels=levels(sample, signs, product(np.asarray(columns)), count=count))
 

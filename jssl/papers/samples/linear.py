@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from jssl.data import images
@@ -51,7 +52,7 @@ def referred(sample: Sample, solve: Callable[..., Any], count: int, largest: int
     values = np.asarray(sample.eigenvalues[:count])
     of_gaps = compile_cheaply(sampling.gap_fluctuations, static_argnames="count")
     gaps, pushes = (np.asarray(x) for x in of_gaps(sample, count=count))
-    blocks = blocks_of(values, gaps, float(sampling.effective_pairs(largest, total)))
+    blocks = blocks_of(values, gaps, float(sampling.effective_pairs(jnp.asarray(largest), total)))
     predict = compile_cheaply(sampling.fluctuations, static_argnames="blocks")
     alone = tuple((j, j + 1) for j in range(count))
     predicted, single = (

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
+import jax.numpy as jnp
 import numpy as np
 
 from jssl.theory import sampling
@@ -43,7 +44,7 @@ class Reference(NamedTuple):
 
     def pairs(self, n: int) -> float:
         """Return the number of effective pairs of a subset of n (P-1)."""
-        return float(sampling.effective_pairs(n, self.total))
+        return float(sampling.effective_pairs(jnp.asarray(n), self.total))
 
     def sizes(self) -> np.ndarray:
         """Return the number of modes of every block."""
@@ -208,7 +209,8 @@ def exchange_probabilities(reference: Reference, m: float, pushed: float = 1.0) 
     """
     gaps = -np.diff(reference.eigenvalues) + pushed * reference.pushes / m
     ladder = np.append(0.0, -np.cumsum(gaps))
-    return np.asarray(sampling.swap_probabilities(ladder, reference.gaps, m))
+    given = (jnp.asarray(x) for x in (ladder, reference.gaps, m))
+    return np.asarray(sampling.swap_probabilities(*given))
 
 
 def average(means: Sequence[Mean]) -> Mean:
