@@ -104,6 +104,11 @@ def test_the_next_order_is_the_rotation_of_a_mode_and_the_widest_error_at_the_ed
     np.testing.assert_allclose(found, [(1 + 1 / 4) / 12.5, (1 / 2 + 1 / 4) / 12.5])
 
 
+def test_blocks_with_a_large_next_order_are_left_out():
+    assert reference(lambda rows: None).clear(10) == slice(0)
+    assert reference(lambda rows: None).clear(49) == slice(2)
+
+
 def test_ratios_are_one_for_errors_as_predicted():
     draws = np.random.default_rng(1)
     given, m = reference(lambda rows: None), 12.5

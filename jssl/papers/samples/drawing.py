@@ -143,14 +143,18 @@ def excess(title: str, reference: Reference, moved: Moved) -> str:
     errors = np.sqrt(reference.single.variances / moved.m) / values
     left = float(np.median(np.asarray(reference.single.shifts) / reference.total / values))
     seen = float(moved.exchanged.mean())
-    expected = float(exchange_probabilities(reference, moved.m).mean())
+    expected, pushed = (
+        _percent(float(exchange_probabilities(reference, moved.m, share).mean()))
+        for share in (0, 1)
+    )
     return (
         f"{title}: eigenvalues of the first {len(values)} modes from {moved.n:,} pairs exceed "
         f"those from {reference.total:,} by {_percent(np.median(relative))} in the median and "
         f"{_percent(relative.max())} at most, predicted {_percent(np.median(predicted))} and "
         f"{_percent(predicted.max())}; their relative standard errors are {_percent(errors.min())} "
         f"to {_percent(errors.max())}. Steps move by the same shares. Of the neighbouring modes "
-        f"{_percent(seen)} are exchanged, predicted {_percent(expected)}. From "
+        f"{_percent(seen)} are exchanged, predicted {expected}, or {pushed} with the shifts of gaps, "
+        f"which are not small where three modes are close. From "
         f"{reference.total:,} pairs, a bias of {_percent(left)} in the median is predicted to "
         "remain."
     )

@@ -137,10 +137,11 @@ def _part(
     settings.progress("subsets", 0.7)
     name, title, phrase = names
     moved = [move(reference, taken, subsets, settings.generator(9))]
+    eigenvalues, chosen = f"Leading eigenvalues of {phrase}", reference.clear(taken)
     made = [
-        claims.error(name, f"Leading eigenvalues of {phrase}", reference, moved),
-        claims.bias(name, f"Leading eigenvalues of {phrase}", reference, moved),
-        claims.rotation(name, phrase, reference, moved),
+        claims.error(name, eigenvalues, reference, moved, (), chosen),
+        claims.bias(name, eigenvalues, reference, moved, chosen),
+        claims.rotation(name, phrase, reference, moved, chosen),
     ]
     return Part(
         made,

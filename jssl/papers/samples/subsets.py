@@ -16,6 +16,9 @@ count) of mode j of the reference with mode k of a subset."""
 CLEAR = 5.0
 """Standard errors of a gap, at the largest subset, that separates two blocks of modes."""
 
+SMALL = 0.05
+"""Largest relative next order of a block of modes that claims with many blocks are on."""
+
 
 class Reference(NamedTuple):
     """The modes of all pairs, and what theory predicts for subsets of them.
@@ -67,6 +70,10 @@ class Reference(NamedTuple):
         return (np.asarray(self.predicted.rotations) / self.sizes() + np.array(edges)) / self.pairs(
             n
         )
+
+    def clear(self, n: int) -> slice:
+        """Return the leading blocks whose next order is at most `SMALL` for subsets of n."""
+        return slice(int(np.cumprod(self.next_order(n) <= SMALL).sum()))
 
 
 class Moved(NamedTuple):
