@@ -153,8 +153,8 @@ def excess(title: str, reference: Reference, moved: Moved) -> str:
         f"{_percent(relative.max())} at most, predicted {_percent(np.median(predicted))} and "
         f"{_percent(predicted.max())}; their relative standard errors are {_percent(errors.min())} "
         f"to {_percent(errors.max())}. Steps move by the same shares. Of the neighbouring modes "
-        f"{_percent(seen)} are exchanged, predicted {expected}, or {pushed} with the shifts of gaps, "
-        f"which are not small where three modes are close. From "
+        f"{_percent(seen)} are exchanged, predicted {expected}, or {pushed} with the shifts of "
+        "gaps, which are not small where three modes are close. From "
         f"{reference.total:,} pairs, a bias of {_percent(left)} in the median is predicted to "
         "remain."
     )
