@@ -563,5 +563,82 @@ _HIGHDIM = [
     ),
 ]
 
-MORE = [*_WIDTH, *_DEEP, *_DISTILLATION, *_ISOTROPY, *_HIGHDIM]
+SAMPLING = "jssl/theory/sampling.py"
+_LINEAR_SAMPLES, _NETWORK_SAMPLES = ("linear encoder",), ("mlp-relu-3",)
+_SAMPLES = [
+    Mutant(
+        "samples",
+        _LINEAR_SAMPLES,
+        "the finite reference is forgotten",
+        SAMPLING,
+        "return 1 / (1 / n - 1 / total)",
+        "return n",
+    ),
+    Mutant(
+        "samples",
+        _LINEAR_SAMPLES,
+        "entries between modes are not symmetrised",
+        SAMPLING,
+        " + 2 * _dot(f * g, first * second)",
+        "",
+    ),
+    Mutant(
+        "samples",
+        _NETWORK_SAMPLES,
+        "modes that are not followed are dropped from the bias",
+        SAMPLING,
+        "jnp.sum(entries[rows] / gap) + by_tail[0]",
+        "jnp.sum(entries[rows] / gap)",
+    ),
+    Mutant(
+        "samples",
+        _NETWORK_SAMPLES,
+        "factor 2 in the trace",
+        SAMPLING,
+        "return jnp.mean(terms, 0) / 4",
+        "return jnp.mean(terms, 0) / 2",
+    ),
+    Mutant(
+        "samples",
+        _LINEAR_SAMPLES,
+        "rotations are of first order in the inverse gap",
+        SAMPLING,
+        "jnp.sum(entries[rows] / gap**2)",
+        "jnp.sum(entries[rows] / gap)",
+    ),
+    Mutant(
+        "samples",
+        _LINEAR_SAMPLES,
+        "sign of the gaps in the bias",
+        SAMPLING,
+        "gaps = gamma[:, None] - sample.eigenvalues",
+        "gaps = sample.eigenvalues - gamma[:, None]",
+    ),
+    Mutant(
+        "samples",
+        _LINEAR_SAMPLES,
+        "errors of neighbouring eigenvalues add with the wrong sign",
+        SAMPLING,
+        "jnp.var(products[:, :-1] - products[:, 1:], axis=0, ddof=1)",
+        "jnp.var(products[:, :-1] + products[:, 1:], axis=0, ddof=1)",
+    ),
+    Mutant(
+        "samples",
+        _LINEAR_SAMPLES,
+        "errors of gaps fall as the inverse number of pairs",
+        SAMPLING,
+        "jnp.diff(eigenvalues) / jnp.sqrt(gaps / m)",
+        "jnp.diff(eigenvalues) / (jnp.sqrt(gaps) / m)",
+    ),
+    Mutant(
+        "samples",
+        _NETWORK_SAMPLES,
+        "variance of one view's function in place of the product of both",
+        SAMPLING,
+        "products = sample.first[:, :count] * sample.second[:, :count]\n\n    def",
+        "products = sample.first[:, :count] ** 2\n\n    def",
+    ),
+]
+
+MORE = [*_WIDTH, *_DEEP, *_DISTILLATION, *_ISOTROPY, *_HIGHDIM, *_SAMPLES]
 """In the order of the table."""

@@ -23,6 +23,7 @@ PUBLICATIONS = {
     "distillation": "[Littwin et al. 2024](https://arxiv.org/abs/2407.03475): JEPA and BYOL",
     "isotropy": "[Balestriero and LeCun 2025](https://arxiv.org/abs/2511.08544): LeJEPA",
     "highdim": "[Meng and Wang 2024](https://arxiv.org/abs/2406.06909): one-pass SGD",
+    "samples": "New: how many pairs a forecast needs",
 }
 
 

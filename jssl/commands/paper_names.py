@@ -10,7 +10,7 @@ class Paper(NamedTuple):
 
     Attributes:
         title: of the paper.
-        arxiv: its number, or those of all papers that are judged together.
+        arxiv: its number, or those of all papers that are judged together; none if it is new here.
     """
 
     title: str
@@ -59,6 +59,7 @@ PAPERS = {
         "(Meng and Wang 2024, Jiang et al. 2023)",
         ("2406.06909", "2311.05139"),
     ),
+    "samples": Paper("How many pairs does a predicted staircase need? (derived here)", ()),
 }
 """Name -> paper, in the order in which they are run; `jssl.papers.PAPERS` has the same."""
 
@@ -91,6 +92,6 @@ def list_papers() -> int:
     """Print the papers, one on each line; return 0."""
     width = max(map(len, PAPERS))
     for name, paper in PAPERS.items():
-        numbers = ", ".join(f"arXiv {number}" for number in paper.arxiv)
+        numbers = ", ".join(f"arXiv {number}" for number in paper.arxiv) or "new"
         print(f"{name:{width}}  {numbers}: {paper.title}")
     return 0

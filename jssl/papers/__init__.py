@@ -29,6 +29,7 @@ PAPERS = {
     "distillation": "jssl.papers.distillation",
     "isotropy": "jssl.papers.isotropy",
     "highdim": "jssl.papers.highdim",
+    "samples": "jssl.papers.samples",
 }
 
 __all__ = [

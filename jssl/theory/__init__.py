@@ -16,6 +16,7 @@ __getattr__, __dir__ = attach(
         "landscape",
         "learnability",
         "problem",
+        "sampling",
         "stepwise",
         "width",
     ),

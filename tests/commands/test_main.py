@@ -174,7 +174,7 @@ def test_the_list_names_every_paper_and_runs_nothing(tmp_path, monkeypatch, caps
     assert cli.run(["reproduce", "--list"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[0] for line in lines] == list(papers.PAPERS)
-    assert all(re.search(r"arXiv \d{4}\.\d{5}", line) for line in lines)
+    assert all(re.search(r"arXiv \d{4}\.\d{5}|  new:", line) for line in lines)
     assert not list(tmp_path.iterdir())
 
 
