@@ -17,11 +17,14 @@ from jssl.forecast.moment_flow import (
 
 STARTS = 40
 """Random starts where there are fewer outputs than inputs; quantiles 5 % and 95 % need 19."""
+FEWEST = 20
+WORK = 100_000
+"""Evaluations of the velocity after which no more than the fewest starts are integrated."""
 LONGEST = 1e9
 """Largest latest step, in units of the fastest return, that is integrated."""
 ERROR = 0.005
 """Relative error of the steps: terms of second order in the learning rate."""
-_TRIED = 3
+_TRIED = 2
 _POINTS = 300
 
 
@@ -33,7 +36,8 @@ class Followed(NamedTuple):
             over random starts.
         quantiles: (2, dim) 5 % and 95 % over random starts.
         spread: standard deviation over random starts, NaN where one does not reach it.
-        final: eigenvalue of C at the end; 0 if it is not learned.
+        final: eigenvalue of C at the end, or its mean over the last half of the path where some
+            eigenvalue does not settle; 0 if it is not learned.
         rises: steps from 10 % to 90 %.
         predictor: real parts of the predictor's eigenvalues at the end, descending.
         last: step at which the path ends.
@@ -85,28 +89,30 @@ def followed(
     weights = [start_of(first, scale, depth) for first in layers]
     given = learning_rate, latest
     try:
-        base = _typical(moments, weights, *given)
+        base = _typical(moments, weights, learning_rate, latest)
     except InputError:
         return None
-    aim = np.where(base.learned, base.values[-1], np.inf)
+    if base.steps[-1] < latest and not base.learned.all():
+        return None  # too short to tell what is learned
+    aim = np.where(base.learned, base.end, np.inf)
     paths = [base]
     if len(weights) > 1:
-        paths = _paths(moments, weights, *given, base, aim)
-    if len(paths) < len(weights) / 2:
-        return None
-    if not base.settled.all():
-        aim = np.median([np.where(x.learned, x.values[-1], np.inf) for x in paths], axis=0)
-    return _result(paths, base, aim)
+        paths = _paths(moments, weights, learning_rate, latest, aim)
+    return _result(paths, base, aim) if len(paths) == 1 or len(paths) >= FEWEST else None
 
 
 def _typical(
     moments: Moments, weights: list[list[np.ndarray]], learning_rate: float, latest: float
 ) -> MomentPath:
     """Return a path that has settled, if one of the first starts gives one."""
+
+    def done(path: MomentPath) -> bool:
+        return bool(path.steps[-1] > latest and path.settled)
+
     first = None
     for start in weights[:_TRIED]:
-        path = follow_until(lambda x: x.settled.all(), moments, start, learning_rate, latest)
-        if path.settled.all():
+        path = follow_until(done, moments, start, learning_rate, latest)
+        if done(path):
             return path
         first = first or path
     assert first is not None
@@ -118,27 +124,30 @@ def _paths(
     weights: list[list[np.ndarray]],
     learning_rate: float,
     latest: float,
-    base: MomentPath,
     aim: np.ndarray,
 ) -> list[MomentPath]:
-    """Return the paths from all starts whose integration is not given up.
+    """Return the paths until eigenvalues have reached half of `aim`, from as many starts as fit.
 
-    They end once all eigenvalues have reached half of the end, if that is known.
+    A start whose integration is given up is left out.
     """
-    known, end = bool(base.settled.all()), float(base.steps[-1])
     levels = np.where(np.isfinite(aim), aim / 2, -np.inf)
-
-    def done(path: MomentPath) -> bool:
-        if known:
-            return bool(np.isfinite(first_steps(path, levels)).all())
-        return bool(path.steps[-1] >= end)
-
-    paths = []
+    paths: list[MomentPath] = []
+    work = 0
     for start in weights:
         try:
-            paths.append(follow_until(done, moments, start, learning_rate, latest))
+            path = follow_until(
+                lambda x: bool(np.isfinite(first_steps(x, levels)).all()),
+                moments,
+                start,
+                learning_rate,
+                latest,
+            )
         except InputError:
             continue
+        paths.append(path)
+        work += path.work
+        if work > WORK and len(paths) >= FEWEST:
+            break
     return paths
 
 
@@ -166,7 +175,7 @@ def _result(paths: list[MomentPath], base: MomentPath, aim: np.ndarray) -> Follo
         np.where(np.isfinite(rises), rises, np.nan),
         np.sort(np.linalg.eigvals(base.weights[-1]).real)[::-1],
         float(base.steps[-1]),
-        bool(base.settled.all()),
+        base.settled,
         _curves(paths, base, steps),
     )
 

@@ -60,8 +60,8 @@ def _together(of: Distilled, found: Found) -> list[str]:
             return []
         return [
             f"Training was integrated for {count_of(found.settings['steps integrated'])} steps, "
-            "after which some eigenvalues still change, because modes displace each other "
-            "(takeover). Final eigenvalues are those at this step."
+            "after which some eigenvalues still change: modes may still displace each other "
+            "(takeover). Final eigenvalues are means over the last half of these steps."
         ]
     return [
         "Each mode is forecast as if it were learned alone, because integrating all of them "

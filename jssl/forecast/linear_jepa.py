@@ -59,13 +59,17 @@ def jepa_of_layers(
     # Above the stable rate no step is predicted; which modes are learned does not depend on it.
     rate = SHARE * stable if asked_rate >= stable else asked_rate
     typical, drawn = mode_start(scale, dim, views.inputs, draws, len(lam))
-    found = _independent(of, views, typical, drawn, depth, (asked_rate, rate, stable))
+    found = _independent(of, views, typical, depth, (asked_rate, rate, stable))
     latest = float(np.max(found.steps, where=np.isfinite(found.steps), initial=0))
     path = None
     if asked_rate < stable and latest > 0 and not (of.commute and dim == views.inputs):
         path = followed(of.moments, dim, views.inputs, scale, depth, rate, latest, draws)
+        found.settings["modes"] = "treated alone"
     if path is not None:
         found = _with_path(found, path)
+    elif len(drawn.first) > 1:
+        spread, quantiles = _spread(steps_to(SHARES[1], drawn, lam, rho, depth, rate))
+        found = found._replace(spread=spread, quantiles=quantiles)
     found = _padded(found, dim)
     told = found if asked_rate < stable else found._replace(steps=np.full(dim, np.nan))
     return of.modes, found._replace(caveats=jepa_caveats(of, views, told, depth))
@@ -87,7 +91,6 @@ def _independent(
     of: Distilled,
     views: LinearViews,
     typical: ModeStart,
-    drawn: ModeStart,
     depth: int,
     rates: tuple[float, float, float],
 ) -> Found:
@@ -97,9 +100,6 @@ def _independent(
     lam, rho = of.covariances[:k], of.coefficients[:k]
     own = (lam, rho, depth, rate)
     low, steps, high = (steps_to(share, typical, *own) for share in SHARES)
-    spread, quantiles = np.zeros(k), None
-    if len(drawn.first) > 1:
-        spread, quantiles = _spread(steps_to(SHARES[1], drawn, *own))
     ends = final_amplitudes(rho, depth)  # modes that start above it shrink to it
     with np.errstate(invalid="ignore"):
         rises = np.where(np.isfinite(steps), high - low, np.nan)
@@ -107,7 +107,7 @@ def _independent(
     share = float(np.hypot(of.off_diagonal, of.skew))
     return Found(
         steps,
-        spread,
+        np.zeros(k),
         share * known,
         _earliest(steps, lam, rho, depth, typical.rest, rate, share),
         rises,
@@ -125,11 +125,10 @@ def _independent(
         {
             "modes of": "the cross moment of context and target",
             "layers": depth,
-            "modes": "independent" if of.commute and len(drawn.first) == 1 else "treated alone",
+            "modes": "independent",
         },
         _lost_to_sign(of, views, int(((lam > 0) & (rho > 0)).sum())),
         [],
-        quantiles,
     )
 
 

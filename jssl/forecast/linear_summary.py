@@ -10,6 +10,7 @@ from jssl.forecast.rules import Rule
 from jssl.forecast.summary import count_of, summary_of
 from jssl.forecast.values import Values
 from jssl.theory import isotropy
+from jssl.wording import percent
 
 _NOTICED = 0.01
 

@@ -25,7 +25,7 @@ from jssl.data.moments import Moments
 from jssl.errors import InputError
 from jssl.integration import integrate
 
-EVALUATIONS = 5_000
+EVALUATIONS = 12_000
 """Evaluations of the velocity for one part of a path, after which its integration is given up."""
 LARGEST = 160
 """Largest number of weights that is integrated."""
@@ -33,7 +33,7 @@ LONGEST = 1e9
 """Largest number of time constants of the fastest return, over the whole path."""
 SETTLED = 2e-3
 """Relative change over the last sixth of a path, below which an eigenvalue has settled."""
-PARTS = (1.3, 2.5, 5.0, 10.0)
+PARTS = (0.15, 0.4, 1.3, 2.5, 5.0, 10.0)
 """Ends of the parts of a path, over the step by which independent modes would all be learned."""
 _BETWEEN = 4
 """Points of a path for one step of the solver."""
@@ -47,25 +47,45 @@ class MomentPath(NamedTuple):
         steps: (points,) increasing; 0 first.
         values: (points, dim) eigenvalues of C, descending at every step.
         weights: the layers, first to last, and the predictor at the last step.
+        work: evaluations of the velocity so far.
     """
 
     steps: np.ndarray
     values: np.ndarray
     weights: list[np.ndarray]
-
-    @property
-    def settled(self) -> np.ndarray:
-        """(dim,) whether the eigenvalue has stopped changing."""
-        before = np.searchsorted(self.steps, self.steps[-1] / 1.2)
-        last = self.values[-1]
-        return np.asarray(np.abs(last - self.values[before]) <= SETTLED * np.abs(last))
+    work: int
 
     @property
     def learned(self) -> np.ndarray:
-        """(dim,) whether the eigenvalue has grown, or has settled above zero."""
+        """(dim,) whether the eigenvalue ends above zero.
+
+        One that is not learned becomes negative, or falls as 1 / step or faster (D-18), by a sixth
+        and more at the end.
+        """
         last = self.values[-1]
-        above = last > 1e-9 * last[0]
-        return np.asarray(above & ((last > self.values[0]) | self.settled))
+        falls = (last < 0.9 * self._before) & (last < 0.1 * self.values[0])
+        return np.asarray((last > 1e-9 * last[0]) & ~falls)
+
+    @property
+    def settled(self) -> bool:
+        """Whether the eigenvalues that are learned have stopped changing."""
+        last = self.values[-1]
+        still = np.abs(last - self._before) <= SETTLED * np.abs(last)
+        return bool((still | ~self.learned).all())
+
+    @property
+    def end(self) -> np.ndarray:
+        """(dim,) the last eigenvalues, or, where some still change, their means over steps."""
+        if self.settled:
+            return self.values[-1]
+        late = self.steps >= self.steps[-1] / 2
+        steps, values = self.steps[late], self.values[late]
+        return np.asarray(np.trapezoid(values, steps, axis=0) / (steps[-1] - steps[0]))
+
+    @property
+    def _before(self) -> np.ndarray:
+        """(dim,) eigenvalues at the beginning of the last sixth of the steps."""
+        return np.asarray(self.values[np.searchsorted(self.steps, self.steps[-1] / 1.2)])
 
 
 def can_follow(dim: int, inputs: int, depth: int) -> bool:
@@ -139,7 +159,7 @@ def follow(
         encoder = layer @ encoder
     symmetric = (moments.cross + moments.cross.T) / 2
     values = np.linalg.eigvalsh(encoder @ symmetric @ encoder.transpose(0, 2, 1))[:, ::-1]
-    return MomentPath(times, values, [x[-1] for x in found])
+    return MomentPath(times, values, [x[-1] for x in found], int(solved.nfev))
 
 
 def follow_until(
@@ -163,7 +183,7 @@ def follow_until(
     """
     path = follow(moments, weights, learning_rate, 0.0, PARTS[0] * latest)
     for part in PARTS[1:]:
-        if done(path):
+        if path.work > EVALUATIONS or done(path):
             break
         at = float(path.steps[-1])
         try:
@@ -171,7 +191,8 @@ def follow_until(
         except InputError:  # the path so far is long enough to tell when modes are learned
             break
         steps = np.append(path.steps, more.steps[1:])
-        path = MomentPath(steps, np.concatenate([path.values, more.values[1:]]), more.weights)
+        values = np.concatenate([path.values, more.values[1:]])
+        path = MomentPath(steps, values, more.weights, path.work + more.work)
     return path
 
 
@@ -179,7 +200,7 @@ def first_steps(path: MomentPath, levels: np.ndarray) -> np.ndarray:
     """Return the steps at which each eigenvalue first reaches a level, infinite if it does not.
 
     Example:
-        >>> path = MomentPath(np.arange(3.0), np.array([[0.0], [2.0], [4.0]]), [])
+        >>> path = MomentPath(np.arange(3.0), np.array([[0.0], [2.0], [4.0]]), [], 0)
         >>> first_steps(path, np.array([3.0])), first_steps(path, np.array([5.0]))
         (array([1.5]), array([inf]))
     """
