@@ -1,6 +1,6 @@
 """Steps, ends and intervals of JEPA from integrated paths, where modes are not independent."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -80,14 +80,16 @@ def followed(
     """
     kept = len(moments.context)
     fastest = float(np.trace(moments.context)) * learning_rate
-    if not can_follow(min(dim, kept) if dim == inputs else dim, kept, depth) or not latest * fastest <= LONGEST:
+    if (
+        not can_follow(min(dim, kept) if dim == inputs else dim, kept, depth)
+        or not latest * fastest <= LONGEST
+    ):
         return None
     if dim == inputs:  # an orthogonal matrix in front of everything changes nothing
         layers = scale * np.eye(kept)[None]
     else:
         layers = random_first_layers(scale, dim, inputs, kept, STARTS, draws)
     weights = [start_of(first, scale, depth) for first in layers]
-    given = learning_rate, latest
     try:
         base = _typical(moments, weights, learning_rate, latest)
     except InputError:
@@ -157,7 +159,9 @@ def _result(paths: list[MomentPath], base: MomentPath, aim: np.ndarray) -> Follo
     )
     finite = np.isfinite(half).all(0)
     safe = np.where(finite, half, 0)
-    rule = "linear" if len(paths) == 1 else "weibull"  # of which 90 % of other starts lie inside
+    rule: Any = (
+        "linear" if len(paths) == 1 else "weibull"
+    )  # of which 90 % of other starts lie inside
     quantiles = np.quantile(safe, (0.05, 0.95), axis=0, method=rule)
     quantiles[0, ~finite] = np.quantile(half[:, ~finite], 0.05, axis=0, method="lower")
     quantiles[1, ~finite] = np.quantile(half[:, ~finite], 0.95, axis=0, method="higher")

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from jssl.forecast.distilled import ROUNDING, Distilled
+from jssl.forecast.distilled import Distilled
 from jssl.forecast.linear_found import Found
 from jssl.forecast.linear_summary import directions_computed
 from jssl.forecast.linear_views import LinearViews
@@ -95,10 +95,10 @@ def _takeovers(of: Distilled, found: Found, depth: int) -> list[str]:
     if wait < 0.5:
         steps_of = "less than one step"
     verb = "is" if len(displaced) == 1 else "are"
-    held = of.modes.held_out - 3.9 * of.modes.errors
-    learned = np.flatnonzero(np.isfinite(steps[: len(held)]))
-    noise = ", also those within sampling noise" if (held[learned] <= 0).any() else ""
-    every = f"Of all dimensions that the outputs learn{noise}{',' if noise else ''}"
+    held = (of.modes.held_out - 3.9 * of.modes.errors)[: len(steps)]
+    learned = np.isfinite(steps[: len(held)])
+    noise = " also those within sampling noise," if (held[learned] <= 0).any() else ""
+    every = f"Of all dimensions that the outputs learn,{noise}"
     return [
         f"{every} {len(displaced)} {verb} not stable: a mode with a larger "
         "regression coefficient enters the same output and displaces it (takeover). The fastest is "

@@ -109,7 +109,7 @@ def _independent(
         steps,
         np.zeros(k),
         share * known,
-        _earliest(steps, lam, rho, depth, typical.rest, rate, share),
+        _earliest(of, steps, depth, typical.rest, rate, share),
         rises,
         np.where(np.isfinite(steps), lam * ends**2, 0),
         asked_rate,
@@ -154,9 +154,8 @@ def _relative(start: ModeStart, depth: int, end: float) -> float:
 
 
 def _earliest(
+    of: Distilled,
     steps: np.ndarray,
-    lam: np.ndarray,
-    rho: np.ndarray,
     depth: int,
     scale: float,
     rate: float,
@@ -164,17 +163,23 @@ def _earliest(
 ) -> np.ndarray:
     """Return the step from which takeover can bring each mode early (D-14), else infinity.
 
-    It grows from the share of the moments that does not commute, or from the size of the start.
+    It grows from the size of the start, or from the share of the moments that does not commute.
+    Such a share displaces modes in every output, so that nothing after the first takeover is
+    learned alone.
     """
-    found = np.full(len(steps), np.inf)
-    known = np.flatnonzero(np.isfinite(steps))
-    rates = np.asarray(distillation.takeover_rates(lam[known], rho[known], depth=depth))
-    for a, i in enumerate(known):
-        folds = max(min(np.log(rho[i]) - np.log(scale), -np.log(max(share, 1e-300))), 0.0)
-        wait = folds / np.where(rates[a] > 0, rates[a], np.inf) / rate
-        arrival = np.where(rates[a] > 0, steps[i] + wait, np.inf)
-        found[known] = np.minimum(found[known], arrival)
-    return found
+    known = np.flatnonzero((of.covariances > 0) & (of.coefficients > 0))
+    lam, rho = of.covariances[known], of.coefficients[known]
+    rates = np.asarray(distillation.takeover_rates(lam, rho, depth=depth))
+    arrivals = np.full(len(of.covariances), np.inf)
+    for a, i in enumerate(known[known < len(steps)]):
+        if np.isfinite(steps[i]):
+            folds = max(min(np.log(rho[a] / scale), -np.log(max(share, 1e-300))), 0.0)
+            wait = np.full(len(known), np.inf)
+            wait[rates[a] > 0] = folds / rates[a][rates[a] > 0] / rate
+            arrivals[known] = np.minimum(arrivals[known], steps[i] + wait)
+    if of.commute:
+        return arrivals[: len(steps)]
+    return np.where(steps > arrivals.min(), arrivals.min(), np.inf)
 
 
 def _lost_to_sign(of: Distilled, views: LinearViews, learned: int) -> LostDimensions:
@@ -219,12 +224,18 @@ def _with_path(found: Found, path: Followed) -> Found:
 
 def _padded(found: Found, dim: int) -> Found:
     """Return it with outputs that have no mode, which are not learned."""
-    missing = {"steps": np.inf, "spread": np.nan, "blur": np.nan, "earliest": 0.0}
-    missing |= {"rises": np.nan, "final": 0.0}
     more = dim - len(found.steps)
-    if not more:
-        return found
-    arrays = {k: np.append(getattr(found, k), np.full(more, x)) for k, x in missing.items()}
-    if found.quantiles is not None:
-        arrays["quantiles"] = np.pad(found.quantiles, ((0, 0), (0, more)))
-    return found._replace(**arrays)
+
+    def longer(values: np.ndarray, missing: float) -> np.ndarray:
+        return np.append(values, np.full(more, missing))
+
+    quantiles = found.quantiles
+    return found._replace(
+        steps=longer(found.steps, np.inf),
+        spread=longer(found.spread, np.nan),
+        blur=longer(found.blur, np.nan),
+        earliest=longer(found.earliest, 0.0),
+        rises=longer(found.rises, np.nan),
+        final=longer(found.final, 0.0),
+        quantiles=None if quantiles is None else np.pad(quantiles, ((0, 0), (0, more))),
+    )

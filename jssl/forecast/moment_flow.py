@@ -268,9 +268,7 @@ def velocity(flat: np.ndarray, moments: Moments, shapes: tuple[tuple[int, int], 
     return np.concatenate([x.reshape(*flat.shape[:-1], -1) for x in moved[::-1]], axis=-1)
 
 
-def _slopes(
-    flat: np.ndarray, moments: Moments, shapes: tuple[tuple[int, int], ...]
-) -> np.ndarray:
+def _slopes(flat: np.ndarray, moments: Moments, shapes: tuple[tuple[int, int], ...]) -> np.ndarray:
     """Return the Jacobian of the velocity by central differences, for implicit steps."""
     size = 1e-6 * float(np.abs(flat).max())
     moved = size * np.eye(len(flat))

@@ -103,14 +103,14 @@ def _answer(forecast: Values, rule: Rule) -> str:
             f"{learned} of {dim} dimensions{under}, {last}."
         )
     if take == dim:
-        more = "" if forecast.settings.get("largest dim") == dim else " or more"
+        larger = "" if forecast.settings.get("largest dim") == dim else " or more"
         every = (
             f"all {dim} dimensions are learned and are"
             if dim > 1
             else "the one dimension is learned and is"
         )
         return (
-            f"Take a dimension of {dim}{more}{under}: {every} distinguishable from "
+            f"Take a dimension of {dim}{larger}{under}: {every} distinguishable from "
             f"sampling noise, {last}."
         )
     at = np.sort(forecast.steps)[take - 1]
