@@ -25,7 +25,7 @@ LONGEST = 1e9
 ERROR = 0.005
 """Relative error of the steps: terms of second order in the learning rate."""
 _TRIED = 2
-_POINTS = 300
+_POINTS = 600
 
 
 class Followed(NamedTuple):

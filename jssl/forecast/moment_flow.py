@@ -33,7 +33,7 @@ LONGEST = 1e9
 """Largest number of time constants of the fastest return, over the whole path."""
 SETTLED = 2e-3
 """Relative change over the last sixth of a path, below which an eigenvalue has settled."""
-PARTS = (0.15, 0.4, 1.3, 2.5, 5.0, 10.0)
+PARTS = (0.15, 0.4, 1.3, 2.5, 5.0, 10.0, 30.0, 100.0)
 """Ends of the parts of a path, over the step by which independent modes would all be learned."""
 _BETWEEN = 4
 """Points of a path for one step of the solver."""
@@ -169,7 +169,7 @@ def follow_until(
     learning_rate: float,
     latest: float,
 ) -> MomentPath:
-    """Return the path until it is done, or for at most ten times `latest`.
+    """Return the path until it is done, or for at most a hundred times `latest`.
 
     Args:
         done: whether a path needs no further part.
