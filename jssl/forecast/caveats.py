@@ -36,6 +36,7 @@ def caveats_of(
         f"{explanation} The start is {forecast.relative_start:.1g} of the final amplitude."
     )
     off = np.abs(forecast.eigenvalues - forecast.held_out) > 3.9 * forecast.errors
+    off = off[: len(forecast.steps)]  # later modes have no output
     if off.any():
         first = int(np.argmax(off))
         more = "With more samples" if is_fresh(forecast) else "With fresh views or more samples"

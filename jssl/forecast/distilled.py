@@ -10,8 +10,12 @@ orthonormal rows, of which mode j has the share R_jj^2, beta distributed with (d
     da/dt = v w^{L-1} r,   dw/dt = v a w^{L-2} r,   dv/dt = a w^{L-1} r,
     r = a w^{L-1} (lambda - s v)
 
-which conserves a^2 - v^2 and w^2 - v^2 (D-2, D-3; D-25 for L = 1) and ends at v = rho. A dimension
-is half-learned where its eigenvalue of C, lambda (a w^{L-1})^2, is half of the final one.
+which conserves a^2 - v^2 and w^2 - v^2 (D-2, D-3; D-25 for L = 1) and ends at v = rho. This is the
+early growth, before the other inputs of the same output count; together they balance the first
+layer, W_1 W_1^T = w_0^2 I, so that no start makes a mode shrink, however large it is (D-3). A
+dimension is half-learned where its eigenvalue of C, lambda (a w^{L-1})^2, is half of the final one.
+Exact is this for moments that commute and as many outputs as inputs; all else is integrated by
+`jssl.forecast.followed` where the work is within bounds.
 
 References:
     Littwin et al. 2024, arXiv 2407.03475; D-1 to D-25 in docs/equations.md.
@@ -33,6 +37,8 @@ DRAWS = 200
 """Random starts, whose steps give the spread where there are fewer outputs than inputs."""
 LATEST = 1e290
 """Step above which a number of steps does not fit in float64 together with its interval."""
+ROUNDING = 1e-12
+"""Covariance of a mode over the largest, below which it is the rounding of one that is zero."""
 SHARES = (0.1, 0.5, 0.9)
 """Shares of the final eigenvalue at which a mode begins to rise, is half-learned, and has risen."""
 
@@ -47,6 +53,8 @@ class Distilled(NamedTuple):
         caveats: where formulas mode by mode do not hold.
         off_diagonal: share of S_x off the diagonal in the basis of the first modes.
         skew: antisymmetric share of S_yx.
+        moments: of context and target.
+        commute: whether the moments commute, up to rounding, so that modes are independent.
     """
 
     modes: LinearModes
@@ -55,6 +63,8 @@ class Distilled(NamedTuple):
     caveats: tuple[str, ...]
     off_diagonal: float
     skew: float
+    moments: Moments
+    commute: bool
 
 
 class ModeStart(NamedTuple):
@@ -88,8 +98,11 @@ def distilled_modes(views: LinearViews, count: int, draws: np.random.Generator) 
     kept = tuple(x for x in leading.caveats if not x.startswith("Mode "))
     skew = float(np.linalg.norm(moments.cross - moments.cross.T))
     skew /= 2 * max(float(np.linalg.norm(moments.cross)), 1e-300)
-    values = all_modes.covariances, all_modes.coefficients
-    return Distilled(modes, *values, kept, leading.off_diagonal, skew)
+    lam, rho = all_modes.covariances, all_modes.coefficients
+    rounding = np.abs(lam) <= ROUNDING * np.abs(lam).max(initial=0)
+    lam, rho = (np.where(rounding, 0, x) for x in (lam, rho))
+    commute = max(all_modes.off_diagonal, skew) <= ROUNDING
+    return Distilled(modes, lam, rho, kept, leading.off_diagonal, skew, moments, commute)
 
 
 def mode_start(
@@ -113,38 +126,19 @@ def mode_start(
     return ModeStart(start * typical, start), ModeStart(start * np.sqrt(shares), start)
 
 
-def final_amplitudes(start: ModeStart, coefficients: np.ndarray, depth: int) -> np.ndarray:
-    """Return a w^{L-1} at the end, v = rho; 0 where the mode collapses (D-25).
+def final_amplitudes(coefficients: np.ndarray, depth: int) -> np.ndarray:
+    """Return the encoder's amplitude at the end of a mode, rho^L (D-6).
 
     Example:
-        >>> final_amplitudes(ModeStart(np.array([0.1]), 0.1), np.array([0.5]), 2).round(6).tolist()
+        >>> final_amplitudes(np.array([0.5]), 2).tolist()
         [0.25]
     """
-    grown = np.sqrt(np.maximum(_first_square(start, coefficients), 0))
-    return np.asarray(grown * np.abs(coefficients) ** (depth - 1))
-
-
-def collapses(start: ModeStart, coefficients: np.ndarray) -> np.ndarray:
-    """Return whether the predictor starts too large, so that a mode shrinks to 0 (D-25).
-
-    Example:
-        >>> collapses(ModeStart(np.array([0.1]), 2.0), np.array([0.5])).tolist()
-        [True]
-        >>> collapses(ModeStart(np.array([2.0]), 2.0), np.array([0.5])).tolist()
-        [False]
-
-    The layers are then too small for it: v_0^2 >= rho^2 + a_0^2, with a_0 the first layer.
-
-    Args:
-        start: (..., k) of the modes.
-        coefficients: (k,) rho > 0.
-    """
-    return np.asarray(_first_square(start, coefficients) <= 0)
+    return np.asarray(np.abs(coefficients) ** depth)
 
 
 def _first_square(start: ModeStart, coefficients: np.ndarray) -> np.ndarray:
-    """Return the square of the first layer at the end, rho^2 + a_0^2 - v_0^2."""
-    with np.errstate(over="ignore"):  # infinitely negative: it collapses
+    """Return the square of the first layer at the end of one mode alone, rho^2 + a_0^2 - w_0^2."""
+    with np.errstate(over="ignore"):
         lost = (start.rest - start.first) * (start.rest + start.first)
     return np.asarray(np.square(coefficients) - lost)
 
@@ -190,14 +184,17 @@ def steps_to(
         with np.errstate(over="ignore"):
             steps = times / learning_rate
         return np.where(steps <= LATEST, steps, np.inf)
-    ends = final_amplitudes(start, rho, depth)
+    squares = _first_square(start, rho)
     steps = np.full(start.first.shape, np.inf)
     for index in np.ndindex(steps.shape):
-        if lam[index] > 0 and rho[index] > 0 and ends[index] > 0:
-            numbers = np.sqrt(share) * ends[index], start.first[index], lam[index], rho[index]
-            aim, first, own_lam, own_rho = (float(x) for x in numbers)
+        if lam[index] > 0 and rho[index] > 0:
+            own_lam, own_rho, first = (float(x[index]) for x in (lam, rho, start.first))
+            rest, square = start.rest, float(squares[index])
+            if square <= 0.25 * own_rho**2:  # its own layers would not balance: all start alike
+                rest, square = first, own_rho**2
+            aim = math.sqrt(share * square) * own_rho ** (depth - 1)
             steps[index] = _unbalanced_steps(
-                aim, first, start.rest, own_lam, own_rho, depth, learning_rate
+                aim, first, rest, own_lam, own_rho, depth, learning_rate
             )
     return steps
 
@@ -241,6 +238,25 @@ def _unbalanced_steps(
     if log_steps > math.log(LATEST):
         return math.inf
     return math.exp(log_steps) + (low - begin + log_growth(low) - log_growth(begin)) / 2
+
+
+def rate_of_start(scale: float, largest_moment: float, depth: int) -> float:
+    """Return the rate at which weights return from a start above the end, s (2L + 1) w_0^{2L}.
+
+    Example:
+        >>> round(rate_of_start(2.0, 1.0, 1), 6)
+        12.0
+
+    All L layers and the predictor of a mode, each at w_0 far above rho, shrink as
+    dw/dt = -s w^{2L+1} (D-2), whose derivative it is.
+
+    Args:
+        scale: w_0.
+        largest_moment: s, the largest eigenvalue of S_x.
+        depth: L.
+    """
+    logs = math.log(largest_moment) + math.log(2 * depth + 1) + 2 * depth * math.log(scale)
+    return math.exp(logs) if logs < 700 else math.inf
 
 
 def largest_rate(

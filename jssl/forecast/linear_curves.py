@@ -11,7 +11,8 @@ from jssl.precision import float64
 def linear_shares(forecast: Values, steps: np.ndarray) -> np.ndarray:
     """Return each dimension's share of its final eigenvalue over the steps, (points, dim).
 
-    Under LeJEPA a dimension rises above its final value while others are empty.
+    Under LeJEPA a dimension rises above its final value while others are empty, and under JEPA
+    until a mode of larger regression coefficient displaces it.
 
     Args:
         forecast: of `jepa` or `lejepa`.
@@ -21,6 +22,11 @@ def linear_shares(forecast: Values, steps: np.ndarray) -> np.ndarray:
     learned = np.isfinite(forecast.steps)
     shares = np.zeros((len(steps), dim))
     settings, rate = forecast.settings, forecast.learning_rate
+    if forecast.curves:
+        at, values = forecast.curves["steps"], forecast.curves["eigenvalues"]
+        for j in np.flatnonzero(learned & (forecast.final > 0)):
+            shares[:, j] = np.interp(steps, at, values[:, j]) / forecast.final[j]
+        return shares
     with float64():
         if settings["loss"] == "lejepa":
             ends = columns["embedding eigenvalue at the end"]

@@ -1,5 +1,6 @@
 """What is asked of a forecast of JEPA or LeJEPA, and what is found."""
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -42,6 +43,7 @@ class Found(NamedTuple):
     lost: LostDimensions
     caveats: list[str]
     quantiles: np.ndarray | None = None
+    curves: Mapping[str, np.ndarray] = {}
 
 
 def linear_loss(loss: Any) -> str:

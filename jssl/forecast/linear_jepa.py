@@ -3,7 +3,6 @@
 import numpy as np
 
 from jssl.errors import InputError
-from jssl.forecast import linear_summary
 from jssl.forecast.distilled import (
     SHARES,
     START,
@@ -13,8 +12,11 @@ from jssl.forecast.distilled import (
     final_amplitudes,
     largest_rate,
     mode_start,
+    rate_of_start,
     steps_to,
 )
+from jssl.forecast.followed import ERROR, Followed, followed
+from jssl.forecast.jepa_caveats import jepa_caveats
 from jssl.forecast.linear_found import SHARE, Found, LinearQuestion
 from jssl.forecast.linear_views import LinearModes, LinearViews
 from jssl.forecast.lost_dimensions import WIDEST, LostDimensions
@@ -52,34 +54,67 @@ def jepa_of_layers(
         raise InputError(message)
     largest = float(rho[positive].max())
     scale = START * largest if asked.scale is None else float(asked.scale)
-    typical, drawn = mode_start(scale, dim, views.inputs, draws, len(lam))
-    stable = 2 / largest_rate(of.covariances, of.coefficients, int(positive.sum()), depth)
+    stable = 2 / _largest_rate(of, int(positive.sum()), depth, scale)
     asked_rate = SHARE * stable if asked.learning_rate is None else float(asked.learning_rate)
     # Above the stable rate no step is predicted; which modes are learned does not depend on it.
     rate = SHARE * stable if asked_rate >= stable else asked_rate
+    typical, drawn = mode_start(scale, dim, views.inputs, draws, len(lam))
+    found = _independent(of, views, typical, depth, (asked_rate, rate, stable))
+    latest = float(np.max(found.steps, where=np.isfinite(found.steps), initial=0))
+    path = None
+    if asked_rate < stable and latest > 0 and not (of.commute and dim == views.inputs):
+        path = followed(of.moments, dim, views.inputs, scale, depth, rate, latest, draws)
+        found.settings["modes"] = "treated alone"
+    if path is not None:
+        found = _with_path(found, path)
+    elif len(drawn.first) > 1:
+        spread, quantiles = _spread(steps_to(SHARES[1], drawn, lam, rho, depth, rate))
+        found = found._replace(spread=spread, quantiles=quantiles)
+    found = _padded(found, dim)
+    told = found if asked_rate < stable else found._replace(steps=np.full(dim, np.nan))
+    return of.modes, found._replace(caveats=jepa_caveats(of, views, told, depth))
+
+
+def _largest_rate(of: Distilled, learned: int, depth: int, scale: float) -> float:
+    """Return the largest rate of return to the end, or from a start above it."""
+    rate = largest_rate(of.covariances, of.coefficients, learned, depth)
+    if scale > float(of.coefficients.max()):
+        moment = float(np.linalg.eigvalsh(of.moments.context)[-1])
+        rate = max(rate, rate_of_start(scale, moment, depth))
+    if not np.isfinite(rate):
+        message = f"a start (scale) of {scale:.3g} is too large; take one such as {START}"
+        raise InputError(message)
+    return rate
+
+
+def _independent(
+    of: Distilled,
+    views: LinearViews,
+    typical: ModeStart,
+    depth: int,
+    rates: tuple[float, float, float],
+) -> Found:
+    """Return the steps of modes that are learned independently of each other."""
+    asked_rate, rate, stable = rates
+    k = len(typical.first)
+    lam, rho = of.covariances[:k], of.coefficients[:k]
     own = (lam, rho, depth, rate)
     low, steps, high = (steps_to(share, typical, *own) for share in SHARES)
-    spread, quantiles = np.zeros(len(lam)), None
-    if len(drawn.first) > 1:
-        several = steps_to(SHARES[1], drawn, *own)
-        spread, quantiles = _spread(several)
-        quantiles = np.pad(quantiles, ((0, 0), (0, dim - len(lam))))
-    ends = final_amplitudes(typical, rho, depth)  # modes that start above it shrink to it
+    ends = final_amplitudes(rho, depth)  # modes that start above it shrink to it
     with np.errstate(invalid="ignore"):
         rises = np.where(np.isfinite(steps), high - low, np.nan)
     known = np.where(np.isfinite(steps), steps, 0)
-    earliest = _earliest(steps, lam, rho, depth, scale, rate)
-    told = steps if asked_rate < stable else np.full_like(steps, np.nan)
-    found = Found(
-        _padded(steps, dim, np.inf),
-        _padded(spread, dim, np.nan),
-        _padded((of.off_diagonal**2 + of.skew**2) * known, dim, np.nan),
-        _padded(earliest, dim, 0.0),
-        _padded(rises, dim, np.nan),
-        _padded(np.where(np.isfinite(steps), lam * ends**2, 0), dim, 0.0),
+    share = float(np.hypot(of.off_diagonal, of.skew))
+    return Found(
+        steps,
+        np.zeros(k),
+        share * known,
+        _earliest(of, steps, depth, typical.rest, rate, share),
+        rises,
+        np.where(np.isfinite(steps), lam * ends**2, 0),
         asked_rate,
         stable,
-        scale,
+        typical.rest,
         _relative(typical, depth, float(ends[0] or rho[0] ** depth)),
         {
             "covariance": of.covariances[: len(of.modes.values)],
@@ -87,15 +122,14 @@ def jepa_of_layers(
             "first layer at the start": typical.first,
             "encoder at the end": ends,
         },
-        {"modes of": "the cross moment of context and target", "layers": depth},
-        _lost_to_sign(of, views, int(positive.sum())),
-        [
-            *linear_summary.unsure_starts(drawn, lam, rho),
-            *linear_summary.jepa_caveats(of, views, told, depth, scale, rate),
-        ],
-        quantiles,
+        {
+            "modes of": "the cross moment of context and target",
+            "layers": depth,
+            "modes": "independent",
+        },
+        _lost_to_sign(of, views, int(((lam > 0) & (rho > 0)).sum())),
+        [],
     )
-    return of.modes, found
 
 
 def _spread(several: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -120,23 +154,32 @@ def _relative(start: ModeStart, depth: int, end: float) -> float:
 
 
 def _earliest(
+    of: Distilled,
     steps: np.ndarray,
-    lam: np.ndarray,
-    rho: np.ndarray,
     depth: int,
     scale: float,
     rate: float,
+    share: float,
 ) -> np.ndarray:
-    """Return the step from which takeover can bring each mode early (D-14), else infinity."""
-    found = np.full(len(steps), np.inf)
-    known = np.flatnonzero(np.isfinite(steps))
-    rates = np.asarray(distillation.takeover_rates(lam[known], rho[known], depth=depth))
-    for a, i in enumerate(known):
-        folds = max(np.log(rho[i]) - np.log(scale), 0.0)
-        wait = folds / np.where(rates[a] > 0, rates[a], np.inf) / rate
-        arrival = np.where(rates[a] > 0, steps[i] + wait, np.inf)
-        found[known] = np.minimum(found[known], arrival)
-    return found
+    """Return the step from which takeover can bring each mode early (D-14), else infinity.
+
+    It grows from the size of the start, or from the share of the moments that does not commute.
+    Such a share displaces modes in every output, so that nothing after the first takeover is
+    learned alone.
+    """
+    known = np.flatnonzero((of.covariances > 0) & (of.coefficients > 0))
+    lam, rho = of.covariances[known], of.coefficients[known]
+    rates = np.asarray(distillation.takeover_rates(lam, rho, depth=depth))
+    arrivals = np.full(len(of.covariances), np.inf)
+    for a, i in enumerate(known[known < len(steps)]):
+        if np.isfinite(steps[i]):
+            folds = max(min(np.log(rho[a] / scale), -np.log(max(share, 1e-300))), 0.0)
+            wait = np.full(len(known), np.inf)
+            wait[rates[a] > 0] = folds / rates[a][rates[a] > 0] / rate
+            arrivals[known] = np.minimum(arrivals[known], steps[i] + wait)
+    if of.commute:
+        return arrivals[: len(steps)]
+    return np.where(steps > arrivals.min(), arrivals.min(), np.inf)
 
 
 def _lost_to_sign(of: Distilled, views: LinearViews, learned: int) -> LostDimensions:
@@ -157,5 +200,42 @@ def _lost_to_sign(of: Distilled, views: LinearViews, learned: int) -> LostDimens
     )
 
 
-def _padded(values: np.ndarray, dim: int, missing: float) -> np.ndarray:
-    return np.append(values, np.full(dim - len(values), missing))
+def _with_path(found: Found, path: Followed) -> Found:
+    """Return what integrated paths say, in place of independent modes."""
+    columns = {name: found.columns[name] for name in ("covariance", "regression coefficient")}
+    return found._replace(
+        steps=path.steps,
+        spread=path.spread,
+        blur=ERROR * np.where(np.isfinite(path.steps), path.steps, 0) + 1,
+        earliest=np.zeros(len(path.steps)),
+        rises=path.rises,
+        final=path.final,
+        columns=columns | {"eigenvalue of the predictor at the end": path.predictor},
+        settings=found.settings
+        | {
+            "modes": "integrated together",
+            "steps integrated": round(path.last),
+            "settled": path.settled,
+        },
+        quantiles=path.quantiles,
+        curves=path.curves,
+    )
+
+
+def _padded(found: Found, dim: int) -> Found:
+    """Return it with outputs that have no mode, which are not learned."""
+    more = dim - len(found.steps)
+
+    def longer(values: np.ndarray, missing: float) -> np.ndarray:
+        return np.append(values, np.full(more, missing))
+
+    quantiles = found.quantiles
+    return found._replace(
+        steps=longer(found.steps, np.inf),
+        spread=longer(found.spread, np.nan),
+        blur=longer(found.blur, np.nan),
+        earliest=longer(found.earliest, 0.0),
+        rises=longer(found.rises, np.nan),
+        final=longer(found.final, 0.0),
+        quantiles=None if quantiles is None else np.pad(quantiles, ((0, 0), (0, more))),
+    )

@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from jssl.forecast.distilled import LATEST, START, Distilled, ModeStart, collapses
+from jssl.forecast.distilled import LATEST, START
 from jssl.forecast.isotropic import Isotropic
-from jssl.forecast.linear_views import LinearViews
+from jssl.forecast.linear_views import NEGLIGIBLE, LinearViews
 from jssl.forecast.lost_dimensions import WIDEST
 from jssl.forecast.rules import Rule
 from jssl.forecast.summary import count_of, summary_of
@@ -35,44 +35,20 @@ def linear_summary(forecast: Values) -> list[str]:
 
 
 def lost_to_start(forecast: Values) -> list[str]:
-    """Return how many modes of JEPA are lost to a start that is too large (D-25) or too small."""
-    first, scale = forecast.columns["first layer at the start"], forecast.scale
+    """Return how many modes of JEPA start so small that their steps do not fit in float64."""
+    first, scale = forecast.columns.get("first layer at the start"), forecast.scale
+    if first is None:  # training was integrated
+        return []
     k = len(first)
     lam, rho = (forecast.columns[x][:k] for x in ("covariance", "regression coefficient"))
     positive = (lam > 0) & (rho > 0)
-    shrinks = positive & collapses(ModeStart(first, scale), rho)
-    late = positive & ~shrinks & ~np.isfinite(forecast.steps[:k])
-    lines = []
-    if shrinks.any():
-        count, share = int(shrinks.sum()), (first / scale)[shrinks] ** 2
-        most = float(np.min(rho[shrinks] / np.sqrt(1 - share)))
-        unit = 10 ** (np.floor(np.log10(most)) - 1)
-        lines.append(
-            f"the predictor starts too large, at {scale:.3g}, so that {count} "
-            f"{'mode shrinks' if count == 1 else 'modes shrink'} to zero; take a start (scale) "
-            f"below {np.floor(most / unit) * unit:.2g}"
-        )
-    if late.any():
-        count = int(late.sum())
-        lines.append(
-            f"the layers start so small, at {scale:.3g}, that {count} "
-            f"{'mode takes' if count == 1 else 'modes take'} more than {LATEST:.0e} steps; take a "
-            f"start (scale) such as {START * float(rho[positive].max()):.2g}"
-        )
-    return lines
-
-
-def unsure_starts(drawn: ModeStart, lam: np.ndarray, rho: np.ndarray) -> list[str]:
-    """Return the sentence on modes that shrink to zero from some of the random starts."""
-    share = np.where((lam > 0) & (rho > 0), collapses(drawn, rho).mean(0), 0)
-    some = np.flatnonzero((share > 0) & (share < 1))
-    if not len(some):
+    count = int((positive & ~np.isfinite(forecast.steps[:k])).sum())
+    if not count:
         return []
-    each = ", ".join(f"mode {j + 1} in {percent(share[j])}" for j in some[:8])
     return [
-        "The first layer keeps a random share of each mode, and where it is too small for a "
-        f"predictor of this size, the mode shrinks to zero: of the random starts {each}. A "
-        "smaller start (scale) avoids it."
+        f"the layers start so small, at {scale:.3g}, that {count} "
+        f"{'mode takes' if count == 1 else 'modes take'} more than {LATEST:.0e} steps; take a "
+        f"start (scale) such as {START * float(rho[positive].max()):.2g}"
     ]
 
 
@@ -95,18 +71,25 @@ def _end(forecast: Values) -> str:
                 "is what varies there."
             )
         return line
-    rho = forecast.columns["regression coefficient"]
-    first = (learned & (forecast.steps > 0))[: len(rho)]
-    known = rho[: len(learned)][first if first.any() else learned[: len(rho)]]
-    if len(known) == 1:
+    count = int(learned.sum())
+    whose = "it is learned" if count == 1 else "they are learned"
+    eigenvalues = "eigenvalue" if count == 1 else "eigenvalues"
+    path = forecast.columns.get("eigenvalue of the predictor at the end")
+    if path is not None:
+        which = f"{eigenvalues} {_range(path[:count])}"
+        if not forecast.settings["settled"]:
+            at = count_of(forecast.settings["steps integrated"])
+            return f"After {at} steps the predictor has the {which}."
+        source = "those" if count > 1 else "one"
         return (
-            "When it is learned, the predictor has its regression coefficient as an eigenvalue, "
-            f"{_range(known)}."
+            f"When {whose}, the predictor has the {which}, {source} of the regression of the "
+            "second views on the first (real parts)."
         )
-    return (
-        "When they are learned, the predictor has their regression coefficients as eigenvalues, "
-        f"{_range(known)}."
-    )
+    rho = forecast.columns["regression coefficient"]
+    known = rho[: len(learned)][learned[: len(rho)]]
+    about = "" if forecast.settings["modes"] == "independent" else "about "
+    its = "its regression coefficient as an" if count == 1 else "their regression coefficients as"
+    return f"When {whose}, the predictor has {about}{its} {eigenvalues}, {_range(known)}."
 
 
 def _range(values: np.ndarray) -> str:
@@ -136,6 +119,7 @@ def rate_caveats(forecast: Values) -> list[str]:
             "from the start."
         )
     off = np.abs(forecast.eigenvalues - forecast.held_out) > 3.9 * forecast.errors
+    off = off[: len(forecast.steps)]  # later modes have no output
     if off.any():
         first = int(np.argmax(off))
         lines.append(
@@ -176,7 +160,7 @@ def lejepa_caveats(
             "is for views from which it is subtracted: subtract it before training, since lejepa "
             "pulls the mean of the embeddings to 0.",
         )
-    lines += [*_swaps(of, steps, rate), *_reduced(views)]
+    lines += [*_swaps(of, steps, rate), *directions_computed(views)]
     gone = int((of.levels <= 0).sum())
     if gone:
         lines.append(
@@ -211,81 +195,22 @@ def _swaps(of: Isotropic, steps: np.ndarray, rate: float) -> list[str]:
     ]
 
 
-def jepa_caveats(
-    of: Distilled,
-    views: LinearViews,
-    steps: np.ndarray,
-    depth: int,
-    start: float,
-    rate: float,
-) -> list[str]:
-    """Return what the theory of JEPA does not cover, the most important first.
-
-    Where training diverges, `steps` are NaN and nothing is said of times.
-    """
-    layers = "one layer" if depth == 1 else f"{depth} layers"
-    lines = [
-        f"The forecast is for an encoder of {layers} and a predictor, all linear, trained by plain "
-        f"gradient descent from orthogonal layers and a predictor of size {start:.2g} "
-        "(jssl.models.aligned), the first views being the context. Networks, batch norm, momentum, "
-        "Adam, an averaged target and weight decay are not covered.",
-        *of.caveats,
-    ]
-    if np.isfinite(steps).any():
-        lines.insert(
-            1,
-            "Times depend on the start: with a start half as large, the first dimension takes "
-            f"about {2 ** (2 * depth - 1)} times as many steps.",
-        )
-    if views.mean_share > 0.5:
+def directions_computed(views: LinearViews) -> list[str]:
+    """Return which directions of the views the forecast leaves out."""
+    kept, lines = views.first.shape[1], []
+    if views.inputs > WIDEST:
         lines.append(
-            f"The mean of the views is {views.mean_share:.0%} of their second moment, so the first "
-            "mode is mostly this mean. Subtract it to forecast what differs between samples."
+            f"Modes were computed in the {kept} directions of largest moment, not in all "
+            f"{views.inputs:,} input dimensions."
         )
-    lines += [*_takeovers(of, steps, depth, rate), *_reduced(views)]
-    lost = int((of.covariances <= 0).sum())
-    if lost:
+    if views.left_out:
+        are = "direction is" if views.left_out == 1 else "directions are"
+        why = (
+            " Subtract the mean of the views, or scale the inputs to similar variance, to forecast "
+            "them."
+        )
         lines.append(
-            f"{lost} of {len(of.covariances)} directions have no positive covariance of both views "
-            "and are not learned."
+            f"{views.left_out} {are} not computed: their moment is below {NEGLIGIBLE:g} of the "
+            f"largest, so they are learned much later.{why}"
         )
     return lines
-
-
-def _takeovers(of: Distilled, steps: np.ndarray, depth: int, rate: float) -> list[str]:
-    """Return the sentence on learned modes that modes of larger coefficient displace (D-14)."""
-    lam, rho = of.covariances, of.coefficients
-    found = []
-    for i in np.flatnonzero(np.isfinite(steps) & (steps > 0)):
-        later = [j for j in range(len(lam)) if lam[j] > 0 and rho[j] > 1.05 * rho[i] > 0]
-        later = [j for j in later if j >= len(steps) or not steps[j] < steps[i]]
-        speeds = [lam[j] * rho[i] ** (2 * depth - 1) * (1 - rho[i] / rho[j]) for j in later]
-        if later:
-            k = int(np.argmax(speeds))
-            found.append((speeds[k], int(i), int(later[k])))
-    if not found:
-        return []
-    speed, slow, fast = max(found)
-    wait = 1 / (speed * rate)
-    steps_of = f"{count_of(wait)} steps" if wait >= 1.5 else "about one step"
-    if wait < 0.5:
-        steps_of = "less than one step"
-    verb = "is" if len(found) == 1 else "are"
-    return [
-        "Of all dimensions that the outputs learn, also those within sampling noise, "
-        f"{len(found)} {verb} not stable: a mode with a larger "
-        "regression coefficient enters the same output and displaces it (takeover). The fastest is "
-        f"mode {fast + 1} (coefficient {rho[fast]:.2g}) in the output of mode {slow + 1} "
-        f"({rho[slow]:.2g}), by a "
-        f"factor of e in {steps_of}. In the long run JEPA keeps the "
-        "largest coefficients, whatever is learned first."
-    ]
-
-
-def _reduced(views: LinearViews) -> list[str]:
-    if views.inputs <= WIDEST:
-        return []
-    return [
-        f"Modes were computed in the {views.first.shape[1]} directions of largest moment, not in "
-        f"all {views.inputs:,} input dimensions."
-    ]

@@ -56,6 +56,7 @@ def linear_forecast(
             raise InputError(message)
         given = (asked, views, count, draws)
         modes, found = lejepa(*given) if isotropic else jepa_of_layers(*given, depth)
+    found.settings.update({"largest dim": most, "directions left out": views.left_out})
     return _values(asked, pairs[0], views, modes, found)
 
 
@@ -158,6 +159,7 @@ def _values(
             **found.settings,
         },
         columns=found.columns,
+        curves=found.curves,
     )
     result = without_steps(result)
     return result._replace(

@@ -12,7 +12,9 @@ import numpy as np
 
 from jssl.forecast.lost_dimensions import WIDEST
 
-_NEGLIGIBLE = 1e-6
+NEGLIGIBLE = 1e-6
+"""Moment of a direction over the largest, below which it is left out."""
+_ROUNDING = 1e-13
 
 Products = Callable[[np.ndarray, np.ndarray], np.ndarray]
 """(n, k) components of both views along k directions -> (n, k) terms whose mean is the value."""
@@ -26,12 +28,14 @@ class LinearViews(NamedTuple):
         second: (n, r).
         inputs: number of input dimensions.
         mean_share: share of the squared mean in the second moment of the views as given.
+        left_out: number of directions whose moment is not zero but below 1e-6 of the largest.
     """
 
     first: np.ndarray
     second: np.ndarray
     inputs: int
     mean_share: float
+    left_out: int = 0
 
 
 class LinearModes(NamedTuple):
@@ -80,8 +84,10 @@ def principal_views(
         sketch = pooled.T @ (pooled @ draws.normal(size=(inputs, WIDEST)))
         pooled = pooled @ np.linalg.qr(sketch)[0]
     moments, axes = np.linalg.eigh(pooled.T @ pooled / len(pooled))
-    kept = pooled @ axes[:, moments > _NEGLIGIBLE * moments[-1]][:, ::-1]
-    return LinearViews(kept[:n], kept[n:], inputs, share)
+    large = moments > NEGLIGIBLE * moments[-1]
+    left_out = int((~large & (moments > _ROUNDING * moments[-1])).sum())
+    kept = pooled @ axes[:, large][:, ::-1]
+    return LinearViews(kept[:n], kept[n:], inputs, share, left_out)
 
 
 def linear_modes(

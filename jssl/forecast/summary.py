@@ -103,13 +103,14 @@ def _answer(forecast: Values, rule: Rule) -> str:
             f"{learned} of {dim} dimensions{under}, {last}."
         )
     if take == dim:
+        larger = "" if forecast.settings.get("largest dim") == dim else " or more"
         every = (
             f"all {dim} dimensions are learned and are"
             if dim > 1
             else "the one dimension is learned and is"
         )
         return (
-            f"Take a dimension of {dim} or more{under}: {every} distinguishable from "
+            f"Take a dimension of {dim}{larger}{under}: {every} distinguishable from "
             f"sampling noise, {last}."
         )
     at = np.sort(forecast.steps)[take - 1]
@@ -130,7 +131,14 @@ def _answer(forecast: Values, rule: Rule) -> str:
             f"{answer} {rest} what cannot be distinguished from noise of these {pairs}, {until}by "
             f"step {count_of(float(steps[-1]))}."
         )
-    return f"{answer} The other outputs learn nothing." if learned < dim else answer
+    if learned == dim:
+        return answer
+    if forecast.settings.get("directions left out"):
+        return (
+            f"{answer} What the other outputs learn is not computed: it has a much smaller moment, "
+            "and is learned much later."
+        )
+    return f"{answer} The other outputs learn nothing."
 
 
 def _data(forecast: Values) -> str:

@@ -32,7 +32,8 @@ class Values(NamedTuple):
         networks: (nets, dim) steps of each network of finite width; (0, dim) in the limit.
         simulated: (runs, dim) steps of trained networks, of the first of these networks.
         final: (dim,) eigenvalues of C at the end, of the dimensions that are learned, descending
-            (for `jepa` and `lejepa` in the order of the modes); 0 for the others.
+            (for `lejepa`, and for `jepa` where modes are independent, in the order of the modes);
+            0 for the others.
         rises: (dim,) steps in which each dimension rises from 10 % to 90 % of its final value.
         learning_rate: given, or a tenth of the largest stable one.
         stable_rate: the largest stable learning rate from a small start. Negative modes, and
@@ -51,6 +52,8 @@ class Values(NamedTuple):
         caveats: what is uncertain, the most important one first.
         settings: pairs, kernel, loss, dim.
         columns: what else is known of the modes, name -> (modes,), for `jepa` and `lejepa`.
+        curves: for `jepa` where training was integrated, `steps` (points,) and the eigenvalues of
+            C at them, `eigenvalues` (points, dim); empty otherwise.
     """
 
     eigenvalues: np.ndarray
@@ -80,6 +83,7 @@ class Values(NamedTuple):
     caveats: tuple[str, ...]
     settings: dict[str, Any]
     columns: Mapping[str, np.ndarray] = {}
+    curves: Mapping[str, np.ndarray] = {}
 
     @property
     def step_errors(self) -> np.ndarray:

@@ -15,7 +15,7 @@ from jssl.commands import main as cli
 from jssl.data import images
 from jssl.data.pairs import fixed
 from jssl.errors import InputError
-from jssl.forecast.distilled import ModeStart, final_amplitudes, largest_rate, steps_to
+from jssl.forecast.distilled import ModeStart, largest_rate, steps_to
 from jssl.forecast.isotropic import isotropic_modes, isotropic_rises
 from jssl.forecast.linear_views import linear_modes, principal_views
 from jssl.losses import jepa, target_objective
@@ -127,7 +127,7 @@ def test_steps_of_fewer_outputs_are_those_of_the_layers_of_a_mode():
     for depth, first in ((1, 0.03), (2, 0.06), (1, 0.1), (2, 0.1)):  # 0.1: all layers start alike
         start = ModeStart(np.full(2, first), 0.1)
         found = steps_to(0.5, start, lam, rho, depth, rate)
-        ends = final_amplitudes(start, rho, depth)
+        ends = np.sqrt(rho**2 + first**2 - 0.1**2) * rho ** (depth - 1)
         for j in range(2):
             a, w, v, count = first, 0.1, 0.1, 0
             while a * w ** (depth - 1) < np.sqrt(0.5) * ends[j]:
@@ -373,11 +373,14 @@ def test_one_dimension_is_spoken_of_in_the_singular(loss):
 
 
 def test_one_dimension_that_is_not_stable_is_spoken_of_in_the_singular():
-    x, _ = gaussian_pairs([4.0, 0.1], 0.1, n=400)
-    noise = np.random.default_rng(1).normal(size=x.shape) * np.array([2.0, 0.01])
-    seen = jssl.predict((x + noise, x), loss="jepa", dim=2)
+    """Moments that commute exactly: context variances 2.5 and .625, covariances 1 and .5."""
+    x = np.linalg.qr(np.random.default_rng(1).normal(size=(400, 2)))[0] * 20
+    seen = jssl.predict(
+        (x * np.sqrt([2.5, 0.625]), x * [1.0, 0.5] / np.sqrt([2.5, 0.625])), loss="jepa", dim=2
+    )
     said = " ".join(seen.caveats)
-    assert "also those within sampling noise, 1 is not stable" in said
+    assert "Of all dimensions that the outputs learn, 1 is not stable" in said
+    assert "sampling noise" not in said
     assert "in 0 steps" not in said
 
 
