@@ -90,7 +90,7 @@ def test_half_times_do_not_wait_for_a_mode_that_grows_for_ever():
 
 
 def test_opposite_views_end_where_the_slope_is_twice_the_inverse_strength():
-    """x and -x have the share 2; for equal shares I-24 is one equation."""
+    """X and -x have the share 2; for equal shares I-24 is one equation."""
     strength, dim = 40.0, 4
     s = isotropy.end_state(np.full(dim, 2.0), strength, regulariser="bhep", width=0.5).eigenvalues
 

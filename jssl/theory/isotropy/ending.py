@@ -35,7 +35,6 @@ from jssl.theory.isotropy.regularisers import (
     usual_width,
 )
 
-
 _FAR = 1e4  # an eigenvalue of a mode without noise that has no end
 
 
