@@ -203,8 +203,8 @@ def swap_rate(variances: Any, noises: Any, held: int, other: int) -> float:
         other: k.
 
     Raises:
-        InputError: for arrays of unequal lengths, noises above twice the variances, or modes that do not
-            exist.
+        InputError: for arrays of unequal lengths, noises above twice the variances, or modes
+            that do not exist.
     """
     q, _ = spectrum(host_float64("variances", variances), "variances")
     c, _ = spectrum(host_float64("noises", noises), "noises")
