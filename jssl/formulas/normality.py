@@ -74,7 +74,7 @@ def fitted_mean(dim: int, samples: int, width: float) -> float:
 
     Example:
         >>> round(100 * fitted_mean(4, 100, 0.5), 4)
-        -0.1836
+        -0.2982
 
     Such rows are uniform on a sphere of (n - 1) dim dimensions, so |u - v|^2 / (2 n dim) and
     |u|^2 / ((n - 1) dim) have the beta law (dim / 2, (n - 2) dim / 2).
