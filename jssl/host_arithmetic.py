@@ -1,5 +1,6 @@
 """Arithmetic on the host, in NumPy: real numbers of any library in float64; nothing imports JAX."""
 
+import sys
 from typing import Any
 
 import numpy as np
@@ -35,8 +36,35 @@ def host_float64(name: str, value: Any) -> np.ndarray:
         if not (np.issubdtype(array.dtype, np.complexfloating) or array.dtype.kind in "OSUmM"):
             return array.astype(np.float64)
     except (TypeError, ValueError) as error:
+        refuse_traced(name, value)
         raise not_numbers(name, " ".join(str(error).split())[:120]) from error
     raise not_numbers(name, str(array.dtype))
+
+
+def refuse_traced(name: str, value: Any) -> None:
+    """Raise for a value that is traced, or has traced parts.
+
+    Example:
+        >>> import jax
+        >>> jax.jit(lambda x: host_float64("shares", x))(0.5)
+        Traceback (most recent call last):
+        ...
+        jssl.errors.InputError: shares must be known, not traced: this function computes on the ...
+
+    Args:
+        name: what the value is called.
+        value: anything that was not accepted as numbers.
+    """
+    if "jax" not in sys.modules:
+        return
+    import jax  # only here: checks of numbers on the host do not need it
+
+    if any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(value)):
+        message = (
+            f"{name} must be known, not traced: this function computes on the host, "
+            "outside jax.jit, jax.grad and jax.vmap"
+        )
+        raise InputError(message)
 
 
 def host_value(value: Any) -> np.ndarray | None:

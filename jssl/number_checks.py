@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from jssl.errors import InputError, shown
-from jssl.host_arithmetic import host_float64, not_numbers
+from jssl.host_arithmetic import host_float64, not_numbers, refuse_traced
 
 
 def require_number(
@@ -40,6 +40,8 @@ def require_number(
         InputError: for anything else, NaN and infinity included.
     """
     number = _float(value)
+    if number is None:
+        refuse_traced(name, value)
     if number is None or not (low <= number <= high and above < number < below):
         bounds = (
             (low, f"at least {low:g}"),

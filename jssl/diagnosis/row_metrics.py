@@ -1,5 +1,7 @@
 """The metrics of a set of embeddings, each with its range and meaning."""
 
+import math
+
 import numpy as np
 
 from jssl.data.chunks import strips
@@ -11,11 +13,14 @@ from jssl.diagnosis.views import unit
 from jssl.formulas.normality import host_distance
 from jssl.formulas.ranks import entropy_rank, participation_ratio, power_law
 from jssl.formulas.sliced import EXPECTED, host_sigreg
-from jssl.formulas.sphere import host_uniformity
+from jssl.formulas.sphere import Measured, host_uniformity
 from jssl.formulas.verdict import FEW
 
 PAIRWISE = 4_000
 """The most rows on which the Gaussian distance is computed."""
+
+FEWEST = 2
+"""Rows that say nothing of their distance from a Gaussian: centred and scaled they are known."""
 
 BATCH = 1_000
 """The most rows on which SIGReg is computed."""
@@ -140,7 +145,9 @@ def uniformity_metric(sample: np.ndarray) -> Metric:
 def gaussian_metric(sample: np.ndarray) -> Metric:
     """Return the distance from a Gaussian, on at most `PAIRWISE` of some rows."""
     sample = _at_most(sample, PAIRWISE)
-    measured = host_distance(np.asarray(sample, np.float64))
+    measured = Measured(math.nan, math.nan)
+    if len(sample) > FEWEST:
+        measured = host_distance(np.asarray(sample, np.float64))
     return Metric(
         name="Gaussian distance",
         value=float(measured.value),
@@ -148,8 +155,9 @@ def gaussian_metric(sample: np.ndarray) -> Metric:
         rows=len(sample),
         range="about 0 to 1",
         good="0 for LeJEPA, whose target is an isotropic Gaussian; 1 is complete collapse",
-        meaning="unbiased BHEP statistic of centred rows, scaled to mean variance 1, over its "
-        "value for a constant embedding",
+        meaning="BHEP statistic of centred rows, scaled to mean variance 1, less its mean for as "
+        "many Gaussian rows, over its value for a constant embedding"
+        + ("" if len(sample) > FEWEST else "; not known for two rows, which are always alike"),
         source="Henze and Wagner 1997; arXiv 2511.08544",
     )
 

@@ -40,8 +40,9 @@ def gaussian_distance(z: Array, *, standardise: bool = True, block: int = 512) -
         block: rows at a time.
 
     Returns:
-        Measured: the value and its standard error over draws of the rows; with `standardise` the
-        error includes the effect of the fitted mean and scale, at most of order 1/n.
+        Measured: the value and its standard error over draws of the rows. With `standardise` the
+        mean of the statistic for centred and scaled rows N(0, I) is subtracted, and the error is
+        that with fitted mean and scale.
 
     Raises:
         InputError: for fewer than two rows, or values that are not real numbers.
@@ -63,26 +64,32 @@ def gaussian_distance(z: Array, *, standardise: bool = True, block: int = 512) -
 
 
 def _distance_of(z: Any, *, standardise: bool, block: int, xp: Any) -> Measured:
+    fitted = 0.0
     if standardise:
         z = centred(z, xp)
         size = xp.max(xp.abs(z))
         z = z / xp.where(size == 0, 1, size)  # squares then stay within the dtype
         square = mean(z**2, xp)
         z = z / xp.where(square == 0, 1, xp.sqrt(xp.where(square == 0, 1, square)))
+        fitted = xp.where(square == 0, 0.0, 1.0)
     n, dim = z.shape
     width = usual_width(dim)
     shifted = centred(z, xp)  # distances do not change, and lose fewer digits
     lengths = xp.sum(shifted**2, axis=1)
     index = counting(0, n - 1, z, xp)
 
-    def row(point: Any, own: Any, number: Any) -> Any:
+    def row(point: Any, own: Any, number: Any, power: int) -> Any:
         inner = matmul(point, shifted.mT, xp)
         near = neighbourhoods(inner, own[..., None], lengths, width, xp)
+        square = width * (own[..., None] + lengths - 2 * inner)
+        near = near if power == 0 else square * near
         return xp.sum(xp.where(index == number[..., None], 0, near), axis=-1) / (n - 1)
 
-    pairs = over_rows(row, (shifted, lengths, index), block, xp)
+    given = shifted, lengths, index
+    pairs = over_rows(partial(row, power=0), given, block, xp)
+    stretch = mean(over_rows(partial(row, power=1), given, block, xp), xp) if standardise else 0.0
     pairs = pairs + 0 * mean(z, xp)  # infinite rows give NaN
-    return distance(pairs, xp.sum(z**2, axis=1), dim, width, standardise, xp)
+    return distance(pairs, stretch, z, width, fitted, xp)
 
 
 _gaussian_distance = compiled(_distance_of, static=("standardise", "block"))

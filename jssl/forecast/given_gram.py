@@ -117,7 +117,7 @@ def given_gram(gram: Any, start: Any) -> GramEncoder | None:
         jssl.errors.InputError: start belongs to gram=; other encoders have a start of their own
 
     Raises:
-        InputError: for arrays that are not floating point, not finite or of another rank.
+        InputError: for arrays that are not real numbers, not finite or of another rank.
     """
     if gram is None:
         if start is not None:
@@ -128,8 +128,8 @@ def given_gram(gram: Any, start: Any) -> GramEncoder | None:
     read = {}
     for name, given in arrays.items():
         x = to_numpy(name, given)
-        if x.dtype.kind != "f":
-            message = f"{name} must be floating point; convert {x.dtype} to float first"
+        if x.dtype.kind not in "fiu":
+            message = f"{name} must be floating point or integers; got {x.dtype}"
             raise InputError(message)
         if not np.isfinite(x).all():
             message = f"{name} has values that are not finite"

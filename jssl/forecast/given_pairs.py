@@ -17,15 +17,15 @@ MOST = 4000
 
 
 def two_views(pairs: Any) -> tuple[np.ndarray, np.ndarray]:
-    """Return first and second views in float64.
+    """Return first and second views in float64; integers count as the same real numbers.
 
     Example:
         >>> two_views((np.eye(3, dtype=np.float32), np.eye(3)))[0].dtype
         dtype('float64')
 
     Raises:
-        InputError: for anything but two finite floating arrays of one shape, too many pairs, rows
-            that are all equal, or values whose powers do not fit in float64.
+        InputError: for anything but two finite arrays of real numbers of one shape, too many pairs,
+            rows that are all equal, or values whose powers do not fit in float64.
     """
     try:
         first, second = pairs[:2]
@@ -34,8 +34,8 @@ def two_views(pairs: Any) -> tuple[np.ndarray, np.ndarray]:
         raise InputError(message) from error
     views = [to_numpy(name, v) for name, v in (("first", first), ("second", second))]
     for name, v in zip(("first", "second"), views, strict=True):
-        if v.dtype.kind not in "f":
-            message = f"pairs.{name} must be floating point; convert {v.dtype} to float first"
+        if v.dtype.kind not in "fiu":
+            message = f"pairs.{name} must be floating point or integers; got {v.dtype}"
             raise InputError(message)
     if max(len(v) if v.ndim else 0 for v in views) > MOST:
         message = f"at most {MOST:,} pairs, got {len(views[0]):,}; take a random subset"

@@ -38,10 +38,9 @@ def lejepa(
     of = isotropic_modes(views, asked.dim, trade_off, batch, count, draws)
     scale = suggested_scale(of, views.inputs) if asked.scale is None else float(asked.scale)
     first = isotropic_rises(of, scale, views.inputs, None, draws)
-    horizon = np.max(first.half[0], where=np.isfinite(first.half[0]), initial=1.0)
     apart = views.first - views.second
     spread = float(np.linalg.eigvalsh(apart.T @ apart / (2 * n))[-1])
-    stable = 2 / largest_curvature(of, first.starts, spread, 1.2 * horizon)
+    stable = 2 / largest_curvature(of, spread)
     rate = SHARE * stable if asked.learning_rate is None else float(asked.learning_rate)
     known = rate < stable  # else no step is predicted; which modes are lost does not depend on it
     rises = isotropic_rises(of, scale, views.inputs, rate, draws) if known else first
@@ -81,7 +80,7 @@ def lejepa(
             "loss factor": of.unit,
         },
         _lost_to_noise(of, views),
-        linear_summary.lejepa_caveats(of, views, told, rate, blur),
+        linear_summary.lejepa_caveats(of, views, told, rate, stable, blur),
     )
     return of.modes, found
 

@@ -109,7 +109,7 @@ def rate_caveats(forecast: Values) -> list[str]:
     if forecast.learning_rate >= forecast.stable_rate:
         lines.append(
             f"The learning rate is above the largest stable one, {forecast.stable_rate:.3g}: "
-            "training diverges, and no step is predicted."
+            "training diverges or does not settle, and no step is predicted."
         )
     moving = forecast.diverges or bool(np.isfinite(forecast.steps).any())
     if moving and forecast.relative_start > 0.3:
@@ -132,7 +132,12 @@ def rate_caveats(forecast: Values) -> list[str]:
 
 
 def lejepa_caveats(
-    of: Isotropic, views: LinearViews, steps: np.ndarray, rate: float, blur: np.ndarray
+    of: Isotropic,
+    views: LinearViews,
+    steps: np.ndarray,
+    rate: float,
+    stable: float,
+    blur: np.ndarray,
 ) -> list[str]:
     """Return what the theory of LeJEPA does not cover, the most important first.
 
@@ -159,6 +164,12 @@ def lejepa_caveats(
             f"The mean of the views is {views.mean_share:.0%} of their second moment. The forecast "
             "is for views from which it is subtracted: subtract it before training, since lejepa "
             "pulls the mean of the embeddings to 0.",
+        )
+    if finite.any() and rate > stable / 2:
+        lines.append(
+            f"The learning rate is above half of the largest stable one, {stable:.3g}, which is "
+            "that of the end of training. Before all dimensions are learned, the first ones may "
+            "swing about their values, and the steps of the others are then less certain."
         )
     lines += [*_swaps(of, steps, rate), *directions_computed(views)]
     gone = int((of.levels <= 0).sum())

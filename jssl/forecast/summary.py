@@ -69,6 +69,8 @@ def diverges(forecast: Values, rule: Rule) -> str:
     """Return the answer where the learning rate is too large: no step is predicted."""
     under = f" of {rule.stands_for}" if rule.stands_for else ""
     drifts = "" if forecast.columns else " or drifts along flat directions"
+    if forecast.settings.get("loss") == "lejepa":  # whose slopes are bounded
+        drifts = " or does not settle"
     return (
         f"At learning rate {forecast.learning_rate:.3g}, training{under} diverges{drifts}, so no "
         f"step is predicted: the largest stable rate is {forecast.stable_rate:.3g}. Take a smaller "

@@ -6,6 +6,8 @@ import numpy as np
 
 from jssl.formulas.sphere import Measured, pair_means
 
+_PART = 1_000  # rows from which the effect of the scale on the statistic is found
+
 
 def usual_width(dim: int) -> float:
     """Return 2 / dim, the width at which the statistic sees most at its target."""
@@ -30,29 +32,98 @@ def neighbourhoods(inner: Any, own: Any, others: Any, width: float, xp: Any) -> 
     return xp.exp(-width / 2 * xp.where(square < 0, 0, square))
 
 
-def distance(pairs: Any, squares: Any, dim: int, width: float, fitted: bool, xp: Any) -> Measured:
+def distance(pairs: Any, stretch: Any, z: Any, width: float, fitted: Any, xp: Any) -> Measured:
     """Return the unbiased statistic over its value at collapse, and its standard error.
+
+    Where rows were centred and scaled, `fitted_mean` is subtracted, so that the value is 0 on
+    average for N(0, I). The error has two parts: the variance of the influences of rows, with that
+    through the mean and the scale, and the variance at N(0, I), where influences vanish.
 
     Args:
         pairs: (n,) mean over the other rows of `neighbourhoods`.
-        squares: (n,) |z|^2.
-        dim: of the embeddings.
+        stretch: () mean over pairs of width |u - v|^2 times `neighbourhoods`.
+        z: (n, dim) rows.
         width: variance of the weight of frequencies, b.
-        fitted: whether the rows were centred and scaled, which lowers the statistic by at most
-            (1 - D0) / n; the error then includes this.
+        fitted: () 1 where the rows were centred and scaled to mean variance 1, else 0.
         xp: `numpy` or `jax.numpy`.
     """
-    b, n = width, pairs.shape[-1]
+    b, (n, dim) = width, z.shape
     root, floor = (1 + b) ** (-dim / 2), (1 + 2 * b) ** (-dim / 2)
+    squares = xp.sum(z**2, axis=1)
     pull = root * xp.exp(-b / (2 * (1 + b)) * squares)
     value = xp.mean(pairs - 2 * pull, axis=-1) + floor
-    apart = pairs - pull - xp.mean(pairs - pull, axis=-1, keepdims=True)
-    spread = 4 * xp.mean(apart**2, axis=-1) / n
-    variance = spread + null_variance(dim, n, b) / n**2
-    if fitted:
-        variance = variance + ((1 - floor) / n) ** 2
+    half = pairs - pull - xp.mean(pairs - pull, axis=-1, keepdims=True)
+    slope = 2 * b / (1 + b)  # of 2 pull, over the row
+    by_mean = slope * xp.mean(pull[:, None] * z, axis=0)
+    by_scale = slope * xp.mean(pull * squares) - stretch
+    fit = xp.sum(z * by_mean, axis=1) + by_scale * (squares - dim) / (2 * dim)
+    influence = 2 * half - fitted * fit
+    at_null = null_variance(dim, n, b) / n**2
+    fitted_null = fitted_variance(dim, b) / n**2
+    null = at_null + fitted * (fitted_null - at_null)
+    # The influences are estimated from n rows, which adds twice the variance at the target.
+    spread = xp.sum(influence**2) / (n * (n - 1)) - 2 * null
+    variance = xp.where(spread > 0, spread, 0) + null
+    shift = fitted_mean(dim, n, b) if n > 2 else 0.0
     collapsed = 1 - 2 * root + floor
-    return Measured(value / collapsed, xp.sqrt(variance) / collapsed)
+    return Measured((value - fitted * shift) / collapsed, xp.sqrt(variance) / collapsed)
+
+
+def fitted_mean(dim: int, samples: int, width: float) -> float:
+    """Return the mean of the unbiased statistic for centred and scaled rows of any N(m, v I).
+
+    Example:
+        >>> round(100 * fitted_mean(4, 100, 0.5), 4)
+        -0.2982
+
+    Such rows are uniform on a sphere of (n - 1) dim dimensions, so |u - v|^2 / (2 n dim) and
+    |u|^2 / ((n - 1) dim) have the beta law (dim / 2, (n - 2) dim / 2).
+
+    Args:
+        dim: of the rows.
+        samples: n >= 3.
+        width: variance of the weight of frequencies, b.
+    """
+    b, n = width, samples
+    near = _beta_exponential(dim / 2, (n - 1) * dim / 2, b * n * dim)
+    pull = _beta_exponential(dim / 2, (n - 1) * dim / 2, b / (2 * (1 + b)) * (n - 1) * dim)
+    return near - 2 * (1 + b) ** (-dim / 2) * pull + (1 + 2 * b) ** (-dim / 2)
+
+
+def _beta_exponential(a: float, c: float, x: float) -> float:
+    """Return 1F1(a; c; -x), the mean of exp(-x B) with B of the beta law (a, c - a).
+
+    It is the mean of prod_{j < k} (1 - a / (c + j)) over k of the Poisson law of mean x.
+    """
+    k = np.arange(int(x + 12 * x**0.5 + 60))
+    logs = np.log(x / (k + 1)) + np.log1p(-a / (c + k))
+    return float(np.exp(np.append(0, np.cumsum(logs)) - x).sum())
+
+
+def fitted_variance(dim: int, width: float) -> float:
+    """Return the variance of n times the unbiased statistic for fitted rows N(0, I), for large n.
+
+    Example:
+        >>> fitted_variance(4, 0.5) < null_variance(4, 10**9, 0.5)
+        True
+
+    Fitting removes from the kernel the functions x and |x|^2 - dim, with T the kernel's operator:
+    tr T'^2 = tr T^2 - sum over them of (2 |T u|^2 - <u, T u>^2).
+
+    Args:
+        dim: of the rows.
+        width: variance of the weight of frequencies, b.
+    """
+    b, d = width, dim
+    share = b / (1 + b)
+    tilt = 1 + 2 * share
+    front = (1 + b) ** -d * share**2 * tilt ** (-d / 2)
+    moved = d * front / tilt
+    kept = d * (b * (1 + 2 * b) ** (-d / 2 - 1)) ** 2
+    second = front * (share**2 * (d**2 + 2 * d) / tilt**2 - 2 * share * d**2 / tilt + d**2)
+    second = (second - (d * b * (1 + 2 * b) ** (-d / 2 - 1)) ** 2) / (2 * d)
+    square = ((d + 2) * b**2 * (1 + 2 * b) ** (-d / 2 - 2) / 2) ** 2
+    return null_variance(d, 10**12, b) - 2 * (2 * (moved + second) - kept - square)
 
 
 def null_variance(dim: int, samples: int, width: float) -> float:
@@ -83,9 +154,14 @@ def host_distance(z: np.ndarray) -> Measured:
     Args:
         z: (n, dim) floating point, n >= 2.
     """
+    n, dim = z.shape
     centred = z - z.mean(0)
     scale = np.sqrt(np.mean(centred**2))
     scaled = centred / (scale if scale > 0 else 1)
-    squares, width = np.sum(scaled**2, 1), usual_width(z.shape[1])
+    width = usual_width(dim)
     pairs = pair_means(scaled, width / 2)
-    return distance(pairs, squares, z.shape[1], width, True, np)
+    part = scaled[:: -(-n // _PART)]
+    squares = np.vecdot(part, part)
+    gaps = width * np.maximum(squares[:, None] + squares - 2 * part @ part.T, 0)
+    stretch = np.sum(gaps * np.exp(-gaps / 2)) / (len(part) * (len(part) - 1))
+    return distance(pairs, stretch, scaled, width, float(scale > 0), np)

@@ -73,6 +73,9 @@ def host_sigreg(z: np.ndarray) -> Measured:
     with m the mean of exp(-s a_1^2) over unit vectors a. It equals the loss `sigreg` of one view
     with `grid="exact"` and infinitely many slices. Its mean is `EXPECTED` for rows N(0, I).
 
+    The error is that of a mean over pairs for rows of any law: 4 Var(influence of a row) / n, and
+    2 Var(what a pair adds to the influences of its rows) / n^2, which alone is left at N(0, I).
+
     Args:
         z: (n, dim) floating point, n >= 2. Memory is n^2.
     """
@@ -81,12 +84,12 @@ def host_sigreg(z: np.ndarray) -> Measured:
     near = sphere_mean(_square_distances(z) / 2, dim)
     pull = sphere_mean(np.vecdot(z, z) / 4, dim) / 2**0.5
     value = near.mean() - 2 * pull.mean() + 3**-0.5
-    influence = near.mean(1) - pull
-    pairs = near - pull - pull[:, None] + 3**-0.5
+    influence = near.mean(1) - pull  # of one row on half of the value
+    pairs = near - near.mean(1) - near.mean(1)[:, None] + near.mean()
     np.fill_diagonal(pairs, 0)
     of_pairs = float(np.sum(pairs**2)) / (n * (n - 1))  # a part of the variance of influences too
     # The first part is 0 on average at the target, where its estimate may be negative.
-    variance = 4 * (influence.var() - of_pairs / n) / n + 2 * of_pairs / n**2
+    variance = 4 * (influence.var(ddof=1) - of_pairs / n) / n + 2 * of_pairs / n**2
     variance = max(variance, of_pairs / n**2)
     scale = (2 * np.pi) ** 0.5 * n
     return Measured(scale * value, scale * variance**0.5)

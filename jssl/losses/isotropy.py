@@ -16,7 +16,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jssl.arithmetic import centred, dot, mean, working
+from jssl.arithmetic import dot, mean, working
 from jssl.errors import InputError, shown, unknown_name
 from jssl.keys import require_key
 from jssl.losses.characteristic import GRIDS
@@ -288,11 +288,15 @@ def _check_keywords(loss: Callable[..., Array], hyperparameters: dict[str, Any])
 
 def _bhep(z: Array, b: Array, unbiased: bool) -> Array:
     n, dim = z.shape
-    shifted = centred(z)
-    halves = jnp.sum(shifted**2, 1) / 2
-    apart = jnp.maximum(halves[:, None] + halves - dot(shifted, shifted.T), 0)
+    # Distances are the same from any centre; a median keeps the digits of rows beside outliers.
+    shifted = z - jax.lax.stop_gradient(jnp.sort(z, 0)[n // 2])
+    far = jnp.max(jnp.abs(shifted), 1) > float(jnp.finfo(z.dtype).max) ** 0.4
+    near = jnp.where(far[:, None], 0, shifted)  # squares of the others would leave the dtype
+    halves = jnp.sum(near**2, 1) / 2
+    apart = jnp.maximum(halves[:, None] + halves - dot(near, near.T), 0)
     same = jnp.eye(n, dtype=bool)
     kernel = jnp.where(same, 0 if unbiased else 1, jnp.exp(-b * jnp.where(same, 0, apart)))
+    kernel = jnp.where((far[:, None] | far) & ~same, 0, kernel)
     own = jnp.exp(-dim / 2 * jnp.log1p(b) - b / (1 + b) / 2 * jnp.sum(z**2, 1))
     pairs = jnp.sum(kernel / n) / (n - 1 if unbiased else n)
     # infinite embeddings give NaN, not the value of embeddings far apart

@@ -4,11 +4,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from scipy.special import hyp1f1
 
 import jssl
 from jssl.diagnostics import gaussian_distance
 from jssl.errors import InputError
-from jssl.formulas.normality import host_distance, null_variance
+from jssl.formulas.normality import fitted_mean, fitted_variance, host_distance, null_variance
+from jssl.formulas.sliced import host_sigreg
 from jssl.losses import bhep
 from jssl.theory import isotropy
 
@@ -24,7 +26,7 @@ def test_it_is_the_unbiased_loss_over_its_value_at_collapse():
     np.testing.assert_allclose(gaussian_distance(z, standardise=False).value, expected, rtol=1e-9)
     scaled = z - z.mean(0)
     scaled /= np.sqrt((scaled**2).mean())
-    expected = bhep(scaled, scaled, unbiased=True) / collapsed
+    expected = (bhep(scaled, scaled, unbiased=True) - fitted_mean(3, 40, 2 / 3)) / collapsed
     np.testing.assert_allclose(gaussian_distance(z).value, expected, rtol=1e-9)
     np.testing.assert_allclose(
         host_distance(np.asarray(z)), gaussian_distance(z, block=9), rtol=1e-9
@@ -90,3 +92,52 @@ def test_one_row_is_refused():
     with pytest.raises(InputError, match="n >= 2"):
         gaussian_distance(jnp.ones((1, 3)))
     assert jax.tree.leaves(gaussian_distance(jnp.ones((2, 3))))[0] == 1
+
+
+@pytest.mark.parametrize(("n", "dim"), [(20, 4), (200, 8), (3, 2), (2000, 128)])
+def test_the_mean_of_fitted_rows_is_that_of_two_confluent_functions(n, dim):
+    b, a, c = 2 / dim, dim / 2, (n - 1) * dim / 2
+    near, pull = hyp1f1(a, c, -2.0 * n), hyp1f1(a, c, -(n - 1) / (1 + b))
+    expected = near - 2 * (1 + b) ** -a * pull + (1 + 2 * b) ** -a
+    np.testing.assert_allclose(fitted_mean(dim, n, b), expected, rtol=1e-6, atol=1e-10)
+
+
+@pytest.mark.parametrize(("n", "dim", "draws"), [(20, 4, 400), (100, 8, 150)])
+def test_fitted_gaussian_rows_have_mean_zero_and_the_projected_variance(n, dim, draws):
+    found = [host_distance(3 * z + 1) for z in gaussian(n, dim, draws, seed=2)]
+    values = np.array([each.value for each in found])
+    assert abs(values.mean()) < 3.9 * values.std() / draws**0.5
+    collapsed = 1 - 2 * (1 + 2 / dim) ** (-dim / 2) + (1 + 4 / dim) ** (-dim / 2)
+    limit = fitted_variance(dim, 2 / dim) ** 0.5 / n / collapsed
+    np.testing.assert_allclose(values.std(), limit, rtol=0.15 + 2 / n)
+
+
+LAWS = {
+    "normal": lambda rng, n, dim: rng.normal(size=(n, dim)),
+    "uniform": lambda rng, n, dim: rng.uniform(-1, 1, (n, dim)),
+    "heavy": lambda rng, n, dim: rng.standard_t(3, (n, dim)),
+    "two groups": lambda rng, n, dim: (
+        rng.normal(size=(n, dim)) + 3 * rng.choice([-1, 1], (n, 1)) * np.eye(dim)[0]
+    ),
+    "rank 2": lambda rng, n, dim: rng.normal(size=(n, 2)) @ np.eye(2, dim),
+    "small": lambda rng, n, dim: 0.1 * rng.normal(size=(n, dim)),
+}
+
+
+@pytest.mark.parametrize("law", LAWS)
+@pytest.mark.parametrize("measure", [host_distance, host_sigreg])
+def test_the_error_is_the_spread_over_batches_for_every_law(law, measure):
+    rng = np.random.default_rng(5)
+    found = [measure(LAWS[law](rng, 100, 4)) for _ in range(120)]
+    spread = np.std([each.value for each in found])
+    error = np.mean([each.error**2 for each in found]) ** 0.5
+    assert 1 / 1.5 < error / spread < 1.5
+
+
+def test_constant_rows_have_no_error_and_two_rows_are_not_judged():
+    rows = np.full((30, 4), 2.0)
+    assert host_distance(rows).value == 1
+    assert host_sigreg(rows).error < 1e-6
+    metric = jssl.diagnose(gaussian(2, 3)[0]).metrics["Gaussian distance"]
+    assert np.isnan([metric.value, metric.error]).all()
+    assert "not known for two rows" in metric.meaning

@@ -118,7 +118,7 @@ EYE = np.eye(ROWS)
         ({"gram": np.triu(np.ones((48, 48)))}, "symmetric"),
         ({"gram": 0 * EYE}, "not zero"),
         ({"gram": -EYE}, "negative eigenvalues"),
-        ({"gram": np.eye(48, dtype=int)}, "floating point"),
+        ({"gram": np.eye(48, dtype=bool)}, "floating point or integers"),
         ({"gram": EYE * np.nan}, "not finite"),
         ({"gram": EYE, "start": np.ones((48, 3))}, r"start must be \(48, 2\)"),
         ({"gram": EYE, "start": np.zeros((48, 2))}, "not all zero"),
@@ -134,3 +134,23 @@ def test_bad_gram_matrices_are_one_line(changes, says):
     with pytest.raises(InputError, match=says) as error:
         jssl.predict(PAIRS, **LOSS, **changes)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("loss", ["barlow_twins", "jepa", "lejepa"])
+def test_integer_pairs_are_the_same_numbers_as_floats(loss):
+    draws = np.random.default_rng(0)
+    shared = draws.integers(0, 200, (40, 6))
+    pairs = [(shared + draws.integers(0, 56, shared.shape)).astype(np.uint8) for _ in range(2)]
+    forecasts = (
+        jssl.predict(views, loss=loss, dim=2)
+        for views in (pairs, [view.astype(float) for view in pairs])
+    )
+    found, expected = (forecast.steps for forecast in forecasts)
+    np.testing.assert_array_equal(found, expected)
+
+
+@pytest.mark.parametrize("dtype", [bool, complex, object])
+def test_pairs_that_are_not_real_numbers_are_refused(dtype):
+    pairs = np.random.default_rng(0).normal(size=(2, 40, 6)).astype(dtype)
+    with pytest.raises(InputError):
+        jssl.predict(tuple(pairs), loss="barlow_twins", dim=2)

@@ -244,3 +244,27 @@ def test_no_direction_or_more_than_memory_holds_is_refused(slices, message):
     z = jnp.asarray(samples())
     with pytest.raises(InputError, match=message):
         sigreg(z, z, slices=slices)
+
+
+@pytest.mark.float32
+@pytest.mark.parametrize("scale", [1e17, 1e19, 1e30, 1e38])
+def test_bhep_of_embeddings_far_apart_is_that_of_no_kernel(scale):
+    """Rows far from each other and from 0 leave 1/n + D0, and nothing pulls on them."""
+    draws = np.random.default_rng(0)
+    z = jnp.asarray(draws.uniform(-1, 1, (10, 4)), jnp.float32)
+    value, slope = jax.value_and_grad(lambda x: bhep(scale * x, scale * x))(z)
+    np.testing.assert_allclose(value, 1 / 10 + (1 + 2 * 0.5) ** -2, rtol=1e-6)
+    assert not slope.any()
+
+
+@pytest.mark.float32
+def test_bhep_beside_an_outlier_is_that_of_the_other_rows():
+    z = np.random.default_rng(0).normal(size=(10, 4)).astype(np.float32)
+    z[0] *= 1e20
+    others = z[1:].astype(float)
+    gaps = np.sum((others[:, None] - others) ** 2, 2)
+    own = np.exp(-np.sum(others**2, 1) / 6) / 1.5**2
+    expected = (np.exp(-gaps / 4).sum() + 1) / 100 - 2 * own.sum() / 10 + 2.0**-2
+    value, slope = jax.value_and_grad(lambda x: bhep(x, x))(jnp.asarray(z))
+    np.testing.assert_allclose(value, expected, rtol=1e-5)
+    assert jnp.abs(slope).max() < 0.1

@@ -613,3 +613,52 @@ def test_cosine_amplitudes_rest_at_late_times():
     np.testing.assert_allclose(late.predictor[1:], norm, rtol=1e-9)
     decayed = distillation.cosine_amplitudes(np.array([29.0]), start, 0.25, 10.0)
     np.testing.assert_allclose(decayed.predictor, norm * np.exp(-290.0), rtol=1e-9)
+
+
+@pytest.mark.parametrize("decay", [0.001, 0.05, 0.19])
+def test_levels_under_decay_have_the_slopes_of_the_closed_form(decay):
+    """The derivative of (1 +- sqrt(1 - 4 s eta)) / (2 s), s = 1.25, is -+1 / sqrt(1 - 4 s eta)."""
+    slope = 1 / np.sqrt(1 - 5 * decay)
+    curvature = 2 * 1.25 * slope**3
+
+    def levels(x):
+        return jnp.array(distillation.decayed_levels(1.0, 0.8, x))
+
+    for slopes in (jax.jacfwd(levels), jax.jacrev(levels)):
+        np.testing.assert_allclose(slopes(decay), [-slope, slope], rtol=1e-9)
+    curved = jax.jacfwd(jax.jacfwd(levels))(decay)
+    np.testing.assert_allclose(curved, [-curvature, curvature], rtol=1e-8)
+
+
+@EVERY
+@pytest.mark.parametrize("depth", [1, 2, 3])
+@pytest.mark.parametrize("argument", [0, 1, 2])
+def test_slopes_of_levels_and_thresholds_are_difference_quotients(objective, depth, argument):
+    setting = {"depth": depth, "objective": objective}
+    eta = 0.4 * float(distillation.collapse_threshold(1.1, 0.8, **setting))
+    at = np.array([1.1, 0.8, eta])
+
+    def every(x):
+        levels = distillation.decayed_levels(*x, **setting)
+        return jnp.array([*levels, distillation.collapse_threshold(x[0], x[1], **setting)])
+
+    step = np.zeros(3)
+    step[argument] = 1e-5 * at[argument]
+    quotient = (every(at + step) - every(at - step)) / (2 * step[argument])
+    for slopes in (jax.jacfwd(every), jax.jacrev(every)):
+        found = slopes(jnp.asarray(at))[:, argument]
+        np.testing.assert_allclose(found, quotient, rtol=1e-7, atol=1e-9)
+
+
+def test_the_slope_of_levels_above_the_threshold_leaves_the_others_finite():
+    decays = jnp.array([0.02, 0.3])  # the second is above the threshold
+
+    def total(x):
+        upper, lower = distillation.decayed_levels(1.0, 0.8, x, depth=2)
+        return jnp.nansum(upper) + jnp.nansum(lower)
+
+    assert jnp.isfinite(jax.grad(total)(decays)).all()
+
+
+def test_the_slope_of_the_normalised_time_without_decay_is_the_time_squared():
+    assert jax.grad(lambda x: distillation.normalised_time(3.0, x))(0.0) == 9

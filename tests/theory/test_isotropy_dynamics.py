@@ -278,7 +278,7 @@ def test_the_smallest_shares_are_kept_and_a_swap_grows_at_its_rate():
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: moments([1.0], [2.0], 1.0), "noises from 0 to the variances"),
+        (lambda: moments([1.0], [2.1], 1.0), "noises from 0 to 2 q"),
         (lambda: moments([1.0], [0.0], 0.0), "strength must be a number above 0"),
         (lambda: trajectory([1.0], [0.0], [1.0], [0.0], 1.0), "every start must be positive"),
         (
@@ -291,7 +291,7 @@ def test_the_smallest_shares_are_kept_and_a_swap_grows_at_its_rate():
         (lambda: trajectory([1.0], [0.1, 0.1], [1.0], [0.0], 1.0), "each of the 1 modes"),
         (lambda: plateau(3, 0), "learned must be a whole number .*; got 0"),
         (lambda: plateau(0), "dim must be a whole number"),
-        (lambda: end_state([1.5], 1.0), "noise shares must be from 0 to 1"),
+        (lambda: end_state([2.1], 1.0), "noise shares must be from 0 to 2"),
         (lambda: end_state([0.5], 1.0, dim=2), "dim must be a whole number in .*; got 2"),
         (lambda: strength_that_keeps([0.0, 0.1], 0), "positive noise share"),
         (lambda: slow_growth(4, 0.1, (1.0, 0.5), 1.0), "dim must be a whole number of at least 5"),

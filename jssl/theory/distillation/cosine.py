@@ -81,7 +81,8 @@ def normalised_time(time: Any, decay: Any) -> Array:
     require_not_negative(time=time, decay=decay)
     t, eta = arrays(time, decay)
     decayed = eta > 0
-    return jnp.where(decayed, jnp.expm1(2 * eta * t) / jnp.where(decayed, 2 * eta, 1), t)
+    none = t + eta * t**2  # to first order, for the derivative at 0
+    return jnp.where(decayed, jnp.expm1(2 * eta * t) / jnp.where(decayed, 2 * eta, 1), none)
 
 
 def cosine_velocity(modes: CosineModes, noise: Any, decay: Any = 0.0) -> CosineModes:

@@ -14,6 +14,7 @@ arXiv 2102.06810, with augmentation sigma^2, lambda = 1 and s = 1 + sigma^2. Der
 """
 
 import math
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -76,8 +77,9 @@ def collapse_threshold(
         log_factor = (2 * depth - 1) * math.log1p(-1 / (2 * depth)) - math.log(2 * depth)
         level = rho ** (2 * depth - 1) * math.exp(log_factor)
     else:
-        peak = (rho * (depth - 1) / (2 * depth)) ** ((depth - 1) / (depth + 1))
-        level = peak * (depth + 1) / (2 * depth)
+        power = (depth - 1) / (depth + 1)
+        # rho apart from the constant: for L = 1 the slope of (0 rho)^0 would be NaN
+        level = rho**power * ((depth - 1) / (2 * depth)) ** power * (depth + 1) / (2 * depth)
     return jnp.where(learned, lam * level, 0)
 
 
@@ -114,8 +116,9 @@ def decayed_levels(
     depth = check_setting(depth, objective)
     require_positive(covariance=covariance, coefficient=coefficient, decay=decay)
     lam, rho, eta = arrays(covariance, coefficient, decay)
-    allowed = eta < collapse_threshold(lam, rho, depth=depth, objective=objective)
-    safe = jnp.where(allowed, eta, 0)
+    threshold = collapse_threshold(lam, rho, depth=depth, objective=objective)
+    allowed = eta < threshold
+    safe = jnp.where(allowed, eta, threshold / 2)
     # dw/dt = 0 in x = log w: rise(x) log-concave, with its maximum at the peak
     if objective == "jepa":
         power, rest, end = 2 * depth - 1, 1, rho
@@ -128,10 +131,10 @@ def decayed_levels(
     def excess(w: Array) -> Array:
         return lam * w**power * (1 - (w / end) ** rest) - safe
 
-    upper = _bisect(lambda w: excess(w) < 0, peak, end)
+    upper = _root(excess, peak, end)
     if power:
         edge = (safe / lam) ** (1 / power)  # below the lower root, since 1 - (w/end)^rest < 1
-        lower = _bisect(lambda w: excess(w) > 0, jnp.minimum(edge, peak) + tiny, peak)
+        lower = _root(excess, peak, jnp.minimum(edge, peak) + tiny)
     else:
         lower = jnp.zeros_like(upper)
     return DecayedLevels(jnp.where(allowed, upper, jnp.nan), jnp.where(allowed, lower, jnp.nan))
@@ -222,14 +225,24 @@ def lingering_time(covariance: Any, coefficient: Any, decay: Any) -> Array:
     return jnp.where(above > 0, jnp.pi / (rho / 2 * jnp.sqrt(lam / rho * safe)), jnp.inf)
 
 
-def _bisect(beyond: object, low: Array, high: Array) -> Array:
-    """Return the point between low and high where `beyond` turns from false to true."""
+def _root(excess: Callable[[Array], Array], above: Array, below: Array) -> Array:
+    """Return the root between a point with excess >= 0 and one with excess <= 0.
 
-    def halve(_: int, ends: tuple[Array, Array]) -> tuple[Array, Array]:
-        low, high = ends
-        middle = (low + high) / 2
-        passed = beyond(middle)  # type: ignore[operator]
-        return jnp.where(passed, low, middle), jnp.where(passed, middle, high)
+    Its derivatives are those of the implicit function, of every order; bisection has none.
+    """
+    above, below = jax.lax.stop_gradient((above, below))
 
-    low, high = jax.lax.fori_loop(0, 64, halve, (low, high))
-    return (low + high) / 2
+    def bisect(function: Callable[[Array], Array], _: Array) -> Array:
+        def halve(_: int, ends: tuple[Array, Array]) -> tuple[Array, Array]:
+            above, below = ends
+            middle = (above + below) / 2
+            passed = function(middle) < 0
+            return jnp.where(passed, above, middle), jnp.where(passed, middle, below)
+
+        above_end, below_end = jax.lax.fori_loop(0, 64, halve, (above, below))
+        return (above_end + below_end) / 2
+
+    def divide(linear: Callable[[Array], Array], x: Array) -> Array:
+        return x / linear(jnp.ones_like(x))  # each root has its own equation
+
+    return jax.lax.custom_root(excess, (above + below) / 2, bisect, divide)

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from jssl.errors import InputError
-from jssl.host_arithmetic import host_float64
+from jssl.host_arithmetic import ROUNDING, host_float64
 from jssl.integration import integrate, path, too_far_apart
 from jssl.number_checks import require_number
 from jssl.theory.isotropy.regularisers import (
@@ -32,6 +32,7 @@ from jssl.theory.isotropy.regularisers import (
 _TOLERANCE: dict[str, Any] = {"rtol": 1e-10, "atol": 1e-12}
 _DOUBLINGS = 150  # of the time that `half_times` looks ahead
 _LARGEST_LOG = 230.0  # of an eigenvalue
+_ROUNDED = 1 + ROUNDING * np.finfo(float).eps
 
 
 def growth_rates(
@@ -55,7 +56,7 @@ def growth_rates(
 
     Args:
         variances: (K,) q_j > 0.
-        noises: (K,) c_j, from 0 to q_j.
+        noises: (K,) c_j, from 0 to q_j, or to 2 q_j where the views have a negative covariance.
         strength: lambda > 0.
         eigenvalues: (K,) s_j of the state; None is 0.
         regulariser: `sigreg` or `bhep`.
@@ -94,7 +95,7 @@ def trajectory(
         times: (T,) increasing, >= 0, learning rate x step.
         start: (K,) s_j(0) > 0.
         variances: (K,) q_j > 0.
-        noises: (K,) c_j, from 0 to q_j.
+        noises: (K,) c_j, from 0 to q_j, or to 2 q_j where the views have a negative covariance.
         strength: lambda > 0.
         regulariser: `sigreg` or `bhep`.
         width: b > 0; None is 1 for `sigreg`, 2/K for `bhep`.
@@ -138,7 +139,7 @@ def half_times(
     Args:
         start: (K,) s_j(0) > 0.
         variances: (K,) q_j > 0.
-        noises: (K,) c_j, from 0 to q_j.
+        noises: (K,) c_j, from 0 to q_j, or to 2 q_j where the views have a negative covariance.
         strength: lambda > 0.
         level: of s_j, > 0.
         regulariser: `sigreg` or `bhep`.
@@ -170,11 +171,41 @@ def half_times(
             if len(times):
                 found[mode] = times[0]
         y, begin, horizon = solved.y[:, -1], horizon, 2 * horizon
-        relative = rates(0.0, y) / _scale(np.exp(y), q, c, strength, **options)
-        settled = np.abs(relative) * np.exp(y) < 1e-9
-        if (settled & ((relative <= 1e-9) | np.isfinite(found))).all():
+        if ended(y, np.isfinite(found), q, c, strength, **options):
             return found
     raise too_far_apart()
+
+
+def ended(
+    y: np.ndarray,
+    reached: np.ndarray,
+    q: np.ndarray,
+    c: np.ndarray,
+    strength: float,
+    **options: Any,
+) -> bool:
+    """Return whether no mode that has not reached its level can still do so.
+
+    Either no mode moves, or those that move have reached theirs and grow, and on the others even
+    the repulsion alone is ten times too weak against the noise. It becomes weaker as others grow.
+
+    Args:
+        y: (K,) log s_j.
+        reached: (K,) whether a mode has reached its level.
+        q: (K,) variances of the views.
+        c: (K,) noises.
+        strength: lambda.
+        **options: of `growth_rates`.
+    """
+    s = np.exp(np.clip(y, -_LARGEST_LOG, _LARGEST_LOG))
+    forces = parts(s, regulariser=options["regulariser"], width=options["width"])
+    rate = growth_rates(q, c, strength, eigenvalues=s, **options)
+    relative = rate / (4 * np.maximum(c + strength * q * forces.attraction, 1e-300))
+    still = np.abs(relative) * s < 1e-9
+    if not (still & (relative <= 1e-9) | reached & (still | (relative > 0))).all():
+        return False
+    hopeless = strength * q * forces.repulsion < c / 10
+    return bool(still.all() or (reached | hopeless).all())
 
 
 def flow(q: np.ndarray, c: np.ndarray, strength: float, **options: Any) -> Any:
@@ -201,20 +232,15 @@ def _with_fallback(solve: Any, rates: Any, span: Any, start: np.ndarray, **optio
         return solve(rates, span, start, method="BDF", evaluations=2 * most, **options)
 
 
-def _scale(
-    s: np.ndarray, q: np.ndarray, c: np.ndarray, strength: float, **options: Any
-) -> np.ndarray:
-    """Return the size of the terms of d log s_j / dt, to which it is compared."""
-    attraction = parts(s, regulariser=options["regulariser"], width=options["width"]).attraction
-    return np.asarray(4 * np.maximum(c + strength * q * attraction, 1e-300))
-
-
 def moments(variances: Any, noises: Any, strength: float) -> tuple[np.ndarray, np.ndarray]:
     """Return q and c, checked."""
     q, _ = spectrum(host_float64("variances", variances), "variances", sys.float_info.max)
     c = same_length(noises, q)
-    if not ((q > 0).all() and (q < np.inf).all() and (c >= 0).all() and (c <= q).all()):
-        message = "need finite variances > 0 and noises from 0 to the variances: views x = u + e"
+    if not (
+        (q > 0).all() and (q < np.inf).all() and (c >= 0).all() and (c <= 2 * _ROUNDED * q).all()
+    ):
+        message = "need finite variances q > 0 and noises from 0 to 2 q: half the variance of the "
+        message += "difference of both views"
         raise InputError(message)
     require_number("strength", strength, above=0, high=LARGEST)
     return q, c

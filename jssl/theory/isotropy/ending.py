@@ -17,6 +17,7 @@ References:
     shares is proved for SIGReg as long as no eigenvalue exceeds `convex_below`.
 """
 
+import math
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -24,7 +25,7 @@ from scipy.optimize import brentq, minimize, root
 
 from jssl.data.checks import require_count
 from jssl.errors import InputError
-from jssl.host_arithmetic import host_float64
+from jssl.host_arithmetic import ROUNDING, host_float64
 from jssl.number_checks import require_number
 from jssl.theory.isotropy.regularisers import (
     mean_inverse_root,
@@ -34,12 +35,15 @@ from jssl.theory.isotropy.regularisers import (
     usual_width,
 )
 
+_FAR = 1e4  # an eigenvalue of a mode without noise that has no end
+
 
 class EndState(NamedTuple):
     """The end of training.
 
     Attributes:
-        eigenvalues: (m,) s_j of each mode of the data, 0 where it is lost.
+        eigenvalues: (m,) s_j of each mode of the data, 0 where it is lost, infinite where it grows
+            for ever.
         kept: (m,) whether it is kept.
     """
 
@@ -62,9 +66,15 @@ def end_state(
         >>> ended = end_state([0.02, 0.05, 0.08, 0.11], 60.0, regulariser="bhep", width=1.0)
         >>> print(ended.eigenvalues.round(4))
         [1.0293 0.9903 0.954  0.9202]
+        >>> print(end_state([0, 0.9, 0.9, 0.9], 0.5, regulariser="bhep", width=2.0).eigenvalues)
+        [inf  0.  0.  0.]
+
+    Under `bhep`, modes without noise grow for ever where no other mode is kept and `plateau` is
+    infinite (I-20, I-21). Where there is a finite end as well, it is the one that is returned.
 
     Args:
-        noise_shares: (m,) n_j = c_j / q_j in [0, 1].
+        noise_shares: (m,) n_j = c_j / q_j in [0, 2]; above 1 the covariance of the views is
+            negative.
         strength: lambda > 0.
         dim: K, the dimension of the embedding; None is m. With K < m the K smallest shares compete.
         regulariser: `sigreg` or `bhep`.
@@ -72,7 +82,7 @@ def end_state(
         batch: N >= 2; None is the population.
 
     Raises:
-        InputError: for shares outside [0, 1], a strength that is not positive, or K outside 1 to m.
+        InputError: for shares outside [0, 2], a strength that is not positive, or K outside 1 to m.
     """
     shares = checked_shares(noise_shares, strength)
     dim = len(shares) if dim is None else require_count("dim", dim, high=len(shares))
@@ -115,15 +125,18 @@ def strength_that_keeps(
     width: float | None = None,
     batch: float | None = None,
 ) -> float:
-    """Return the strength above which a mode is kept (I-25).
+    """Return the strength above which a mode is kept, by the end state of the others (I-25).
 
     Example:
         >>> kept = strength_that_keeps([0.05, 0.1, 0.3], 2, regulariser="bhep", width=1.0)
         >>> round(kept, 5)
         1.12128
 
+    Where others without noise grow for ever at a low strength (`end_state`), nothing pulls on the
+    mode there, and the strength is at least that at which the others have a finite end.
+
     Args:
-        noise_shares: (K,) n_j in [0, 1], that of the mode > 0.
+        noise_shares: (K,) n_j in [0, 2], that of the mode > 0.
         mode: its index.
         regulariser: `sigreg` or `bhep`.
         width: b > 0; None is 1 for `sigreg`, 2/K for `bhep`.
@@ -140,6 +153,8 @@ def strength_that_keeps(
         strength = float(np.exp(log_strength))
         others = np.delete(shares, mode)
         s = np.insert(_minimiser(others, strength, regulariser, b, batch, empty=1), mode, 0.0)
+        if np.isinf(s).any():  # nothing pulls on the mode
+            return -float(shares[mode])
         pull = slope(s, regulariser=regulariser, width=b, batch=batch)[mode]
         return float(-strength * pull - shares[mode])
 
@@ -183,13 +198,13 @@ def swap_rate(variances: Any, noises: Any, held: int, other: int) -> float:
 
     Args:
         variances: (m,) q_j > 0.
-        noises: (m,) c_j, from 0 to q_j.
+        noises: (m,) c_j, from 0 to 2 q_j.
         held: j.
         other: k.
 
     Raises:
-        InputError: for arrays of unequal lengths, noises above the variances, or modes that do not
-            exist.
+        InputError: for arrays of unequal lengths, noises above twice the variances, or modes
+            that do not exist.
     """
     q, _ = spectrum(host_float64("variances", variances), "variances")
     c, _ = spectrum(host_float64("noises", noises), "noises")
@@ -199,8 +214,8 @@ def swap_rate(variances: Any, noises: Any, held: int, other: int) -> float:
     if len(q) != len(c):
         message = f"need one noise for each of the {len(q)} modes; got {len(c)}"
         raise InputError(message)
-    if not (c <= q).all():
-        message = "noises must be at most the variances: views x = u + e"
+    if not (c <= 2 * q).all():
+        message = "noises must be at most twice the variances"
         raise InputError(message)
     held = require_count("held", held, low=0, high=len(q) - 1)
     other = require_count("other", other, low=0, high=len(q) - 1)
@@ -210,8 +225,9 @@ def swap_rate(variances: Any, noises: Any, held: int, other: int) -> float:
 def checked_shares(noise_shares: Any, strength: float) -> np.ndarray:
     """Return the shares as an array."""
     shares, _ = spectrum(host_float64("noise_shares", noise_shares), "noise_shares")
-    if not ((shares >= 0).all() and (shares <= 1).all()):
-        message = "noise shares must be from 0 to 1: noise over total variance of a view"
+    if not ((shares >= 0).all() and (shares <= 2 + ROUNDING * np.finfo(float).eps).all()):
+        message = "noise shares must be from 0 to 2: half the variance of the difference of both "
+        message += "views over the variance of a view"
         raise InputError(message)
     require_number("strength", strength, above=0)
     return shares
@@ -227,6 +243,7 @@ def _minimiser(
 ) -> np.ndarray:
     """Minimise n . s / strength + R(s, 0, ..., 0) over s >= 0, then solve for the kept modes."""
     share, count = repulsion_share(batch), len(shares)
+    endless = (shares == 0) & _endless(shares, regulariser, b, share, empty)
 
     def gradient(s: np.ndarray) -> np.ndarray:
         full = np.append(np.maximum(s, 0), np.zeros(empty))
@@ -247,10 +264,12 @@ def _minimiser(
         objective,
         np.ones(count),
         jac=gradient,
-        bounds=[(0, None)] * count,
+        bounds=[(0, _FAR if free else None) for free in endless],
         method="L-BFGS-B",
         options={"ftol": 1e-15, "gtol": 1e-10, "maxiter": 5000},
     ).x
+    if (found[endless] >= _FAR).any():
+        return np.where(endless, np.inf, 0.0)
     kept = found > 1e-6
     for _ in range(2 * count + 1):
         s = np.zeros(count)
@@ -262,7 +281,21 @@ def _minimiser(
             break
         kept = (kept | enter) & ~leave
         found = np.where(enter, 0.01, np.maximum(s, 0.01))
-    return s
+    # the slope of an endless growth vanishes at infinity, which the minimiser may take for an end
+    return np.where(endless, np.inf, 0.0) if (s[endless] >= _FAR).any() else s
+
+
+def _endless(shares: np.ndarray, regulariser: str, b: float, share: float, empty: int) -> bool:
+    """Return whether k modes without noise can grow for ever while the others are empty (I-20).
+
+    Once they are large, -dR/ds_j is in proportion to E 2^(-k/2 - 1) - (1 + b)^(-(K - k)/2), E the
+    repulsion of a batch.
+    """
+    free = int((shares == 0).sum())
+    others = len(shares) + empty - free
+    if regulariser != "bhep" or not free or not others:
+        return False
+    return others / 2 * math.log1p(b) + math.log(share) > (free / 2 + 1) * math.log(2)
 
 
 def _solve(gradient: Any, found: np.ndarray, kept: np.ndarray) -> np.ndarray:

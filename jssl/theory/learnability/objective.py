@@ -20,6 +20,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jssl.errors import InputError
+from jssl.host_arithmetic import refuse_traced
 from jssl.models.activations import activation as named
 from jssl.precision import constant
 from jssl.types import Array
@@ -146,11 +147,9 @@ def quadrature(nodes: int) -> tuple[Array, Array]:
 
 def require_problem(tau: float, decay: float, noise: float = 0.0) -> None:
     """Raise InputError unless tau and decay are positive and the noise is not negative."""
-    for name, value, good in (
-        ("tau", tau, tau > 0),
-        ("decay", decay, decay > 0),
-        ("noise", noise, noise >= 0),
-    ):
+    for name, value in (("tau", tau), ("decay", decay), ("noise", noise)):
+        refuse_traced(name, value)
+        good = value >= 0 if name == "noise" else value > 0
         if not (good and math.isfinite(value)):
             least = "0 or more" if name == "noise" else "positive"
             message = f"{name} must be {least} and finite; got {value}"
