@@ -63,7 +63,7 @@ def distance(pairs: Any, stretch: Any, z: Any, width: float, fitted: Any, xp: An
     null = at_null + fitted * (fitted_null - at_null)
     # The influences are estimated from n rows, which adds twice the variance at the target.
     spread = xp.sum(influence**2) / (n * (n - 1)) - 2 * null
-    variance = xp.where(spread > 0, spread, 0) + null
+    variance = xp.where(spread <= 0, 0, spread) + null  # NaN stays NaN
     shift = fitted_mean(dim, n, b) if n > 2 else 0.0
     collapsed = 1 - 2 * root + floor
     return Measured((value - fitted * shift) / collapsed, xp.sqrt(variance) / collapsed)
