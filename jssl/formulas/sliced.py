@@ -33,8 +33,11 @@ def sphere_mean(exponents: np.ndarray, dim: int) -> np.ndarray:
         return np.exp(-exponents)
     top = _TOP * dim
     knots = np.linspace(0, math.log1p(top), _KNOTS)
-    within = np.interp(np.log1p(np.minimum(exponents, top)), knots, _table(np.expm1(knots), dim))
-    return np.where(exponents > top, _series(np.maximum(exponents, top), dim), within)
+    found = np.interp(np.log1p(np.minimum(exponents, top)), knots, _table(np.expm1(knots), dim))
+    beyond = exponents > top
+    if beyond.any():
+        found = np.where(beyond, _series(np.maximum(exponents, top), dim), found)
+    return found
 
 
 def _table(exponents: np.ndarray, dim: int) -> np.ndarray:
@@ -84,8 +87,9 @@ def host_sigreg(z: np.ndarray) -> Measured:
     near = sphere_mean(_square_distances(z) / 2, dim)
     pull = sphere_mean(np.vecdot(z, z) / 4, dim) / 2**0.5
     value = near.mean() - 2 * pull.mean() + 3**-0.5
-    influence = near.mean(1) - pull  # of one row on half of the value
-    pairs = near - near.mean(1) - near.mean(1)[:, None] + near.mean()
+    means = near.mean(1)
+    influence = means - pull  # of one row on half of the value
+    pairs = near - means - (means - means.mean())[:, None]
     np.fill_diagonal(pairs, 0)
     of_pairs = float(np.sum(pairs**2)) / (n * (n - 1))  # a part of the variance of influences too
     # The first part is 0 on average at the target, where its estimate may be negative.
