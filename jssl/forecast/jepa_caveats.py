@@ -65,11 +65,9 @@ def _together(of: Distilled, found: Found) -> list[str]:
         ]
     return [
         "Each mode is forecast as if it were learned alone, because integrating all of them "
-        "together would take too long. In truth they affect each other. On digits, with 16 outputs "
-        "of 64 inputs, the first seven dimensions were learned within 20 % of these steps, the "
-        "last three in a fifth to a third of them, and the first final eigenvalue was half as "
-        "large. Take fewer outputs, or the leading principal components of the views, for a "
-        "forecast of all modes together.",
+        "together would take too long. In truth they affect each other: later dimensions can be "
+        "learned much sooner, and final eigenvalues differ. Take fewer outputs, or the leading "
+        "principal components of the views, for a forecast of all modes together.",
         *of.caveats,
     ]
 

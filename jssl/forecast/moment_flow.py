@@ -29,8 +29,6 @@ EVALUATIONS = 12_000
 """Evaluations of the velocity for one part of a path, after which its integration is given up."""
 LARGEST = 160
 """Largest number of weights that is integrated."""
-LONGEST = 1e9
-"""Largest number of time constants of the fastest return, over the whole path."""
 SETTLED = 2e-3
 """Relative change over the last sixth of a path, below which an eigenvalue has settled."""
 PARTS = (0.15, 0.4, 1.3, 2.5, 5.0, 10.0, 30.0, 100.0)

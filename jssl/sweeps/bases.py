@@ -14,6 +14,7 @@ import numpy as np
 from jssl.eigenbasis import Basis, agrees, basis_of
 from jssl.errors import InputError
 from jssl.sweeps.axes import WIDTH
+from jssl.sweeps.costs import cost_of_trace
 from jssl.sweeps.grid import Program, values_at
 from jssl.sweeps.programs import Spec, make_jaxpr, number_shapes, problem_of
 from jssl.sweeps.workload import Workload, digest_of, traced_program
@@ -24,14 +25,15 @@ WORTH = 5.0
 
 
 def with_bases(workload: Workload, programs: Iterable[Program]) -> Workload:
-    """Return a workload that computes those of some programs in an eigenbasis that may be.
+    """Return a workload that computes the long ones of some programs in an eigenbasis, if it may.
 
     Args:
         workload: without bases.
-        programs: those whose runs take long.
+        programs: of its plan.
     """
     chosen = {}
-    programs = list(programs) if workload.spec.parallel == "seed" else []
+    split = workload.spec.parallel == "seed"
+    programs = [p for p in programs if is_long(workload, p)] if split else []
     for program in programs:
         basis = None if WIDTH in program.traced else _tried(workload, program)
         if basis is not None:
@@ -45,6 +47,17 @@ def with_bases(workload: Workload, programs: Iterable[Program]) -> Workload:
         < traced_program(workload, program).step.products
     }
     return with_known(workload, less)
+
+
+def is_long(workload: Workload, program: Program) -> bool:
+    """Return whether the runs of a program last so long that an eigenbasis is tried.
+
+    The basis changes how numbers are rounded. The choice depends on the study alone, therefore: not
+    on rates of earlier runs, nor on the number of devices.
+    """
+    steps = max(int(workload.grid.study.record_steps[-1]), 1)
+    runs = program.points * workload.grid.seeds
+    return runs * steps * cost_of_trace(workload, program).step >= WORTH
 
 
 def with_stored(workload: Workload, programs: Iterable[Program]) -> Workload:

@@ -21,12 +21,11 @@ from jssl.memory import free_disk, free_memory
 from jssl.paths import is_url
 from jssl.sweeps.arrays import Variable, variables_of
 from jssl.sweeps.axes import WIDTH
-from jssl.sweeps.bases import WORTH, in_basis, with_bases, with_stored
+from jssl.sweeps.bases import in_basis, with_bases, with_stored
 from jssl.sweeps.costs import (
     Cost,
     can_be_padded,
     cost_of,
-    cost_of_trace,
     devices_of,
     group_in_memory,
     measured,
@@ -132,8 +131,7 @@ def make_plan(
         return can_be_padded(workload, program)
 
     plan = choose_plan(workload, predicted, exact)
-    long = [x.program for x in plan.layouts if _is_long(workload, x.program)]
-    reduced = with_bases(workload, long)
+    reduced = with_bases(workload, [x.program for x in plan.layouts])
     if reduced is not workload:
         workload = reduced  # `predicted` reads it
         plan = choose_plan(workload, predicted, exact)
@@ -227,17 +225,6 @@ def _seconds(plan: Plan, layout: ProgramLayout) -> float:
     steps = max(int(grid.study.record_steps[-1]), 1)
     runs = layout.program.points * grid.seeds
     return runs * steps * layout.cost.step / devices_of(layout.cost, plan.devices)
-
-
-def _is_long(workload: Workload, program: Program) -> bool:
-    """Return whether the runs of a program last so long that an eigenbasis is tried.
-
-    The basis changes how numbers are rounded. The choice depends on the study alone, therefore: not
-    on rates of earlier runs, nor on the number of devices.
-    """
-    steps = max(int(workload.grid.study.record_steps[-1]), 1)
-    runs = program.points * workload.grid.seeds
-    return runs * steps * cost_of_trace(workload, program).step >= WORTH
 
 
 def chunk_bytes(layout: ProgramLayout, machine: Machine) -> float:

@@ -34,7 +34,7 @@ def observe(problem):
 @pytest.fixture
 def worth(monkeypatch):
     """Set the predicted seconds from which the eigenbasis is tried."""
-    return lambda seconds: monkeypatch.setattr("jssl.sweeps.plan.WORTH", seconds)
+    return lambda seconds: monkeypatch.setattr("jssl.sweeps.bases.WORTH", seconds)
 
 
 def planned(problem, axes):

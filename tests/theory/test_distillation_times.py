@@ -260,8 +260,8 @@ def test_single_precision_has_single_precision():
         ({"depth": 1.5}, "depth must be a whole number in \\[1, 256\\]"),
         ({"objective": "jeppa"}, "did you mean 'jepa'"),
         ({"share": 1.0}, "share must lie between 0 and 1"),
-        ({"start": 0.0}, "start must be (positive|a number above 0)"),
-        ({"start": -0.1}, "start must be (positive|a number above 0)"),
+        ({"start": 0.0}, "start must be positive"),
+        ({"start": -0.1}, "start must be positive"),
     ],
 )
 def test_bad_settings_are_refused_in_one_line(settings, message):

@@ -12,8 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from jssl.errors import InputError
-from jssl.host_arithmetic import host_float64
-from jssl.number_checks import require_number
+from jssl.host_arithmetic import host_float64, refuse_traced
 from jssl.theory.distillation.modes import unlearned_mode
 from jssl.theory.distillation.objective import check_setting, require_positive
 from jssl.theory.distillation.takeover import takeover_rates
@@ -119,7 +118,7 @@ def order(
         message = f"covariances and coefficients must both be (k,); got {lam.shape} and {rho.shape}"
         raise InputError(message)
     depth = check_setting(depth, objective)
-    start, share = require_number("start", start, above=0), require_number("share", share)
+    refuse_traced("start or share", (start, share))
     times = np.array(critical_time(lam, rho, start, depth=depth, objective=objective, share=share))
     unlearned = np.isposinf(times) & ((lam <= 0) | (rho <= 0))
     times[~unlearned & ~np.isfinite(times)] = np.nan
