@@ -17,6 +17,7 @@ from jssl.data.views import View, named
 from jssl.errors import InputError
 from jssl.forecast.forecast import MOST, predict
 from jssl.forecast.fresh_views import MOST as MOST_SAMPLES
+from jssl.forecast.linear_found import linear_loss
 from jssl.forecast.page import page_of
 from jssl.forecast.result import Forecast
 from jssl.memory import require_memory
@@ -170,8 +171,8 @@ def fixed_views(x: np.ndarray, view: View, seed: int) -> Views:
 
 
 def _with_progress(both: Any, seed: int, options: dict[str, Any]) -> Forecast:
-    """Predict, under a progress bar where networks of finite width are followed or trained."""
-    if options.get("width") is None:
+    """Predict, under a progress bar where networks or random starts are followed."""
+    if options.get("width") is None and linear_loss(options.get("loss")) != "jepa":
         return predict(both, seed=seed, **options)
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
@@ -179,7 +180,7 @@ def _with_progress(both: Any, seed: int, options: dict[str, Any]) -> Forecast:
     columns = (BarColumn(), TextColumn("{task.percentage:>3.0f}%"), TimeElapsedColumn())
     console = Console(stderr=True)
     bar = Progress(*columns, TextColumn("{task.description}"), console=console)
-    task = bar.add_task("limit of infinite width", total=1.0)
+    task = bar.add_task("", total=1.0)
 
     def show(what: str, share: float) -> None:
         bar.start()  # only now: a refusal is one line, without a bar before it

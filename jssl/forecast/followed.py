@@ -1,5 +1,6 @@
 """Steps, ends and intervals of JEPA from integrated paths, where modes are not independent."""
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -19,7 +20,7 @@ STARTS = 40
 """Random starts where there are fewer outputs than inputs; quantiles 5 % and 95 % need 19."""
 FEWEST = 20
 WORK = 100_000
-"""Evaluations of the velocity after which no more than the fewest starts are integrated."""
+"""Evaluations, or explicit steps, after which only the fewest starts are integrated."""
 LONGEST = 1e9
 """Largest latest step, in units of the fastest return, that is integrated."""
 ERROR = 0.005
@@ -65,6 +66,7 @@ def followed(
     learning_rate: float,
     latest: float,
     draws: np.random.Generator,
+    progress: Callable[[str, float], None] | None = None,
 ) -> Followed | None:
     """Return what paths from typical starts say; None if the work would exceed its bounds.
 
@@ -77,6 +79,7 @@ def followed(
         learning_rate: of descent.
         latest: step by which independent modes would all be learned.
         draws: of random starts.
+        progress: called with a description and the share that is done.
     """
     kept = len(moments.context)
     fastest = float(np.trace(moments.context)) * learning_rate
@@ -90,6 +93,8 @@ def followed(
     else:
         layers = random_first_layers(scale, dim, inputs, kept, STARTS, draws)
     weights = [start_of(first, scale, depth) for first in layers]
+    if progress is not None:
+        progress("training from one start, until it settles", 0.0)
     try:
         base = _typical(moments, weights, learning_rate, latest)
     except InputError:
@@ -99,7 +104,7 @@ def followed(
     aim = np.where(base.learned, base.end, np.inf)
     paths = [base]
     if len(weights) > 1:
-        paths = _paths(moments, weights, learning_rate, latest, aim)
+        paths = _paths(moments, weights, learning_rate, latest, aim, progress)
     return _result(paths, base, aim) if len(paths) == 1 or len(paths) >= FEWEST else None
 
 
@@ -127,6 +132,7 @@ def _paths(
     learning_rate: float,
     latest: float,
     aim: np.ndarray,
+    progress: Callable[[str, float], None] | None,
 ) -> list[MomentPath]:
     """Return the paths until eigenvalues have reached half of `aim`, from as many starts as fit.
 
@@ -135,7 +141,9 @@ def _paths(
     levels = np.where(np.isfinite(aim), aim / 2, -np.inf)
     paths: list[MomentPath] = []
     work = 0
-    for start in weights:
+    for index, start in enumerate(weights):
+        if progress is not None:
+            progress(f"random start {index + 1} of {len(weights)}", index / len(weights))
         try:
             path = follow_until(
                 lambda x: bool(np.isfinite(first_steps(x, levels)).all()),

@@ -146,7 +146,7 @@ def predict(
         refused |= {"placement": placement != SIMCLR, "clean_first": clean_first}
         refused |= {"gram": gram is not None, "start": start is not None, "fresh": bool(fresh)}
         asked = LinearQuestion(
-            linear_loss(loss), kernel, dim, trade_off, batch, learning_rate, scale, seed
+            linear_loss(loss), kernel, dim, trade_off, batch, learning_rate, scale, seed, progress
         )
         return _of_linear_encoder(pairs, asked, refused)
     kernel = KERNEL if kernel is None else kernel

@@ -1,6 +1,6 @@
 """What is asked of a forecast of JEPA or LeJEPA, and what is found."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -23,6 +23,7 @@ class LinearQuestion(NamedTuple):
     learning_rate: float | None
     scale: float | None
     seed: int
+    progress: Callable[[str, float], None] | None = None
 
 
 class Found(NamedTuple):

@@ -63,7 +63,8 @@ def jepa_of_layers(
     latest = float(np.max(found.steps, where=np.isfinite(found.steps), initial=0))
     path = None
     if asked_rate < stable and latest > 0 and not (of.commute and dim == views.inputs):
-        path = followed(of.moments, dim, views.inputs, scale, depth, rate, latest, draws)
+        sizes = dim, views.inputs, scale, depth
+        path = followed(of.moments, *sizes, rate, latest, draws, asked.progress)
         found.settings["modes"] = "treated alone"
     if path is not None:
         found = _with_path(found, path)

@@ -3,39 +3,28 @@ r"""Training of JEPA with linear layers from the moments of all inputs at once, 
 The weights obey closed equations in the two moments S_x and S_yx (D-2). Modes are independent
 only where the moments commute and there are as many outputs as inputs; otherwise every input
 enters every output, and modes of nearly equal regression coefficient displace each other (D-14).
-Descent with step h follows, up to terms of order h^2, the flow
-
-    d theta / dk = h F - (h/2) (F(theta + h F) - F) = h F - h^2 / 2 DF F + O(h^3),   F = F(theta)
-
-per step k, with F the velocity of `jssl.theory.distillation.velocity` (the matrix form of D-11).
+`jssl.forecast.moment_solvers` integrates them, as descent with a finite step follows them.
 A dimension is an eigenvalue of C = W (S_yx + S_yx^T)/2 W^T, in descending order.
 
 References:
-    Littwin et al. 2024, arXiv 2407.03475; D-1 to D-16 in docs/equations.md. Correction of a finite
-    step: Hairer, Lubich, Wanner, Geometric Numerical Integration, section IX.1.
+    Littwin et al. 2024, arXiv 2407.03475; D-1 to D-16 in docs/equations.md.
 """
 
-import itertools
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from jssl.data.moments import Moments
 from jssl.errors import InputError
-from jssl.integration import integrate
+from jssl.forecast.moment_solvers import EVALUATIONS, LARGEST, matrices, solve
 
-EVALUATIONS = 12_000
-"""Evaluations of the velocity for one part of a path, after which its integration is given up."""
-LARGEST = 160
-"""Largest number of weights that is integrated."""
+HARDEST = 2e6
+"""Largest number of products in the velocity, where more weights are integrated."""
 SETTLED = 2e-3
 """Relative change over the last sixth of a path, below which an eigenvalue has settled."""
 PARTS = (0.15, 0.4, 1.3, 2.5, 5.0, 10.0, 30.0, 100.0)
 """Ends of the parts of a path, over the step by which independent modes would all be learned."""
-_BETWEEN = 4
-"""Points of a path for one step of the solver."""
-_TOLERANCE = 1e-6
 
 
 class MomentPath(NamedTuple):
@@ -45,7 +34,7 @@ class MomentPath(NamedTuple):
         steps: (points,) increasing; 0 first.
         values: (points, dim) eigenvalues of C, descending at every step.
         weights: the layers, first to last, and the predictor at the last step.
-        work: evaluations of the velocity so far.
+        work: evaluations of the velocity, or explicit steps, so far.
     """
 
     steps: np.ndarray
@@ -87,13 +76,14 @@ class MomentPath(NamedTuple):
 
 
 def can_follow(dim: int, inputs: int, depth: int) -> bool:
-    """Return whether an encoder and its predictor have few enough weights to be integrated.
+    """Return whether an encoder and its predictor are small enough to be integrated.
 
     Example:
-        >>> can_follow(4, 6, 2), can_follow(16, 64, 1)
+        >>> can_follow(16, 64, 1), can_follow(16, 784, 1)
         (True, False)
     """
-    return dim * inputs + depth * dim**2 <= LARGEST
+    products = 2 * dim * inputs * (inputs + (depth + 2) * dim) + 4 * depth * dim**3
+    return dim * inputs + depth * dim**2 <= LARGEST or products <= HARDEST
 
 
 def start_of(first: np.ndarray, rest: float, depth: int) -> list[np.ndarray]:
@@ -132,32 +122,14 @@ def follow(
     shapes = tuple(x.shape for x in weights)
     begin = np.concatenate([x.ravel() for x in weights])
     own = Moments(np.asarray(moments.context), np.asarray(moments.cross))
-
-    def change(_: float, flat: np.ndarray) -> np.ndarray:
-        speed = velocity(flat, own, shapes)
-        later = velocity(flat + learning_rate * speed, own, shapes)
-        return learning_rate * (1.5 * speed - 0.5 * later)
-
-    solved = integrate(
-        change,
-        (first, last),
-        begin,
-        evaluations=EVALUATIONS,
-        method="LSODA",
-        jac=lambda _, flat: learning_rate * _slopes(flat, own, shapes),
-        rtol=_TOLERANCE,
-        atol=_TOLERANCE * float(np.abs(begin).max()),
-        dense_output=True,
-    )
-    between = np.linspace(solved.t[:-1], solved.t[1:], _BETWEEN, endpoint=False)
-    times = np.append(between.T.ravel(), last)
-    found = _matrices(solved.sol(times).T, shapes)
+    times, flat, work = solve(begin, own, shapes, learning_rate, (first, last))
+    found = matrices(flat, shapes)
     encoder = found[0]
     for layer in found[1:-1]:
         encoder = layer @ encoder
     symmetric = (moments.cross + moments.cross.T) / 2
     values = np.linalg.eigvalsh(encoder @ symmetric @ encoder.transpose(0, 2, 1))[:, ::-1]
-    return MomentPath(times, values, [x[-1] for x in found], int(solved.nfev))
+    return MomentPath(times, values, [x[-1] for x in found], work)
 
 
 def follow_until(
@@ -231,44 +203,3 @@ def random_first_layers(
     """
     drawn = [np.linalg.qr(draws.normal(size=(inputs, dim)))[0][:kept].T for _ in range(count)]
     return scale * np.stack(drawn)
-
-
-def _matrices(flat: Any, shapes: tuple[tuple[int, int], ...]) -> list[Any]:
-    """Return the matrices of (..., weights)."""
-    found, at = [], 0
-    for rows, columns in shapes:
-        part = flat[..., at : at + rows * columns]
-        found.append(part.reshape(*flat.shape[:-1], rows, columns))
-        at += rows * columns
-    return found
-
-
-def velocity(flat: np.ndarray, moments: Moments, shapes: tuple[tuple[int, int], ...]) -> np.ndarray:
-    """Return `jssl.theory.distillation.velocity` of flat weights (..., weights), in NumPy.
-
-    Example:
-        >>> moments = Moments(np.eye(1), 0.5 * np.eye(1))
-        >>> print(velocity(np.array([0.1, 0.1]), moments, ((1, 1), (1, 1))))  # w^2 (lambda - s w)
-        [0.004 0.004]
-
-    A solver asks for it thousands of times, each of which would take JAX ten times as long.
-    """
-    *layers, predictor = _matrices(flat, shapes)
-    below = list(itertools.accumulate(layers, lambda product, layer: layer @ product))
-    encoder = below[-1]
-    rest = encoder @ moments.cross - predictor @ (encoder @ moments.context)
-    moved = [rest @ encoder.swapaxes(-1, -2)]
-    back = predictor.swapaxes(-1, -2) @ rest
-    for a in range(len(layers) - 1, 0, -1):
-        moved.append(back @ below[a - 1].swapaxes(-1, -2))
-        back = layers[a].swapaxes(-1, -2) @ back
-    moved.append(back)
-    return np.concatenate([x.reshape(*flat.shape[:-1], -1) for x in moved[::-1]], axis=-1)
-
-
-def _slopes(flat: np.ndarray, moments: Moments, shapes: tuple[tuple[int, int], ...]) -> np.ndarray:
-    """Return the Jacobian of the velocity by central differences, for implicit steps."""
-    size = 1e-6 * float(np.abs(flat).max())
-    moved = size * np.eye(len(flat))
-    apart = velocity(flat + moved, moments, shapes) - velocity(flat - moved, moments, shapes)
-    return np.asarray(apart.T / (2 * size))

@@ -7,8 +7,10 @@ import pytest
 
 import jssl
 from jssl.data.moments import Moments
+from jssl.forecast import moment_solvers
 from jssl.forecast.distilled import mode_start, rate_of_start, steps_to
-from jssl.forecast.moment_flow import first_steps, follow, start_of, velocity
+from jssl.forecast.moment_flow import first_steps, follow, start_of
+from jssl.forecast.moment_solvers import velocity
 from jssl.theory import distillation
 
 pytestmark = pytest.mark.filterwarnings("error::RuntimeWarning")
@@ -89,7 +91,12 @@ def test_as_many_outputs_as_inputs_are_learned_at_the_steps_of_descent(depth):
 
 
 @pytest.mark.parametrize("depth", [1, 2])
-def test_paths_of_fewer_outputs_are_those_of_descent_from_the_same_starts(depth):
+@pytest.mark.parametrize("steps", ["implicit", "explicit"])
+def test_paths_of_fewer_outputs_are_those_of_descent_from_the_same_starts(
+    depth, steps, monkeypatch
+):
+    if steps == "explicit":
+        monkeypatch.setattr(moment_solvers, "LARGEST", 0)
     pairs = common_pairs()
     scale, rate, last = 0.08, 0.23, 4_000 if depth == 1 else 40_000
     rows = random_rows(4, 4, 6)
@@ -115,6 +122,29 @@ def test_intervals_of_fewer_outputs_hold_random_starts_and_ends_are_those_of_des
     rival = of_independent_modes(seen, pairs, 1, starts="random")
     low, high = np.quantile(rival, (0.05, 0.95), axis=0)
     assert ((trained >= low) & (trained <= high)).mean() < 0.8
+
+
+def test_many_weights_are_integrated_together_as_well():
+    """9 outputs of 12 inputs; the oracle is plain descent in NumPy from 24 other starts."""
+    draws = np.random.default_rng(3)
+    sizes = 0.6 ** np.arange(12)
+    shared = draws.normal(size=(200, 12)) * sizes
+    pairs = tuple(shared + 0.5 * sizes * draws.normal(size=(200, 12)) for _ in range(2))
+    seen = jssl.predict(pairs, loss="jepa", dim=9)
+    assert seen.settings["modes"] == "integrated together"
+    first = slice(0, 5)  # later ones take ten times as long
+    last = int(1.5 * seen.high[first].max())
+    rows = random_rows(24, 9, 12)
+    levels = np.where(np.isfinite(seen.steps), seen.final, np.inf) / 2
+    trained, _ = descend(moments_of(pairs), rows, seen.scale, seen.learning_rate, 1, last, levels)
+    inside = (trained >= seen.low) & (trained <= seen.high)
+    assert 0.75 <= inside[:, first].mean() <= 0.98
+    found = distillation.regression_modes(Moments(*moments_of(pairs)))
+    typical, _ = mode_start(seen.scale, 9, 12, np.random.default_rng(0), 9)
+    values = found.covariances[:9], found.coefficients[:9]
+    alone = steps_to(0.5, typical, *values, 1, seen.learning_rate)[first]
+    middle = np.median(trained[:, first], axis=0)
+    assert np.abs(seen.steps[first] / middle - 1).max() < np.abs(alone / middle - 1).max() / 2
 
 
 def test_the_velocity_is_that_of_the_theory():
@@ -175,9 +205,9 @@ def test_the_rate_of_a_large_start_is_that_of_the_scalar_jacobian(depth):
 
 def test_work_beyond_its_bounds_is_a_caveat():
     draws = np.random.default_rng(0)
-    x = draws.normal(size=(200, 30)) * np.linspace(1, 0.5, 30)
+    x = draws.normal(size=(200, 300)) * np.linspace(1, 0.5, 300)
     pairs = [x + 0.3 * draws.normal(size=x.shape) for _ in range(2)]
-    seen = jssl.predict(pairs, loss="jepa", dim=8)
+    seen = jssl.predict(pairs, loss="jepa", dim=20)
     assert "as if it were learned alone" in " ".join(seen.caveats)
     tiny = jssl.predict(common_pairs(), loss="jepa", dim=6, scale=1e-50)
     assert np.isfinite(tiny.steps).all()
