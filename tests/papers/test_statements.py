@@ -173,7 +173,8 @@ def stepwise_networks():
     ]
     steps = dict.fromkeys(names, SimpleNamespace(distinct=4))
     values = dict.fromkeys(names, np.array([[0.1, 0.01], [1.0, 0.5]]))
-    return networks._step_claims(steps) + networks._start_claims(steps, values)
+    claims = networks._step_claims(networks._runs(), values)
+    return claims + networks._start_claims(steps, values)
 
 
 def stepwise_width():
