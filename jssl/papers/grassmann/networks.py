@@ -72,7 +72,7 @@ def network_collapse(settings: Settings) -> Part:
     widths = {"quick": (64, 1024), "paper": (64, 256, 1024, 4096)}.get(
         settings.scale, (64, 256, 1024, 4096, 16384)
     )
-    seeds = {"quick": 64, "paper": 64, "large": 128}[settings.scale]
+    seeds = {"quick": 48, "paper": 64, "large": 128}[settings.scale]
     draw, begin = jax.random.split(jax.random.fold_in(jax.random.key(settings.seed), 22))
     keys = jax.random.split(begin, seeds)
     data = noisy_pairs(draw, COUNT, SPECTRUM, NOISE)

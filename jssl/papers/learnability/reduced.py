@@ -15,12 +15,16 @@ References:
 """
 
 from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 
 from jssl.papers.learnability.normals import normals
 from jssl.types import Array
+
+UNROLLED = 8
+"""Number of rows up to which loops over rows are unrolled. To compile more takes too long."""
 
 
 def reduced_gradient(
@@ -94,22 +98,23 @@ def orthonormal_rows(weight: Array) -> tuple[Array, Array]:
     to rounding. A row in the span of those before it has a zero row in Q, and `W e = L Q e` holds.
 
     Args:
-        weight: (m, d) with small m: the loop over rows is unrolled.
+        weight: (m, d).
 
     Returns:
         L (m, m) and Q (m, d).
     """
-    rows = weight.shape[0]
     tiny = 8 * jnp.finfo(weight.dtype).eps
-    basis = jnp.zeros_like(weight)
-    for j in range(rows):
+
+    def add(j: Array | int, basis: Array) -> Array:
         row = weight[j]
         size = jnp.sqrt(row @ row)
-        for _ in range(2 if j else 1):
-            row = row - (basis[:j] @ row) @ basis[:j] if j else row
+        for _ in range(2):
+            row = row - (basis @ row) @ basis  # rows from j on are zero
         norm = jnp.sqrt(row @ row)
         kept = norm > tiny * size
-        basis = basis.at[j].set(jnp.where(kept, row / jnp.where(kept, norm, 1), 0))
+        return basis.at[j].set(jnp.where(kept, row / jnp.where(kept, norm, 1), 0))
+
+    basis = _for_each_row(add, jnp.zeros_like(weight), weight.shape[0])
     return jnp.tril(weight @ basis.T), basis
 
 
@@ -123,14 +128,23 @@ def cholesky(gram: Array) -> Array:
          [1. 0.]]
 
     Args:
-        gram: (m, m), symmetric and positive semidefinite; the loop over rows is unrolled.
+        gram: (m, m), symmetric and positive semidefinite.
     """
-    rows = gram.shape[0]
-    columns = []
-    for j in range(rows):
+    rows = jnp.arange(gram.shape[0])
+
+    def add(j: Array | int, carry: tuple[Array, Array]) -> tuple[Array, Array]:
+        gram, lower = carry
         pivot = jnp.sqrt(jnp.maximum(gram[j, j], 0))
         column = jnp.where(pivot > 0, gram[:, j] / jnp.where(pivot > 0, pivot, 1), 0)
-        column = jnp.where(jnp.arange(rows) >= j, column, 0)
-        columns.append(column)
-        gram = gram - jnp.outer(column, column)
-    return jnp.stack(columns, 1)
+        column = jnp.where(rows >= j, column, 0)
+        return gram - jnp.outer(column, column), lower.at[:, j].set(column)
+
+    return _for_each_row(add, (gram, jnp.zeros_like(gram)), gram.shape[0])[1]
+
+
+def _for_each_row(add: Callable[[Any, Any], Any], start: Any, rows: int) -> Any:
+    if rows > UNROLLED:
+        return jax.lax.fori_loop(0, rows, add, start)
+    for j in range(rows):
+        start = add(j, start)
+    return start

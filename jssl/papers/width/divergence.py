@@ -45,7 +45,7 @@ def divergence(settings: Settings) -> Part:
     """Test the time at which the drift reaches a level, under the linear dot-product loss."""
     seeds = {"quick": 18, "paper": 32, "large": 64}[settings.scale]
     data = digits_in_float32(settings)
-    case = Case("dot-product")
+    case = Case("dot-product", widths=(64, 256, 1024))
     bounded_case = Case("barlow-twins", widths=(256, 1024))
     rate = growth_rate(data)
     steps = math.ceil(FOLDS / (RATES["dot-product"] * rate * POINTS)) * np.arange(POINTS + 1)

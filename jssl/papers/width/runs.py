@@ -61,7 +61,7 @@ class Case(NamedTuple):
     activation: str = "tanh"
     depth: int = 1
     parametrisation: str = "ntk"
-    widths: tuple[int, ...] = (64, 256, 1024)
+    widths: tuple[int, ...] = (64, 1024)
 
 
 def drift(
