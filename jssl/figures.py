@@ -20,11 +20,19 @@ if TYPE_CHECKING:  # at run time it would import JAX
 
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#000000")
 """Colours that colour-blind readers can distinguish (Okabe and Ito), used in this order."""
+_SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 LONGEST_TEXT = 40
 """Largest number of letters of a value that a figure shows."""
 
 
-def new_figure(columns: int, rows: int = 1, *, width: float = 4.2, height: float = 3.2) -> Any:
+def new_figure(
+    columns: int,
+    rows: int = 1,
+    *,
+    width: float = 4.2,
+    height: float = 3.2,
+    margins: tuple[float, float, float, float] | None = None,
+) -> Any:
     """Return a figure with its axes, `(figure, axes)`, outside matplotlib's global state.
 
     Example:
@@ -38,6 +46,8 @@ def new_figure(columns: int, rows: int = 1, *, width: float = 4.2, height: float
         rows: number of rows of panels.
         width: width of a panel in inches.
         height: height of a panel in inches.
+        margins: space around the axes of a panel in inches: left, right, bottom, top. None to
+            measure all texts, which takes as long as to draw the figure.
 
     Returns:
         The figure and a flat list of its axes.
@@ -45,8 +55,21 @@ def new_figure(columns: int, rows: int = 1, *, width: float = 4.2, height: float
     panels = columns * rows
     if rows == 1 and columns > 3:
         columns, rows = -(-columns // 2), 2
-    figure = Figure(figsize=(width * columns, height * rows), layout="constrained")
+    figure = Figure(
+        figsize=(width * columns, height * rows),
+        layout="constrained" if margins is None else None,
+    )
     FigureCanvasAgg(figure)
+    if margins is not None:
+        left, right, bottom, top = margins
+        figure.subplots_adjust(
+            left=left / (width * columns),
+            right=1 - right / (width * columns),
+            bottom=bottom / (height * rows),
+            top=1 - top / (height * rows),
+            wspace=(left + right) / (width - left - right),
+            hspace=(bottom + top) / (height - bottom - top),
+        )
     axes = list(np.ravel(figure.subplots(rows, columns, squeeze=False)))
     while len(axes) > panels:
         axes.pop().remove()
@@ -58,7 +81,10 @@ def new_figure(columns: int, rows: int = 1, *, width: float = 4.2, height: float
 
 
 def thin_labels(figure: Any) -> None:
-    """Label 2 and 5 between powers of ten if an axis spans one power, and nothing if it spans more.
+    """Label logarithmic axes with few texts, and powers of ten without mathematics.
+
+    Between powers of ten, 2 and 5 have labels if an axis spans one power, and nothing has if it
+    spans more. Powers are plain text such as 10³: to lay out mathematics takes longer than to draw.
 
     Example:
         >>> figure, (ax,) = new_figure(1)
@@ -73,6 +99,8 @@ def thin_labels(figure: Any) -> None:
     """
     for ax in figure.axes:
         for axis in (ax.xaxis, ax.yaxis):
+            if isinstance(own := axis.get_major_formatter(), LogFormatter):
+                axis.set_major_formatter(FuncFormatter(functools.partial(_power, own)))
             low, high = np.sort(axis.get_view_interval())
             if not isinstance(axis.get_minor_formatter(), LogFormatter) or low <= 0:
                 continue
@@ -172,6 +200,14 @@ def plot(prediction: Trajectory, simulation: Trajectory, *, title: str = "") -> 
     if title:
         figure.suptitle(title)
     return figure
+
+
+def _power(own: Any, value: float, position: int | None) -> str:
+    """Return a power of ten as plain text, and any other value as the axis's own formatter does."""
+    exponent = np.round(np.log10(abs(value))) if value else np.nan
+    if not np.isclose(abs(value), 10.0**exponent, rtol=1e-9, atol=0):
+        return str(own(value, position))
+    return "-" * bool(value < 0) + "10" + str(int(exponent)).translate(_SUPERSCRIPTS)
 
 
 def _two_or_five(value: float, _: int) -> str:

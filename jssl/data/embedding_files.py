@@ -104,6 +104,9 @@ def read_embeddings(
         InputError: where no file can be used; the message is that of the first.
     """
     given = [paths] if isinstance(paths, str | Path) else list(paths)
+    if not given:
+        message = f"no file of {name} is given; name at least one, such as embeddings.npy"
+        raise InputError(message)
     files = expand_files(given)
     parts: list[Any] = []
     labels: list[Any] = []

@@ -11,6 +11,7 @@ from jssl.formulas.verdict import KINDS
 from jssl.report.figure import Figure
 
 SHOWN = 12
+_MARGINS = (0.8, 0.2, 0.5, 0.2)
 
 
 def diagnosis_figures(diagnosis: Values, tolerance: float) -> list[Figure]:
@@ -22,7 +23,7 @@ def diagnosis_figures(diagnosis: Values, tolerance: float) -> list[Figure]:
 def _spectrum(diagnosis: Values, tolerance: float) -> Figure:
     values = diagnosis.eigenvalues
     index = np.arange(1, len(values) + 1)
-    figure, (ax, share) = new_figure(2)
+    figure, (ax, share) = new_figure(2, margins=_MARGINS)
     positive = values > 0
     top = values.max(initial=0)
     if positive.any():
@@ -42,7 +43,7 @@ def _spectrum(diagnosis: Values, tolerance: float) -> Figure:
                 line,
                 color="#d55e00",
                 linewidth=1.2,
-                label=f"index$^{{-{alpha:.2f}}}$",
+                label=f"power law of exponent {-alpha:.2f}",
             )
         ax.legend(frameon=False)
         ax.set_ylim(0.6 * min(lowest, top / 10), 2 * top)
@@ -75,7 +76,7 @@ def _spectrum(diagnosis: Values, tolerance: float) -> Figure:
 
 def _history(history: CheckpointHistory, name: str) -> Figure:
     """Draw the eigenvalues and the effective rank, with accuracies or the CKA with the last."""
-    figure, (ax, rank) = new_figure(2)
+    figure, (ax, rank) = new_figure(2, margins=(0.75, 0.6, 0.5, 0.2))
     shown = history.spectra[:, :SHOWN]
     for j, colour in enumerate(mode_colours(shown.shape[1])):
         positive = np.where(shown[:, j] > 0, shown[:, j], np.nan)

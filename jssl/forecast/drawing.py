@@ -118,7 +118,7 @@ def _staircase(forecast: Values) -> Figure:
     at = forecast.steps[finite]
     steps = range_of(forecast)
     share = staircase(forecast, steps)
-    figure, (ax, count) = new_figure(2)
+    figure, (ax, count) = new_figure(2, margins=(0.7, 0.2, 0.5, 0.55))
     shown = min(len(forecast.steps), SHOWN)
     for j, colour in enumerate(mode_colours(shown)):
         ax.plot(steps, share[:, j], color=colour, linewidth=1.3)
@@ -146,7 +146,7 @@ def _staircase(forecast: Values) -> Figure:
 
 
 def _spectrum(forecast: Values) -> Figure:
-    figure, (ax,) = new_figure(1, width=6.5)
+    figure, (ax,) = new_figure(1, width=6.5, margins=(0.8, 0.2, 0.5, 0.2))
     index = np.arange(1, len(forecast.eigenvalues) + 1)
     ax.semilogy(index, forecast.eigenvalues, ".-", color="#0b4f8a", linewidth=1, label="all pairs")
     low = forecast.held_out - 3.9 * forecast.errors

@@ -83,6 +83,8 @@ def test_an_interrupted_run_leaves_the_earlier_report(paper, tmp_path, capsys):
         (["reproduce", "--jobs", "0"], "--jobs must be from 1 to 1,024"),
         (["reproduce", "--jobs", "1000000000"], "--jobs must be from 1 to 1,024"),
         (["reproduce", "--out", "/dev/null/sub"], "choose a writable folder"),
+        (["diagnose"], "no file of embeddings is given"),
+        (["diagnose", "--checkpoints", "early.npy"], "no file of embeddings is given"),
         (["sweep", "study.toml", "--shard", "9" * 5001 + "/3"], "--shard must be i/n"),
     ],
 )

@@ -364,3 +364,8 @@ def test_labels_of_some_files_only_are_not_used(folder):
     assert found.labels is None
     assert any("b.npz holds none" in note for note in found.notes)
     assert embedding_files.natural_order("z10") > embedding_files.natural_order("z9")
+
+
+def test_no_file_at_all_is_refused_in_one_line():
+    with pytest.raises(InputError, match="no file of embeddings is given"):
+        read_embeddings([])

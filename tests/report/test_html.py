@@ -177,6 +177,28 @@ def test_labels_between_powers_of_ten_do_not_crowd(limits, expected):
     assert seen <= expected if expected is not None else len(seen) > 0
 
 
+def test_powers_of_ten_are_plain_text_and_other_ticks_stay():
+    figure, (ax,) = new_figure(1)
+    ax.set(xscale="log", xlim=(1e-4, 1e2), yscale="symlog", ylim=(-1e3, 1e3))
+    thin_labels(figure)
+    figure.canvas.draw()
+    major = ax.xaxis.get_major_formatter()
+    assert [major(10.0**k, 0) for k in (-12, -3, 0, 2)] == ["10⁻¹²", "10⁻³", "10⁰", "10²"]
+    assert ax.yaxis.get_major_formatter()(-100.0, 0) == "-10²"
+    shown = {label.get_text() for axis in (ax.xaxis, ax.yaxis) for label in axis.get_ticklabels()}
+    assert {"10⁻²", "10¹", "-10²"} <= shown
+    assert major(3e-2, 0).startswith("$")  # between powers, the formatter of the axis decides
+
+
+def test_margins_are_inches_around_the_axes_of_each_panel():
+    _, axes = new_figure(3, 2, width=4, height=3, margins=(0.8, 0.2, 0.5, 0.3))
+    for index, ax in enumerate(axes):
+        row, column = divmod(index, 3)
+        left, bottom, width, height = np.array(ax.get_position().bounds) * [12, 6, 12, 6]
+        np.testing.assert_allclose([width, height], [3.0, 2.2], rtol=1e-6)
+        np.testing.assert_allclose([left - 4 * column, bottom - 3 * (1 - row)], [0.8, 0.5])
+
+
 @pytest.mark.parametrize(
     ("columns", "rows", "shape"), [(3, 1, (1, 3)), (5, 1, (2, 3)), (4, 3, (3, 4))]
 )

@@ -92,7 +92,7 @@ def distances(settings: Settings) -> Part:
             "Convolutional networks were not compared with their infinite-width kernel, because "
             "neural-tangents is not usable here. `jssl doctor` prints how to install it.",
         )
-    seeds = 64
+    seeds = {"quick": 100, "paper": 64, "large": 64}[settings.scale]
     results = {}
     for index, (name, architecture) in enumerate(chosen.items()):
         settings.progress(f"infinite-width limit, {name}", index / len(chosen))
