@@ -137,7 +137,7 @@ def duplicates(settings: Settings) -> Part:
     Given the data, rows are independent. From `many` rows of which k are positive, the probability
     that m rows are duplicates is estimated by [(k over m) + (many - k over m)] / (many over m).
     """
-    seeds, ms, many = sizes(settings).cheap, range(2, 7), 20
+    seeds, ms, many = sizes(settings).cheap, range(2, 7), 28
     population = Design(4, many, many, start="random", data="centres")
     few = Design(48, rows=many, start="random", step="mean")
     exact, sampled = (
