@@ -114,7 +114,9 @@ def cosine_velocity(modes: CosineModes, noise: Any, decay: Any = 0.0) -> CosineM
     spread = 1 + noise
     first, second = (p * f).sum(-1, keepdims=True), (p**2 * f).sum(-1, keepdims=True)
     norms = spread * jnp.sqrt(second * f.sum(-1, keepdims=True))
-    b = (1 - p * first / second) / norms
+    # differences from pbar: equal eigenvalues are at rest, and close ones keep their digits
+    away = p - second / first
+    b = ((away * p * f).sum(-1, keepdims=True) - away * first) / second / norms
     return CosineModes(f * b - decay * p, 2 * p * f * b - 2 * decay * f)
 
 

@@ -80,7 +80,7 @@ def passage(way: Way, reached: Array) -> Array:
 def _only(chosen: Array, way: Way, level: float) -> Way:
     """Return the way where it is chosen, and elsewhere one of no length with finite slopes."""
     quadratic = level - 0.25
-    other = Way(0.5, 0.5, 0.0, 0.0, 0.0, quadratic, quadratic, quadratic, level, -quadratic)
+    other = (0.5, 0.5, 0.0, 0.0, 0.0, quadratic, quadratic, quadratic, level, -quadratic)
     return Way(*(jnp.where(chosen, x, y) for x, y in zip(way, other, strict=True)))
 
 

@@ -124,10 +124,10 @@ def unbalanced_end(
     require_positive(coefficient=coefficient, start=start, rate_ratio=rate_ratio)
     require_finite(predictor_start=predictor_start)
     rho, w, v, alpha = arrays(coefficient, start, predictor_start, rate_ratio)
-    square = w**2 + (rho**2 - v**2) / alpha
+    square = w**2 + (rho - v) * (rho + v) / alpha
     opposed = (v < 0) & (v**2 >= alpha * w**2)
     collapses = (square <= 0) | opposed
-    layer = jnp.sqrt(jnp.where(collapses, 0, square))
+    layer = jnp.where(collapses, 0, jnp.sqrt(jnp.where(collapses, 1, square)))
     rest = jnp.where(collapses, jnp.maximum(v**2 - alpha * w**2, 0), 1)
     predictor = jnp.sign(v) * jnp.sqrt(jnp.where(rest > 0, rest, 1)) * (rest > 0)
     return UnbalancedEnd(layer, jnp.where(collapses, predictor, rho), collapses)
@@ -231,10 +231,10 @@ def unequal_decay_end(
     if decays is not None and (decays == 0).any():
         message = "encoder_decay or predictor_decay must be positive; without both: unbalanced_end"
         raise InputError(message)
-    s = lam / rho
-    square = lam**2 - 4 * s * eta_w
+    square = 1 - 4 * eta_w / (lam * rho)
     collapses = (square < 0) | ((eta_v == 0) & (eta_w > 0))
-    v = (lam + jnp.sqrt(jnp.maximum(square, 0))) / (2 * s)
+    root = jnp.where(square < 0, 0, jnp.sqrt(jnp.where(square < 0, 1, square)))
+    v = rho * (1 + root) / 2
     ratio = jnp.where(eta_w > 0, eta_v / jnp.where(eta_w > 0, eta_w, 1), jnp.inf)
     layer = jnp.where(collapses, 0, jnp.sqrt(ratio / alpha) * v)
     return UnbalancedEnd(layer, jnp.where(collapses & (eta_v > 0), 0, v), collapses)
