@@ -129,14 +129,14 @@ def test_slopes_of_takeover_rates_are_finite():
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_growth_with_a_held_predictor_keeps_its_digits_and_its_sign(excess, dtype):
     for rate in (1e-6, 0.2, 1.5, 1e4):
-        given = [dtype(x) for x in (1.0, 0.5, 0.5 * (1 + excess), rate)]
+        given = [dtype(x) for x in (1.1, 0.7, 0.7 * (1 + excess), rate)]
         found = distillation.held_predictor_growth(*given)
         with localcontext() as digits:
             digits.prec = 60
             lam, rho, v, beta = decimals(*given)
             shrink = lam / rho * v**2
             expected = larger_root(-(shrink + beta), beta * (shrink - v * lam))
-        close(found, expected, dtype)
+        close(found, expected if v != rho else 0, dtype)
         assert np.sign(found) == -np.sign(excess)
 
 
@@ -181,3 +181,17 @@ def test_slopes_of_ends_that_collapse_are_zero_and_leave_the_others_finite():
     root = np.sqrt(0.75)
     exact = -np.sqrt(2) / 0.1 * (1 + root) * 0.4 - np.sqrt(2) * 0.4 * 2.5 / root
     np.testing.assert_allclose(slopes, [exact, 0], rtol=1e-12)
+
+
+@pytest.mark.parametrize("decay", [0.0, 1e-12, 1e-9, 1e-4, 0.06, 0.07, 0.5])
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_the_normalised_time_and_its_slope_keep_their_digits_at_small_decay(decay, dtype):
+    found, slope = jax.value_and_grad(distillation.normalised_time, 1)(dtype(4), dtype(decay))
+    expected = 4, 16
+    if decay:
+        with localcontext() as digits:
+            digits.prec = 60
+            x = 8 * decimals(dtype(decay))[0]
+            expected = 4 * (x.exp() - 1) / x, 32 * (x * x.exp() - x.exp() + 1) / x**2
+    close(found, float(expected[0]), dtype)
+    np.testing.assert_allclose(slope, float(expected[1]), rtol=128 * np.finfo(dtype).eps)

@@ -80,9 +80,13 @@ def normalised_time(time: Any, decay: Any) -> Array:
     """
     require_not_negative(time=time, decay=decay)
     t, eta = arrays(time, decay)
-    decayed = eta > 0
-    none = t + eta * t**2  # to first order, for the derivative at 0
-    return jnp.where(decayed, jnp.expm1(2 * eta * t) / jnp.where(decayed, 2 * eta, 1), none)
+    x = 2 * eta * t
+    small = x < 0.5
+    series, little = jnp.ones_like(x), jnp.where(small, x, 0)
+    for n in range(14, 0, -1):  # of (e^x - 1) / x, for the derivatives at a small decay
+        series = 1 + little / (n + 1) * series
+    large = jnp.where(small, 1, jnp.minimum(x, 1e4))  # e^10000 is infinite
+    return t * jnp.where(small, series, jnp.expm1(large) / large)
 
 
 def cosine_velocity(modes: CosineModes, noise: Any, decay: Any = 0.0) -> CosineModes:
