@@ -21,7 +21,8 @@ letters, and the words used here:
 `modes` checked moments and their modes · `flow` the gradient flow of matrices · `times` when a
 mode is learned · `ordering` in which order, and what the order depends on · `amplitudes` its curve
 · `takeover` the instability of a learned mode · `end` end states · `decay` weight decay and
-collapse · `predictor` learning rates and starts of the predictor · `isotropic` DirectPred and
+collapse · `predictor` learning rates and starts of the predictor · `passage` the time between two
+points, without loss of digits · `isotropic` DirectPred and
 IsoLoss · `averaged` an averaged target · `cosine` a normalised loss · `stability` the largest
 learning rate · `prediction` from a stated problem.
 
@@ -45,6 +46,7 @@ __getattr__, __dir__ = attach(
         "modes",
         "objective",
         "ordering",
+        "passage",
         "prediction",
         "predictor",
         "stability",

@@ -257,7 +257,7 @@ def held_predictor_growth(covariance: Any, coefficient: Any, predictor: Any, rat
     require_range("predictor", predictor, 0, 1e300)
     lam, rho, v, beta = arrays(covariance, coefficient, predictor, rate)
     shrink = lam / rho * v**2
-    drive = 4 * beta * v * (lam - lam / rho * v)
-    # (shrink - beta)^2 + 4 beta lambda v = (shrink + beta)^2 + drive: no cancellation at small v
-    total = shrink + beta
-    return drive / (2 * (total + jnp.sqrt(total**2 + drive)))
+    drive = 4 * beta * v * (lam / rho) * (rho - v)
+    # (shrink + beta)^2 + drive as a sum: no cancellation at any v
+    root = jnp.sqrt((shrink - beta) ** 2 + 4 * beta * v * lam)
+    return drive / (2 * (shrink + beta + root))

@@ -80,9 +80,13 @@ def normalised_time(time: Any, decay: Any) -> Array:
     """
     require_not_negative(time=time, decay=decay)
     t, eta = arrays(time, decay)
-    decayed = eta > 0
-    none = t + eta * t**2  # to first order, for the derivative at 0
-    return jnp.where(decayed, jnp.expm1(2 * eta * t) / jnp.where(decayed, 2 * eta, 1), none)
+    x = 2 * eta * t
+    small = x < 0.5
+    series, little = jnp.ones_like(x), jnp.where(small, x, 0)
+    for n in range(14, 0, -1):  # of (e^x - 1) / x, for the derivatives at a small decay
+        series = 1 + little / (n + 1) * series
+    large = jnp.where(small, 1, jnp.minimum(x, 1e4))  # e^10000 is infinite
+    return t * jnp.where(small, series, jnp.expm1(large) / large)
 
 
 def cosine_velocity(modes: CosineModes, noise: Any, decay: Any = 0.0) -> CosineModes:
@@ -114,7 +118,9 @@ def cosine_velocity(modes: CosineModes, noise: Any, decay: Any = 0.0) -> CosineM
     spread = 1 + noise
     first, second = (p * f).sum(-1, keepdims=True), (p**2 * f).sum(-1, keepdims=True)
     norms = spread * jnp.sqrt(second * f.sum(-1, keepdims=True))
-    b = (1 - p * first / second) / norms
+    # differences from pbar: equal eigenvalues are at rest, and close ones keep their digits
+    away = p - second / first
+    b = ((away * p * f).sum(-1, keepdims=True) - away * first) / second / norms
     return CosineModes(f * b - decay * p, 2 * p * f * b - 2 * decay * f)
 
 

@@ -13,7 +13,6 @@ a smaller start shrinks to zero under any decay (D-22). For JEPA and L = 1 the r
 arXiv 2102.06810, with augmentation sigma^2, lambda = 1 and s = 1 + sigma^2. Derived here.
 """
 
-import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -26,6 +25,7 @@ from jssl.theory.distillation.objective import (
     require_not_negative,
     require_positive,
 )
+from jssl.theory.distillation.passage import Way, passage
 from jssl.types import Array
 
 
@@ -74,8 +74,10 @@ def collapse_threshold(
     learned = ~((lam <= 0) | (rho <= 0))  # NaN stays NaN
     rho = jnp.where(learned, rho, 1)
     if objective == "jepa":
-        log_factor = (2 * depth - 1) * math.log1p(-1 / (2 * depth)) - math.log(2 * depth)
-        level = rho ** (2 * depth - 1) * math.exp(log_factor)
+        # a quotient of whole numbers, rounded once: 1/4 for L = 1 exactly
+        level = rho ** (2 * depth - 1) * (
+            (2 * depth - 1) ** (2 * depth - 1) / (2 * depth) ** (2 * depth)
+        )
     else:
         power = (depth - 1) / (depth + 1)
         # rho apart from the constant: for L = 1 the slope of (0 rho)^0 would be NaN
@@ -172,29 +174,18 @@ def decayed_time(
         covariance=covariance, coefficient=coefficient, start=start, end=end, decay=decay
     )
     lam, rho, a, b, eta = arrays(covariance, coefficient, start, end, decay)
-    s = lam / rho
-    square = lam**2 - 4 * s * eta
-    root = jnp.sqrt(jnp.abs(square))
-    root = jnp.where(root > 0, root, 1)
-
-    def quadratic(w: Array) -> Array:
-        return s * w**2 - lam * w + eta
-
-    def inverse(w: Array) -> Array:  # the integral of 1 / (s w^2 - lambda w + eta)
-        x = (2 * s * w - lam) / root
-        real = jnp.log(jnp.abs((x - 1) / (x + 1))) / root
-        return jnp.where(square > 0, real, 2 * jnp.arctan(x) / root)
-
-    def elapsed(w: Array) -> Array:
-        logs = jnp.log(w**2 / jnp.abs(quadratic(w)))
-        return -(logs + lam * inverse(w)) / (2 * eta)
-
+    level = eta / (lam * rho)
+    a, b, step = a / rho, b / rho, (b - a) / rho
+    # z (1 - z) and not (z - 1/2)^2 - 1/4: a small z keeps its digits
+    before, after = (level - z * (1 - z) for z in (a, b))
+    gap, x, y = 0.25 - level, a - 0.5, b - 0.5
     # The way is free if dw/dt points from start to end at both, and no rest point lies between.
-    same = jnp.sign(quadratic(a)) * jnp.sign(b - a) < 0
-    same &= jnp.sign(quadratic(a)) == jnp.sign(quadratic(b))
-    peak = lam / (2 * s)
-    over = (square > 0) & ((a - peak) * (b - peak) < 0) & (quadratic(a) > 0)
-    return jnp.where(a == b, 0, jnp.where(same & ~over, elapsed(b) - elapsed(a), jnp.nan))
+    same = (jnp.sign(before) * step < 0) & (jnp.sign(before) == jnp.sign(after))
+    over = (gap >= 0) & (x * y < 0) & (before > 0)
+    way = Way(a, b, step, x, y, before, after, x * y - gap, level, gap)
+    reached = same & ~over
+    time = jnp.where(reached, passage(way, reached) / (lam * rho), jnp.nan)
+    return jnp.where(step == 0, 0, time)
 
 
 def lingering_time(covariance: Any, coefficient: Any, decay: Any) -> Array:

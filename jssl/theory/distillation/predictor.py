@@ -27,6 +27,7 @@ from jssl.theory.distillation.objective import (
     require_not_negative,
     require_positive,
 )
+from jssl.theory.distillation.passage import Way, passage
 from jssl.types import Array
 
 MOST_CONDITION = 1e14
@@ -123,10 +124,10 @@ def unbalanced_end(
     require_positive(coefficient=coefficient, start=start, rate_ratio=rate_ratio)
     require_finite(predictor_start=predictor_start)
     rho, w, v, alpha = arrays(coefficient, start, predictor_start, rate_ratio)
-    square = w**2 + (rho**2 - v**2) / alpha
+    square = w**2 + (rho - v) * (rho + v) / alpha
     opposed = (v < 0) & (v**2 >= alpha * w**2)
     collapses = (square <= 0) | opposed
-    layer = jnp.sqrt(jnp.where(collapses, 0, square))
+    layer = jnp.where(collapses, 0, jnp.sqrt(jnp.where(collapses, 1, square)))
     rest = jnp.where(collapses, jnp.maximum(v**2 - alpha * w**2, 0), 1)
     predictor = jnp.sign(v) * jnp.sqrt(jnp.where(rest > 0, rest, 1)) * (rest > 0)
     return UnbalancedEnd(layer, jnp.where(collapses, predictor, rho), collapses)
@@ -171,14 +172,27 @@ def unbalanced_time(
     lam, rho, w, a, b, alpha = arrays(
         covariance, coefficient, start, predictor_start, predictor_end, rate_ratio
     )
-    s, c = lam / rho, alpha * w**2 - a**2
+    c, step = alpha * w**2 - a**2, b - a
     # dv/dt = (v^2 + c)(lambda - s v): v moves towards rho, or down to sqrt(-c) where it collapses.
-    reached = ((a <= b) & (b < rho)) | ((a >= b) & (b > rho) & (b**2 + c > 0))
-    b = jnp.where(reached, b, a)
-    logs = jnp.log((b**2 + c) / (a**2 + c)) - 2 * jnp.log(jnp.abs((lam - s * b) / (lam - s * a)))
-    denominator = lam**2 + s**2 * c
-    time = (s / 2 * logs + lam * _arc(a, b, c)) / denominator
-    return jnp.where(reached, time, jnp.nan)
+    # v_0^2 + c is alpha w_0^2: no difference of nearly equal numbers is taken for it.
+    before = alpha * w**2
+    after = before + step * (b + a)
+    reached = ((step >= 0) & (b < rho)) | ((step <= 0) & (b > rho) & (after > 0))
+    product = jnp.where(step >= 0, before + a * step, after - b * step)
+    square = 4 * rho**2
+    way = Way(
+        first=(rho - a) / (2 * rho),
+        last=(rho - b) / (2 * rho),
+        step=-step / (2 * rho),
+        first_offset=-a / (2 * rho),
+        last_offset=-b / (2 * rho),
+        first_quadratic=before / square,
+        last_quadratic=after / square,
+        product=product / square,
+        level=(before + (rho - a) * (rho + a)) / square,
+        gap=-c / square,
+    )
+    return jnp.where(reached, passage(way, reached) / (4 * lam * rho), jnp.nan)
 
 
 def unequal_decay_end(
@@ -217,10 +231,10 @@ def unequal_decay_end(
     if decays is not None and (decays == 0).any():
         message = "encoder_decay or predictor_decay must be positive; without both: unbalanced_end"
         raise InputError(message)
-    s = lam / rho
-    square = lam**2 - 4 * s * eta_w
+    square = 1 - 4 * eta_w / (lam * rho)
     collapses = (square < 0) | ((eta_v == 0) & (eta_w > 0))
-    v = (lam + jnp.sqrt(jnp.maximum(square, 0))) / (2 * s)
+    root = jnp.where(square < 0, 0, jnp.sqrt(jnp.where(square < 0, 1, square)))
+    v = rho * (1 + root) / 2
     ratio = jnp.where(eta_w > 0, eta_v / jnp.where(eta_w > 0, eta_w, 1), jnp.inf)
     layer = jnp.where(collapses, 0, jnp.sqrt(ratio / alpha) * v)
     return UnbalancedEnd(layer, jnp.where(collapses & (eta_v > 0), 0, v), collapses)
@@ -260,13 +274,3 @@ def optimal_predictor(encoder: Any, moments: Moments) -> np.ndarray:
         )
         raise InputError(message)
     return np.linalg.solve(inside, w @ cross.T @ w.T).T
-
-
-def _arc(a: Array, b: Array, c: Array) -> Array:
-    """Return the integral of 1 / (v^2 + c) from a to b, without loss of digits at small c."""
-    x = (b - a) / jnp.where(b == a, 1, a * b + c)
-    root = jnp.sqrt(jnp.abs(jnp.where(c == 0, 1, c)))
-    turned = jnp.arctan2(root * (b - a), a * b + c) / root
-    stretched = jnp.arctanh(jnp.where(c < 0, root * x, 0)) / root
-    small = jnp.abs(c) * x**2 < 1e-12
-    return jnp.where(small, x, jnp.where(c > 0, turned, stretched))

@@ -80,20 +80,37 @@ def takeover_rates(
         raise InputError(message)
     own, other = lam[:, None], lam[None, :]
     own_rho, other_rho = rho[:, None], rho[None, :]
+    # Differences of coefficients and not of rates: equal ones give 0, close ones keep their digits.
+    lead = (other_rho - own_rho) / other_rho
     if objective == "mae":
         w = own_rho ** (1 / (depth + 1))
         a, d = -(w ** (2 * depth)) * other / other_rho, -(w ** (2 * depth)) * own / own_rho
-        rates = (a + d) / 2 + jnp.hypot((a - d) / 2, w ** (depth - 1) * other)
+        drive = w ** (depth - 1) * other
+        # the product of the eigenvalues over the smaller one; w^{L+1} = rho_i
+        excess = (other * other_rho - own * own_rho) / (other * other_rho)
+        rates = drive * excess * (drive / (jnp.hypot((a - d) / 2, drive) - (a + d) / 2))
     elif target_rate is not None:
-        speed = own_rho**2 * other / other_rho
-        drive = 4 * target_rate * other * own_rho
-        rates = (jnp.sqrt((speed - target_rate) ** 2 + drive) - speed - target_rate) / 2
+        rates = _with_averaged_target(own_rho, other, other_rho, lead, target_rate)
+    elif depth == 1:
+        # The upper end of the decayed mode is z rho_i, where z (1 - z) = eta / (lambda_i rho_i).
+        share = 4 * eta[:, None] / (own * own_rho)
+        allowed = share <= 1
+        z = (1 + jnp.sqrt(jnp.where(allowed, 1 - share, 1))) / 2
+        lost = share / (4 * z)  # 1 - z
+        rates = z * own_rho * (other * lead + lost * own_rho * (other / other_rho - own / own_rho))
+        rates = jnp.where(allowed, rates, jnp.nan)
     else:
-        s = lam / rho
-        # The upper end p_+ of the decayed mode; without decay it is rho.
-        v = (own + jnp.sqrt(own**2 - 4 * s[:, None] * eta[:, None])) / (2 * s[:, None])
-        if depth == 1:
-            rates = v * (other - own - v * (s[None, :] - s[:, None]))
-        else:
-            rates = other * own_rho ** (2 * depth - 1) * (1 - own_rho / other_rho)
+        rates = other * own_rho ** (2 * depth - 1) * lead
     return jnp.where(jnp.eye(len(lam), dtype=bool), 0, rates)
+
+
+def _with_averaged_target(
+    own_rho: Array, other: Array, other_rho: Array, lead: Array, beta: Any
+) -> Array:
+    """Return the larger root of r^2 + (speed + beta) r = beta lambda_j rho_i lead."""
+    speed = own_rho**2 * other / other_rho
+    total = speed + beta
+    drive = other * own_rho / total
+    # (speed + beta)^2 + 4 beta lambda_j rho_i lead, as a sum and over the total, which may be large
+    root = jnp.sqrt(((speed - beta) / total) ** 2 + 4 * (beta / total) * drive)
+    return 2 * beta * drive * lead / (1 + root)

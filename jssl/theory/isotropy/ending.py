@@ -141,6 +141,11 @@ def strength_that_keeps(
         regulariser: `sigreg` or `bhep`.
         width: b > 0; None is 1 for `sigreg`, 2/K for `bhep`.
         batch: N >= 2; None is the population.
+
+    Returns:
+        Infinite where no strength keeps a mode: on batches so small that 1 - 1/N is at most
+        (1 + b)^(-3/2) for `sigreg` or (1 + b)^(-K/2 - 1) for `bhep`, the attraction to the origin
+        exceeds the repulsion of every mode, at every state (I-17, I-18).
     """
     shares = checked_shares(noise_shares, 1.0)
     b = usual_width(regulariser, len(shares), width)
@@ -159,6 +164,8 @@ def strength_that_keeps(
         return float(-strength * pull - shares[mode])
 
     start = slope(np.zeros(len(shares)), regulariser=regulariser, width=b, batch=batch)[mode]
+    if start >= 0:
+        return math.inf
     low = float(np.log(shares[mode] / -start))
     high = low + 1
     while growth(high) < 0:

@@ -73,8 +73,7 @@ def plateau(
         log_p = -(dim - learned) / (learned + 2) * math.log1p(b)
         if log_p <= -math.log(2):
             return math.inf
-        p = math.exp(log_p)
-        return (1 + b - p) / (b * (2 * p - 1))
+        return (b - math.expm1(log_p)) / (b * math.expm1(log_p + math.log(2)))
     dim = require_count("dim", dim, high=_WIDEST)
 
     def pull(log_s: float) -> float:

@@ -32,6 +32,7 @@ LARGEST = 1e100
 _DIMS = 2**53
 _WIDTHS = 1e-6, 1e30  # below it the slope of `sigreg` is a difference of nearly equal numbers
 _APART = 1e6  # ratio of eigenvalues from which another rule is needed
+_NEAR = 0.5  # of 2 b |s - 1| / (1 + 2 b)
 _STEP, _TAIL = 0.25, 40.0  # of that rule, in log t
 
 
@@ -64,11 +65,17 @@ def value(eigenvalues: Any, *, regulariser: str = "sigreg", width: float | None 
     """
     s, xp = spectrum(eigenvalues)
     b = usual_width(regulariser, len(s), width)
+    far, near = _from_target(s, b, xp)
+    close = _near_value(far, regulariser, xp)
     if regulariser == "bhep":
+        close = close * (1 + 2 * b) ** (-len(s) / 2)
         first, second = _log_products(s, b, xp)
-        return xp.exp(first) - 2 * xp.exp(second) + (1 + 2 * b) ** (-len(s) / 2)
-    away = mean_inverse_root(1 + 2 * b * s) - 2 * mean_inverse_root(1 + b + b * s)
-    return away + (1 + 2 * b) ** -0.5
+        away = xp.exp(first) - 2 * xp.exp(second) + (1 + 2 * b) ** (-len(s) / 2)
+    else:
+        close = close * (1 + 2 * b) ** -0.5
+        away = mean_inverse_root(1 + 2 * b * s) - 2 * mean_inverse_root(1 + b + b * s)
+        away = away + (1 + 2 * b) ** -0.5
+    return xp.where(near, close, away)[()]
 
 
 def slope(
@@ -91,14 +98,18 @@ def slope(
         batch: N >= 2; None is the population. The repulsion of a batch is weaker by 1 - 1/N.
 
     Returns:
-        (K,). For `bhep` near the target the difference is taken without cancellation.
+        (K,). Near the target the difference is taken without cancellation.
     """
     s, xp = spectrum(eigenvalues)
     share = repulsion_share(batch)
     b = usual_width(regulariser, len(s), width)
-    if regulariser == "sigreg":
+    if regulariser == "sigreg" and len(s) > 1:  # one slice is `bhep` with K = 1
         repulsion, attraction = parts(s, regulariser=regulariser, width=b)
-        return attraction - share * repulsion
+        far, near = _from_target(s, b, xp)
+        if xp is np and not near:
+            return attraction - share * repulsion
+        close = 2 * b * (1 + 2 * b) ** -1.5 * _near_slope(far, xp) + (1 - share) * repulsion
+        return xp.where(near, close, attraction - share * repulsion)
     near = s > 0.5  # elsewhere 2 b (s - 1) / (1 + 2 b) is -1, but for rounding, for a large width
     away = xp.where(near, s - 1, 0)
     up = xp.where(near, xp.log1p(2 * b / (1 + 2 * b) * away), _log_ratio(2 * b * s, 2 * b, xp))
@@ -219,6 +230,38 @@ def _log_ratio(x: Any, y: float, xp: Any) -> Any:
 
 def _log_products(s: Any, b: float, xp: Any) -> tuple[Any, Any]:
     return -xp.sum(xp.log1p(2 * b * s)) / 2, -xp.sum(xp.log1p(b + b * s)) / 2
+
+
+def _from_target(s: Any, b: float, xp: Any) -> tuple[Any, Any]:
+    """Return x = 2 b (s - 1) / (1 + 2 b), 0 unless every x is small, and whether they are."""
+    far = 2 * b / (1 + 2 * b) * (s - 1)
+    near = xp.max(xp.abs(far)) <= _NEAR
+    return xp.where(near, far, 0), near
+
+
+def _near_value(far: Any, regulariser: str, xp: Any) -> Any:
+    """Return R over its last term, for the x of `_from_target`, without cancellation.
+
+    With D = prod (1 + x)^(-1/2) and E = prod (1 + x/2)^(-1/2) it is D - 2 E + 1, which is
+    (D - E^2) + (1 - E)^2, and no part is negative. For `sigreg` it is a mean over slices: x times
+    sin^2 at each node of M at alpha = 1.
+    """
+    if regulariser == "sigreg" and len(far) > 1:
+        weights, shares, _ = _integrand(xp.ones_like(far), xp)
+        return xp.sum(weights * _near_value(far[:, None] * shares[:, 0], "bhep", xp))
+    half = xp.sum(xp.log1p(far / 2), 0) / 2
+    apart = xp.sum(xp.log1p(far / (1 + far) * far / 4), 0) / 2
+    return xp.exp(-2 * half) * xp.expm1(apart) + xp.expm1(-half) ** 2
+
+
+def _near_slope(far: Any, xp: Any) -> Any:
+    """Return the slope of D - 2 E + 1 of `_near_value` in every x, a mean over slices."""
+    weights, shares, _ = _integrand(xp.ones_like(far), xp)
+    half = far[:, None] * shares[:, 0] / 2
+    down, up = xp.log1p(half), xp.log1p(half / (1 + half))
+    second = xp.exp(-xp.sum(down, 0) / 2 - down)
+    change = xp.expm1(-xp.sum(up, 0) / 2 - up)
+    return -xp.sum(weights * shares[:, 0] * second * change, 1) / 2
 
 
 def _integrand(alpha: Any, xp: Any) -> tuple[Any, Any, Any]:

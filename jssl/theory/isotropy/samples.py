@@ -53,8 +53,12 @@ def slice_value(variance: float, mean: float = 0.0, *, width: float = 1.0) -> fl
     mean = require_number("mean", mean, low=-LARGEST, high=LARGEST)
     b = usual_width("sigreg", 1, width)
     spread = 1 + b + b * v
-    attraction = 2 * spread**-0.5 * math.exp(-b * mean**2 / (2 * spread))
-    return (1 + 2 * b * v) ** -0.5 - attraction + (1 + 2 * b) ** -0.5
+    # A sum of what is not negative: a variance near 1 and a small mean keep their digits.
+    far = 2 * b / (1 + 2 * b) * (v - 1)
+    shape = math.expm1(math.log1p(far / (1 + far) * far / 4) / 2) / (1 + far / 2)
+    size = math.expm1(-math.log1p(far / 2) / 2) ** 2
+    shifted = -2 * spread**-0.5 * math.expm1(-b * mean**2 / (2 * spread))
+    return (1 + 2 * b) ** -0.5 * (shape + size) + shifted
 
 
 def grid_value(variance: float, grid: str = "code") -> float:
@@ -186,7 +190,7 @@ def floor(
     """
     b = usual_width(regulariser, dim, width)
     if grid is None:
-        return 1 - (1 + 2 * b) ** (-(1 if regulariser == "sigreg" else dim) / 2)
+        return -math.expm1(-(1 if regulariser == "sigreg" else dim) / 2 * math.log1p(2 * b))
     if not isinstance(grid, str) or grid not in GRIDS or regulariser != "sigreg" or b != 1:
         message = f"a grid is one of {', '.join(GRIDS)}, for sigreg with width 1; got {grid!r}"
         raise InputError(message)
@@ -212,11 +216,11 @@ def null_variance(dim: int = 1, samples: float = math.inf, *, width: float = 1.0
     if not (isinstance(samples, float) and samples == math.inf):
         samples = require_number("the number of samples in a batch", samples, low=2)
     b, half = usual_width("bhep", dim, width), -dim / 2
-    pair = (1 + 4 * b) ** half
-    mixed = ((1 + b) * (1 + 3 * b)) ** half
-    single = (1 + 2 * b) ** half
-    square = single**2
-    return 2 * (1 - 1 / samples) * (pair - 2 * mixed + square) + 4 / samples * (mixed - square)
+    # With pair = (1 + 4 b)^h, mixed = ((1 + b)(1 + 3 b))^h and square = (1 + 2 b)^{2 h}, h = -K/2,
+    # it is 2 (1 - 1/N) (pair - 2 mixed + square) + 4/N (mixed - square), here over the pair.
+    mixed, square = (math.expm1(half * math.log1p(x * b * b / (1 + 4 * b))) for x in (3, 4))
+    total = 2 * (1 - 1 / samples) * (square - 2 * mixed) + 4 / samples * (mixed - square)
+    return (1 + 4 * b) ** half * total
 
 
 def shrunk_variance(
@@ -234,10 +238,11 @@ def shrunk_variance(
         regulariser: `sigreg` or `bhep`.
         width: b > 0; None is 1 for `sigreg`, 2/K for `bhep`.
     """
-    share = repulsion_share(_known(samples))
+    samples = _known(samples)
     b = usual_width(regulariser, dim, width)
-    u = share ** (2 / ((1 if regulariser == "sigreg" else dim) + 2))
-    return max((u * (1 + b) - 1) / (b * (2 - u)), 0.0)
+    power = 2 / ((1 if regulariser == "sigreg" else dim) + 2)
+    fall = math.expm1(power * math.log1p(-1 / samples))  # u - 1
+    return max((fall + (1 + fall) * b) / (b * (1 - fall)), 0.0)
 
 
 def _known(samples: int) -> int:
