@@ -1,7 +1,7 @@
 """The figures of a diagnosis."""
 
 import numpy as np
-from matplotlib.ticker import NullFormatter, ScalarFormatter
+from matplotlib.ticker import NullLocator, ScalarFormatter
 
 from jssl.diagnosis.checkpoint_table import LINEAR
 from jssl.diagnosis.checkpoints import CheckpointHistory
@@ -47,7 +47,7 @@ def _spectrum(diagnosis: Values, tolerance: float) -> Figure:
             )
         ax.legend(frameon=False)
         ax.set_ylim(0.6 * min(lowest, top / 10), 2 * top)
-        ax.xaxis.set_minor_formatter(NullFormatter())
+        ax.xaxis.set_minor_locator(NullLocator())
         doubled = [2**k for k in range(len(values).bit_length())]
         ax.set_xticks(doubled[:: 1 + len(doubled) // 8], minor=False)
         ax.xaxis.set_major_formatter(ScalarFormatter())
