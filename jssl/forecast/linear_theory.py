@@ -35,8 +35,8 @@ def linear_forecast(
         refused: arguments that these losses do not take; none may be given.
 
     Raises:
-        InputError: for an encoder that is not linear, an argument that the loss does not take, or
-            more dimensions than the views have.
+        InputError: for an encoder that is not linear, an argument that the loss does not take,
+            views that are zero, or more dimensions than the views have.
     """
     _refuse(asked, refused)
     depth = _depth(asked)
@@ -45,6 +45,9 @@ def linear_forecast(
         isotropic = asked.name == "lejepa"
         views = principal_views(*pairs, draws, centred=isotropic)
         n, r = views.first.shape
+        if not r:
+            message = "all views are zero: the pairs must contain different samples"
+            raise InputError(message)
         most = r if isotropic else views.inputs
         if asked.dim > most:
             what = "directions" if isotropic else "input dimensions"

@@ -7,6 +7,7 @@ import pytest
 
 import jssl
 from jssl.data.moments import Moments
+from jssl.errors import InputError
 from jssl.forecast import moment_solvers
 from jssl.forecast.distilled import mode_start, rate_of_start, steps_to
 from jssl.forecast.moment_flow import first_steps, follow, start_of
@@ -145,6 +146,28 @@ def test_many_weights_are_integrated_together_as_well():
     alone = steps_to(0.5, typical, *values, 1, seen.learning_rate)[first]
     middle = np.median(trained[:, first], axis=0)
     assert np.abs(seen.steps[first] / middle - 1).max() < np.abs(alone / middle - 1).max() / 2
+
+
+def test_a_start_above_every_end_is_integrated_as_well():
+    """The predictor ends at B = S_yx S_x^-1 in the directions that are learned (D-15, D-16)."""
+    draws = np.random.default_rng(9)
+    shared = draws.normal(size=(400, 6)) * 0.8 ** np.arange(6)
+    first = shared + 0.5 * draws.normal(size=(400, 6)) * [1.5, 0.1, 0.1, 0.1, 0.1, 0.1]
+    mixing = np.eye(6) + 0.5 * np.triu(np.ones((6, 6)), 1)
+    second = shared @ mixing + 0.3 * draws.normal(size=(400, 6))
+    seen = jssl.predict((first, second), loss="jepa", dim=3, scale=10.0)
+    assert seen.settings["modes"] == "integrated together"
+    assert (seen.steps == 0).all()
+    context, cross = moments_of((first, second))
+    exact = np.sort(np.linalg.eigvals(cross @ np.linalg.inv(context)).real)[::-1][:3]
+    found = seen.columns["eigenvalue of the predictor at the end"]
+    np.testing.assert_allclose(found, exact, rtol=0.01)
+
+
+@pytest.mark.parametrize("loss", ["jepa", "lejepa"])
+def test_views_that_are_zero_are_refused_by_what_they_are(loss):
+    with pytest.raises(InputError, match="all views are zero"):
+        jssl.predict((np.zeros((50, 5)), np.zeros((50, 5))), loss=loss, dim=3)
 
 
 def test_the_velocity_is_that_of_the_theory():
