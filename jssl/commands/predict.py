@@ -1,6 +1,7 @@
 """`jssl predict`: read pairs or images from files, print the forecast, write the report."""
 
 import math
+import time
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,8 @@ from jssl.report.page import write_page
 from jssl.single_use import compile_cheaply
 
 Views = tuple[np.ndarray, np.ndarray]
+_PATIENCE = 2.0
+"""Seconds after which random starts show progress."""
 
 
 def run_predict(
@@ -171,7 +174,7 @@ def fixed_views(x: np.ndarray, view: View, seed: int) -> Views:
 
 
 def _with_progress(both: Any, seed: int, options: dict[str, Any]) -> Forecast:
-    """Predict, under a progress bar where networks or random starts are followed."""
+    """Predict, under a progress bar where networks are followed, or random starts for long."""
     if options.get("width") is None and linear_loss(options.get("loss")) != "jepa":
         return predict(both, seed=seed, **options)
     from rich.console import Console
@@ -182,8 +185,12 @@ def _with_progress(both: Any, seed: int, options: dict[str, Any]) -> Forecast:
     bar = Progress(*columns, TextColumn("{task.description}"), console=console)
     task = bar.add_task("", total=1.0)
 
+    began = time.monotonic()
+    patience = _PATIENCE if options.get("width") is None else 0.0
+
     def show(what: str, share: float) -> None:
-        bar.start()  # only now: a refusal is one line, without a bar before it
+        if time.monotonic() - began >= patience:
+            bar.start()  # only now: a refusal is one line, without a bar before it
         bar.update(task, completed=share, description=what)
 
     try:

@@ -63,11 +63,13 @@ def jepa_of_layers(
     typical, drawn = mode_start(scale, dim, views.inputs, draws, len(lam))
     found = _independent(of, views, typical, depth, (asked_rate, rate, stable))
     latest = float(np.max(found.steps, where=np.isfinite(found.steps), initial=0))
-    if latest == 0:  # every mode starts above half of its end, and returns to it
+    if (
+        np.isfinite(found.steps).any() and latest == 0
+    ):  # every mode starts above half of its end, and returns to it
         slowest = float((lam * np.maximum(rho, 0) ** (2 * depth - 1))[positive].min())
-        latest = _RETURNS / (slowest * rate)
+        latest = _RETURNS / max(slowest * rate, 1e-300)
     path = None
-    if asked_rate < stable and not (of.commute and dim == views.inputs):
+    if asked_rate < stable and latest > 0 and not (of.commute and dim == views.inputs):
         sizes = dim, views.inputs, scale, depth
         path = followed(of.moments, *sizes, rate, latest, draws, asked.progress)
         found.settings["modes"] = "treated alone"

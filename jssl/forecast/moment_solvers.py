@@ -104,7 +104,11 @@ def _explicit(
     learning_rate: float,
     span: tuple[float, float],
 ) -> tuple[np.ndarray, np.ndarray, int]:
-    """As `_implicit`, with explicit steps, which need no Jacobian, for many weights."""
+    """As `_implicit`, with explicit steps, which need no Jacobian, for many weights.
+
+    The Jacobian has complex eigenvalues here. Where they limit a step, the control of its error
+    shortens it.
+    """
     chunks = 0
 
     def enough(_: np.ndarray, __: np.ndarray) -> bool:
