@@ -11,7 +11,6 @@ from jssl.formulas.verdict import KINDS
 from jssl.report.figure import Figure
 
 SHOWN = 12
-_MARGINS = (0.8, 0.2, 0.5, 0.2)
 
 
 def diagnosis_figures(diagnosis: Values, tolerance: float) -> list[Figure]:
@@ -23,7 +22,7 @@ def diagnosis_figures(diagnosis: Values, tolerance: float) -> list[Figure]:
 def _spectrum(diagnosis: Values, tolerance: float) -> Figure:
     values = diagnosis.eigenvalues
     index = np.arange(1, len(values) + 1)
-    figure, (ax, share) = new_figure(2, margins=_MARGINS)
+    figure, (ax, share) = new_figure(2, margins=(0.8, 0.2, 0.5, 0.2))
     positive = values > 0
     top = values.max(initial=0)
     if positive.any():

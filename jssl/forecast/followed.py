@@ -12,6 +12,7 @@ from jssl.forecast.moment_flow import (
     can_follow,
     first_steps,
     follow_until,
+    is_explicit,
     random_first_layers,
     start_of,
 )
@@ -21,6 +22,8 @@ STARTS = 40
 FEWEST = 20
 WORK = 100_000
 """Evaluations, or explicit steps, after which only the fewest starts are integrated."""
+EXPLICIT = 2e6
+"""Largest latest step to which many weights are integrated, by explicit steps."""
 LONGEST = 1e9
 """Largest latest step, in units of the fastest return, that is integrated."""
 ERROR = 0.005
@@ -86,6 +89,7 @@ def followed(
     if (
         not can_follow(min(dim, kept) if dim == inputs else dim, kept, depth)
         or not latest * fastest <= LONGEST
+        or (is_explicit(dim, kept, depth) and not latest <= EXPLICIT)
     ):
         return None
     if dim == inputs:  # an orthogonal matrix in front of everything changes nothing

@@ -17,7 +17,7 @@ import numpy as np
 
 from jssl.data.moments import Moments
 from jssl.errors import InputError
-from jssl.forecast.moment_solvers import EVALUATIONS, LARGEST, matrices, solve
+from jssl.forecast.moment_solvers import EVALUATIONS, LARGEST, Descent, matrices, solve
 
 HARDEST = 2e6
 """Largest number of products in the velocity, where more weights are integrated."""
@@ -83,7 +83,17 @@ def can_follow(dim: int, inputs: int, depth: int) -> bool:
         (True, False)
     """
     products = 2 * dim * inputs * (inputs + (depth + 2) * dim) + 4 * depth * dim**3
-    return dim * inputs + depth * dim**2 <= LARGEST or products <= HARDEST
+    return not is_explicit(dim, inputs, depth) or products <= HARDEST
+
+
+def is_explicit(dim: int, inputs: int, depth: int) -> bool:
+    """Return whether an encoder and its predictor have so many weights that steps are explicit.
+
+    Example:
+        >>> is_explicit(4, 6, 2), is_explicit(16, 64, 1)
+        (False, True)
+    """
+    return dim * inputs + depth * dim**2 > LARGEST
 
 
 def start_of(first: np.ndarray, rest: float, depth: int) -> list[np.ndarray]:
@@ -122,7 +132,7 @@ def follow(
     shapes = tuple(x.shape for x in weights)
     begin = np.concatenate([x.ravel() for x in weights])
     own = Moments(np.asarray(moments.context), np.asarray(moments.cross))
-    times, flat, work = solve(begin, own, shapes, learning_rate, (first, last))
+    times, flat, work = solve(begin, Descent(own, shapes, learning_rate), (first, last))
     found = matrices(flat, shapes)
     encoder = found[0]
     for layer in found[1:-1]:

@@ -16,7 +16,7 @@ References:
 import itertools
 from collections.abc import Callable
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
@@ -38,56 +38,59 @@ Shapes = tuple[tuple[int, int], ...]
 """(rows, columns) of the layers, first to last, and of the predictor."""
 
 
-def solve(
-    begin: np.ndarray,
-    moments: Moments,
-    shapes: Shapes,
-    learning_rate: float,
-    span: tuple[float, float],
-) -> tuple[np.ndarray, np.ndarray, int]:
-    """Return times, weights (points, weights) and how much work they took.
+class Descent(NamedTuple):
+    """Gradient descent on the weights.
+
+    Attributes:
+        moments: of context and target, float64.
+        shapes: of the layers, first to last, and of the predictor.
+        learning_rate: h.
+    """
+
+    moments: Moments
+    shapes: Shapes
+    learning_rate: Any
+
+    def change(self, flat: Any, xp: Any = np) -> Any:
+        """Return d theta / dk of flat weights; `xp` is `numpy` or `jax.numpy`."""
+        speed = velocity(flat, self.moments, self.shapes, xp)
+        later = velocity(flat + self.learning_rate * speed, self.moments, self.shapes, xp)
+        return self.learning_rate * (1.5 * speed - 0.5 * later)
+
+
+Solution = tuple[np.ndarray, np.ndarray, int]
+"""Times, weights (points, weights), and the evaluations of the velocity or the explicit steps."""
+
+
+def solve(begin: np.ndarray, descent: Descent, span: tuple[float, float]) -> Solution:
+    """Return the weights from a step to a later one.
 
     Example:
-        >>> one = Moments(np.eye(1), 0.5 * np.eye(1))
-        >>> times, flat, work = solve(np.array([0.1, 0.1]), one, ((1, 1), (1, 1)), 0.1, (0, 900.0))
+        >>> one = Descent(Moments(np.eye(1), 0.5 * np.eye(1)), ((1, 1), (1, 1)), 0.1)
+        >>> times, flat, work = solve(np.array([0.1, 0.1]), one, (0, 900.0))
         >>> print(flat[-1].round(3))  # the coefficient
         [0.5 0.5]
 
     Args:
         begin: (weights,) at the first step.
-        moments: of context and target, float64.
-        shapes: of the layers, first to last, and of the predictor.
-        learning_rate: of descent.
+        descent: moments, shapes and learning rate.
         span: the first and the last step.
 
     Raises:
         InputError: if the integration is given up.
     """
-    chosen = _implicit if len(begin) <= LARGEST else _explicit
-    return chosen(begin, moments, shapes, learning_rate, span)
+    return (_implicit if len(begin) <= LARGEST else _explicit)(begin, descent, span)
 
 
-def _implicit(
-    begin: np.ndarray,
-    moments: Moments,
-    shapes: Shapes,
-    learning_rate: float,
-    span: tuple[float, float],
-) -> tuple[np.ndarray, np.ndarray, int]:
-    """Return times, weights (points, weights) and the evaluations of the velocity."""
-
-    def change(_: float, flat: np.ndarray) -> np.ndarray:
-        speed = velocity(flat, moments, shapes)
-        later = velocity(flat + learning_rate * speed, moments, shapes)
-        return learning_rate * (1.5 * speed - 0.5 * later)
-
+def _implicit(begin: np.ndarray, descent: Descent, span: tuple[float, float]) -> Solution:
+    """Integrate by LSODA."""
     solved = integrate(
-        change,
+        lambda _, flat: descent.change(flat),
         span,
         begin,
         evaluations=EVALUATIONS,
         method="LSODA",
-        jac=lambda _, flat: learning_rate * _slopes(flat, moments, shapes),
+        jac=lambda _, flat: descent.learning_rate * _slopes(flat, descent.moments, descent.shapes),
         rtol=_TOLERANCE,
         atol=_TOLERANCE * float(np.abs(begin).max()),
         dense_output=True,
@@ -97,14 +100,8 @@ def _implicit(
     return times, solved.sol(times).T, int(solved.nfev)
 
 
-def _explicit(
-    begin: np.ndarray,
-    moments: Moments,
-    shapes: Shapes,
-    learning_rate: float,
-    span: tuple[float, float],
-) -> tuple[np.ndarray, np.ndarray, int]:
-    """As `_implicit`, with explicit steps, which need no Jacobian, for many weights.
+def _explicit(begin: np.ndarray, descent: Descent, span: tuple[float, float]) -> Solution:
+    """Integrate by explicit steps, which need no Jacobian.
 
     The Jacobian has complex eigenvalues here. Where they limit a step, the control of its error
     shortens it.
@@ -116,10 +113,12 @@ def _explicit(
         chunks += 1
         return CHUNK * chunks > EVALUATIONS
 
-    fixed = np.asarray(moments.context), np.asarray(moments.cross), np.asarray(learning_rate)
+    context, cross, _ = descent.moments
+    length = span[1] - span[0]
+    fixed = tuple(np.asarray(x) for x in (context, cross, descent.learning_rate))
     allowed = _EXPLICIT_TOLERANCE, _EXPLICIT_TOLERANCE * float(np.abs(begin).max())
-    path = _equation(shapes)(begin, fixed, span[1] - span[0], *allowed, enough)
-    if path.times[-1] < span[1] - span[0] or not np.isfinite(path.values[-1]).all():
+    path = _equation(descent.shapes)(begin, fixed, length, *allowed, enough)
+    if path.times[-1] < length or not np.isfinite(path.values[-1]).all():
         raise too_far_apart()
     return span[0] + path.times, path.values, CHUNK * chunks
 
@@ -129,10 +128,7 @@ def _equation(shapes: Shapes) -> Callable[..., Path]:
     """Return how to follow the flow of weights of these shapes."""
 
     def flow(flat: Any, context: Any, cross: Any, learning_rate: Any) -> Any:
-        own = Moments(context, cross)
-        speed = velocity(flat, own, shapes, jnp)
-        later = velocity(flat + learning_rate * speed, own, shapes, jnp)
-        return learning_rate * (1.5 * speed - 0.5 * later)
+        return Descent(Moments(context, cross), shapes, learning_rate).change(flat, jnp)
 
     return make_stabilised(flow)
 

@@ -238,6 +238,15 @@ def test_work_beyond_its_bounds_is_a_caveat():
     assert "about their regression coefficients" in tiny.summary[-1]
 
 
+def test_many_weights_far_above_their_ends_are_a_caveat_and_end():
+    """At scale 1e20 the end is some 1e43 steps away, which no explicit steps reach."""
+    draws = np.random.default_rng(0)
+    x = draws.normal(size=(200, 20))
+    pairs = (x, x + 0.3 * draws.normal(size=x.shape))
+    seen = jssl.predict(pairs, loss="jepa", dim=8, scale=1e20)
+    assert "as if it were learned alone" in " ".join(seen.caveats)
+
+
 def test_modes_that_are_rounding_are_not_learned_at_any_start():
     draws = np.random.default_rng(0)
     a = draws.normal(size=(300, 6))

@@ -117,6 +117,15 @@ def test_factors_hold_for_dependent_rows_and_singular_moments():
     np.testing.assert_allclose(cholesky(gram) @ cholesky(gram).T, gram, atol=1e-7)
 
 
+def test_factors_of_many_rows_are_those_of_numpy():
+    weight = np.random.default_rng(0).normal(size=(12, 15))
+    lower, basis = orthonormal_rows(jnp.asarray(weight))
+    np.testing.assert_allclose(lower @ basis, weight, atol=1e-13)
+    np.testing.assert_allclose(basis @ basis.T, np.eye(12), atol=1e-13)
+    gram = weight @ weight.T
+    np.testing.assert_allclose(cholesky(jnp.asarray(gram)), np.linalg.cholesky(gram), atol=1e-12)
+
+
 def test_drawn_samples_have_the_law_of_the_four_cells():
     seeds = draw(keys(400), Design(), Numbers(tau=3.0, noise=0.2))
     x, _, _ = four_cells(jax.random.key(9), 40_000, 10, 3.0, 0.2)

@@ -171,8 +171,8 @@ def _step_claims(
         claims.append(
             at_most(
                 f"stepwise/steps-{short}",
-                f"From small outputs, {network} trained with {loss} learns dimensions one by one: "
-                "the next is below 1 % of a half-learned one.",
+                f"From small outputs, when {network} under {loss} has half learned a dimension, "
+                "the next is on average below 1 % of it.",
                 "Simon et al. 2023, figures 1 C, 1 D and 2; S-14 in docs/equations.md",
                 0.01,
                 next_to_half_learned(spectra[name], level),

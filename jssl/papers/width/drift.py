@@ -39,9 +39,8 @@ def drifts(settings: Settings) -> Part:
     chosen = cases(settings)
     for index, case in enumerate(chosen):
         settings.progress(f"drift of the tangent kernel, {_name(case)}", index / len(chosen))
-        results[case] = drift(case, data, settings, _seeds(case, settings), [0, _steps(case)])[
-            ..., -1
-        ]
+        every = drift(case, data, settings, _seeds(case, settings), [0, _steps(case)])
+        results[case] = every[..., -1]
     claims = [_claim(case, values) for case, values in results.items()]
     return Part(claims, [_figure(results)])
 
