@@ -34,8 +34,8 @@ from jssl.sweeps.sweep import sweep
 from jssl.theory import stepwise, width
 from jssl.types import Array, Claim, Pairs, Params, Problem, Rival
 
-START, STEPS, EVERY = 0.3, 150, 3
-"""Root mean square of the outputs at the start, steps, and steps between records.
+START, STEPS = 0.3, 50
+"""Root mean square of the outputs at the start, and the least number of steps.
 
 Until mode 1 is learned at a time of about log(1 / START) / gamma_1, mode 2 grows to about
 START^(1 - gamma_2 / gamma_1). The leak from the first output is of order width^(-1/2), and the
@@ -92,7 +92,7 @@ def distances(settings: Settings) -> Part:
             "Convolutional networks were not compared with their infinite-width kernel, because "
             "neural-tangents is not usable here. `jssl doctor` prints how to install it.",
         )
-    seeds = {"quick": 100, "paper": 64, "large": 64}[settings.scale]
+    seeds = {"quick": 100, "paper": 160, "large": 160}[settings.scale]
     results = {}
     for index, (name, architecture) in enumerate(chosen.items()):
         settings.progress(f"infinite-width limit, {name}", index / len(chosen))
@@ -111,7 +111,7 @@ def study(name: str, architecture: Architecture, settings: Settings, seeds: int)
     gamma = kernel.modes.eigenvalues
     last = _settling(START, gamma)
     rate = min(last / STEPS, 0.2 / float(gamma[0]))
-    steps = np.arange(0, round(last / rate) + 1, EVERY)
+    steps = np.arange(round(last / rate) + 1)
     start = mode_start(kernel, START)
     training = pairs_with_start(data, start)
     inputs = jnp.concatenate([data.first, data.second, others])
@@ -142,7 +142,7 @@ def study(name: str, architecture: Architecture, settings: Settings, seeds: int)
     limit = np.asarray(descend(first))
     compared = [[distance_to_limit(steps, net, limit, COUNT) for net in row] for row in embeddings]
     ends = [
-        [(d.function[-1], d.subspace[-1], np.sqrt(np.mean(d.half_times**2))) for d in row]
+        [(d.function[-1], d.subspace[-1], _rms_log(1 + d.half_times)) for d in row]
         for row in compared
     ]
     base = build(widths[0], None)
@@ -171,6 +171,16 @@ def study(name: str, architecture: Architecture, settings: Settings, seeds: int)
 def _settling(start: float, gamma: Array) -> float:
     """Return twice the time in which the slowest mode rises from start^2 / 10 and settles."""
     return float(3 * np.log(10 / start**2) / (8 * float(gamma[-1])))
+
+
+def _rms_log(ratios: np.ndarray) -> float:
+    """Return the root mean square of the logarithm of ratios.
+
+    A half time is inversely proportional to an eigenvalue of the kernel. The logarithm of the
+    kernel of a deep network is nearly normal, with a variance of order depth / width, so that the
+    next order is smaller for the logarithm of a half time than for the half time.
+    """
+    return float(np.sqrt(np.mean(np.log(ratios) ** 2)))
 
 
 def spectra(z: np.ndarray) -> np.ndarray:
