@@ -292,4 +292,7 @@ def cast_like(value: Any, like: Array) -> Array:
 
 
 def _root(fan_in: Any) -> Any:
-    return math.sqrt(fan_in) if isinstance(fan_in, numbers.Real) else jnp.sqrt(fan_in)
+    if isinstance(fan_in, numbers.Real):
+        return math.sqrt(fan_in)
+    # the root of an int32 is a float32, in float64 computations as well
+    return jnp.sqrt(jnp.asarray(fan_in, jnp.result_type(float)))

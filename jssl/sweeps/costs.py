@@ -239,7 +239,7 @@ def padding_is_exact(
         return loss_and_slope({**plain, **numbers}, key), loss_and_slope(padded, key)
 
     arrays = {name: jnp.asarray(v, jnp.result_type(float)) for name, v in numbers.items()}
-    arguments = (arrays, jnp.int32(width), key)
+    arguments = (arrays, jnp.asarray(width, int), key)
     try:
         compiled = jax.jit(both).lower(*arguments).compile(CHEAP)
     except InputError:

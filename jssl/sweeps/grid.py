@@ -164,13 +164,13 @@ def values_at(grid: Grid, traced: Sequence[str], index: np.ndarray) -> dict[str,
         index: (points, dimensions) positions.
 
     Returns:
-        field -> (points,) numbers, int32 for a padded width.
+        field -> (points,) numbers, integers for a padded width.
     """
     found = {}
     for column, dimension in enumerate(grid.dimensions):
         for name in dimension.fields:
             if name in traced:
-                dtype = np.int32 if name == WIDTH else np.float64
+                dtype = np.int64 if name == WIDTH else np.float64
                 found[name] = np.asarray(dimension.fields[name], dtype)[index[:, column]]
     return found
 

@@ -270,9 +270,13 @@ def make_jaxpr(
 
 
 def number_shapes(traced: tuple[str, ...], *lead: int) -> dict[str, jax.ShapeDtypeStruct]:
-    """Return the shapes of the traced fields: a padded width is int32, others are floats."""
+    """Return the shapes of the traced fields: a padded width is an integer, others are floats.
+
+    The integer has 64 bits in float64 computations, where the root or the reciprocal of an int32
+    would be a float32.
+    """
     return {
-        name: jax.ShapeDtypeStruct(lead, jnp.int32 if name == WIDTH else jnp.result_type(float))
+        name: jax.ShapeDtypeStruct(lead, jnp.result_type(int if name == WIDTH else float))
         for name in traced
     }
 

@@ -176,7 +176,7 @@ def lane_arguments(
     """
     dtype = jnp.result_type(float)
     numbers = {
-        name: place(v if v.dtype == np.int32 else v.astype(dtype), workload.spec, mesh)
+        name: place(v if v.dtype.kind == "i" else v.astype(dtype), workload.spec, mesh)
         for name, v in values_at(workload.grid, program.traced, index).items()
     }
     return numbers, place(seeds, workload.spec, mesh)

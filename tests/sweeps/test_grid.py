@@ -53,7 +53,7 @@ def test_values_follow_their_positions():
     found = values_at(grid, ("learning_rate", "width"), np.array([[1, 2], [0, 0]]))
     assert found["learning_rate"].tolist() == [0.3, 0.1]
     assert found["width"].tolist() == [8, 4]
-    assert found["width"].dtype == np.int32
+    assert found["width"].dtype == np.int64
 
 
 @pytest.mark.parametrize(

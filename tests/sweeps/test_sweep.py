@@ -92,6 +92,23 @@ def test_padded_widths_equal_the_plain_nets(monkeypatch):
     np.testing.assert_allclose(padded.eigenvalues, apart.eigenvalues, rtol=1e-5, atol=1e-6)
 
 
+def test_padded_widths_in_float64_equal_single_runs_to_rounding(monkeypatch):
+    monkeypatch.setattr("jssl.sweeps.costs.read_facts", lambda name: {})
+
+    def problem(width, max_width=None):  # the reciprocal of an int32 is a float32
+        return mlp_problem(width, learning_rate=0.1 * (1 / width), max_width=max_width)
+
+    axes = {"width": [3, 5, 7], "seed": 2}
+    assert len(planned(problem, axes).layouts) == 1
+    padded = jssl.sweep(problem, axes, record_steps=STEPS)
+    for width in axes["width"]:
+        for seed in range(2):
+            key = jax.random.fold_in(jax.random.key(0), seed)
+            alone = run(problem(width), STEPS)(key).observables["loss"]
+            found = padded.loss.sel(width=width, seed=seed)
+            np.testing.assert_allclose(found, alone, rtol=1e-12)
+
+
 @pytest.mark.parametrize("problem", [normalised_problem, speaking_problem])
 def test_models_that_padding_would_change_are_never_padded(problem):
     assert planned(problem, {"width": [4, 8], "seed": 2}).bins == {}
