@@ -6,6 +6,7 @@ from jssl.forecast.distilled import LATEST, START
 from jssl.forecast.isotropic import Isotropic
 from jssl.forecast.linear_views import NEGLIGIBLE, LinearViews
 from jssl.forecast.lost_dimensions import WIDEST
+from jssl.forecast.replacements import replacements
 from jssl.forecast.rules import Rule
 from jssl.forecast.summary import count_of, summary_of
 from jssl.forecast.values import Values
@@ -171,7 +172,7 @@ def lejepa_caveats(
             "that of the end of training. Before all dimensions are learned, the first ones may "
             "swing about their values, and the steps of the others are then less certain."
         )
-    lines += [*_swaps(of, steps, rate), *directions_computed(views)]
+    lines += [*replacements(of, views, steps, rate), *directions_computed(views)]
     gone = int((of.levels <= 0).sum())
     if gone:
         lines.append(
@@ -188,22 +189,6 @@ def pull_of_next(of: Isotropic) -> float:
     if not empty.any():  # all outputs are taken: compare with the last of them
         s[-1], empty[-1] = 0.0, True
     return float(isotropy.slope(s, batch=of.batch)[np.argmax(empty)])
-
-
-def _swaps(of: Isotropic, steps: np.ndarray, rate: float) -> list[str]:
-    """Return the sentence on modes that later give way to ones with less noise (I-26)."""
-    held = of.shares[np.isfinite(steps)]
-    if not len(held) or len(of.others) <= len(held):
-        return []
-    best = of.others[: len(held)]
-    if held.max() <= best.max() + 0.01:
-        return []
-    return [
-        "In the long run LeJEPA keeps the directions with the smallest shares of noise, whatever "
-        f"is learned first: here shares up to {best.max():.2g}, where those learned first have up "
-        f"to {held.max():.2g}. A direction of variance q that replaces one with a share larger by "
-        f"d grows at the rate {4 * of.unit * rate:.2g} q d a step."
-    ]
 
 
 def directions_computed(views: LinearViews) -> list[str]:

@@ -1,0 +1,90 @@
+"""Replacement of learned directions by ones with less noise, against the Hessian and descent."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import jssl
+from jssl.forecast.isotropic import isotropic_modes
+from jssl.forecast.linear_views import principal_views
+from jssl.forecast.replacements import replacement_rate
+from jssl.theory import isotropy
+
+
+def noisy_pairs(n=4000, *, turned=False):
+    """Five directions; the two of largest variance have the largest shares of noise."""
+    draws = np.random.default_rng(0)
+    shared = draws.normal(size=(n, 5)) * np.sqrt([1.0, 0.7, 0.3, 0.25, 0.2])
+    noise = np.sqrt([0.5, 0.3, 0.06, 0.02, 0.1])
+    views = [shared + noise * draws.normal(size=shared.shape) for _ in range(2)]
+    turn = draws.normal(size=(5, 5)) if turned else np.eye(5)
+    views = [x @ turn for x in views]
+    mean = np.concatenate(views).mean(0)
+    return [x - mean for x in views]
+
+
+def moments(first, second):
+    covariance = (first.T @ first + second.T @ second) / (2 * len(first))
+    return covariance, (first - second).T @ (first - second) / (2 * len(first))
+
+
+def population_loss(of, covariance, noise, batch=None):
+    def loss(w):
+        spread = jnp.linalg.eigvalsh(w @ covariance @ w.T)
+        cost = jnp.trace(w @ noise @ w.T)
+        finite = batch is not None
+        value = isotropy.expected_value(spread, batch) if finite else isotropy.value(spread)
+        return of.unit * (cost + of.strength * value)
+
+    return loss
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_the_rate_of_replacement_is_that_of_the_hessian(turned):
+    draws = np.random.default_rng(0)
+    views = principal_views(*noisy_pairs(turned=turned), draws, centred=True)
+    of = isotropic_modes(views, 2, 0.05, 4000, 2, draws)
+    covariance, noise = moments(views.first, views.second)
+    # the point where two generalised eigenvectors are held, those nearest to the modes
+    roots, vectors = np.linalg.eigh(covariance)
+    half = (vectors / np.sqrt(roots)) @ vectors.T
+    shares, turn = np.linalg.eigh(half @ noise @ half)
+    fits = np.abs(of.modes.vectors[:2] @ covariance @ half @ turn).sum(0)
+    held = np.sort(np.argsort(fits)[-2:])
+    levels = isotropy.end_state(shares[held], of.strength).eigenvalues
+    w = np.sqrt(levels)[:, None] * (half @ turn)[:, held].T
+    loss = population_loss(of, covariance, noise)
+    assert np.abs(jax.grad(loss)(w)).max() < 1e-9
+    hessian = jax.hessian(lambda flat: loss(flat.reshape(w.shape)))(w.ravel())
+    exact = -2 * float(np.linalg.eigvalsh(hessian)[0])  # of an eigenvalue, twice that of a weight
+    found = replacement_rate(of, views, np.ones(2, bool), 1.0)
+    assert exact > 0.01
+    assert 0.8 * exact < found < 1.02 * exact
+
+
+def test_final_values_in_the_long_run_are_those_of_descent():
+    pairs = noisy_pairs()
+    seen = jssl.predict(pairs, loss="lejepa", dim=2, batch=64)
+    sentence = next(line for line in seen.caveats if line.startswith("In the long run"))
+    told = [float(x) for x in sentence.split("end at ")[1].split(". The final")[0].split(", ")]
+    of = isotropic_modes(
+        principal_views(*pairs, np.random.default_rng(0), centred=True),
+        2, 0.05, 64, 2, np.random.default_rng(0),
+    )  # fmt: skip
+    loss = population_loss(of, *moments(*pairs), batch=64)
+    w = 0.01 * np.random.default_rng(1).normal(size=(2, 5))
+    step = jax.jit(lambda w, _: (w - seen.learning_rate * jax.grad(loss)(w), None))
+    w = jax.lax.scan(step, jnp.asarray(w), length=20_000)[0]
+    covariance, noise = moments(*pairs)
+    ended = np.linalg.eigvalsh(w @ (covariance - noise) @ w.T)[::-1]
+    np.testing.assert_allclose(np.sort(told)[::-1], ended, rtol=0.02)
+    assert np.abs(np.sort(seen.final)[::-1] - ended).max() > 0.03
+
+
+def test_nothing_is_said_where_the_modes_of_least_noise_are_learned_first():
+    draws = np.random.default_rng(0)
+    shared = draws.normal(size=(400, 3)) * np.array([1.0, 0.6, 0.3])
+    pairs = [shared + 0.1 * draws.normal(size=shared.shape) for _ in range(2)]
+    seen = jssl.predict(pairs, loss="lejepa", dim=2)
+    assert not any("In the long run" in line for line in seen.caveats)
