@@ -31,8 +31,24 @@ def linear_summary(forecast: Values) -> list[str]:
     lines = summary_of(forecast, Rule("", 0.0, 0.0, stands_for=stands_for))
     if forecast.diverges:
         return lines
+    if forecast.settings["loss"] == "lejepa":
+        lines[0] = _answer_beside_noise(forecast, lines[0], stands_for)
     lost = lost_to_start(forecast) if forecast.settings["loss"] == "jepa" else []
     return [*lines, *(f"{why[0].upper()}{why[1:]}." for why in lost), _end(forecast)]
+
+
+def _answer_beside_noise(forecast: Values, answer: str, stands_for: str) -> str:
+    """Return the answer, or another one where the views agree along no learned direction."""
+    learned = np.isfinite(forecast.steps)
+    if (forecast.columns["noise share"][learned] <= 0.5).any():
+        return answer
+    last = count_of(float(forecast.steps[learned].max()))
+    return (
+        f"These {forecast.settings['pairs']:,} pairs do not show which dimension to take: along "
+        "every direction that is learned the views differ more than they agree. Training on these "
+        f"pairs would learn {learned.sum()} of {len(learned)} dimensions under {stands_for}, "
+        f"half-learned by step {last} at learning rate {forecast.learning_rate:.3g}."
+    )
 
 
 def lost_to_start(forecast: Values) -> list[str]:

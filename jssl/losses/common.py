@@ -88,7 +88,9 @@ def check_number(name: str, value: Any) -> None:
         message = f"{name} must be from 0 to 1; got {value}"
         raise InputError(message)
     if not math.isfinite(number) or number < 0 or (number == 0 and name in POSITIVE):
-        message = f"{name} must be {'positive' if name in POSITIVE else '>= 0'}; got {value}"
+        allowed = "positive" if name in POSITIVE else ">= 0"
+        finite = "" if math.isfinite(number) else " and finite"
+        message = f"{name} must be {allowed}{finite}; got {value}"
         raise InputError(message)
 
 

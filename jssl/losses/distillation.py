@@ -217,15 +217,15 @@ def track_target(
 
     Args:
         optimiser: any optax transformation.
-        decay: one number from 0 (the target is the online network) to 1 (it never moves), or a
-            schedule step -> decay.
+        decay: one number from 0 (the target is the online network) to below 1, or a schedule
+            step -> decay. A schedule may reach 1, where the target does not move.
 
     Returns:
         An optax transformation on dictionaries with "online" and "target". Put nothing after it
         that rescales updates: the target would leave the average.
 
     Raises:
-        InputError: on a decay outside [0, 1], or on an update without `params`.
+        InputError: on a decay outside [0, 1), or on an update without `params`.
 
     References:
         arXiv 2006.07733, equation (1).
@@ -234,9 +234,9 @@ def track_target(
 
     if not callable(decay) and not isinstance(decay, jax.core.Tracer):
         try:
-            require_number("decay of the target", decay, low=0, high=1)
+            require_number("decay of the target", decay, low=0, below=1)
         except InputError:
-            message = f"decay of the target must be between 0 and 1; got {shown(decay)}"
+            message = f"decay of the target must be at least 0 and below 1; got {shown(decay)}"
             raise InputError(message) from None
     inner = optax.with_extra_args_support(optimiser)
 

@@ -8,7 +8,7 @@ import inspect
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-from jssl.errors import shown, unknown_name
+from jssl.errors import InputError, shown, unknown_name
 from jssl.losses import (
     contrastive,
     decorrelation,
@@ -115,6 +115,13 @@ LOSSES: dict[str, LossSpec] = {
     "vicreg_squared": LossSpec(decorrelation.vicreg_squared, "arXiv 2105.04906"),
 }
 
+OBJECTIVES: dict[str, str] = {
+    "directpred": "its predictor is set from the embeddings; use jssl.losses.direct_objective",
+    "mae": "its target is an input; use jssl.losses.reconstruction_objective",
+    "reconstruction": "its target is an input; use jssl.losses.reconstruction_objective",
+}
+"""What is no function of two embeddings, in lower case -> why, and what to use."""
+
 ALIASES: dict[str, str] = {
     "byol": "byol_regression",
     "dcl": "decoupled_contrastive",
@@ -149,6 +156,9 @@ def get(name: str, **hyperparameters: Any) -> Callable[[Array, Array], Array]:
             number out of range.
     """
     name = ALIASES.get(name, name) if isinstance(name, str) else shown(name)
+    if name.lower() in OBJECTIVES:
+        message = f"{name} is no loss of two embeddings: {OBJECTIVES[name.lower()]}"
+        raise InputError(message)
     if name not in LOSSES:
         error = unknown_name("loss", name, (*LOSSES, *ALIASES))
         raise error

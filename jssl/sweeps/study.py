@@ -4,6 +4,7 @@
 axes are checked when the grid is made, names of observables when the problem is traced.
 """
 
+import inspect
 import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any, Literal, NamedTuple
@@ -186,7 +187,7 @@ def make_study(make_problem: Any, axes: Any, record_steps: Any = None, **options
     options.setdefault("dtype", jax.numpy.result_type(float).name)
     study = Study(make_problem, axes, steps, **options)
     if study.observe is not None:
-        check_function("observe", study.observe)
+        check_observe(study.observe)
     check_value(dict[str, list[Name]], study.dims, "dims")
     points = study.points
     if points is not None and (isinstance(points, str) or not isinstance(points, Sequence)):
@@ -231,6 +232,28 @@ def check_function(what: str, function: Any) -> None:
     if not isinstance(function, Callable):  # type: ignore[arg-type]
         message = f"{what} must be a function; got {shown(function)}"
         raise InputError(message)
+
+
+def check_observe(function: Any) -> None:
+    """Raise unless something is a function that can be called with the problem alone.
+
+    Example:
+        >>> check_observe(lambda params, pairs: {})
+        Traceback (most recent call last):
+        ...
+        jssl.errors.InputError: observe of a sweep takes the problem and returns a function of ...
+    """
+    check_function("observe", function)
+    try:
+        inspect.signature(function).bind(None)
+    except ValueError:  # it has no signature
+        return
+    except TypeError as error:
+        message = (
+            "observe of a sweep takes the problem and returns a function of (params, pairs); write "
+            "observe=lambda problem: f for the function f of jssl.simulate"
+        )
+        raise InputError(message) from error
 
 
 def check_shard(shard: Any, store: Any) -> None:

@@ -88,3 +88,12 @@ def test_nothing_is_said_where_the_modes_of_least_noise_are_learned_first():
     pairs = [shared + 0.1 * draws.normal(size=shared.shape) for _ in range(2)]
     seen = jssl.predict(pairs, loss="lejepa", dim=2)
     assert not any("In the long run" in line for line in seen.caveats)
+
+
+@pytest.mark.parametrize("noise", [0.5, 1.5])
+def test_the_answer_names_no_dimension_where_views_differ_more_than_they_agree(noise):
+    draws = np.random.default_rng(0)
+    shared = draws.normal(size=(200, 4))
+    pairs = [shared + noise * draws.normal(size=shared.shape) for _ in range(2)]
+    first = str(jssl.predict(pairs, loss="lejepa", dim=2)).splitlines()[0]
+    assert first.startswith("These 200 pairs do not show" if noise > 1 else "Take a dimension of 2")

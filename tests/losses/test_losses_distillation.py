@@ -96,7 +96,7 @@ def test_without_a_target_network_the_objective_is_simsiam():
     np.testing.assert_allclose(objective(params, Pairs(*x), None), expected, rtol=1e-13)
 
 
-@pytest.mark.parametrize("decay", [0.0, 0.9, 1.0])
+@pytest.mark.parametrize("decay", [0.0, 0.9, 0.999])
 def test_target_is_the_exponential_average_of_the_online_network(decay):
     params, x = start(), views(3)
     objective = target_objective(linear, linear)
@@ -176,8 +176,9 @@ def test_model_starts_with_equal_networks_and_an_independent_predictor():
 
 def test_wrong_use_says_what_to_do():
     params = {"online": jnp.ones(2), "target": jnp.zeros(2)}
-    with pytest.raises(InputError, match=r"between 0 and 1; got 1\.5"):
-        track_target(optax.sgd(0.1), 1.5)
+    for decay in (1.5, 1.0, -0.1, np.nan):
+        with pytest.raises(InputError, match="at least 0 and below 1; got"):
+            track_target(optax.sgd(0.1), decay)
     link = track_target(optax.sgd(0.1), 0.5)
     with pytest.raises(InputError, match=r"call update\(updates, state, params\)"):
         link.update(params, link.init(params))

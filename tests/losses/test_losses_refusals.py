@@ -169,3 +169,21 @@ def test_the_slope_in_the_weight_of_negatives_at_none_is_that_of_the_formula(sca
     assert jnp.isfinite(steep(0.0))
     by_views = jax.grad(lambda z: losses.hard_info_nce(z, Y, negative_weight=0.0))(Z)
     np.testing.assert_array_equal(by_views, 0)
+
+
+@pytest.mark.parametrize(
+    ("name", "instead"),
+    [("MAE", "reconstruction_objective"), ("directpred", "direct_objective")],
+)
+def test_objectives_that_are_no_loss_of_two_embeddings_are_named(name, instead):
+    with pytest.raises(InputError, match=f"use jssl.losses.{instead}"):
+        losses.get(name)
+    assert hasattr(losses, instead)
+
+
+@pytest.mark.parametrize(
+    ("loss", "number"), [(losses.bhep, "width"), (losses.hard_info_nce, "hardness")]
+)
+def test_infinite_hyperparameters_must_be_finite(loss, number):
+    with pytest.raises(InputError, match="and finite; got inf"):
+        loss(np.eye(3), np.eye(3), **{number: np.inf})
