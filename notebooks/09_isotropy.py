@@ -143,4 +143,4 @@ for name, x in {
     "signs": jnp.sign(z),
 }.items():
     found = gaussian_distance(x)
-    print(f"{name}: {found.value:.3f} ± {found.error:.3f}")
+    print(f"{name}: {found.value:.4f} ± {found.error:.4f}")
