@@ -226,13 +226,12 @@ def closed_form_errors(
         rate: learning rate.
         last: number of steps.
     """
-    ideal, closed = (
-        np.asarray(jax.vmap(function)(starts))
-        for function in (
-            lambda f: width_theory.descend(kernel, f, rate, [last])[-1],
-            lambda f: width_theory.embeddings(kernel, last * rate, f),
-        )
-    )
+
+    def both(start: Array) -> tuple[Array, Array]:
+        ideal = width_theory.descend(kernel, start, rate, [last])[-1]
+        return ideal, width_theory.embeddings(kernel, last * rate, start)
+
+    ideal, closed = map(np.asarray, compile_for_many_steps(jax.vmap(both), products=True)(starts))
     size = np.linalg.norm(ideal, axis=(1, 2))
     first, second = (
         np.linalg.norm(found - ideal, axis=(1, 2)) / size for found in (closed, closed[..., ::-1])
