@@ -315,8 +315,8 @@ _DISTILLATION = [
         ("masked digits: bottleneck",),
         "right instead of left invariant subspace under JEPA",
         f"{DISTILLATION}end.py",
-        '            regression.T, output="real"',
-        '            regression, output="real"',
+        'regression.T, output="real"',
+        'regression, output="real"',
     ),
     Mutant(
         "distillation",

@@ -76,15 +76,20 @@ def summary_of(
     if np.isfinite(metrics["alpha"].value) and n > dim:  # else the law is that of the sample
         lines.append(_power_law(metrics["alpha"].value, metrics["fit of the power law"].value))
     lines.append(
-        f"Uniformity is {uniformity.value:z.3f} ± {uniformity.error:.2g} on {uniformity.rows:,} "
+        f"Uniformity is {uniformity.value:z.3f}{_error(uniformity)} on {uniformity.rows:,} "
         f"rows (0 for complete collapse, {evenly_spread_uniformity(dim):.3f} for evenly spread "
         "rows)."
     )
     gaussian, sigreg = metrics["Gaussian distance"], metrics["SIGReg"]
+    if np.isfinite(gaussian.value):
+        distance = (
+            f"is {gaussian.value:z.3f}{_error(gaussian)} for the centred rows, scaled to mean "
+            "variance 1 (0 for an isotropic Gaussian, 1 for a constant embedding)"
+        )
+    else:
+        distance = "needs at least 3 rows"
     lines.append(
-        f"The distance from an isotropic Gaussian is {gaussian.value:z.3f} ± {gaussian.error:.2g} "
-        "for the centred rows, scaled to mean variance 1 (0 for an isotropic Gaussian, 1 for a "
-        "constant embedding). The loss SIGReg of "
+        f"The distance from an isotropic Gaussian {distance}. The loss SIGReg of "
         f"{sigreg.rows:,} rows as they are is {sigreg.value:.4g} ± {sigreg.error:.2g} "
         f"({EXPECTED:.2f} on average for a standard normal law)."
     )
@@ -101,6 +106,11 @@ def summary_of(
             )
             lines.append(f"{where}: {each} ({those[0].range.partition('; ')[2]}).")
     return lines
+
+
+def _error(metric: Metric) -> str:
+    """Return the error of a metric after its sign, or nothing where it is not known."""
+    return "" if np.isnan(metric.error) else f" ± {metric.error:.2g}"
 
 
 def _power_law(exponent: float, fit: float) -> str:

@@ -33,7 +33,7 @@ def gaussian_distance(z: Array, *, standardise: bool = True, block: int = 512) -
     the error. A spectrum that is not flat and a shape that is not Gaussian both raise it.
 
     Args:
-        z: (n, dim) embeddings, n >= 2.
+        z: (n, dim) embeddings, n >= 2; n >= 3 to `standardise`, but for equal rows.
         standardise: whether the rows are centred and divided by one number, the root of their mean
             variance. Without it they are compared with N(0, I), the target of `losses.sigreg` and
             `losses.bhep`; the mean is then exactly 0 for rows N(0, I).
@@ -42,7 +42,8 @@ def gaussian_distance(z: Array, *, standardise: bool = True, block: int = 512) -
     Returns:
         Measured: the value and its standard error over draws of the rows. With `standardise` the
         mean of the statistic for centred and scaled rows N(0, I) is subtracted, and the error is
-        that with fitted mean and scale.
+        that with fitted mean and scale. The error is 0 for constant rows and NaN for two rows.
+        Centred and scaled, two rows that differ are the same in every sample: the value is NaN.
 
     Raises:
         InputError: for fewer than two rows, or values that are not real numbers.

@@ -84,7 +84,7 @@ def _uniformity_of(z: Any, sharpness: Any, *, block: int, xp: Any) -> Measured:
     value = log_mean_exp(logs, len(z), xp)
     shares = xp.exp(logs - value)
     error = 2 * xp.std(shares, axis=-1) / float(len(z)) ** 0.5
-    return Measured(value, error)
+    return Measured(value, error if len(z) > 2 else value * xp.nan)
 
 
 def uniformity(z: Array, *, sharpness: float = 2.0, block: int = 512) -> Measured:
@@ -99,7 +99,8 @@ def uniformity(z: Array, *, sharpness: float = 2.0, block: int = 512) -> Measure
     0 for a constant embedding (complete collapse) and low is good: -2 sharpness n / (n - 1) is the
     least value there is, about -4 for many evenly spread points in many dimensions. Unlike the
     paper's estimate the pair of a point with itself is left out. The error is that of a mean over
-    pairs, 2 / sqrt(n) times the spread of a point's mean over the others. The sum is taken in
+    pairs, 2 / sqrt(n) times the spread of a point's mean over the others, and NaN for two points,
+    which are one pair. The sum is taken in
     logarithms, so that no sharpness underflows; the value is right to a few eps times the
     sharpness.
 

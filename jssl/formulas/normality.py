@@ -37,7 +37,9 @@ def distance(pairs: Any, stretch: Any, z: Any, width: float, fitted: Any, xp: An
 
     Where rows were centred and scaled, `fitted_mean` is subtracted, so that the value is 0 on
     average for N(0, I). The error has two parts: the variance of the influences of rows, with that
-    through the mean and the scale, and the variance at N(0, I), where influences vanish.
+    through the mean and the scale, and the variance at N(0, I), where influences vanish. It is 0
+    for constant rows, and NaN for two rows, which are one pair. Two rows that were centred and
+    scaled are the same in every sample, so their value is NaN too.
 
     Args:
         pairs: (n,) mean over the other rows of `neighbourhoods`.
@@ -64,9 +66,12 @@ def distance(pairs: Any, stretch: Any, z: Any, width: float, fitted: Any, xp: An
     # The influences are estimated from n rows, which adds twice the variance at the target.
     spread = xp.sum(influence**2) / (n * (n - 1)) - 2 * null
     variance = xp.where(spread <= 0, 0, spread) + null  # NaN stays NaN
-    shift = fitted_mean(dim, n, b) if n > 2 else 0.0
     collapsed = 1 - 2 * root + floor
-    return Measured((value - fitted * shift) / collapsed, xp.sqrt(variance) / collapsed)
+    if n == 2:
+        return Measured(xp.where(fitted == 0, value / collapsed, xp.nan), value * xp.nan)
+    constant = xp.max(xp.abs(z - z[:1])) == 0  # NaN is not constant
+    error = xp.where(constant, 0, xp.sqrt(variance) / collapsed)
+    return Measured((value - fitted * fitted_mean(dim, n, b)) / collapsed, error)
 
 
 def fitted_mean(dim: int, samples: int, width: float) -> float:
@@ -152,10 +157,11 @@ def host_distance(z: np.ndarray) -> Measured:
         True 1.0
 
     Args:
-        z: (n, dim) floating point, n >= 2.
+        z: (n, dim) floating point, n >= 2; NaN for two rows that differ.
     """
     n, dim = z.shape
-    centred = z - z.mean(0)
+    centred = z - z[:1]  # equal rows are then exactly 0
+    centred = centred - centred.mean(0)
     scale = np.sqrt(np.mean(centred**2))
     scaled = centred / (scale if scale > 0 else 1)
     width = usual_width(dim)

@@ -16,7 +16,7 @@ class Measured(NamedTuple):
 
     Attributes:
         value: ().
-        error: () standard error over draws of the sample; NaN for a sample of one.
+        error: () standard error over draws of the sample; NaN for one term or one pair.
     """
 
     value: Any
@@ -112,13 +112,14 @@ def host_uniformity(u: np.ndarray, *, sharpness: float = 2.0) -> Measured:
         sharpness: of the Gaussian potential, at most about 20: the sum is not taken in logarithms.
 
     Returns:
-        Measured.
+        Measured, with an error of NaN for two points, which are one pair.
     """
     shifted = u - u[:1]  # distances do not change, and those of equal rows are exactly 0
     shifted -= shifted.mean(0)
     means = pair_means(shifted, sharpness)
     mean = means.mean()
-    return Measured(np.log(mean), 2 * np.std(means / mean) / len(u) ** 0.5)
+    error = 2 * np.std(means / mean) / len(u) ** 0.5
+    return Measured(np.log(mean), error if len(u) > 2 else np.nan)
 
 
 def evenly_spread_uniformity(dim: int, *, sharpness: float = 2.0) -> float:

@@ -7,7 +7,7 @@ import pytest
 from scipy.special import hyp1f1
 
 import jssl
-from jssl.diagnostics import gaussian_distance
+from jssl.diagnostics import gaussian_distance, uniformity
 from jssl.errors import InputError
 from jssl.formulas.normality import fitted_mean, fitted_variance, host_distance, null_variance
 from jssl.formulas.sliced import host_sigreg
@@ -138,6 +138,33 @@ def test_constant_rows_have_no_error_and_two_rows_are_not_judged():
     rows = np.full((30, 4), 2.0)
     assert host_distance(rows).value == 1
     assert host_sigreg(rows).error < 1e-6
+    for constant in (rows, 0 * rows, rows / 20, -3 * rows):
+        expected = (1, 0)  # every draw of a constant is the same
+        np.testing.assert_array_equal(host_distance(constant), expected)
+        for z in (constant, jnp.asarray(constant)):
+            np.testing.assert_array_equal(gaussian_distance(z), expected)
+    assert gaussian_distance(rows, standardise=False).error == 0
+    assert "is 1.000 ± 0 for the centred" in "".join(jssl.diagnose(np.zeros((5, 4))).summary)
     metric = jssl.diagnose(gaussian(2, 3)[0]).metrics["Gaussian distance"]
     assert np.isnan([metric.value, metric.error]).all()
     assert "not known for two rows" in metric.meaning
+
+
+@pytest.mark.parametrize("array", [np.asarray, jnp.asarray])
+def test_two_rows_have_no_error_and_no_distance_when_they_are_centred_and_scaled(array):
+    """Centred and scaled they are +-u with |u|^2 = dim, whatever they were."""
+    z = gaussian(2, 4)[0]
+    found = gaussian_distance(array(z))
+    assert np.isnan([found.value, found.error]).all()
+    assert np.isnan(host_distance(z)).all()
+    kept = gaussian_distance(array(z), standardise=False)
+    assert np.isfinite(kept.value)
+    assert np.isnan(kept.error)
+    one_pair = uniformity(array(z))
+    u = z / np.linalg.norm(z, axis=1, keepdims=True)
+    np.testing.assert_allclose(one_pair.value, -2 * ((u[0] - u[1]) ** 2).sum())
+    assert np.isnan(one_pair.error)
+    text = "\n".join(jssl.diagnose(z).summary)
+    assert "nan" not in text
+    assert f"Uniformity is {one_pair.value:.3f} on 2 rows" in text
+    assert "The distance from an isotropic Gaussian needs at least 3 rows." in text

@@ -95,6 +95,39 @@ def test_the_gram_matrix_leaves_out_modes_that_the_flow_does_not_learn(depth):
         distillation.final_gram(Moments(np.eye(2), -0.5 * np.eye(2)))
 
 
+def test_a_bottleneck_wider_than_what_jepa_learns_is_refused_as_by_the_gram_matrix():
+    """The flow from an aligned start keeps one direction of three; the others shrink to zero."""
+    moments = Moments(np.diag([1.0, 0.5, 0.4]), np.diag([0.5, -0.3, -0.1]))
+    layers, _, _ = integrate_matrices([0.3 * np.eye(3)], 0.3 * np.eye(3), *moments[:2], 4000.0)
+    sizes = np.linalg.norm(layers[0], axis=0)
+    assert sizes[0] > 0.4
+    assert sizes[1:].max() < 0.1
+    np.testing.assert_allclose(abs(distillation.selected_subspace(moments, 1)), [[1, 0, 0]])
+    for refused in (
+        lambda dim: distillation.selected_subspace(moments, dim),
+        lambda dim: distillation.final_gram(moments, dim=dim),
+    ):
+        with pytest.raises(InputError, match=r"eigenvalue -0\.25, .* not learned: .* dim=1"):
+            refused(2)
+    negative = Moments(np.eye(3), -0.5 * np.eye(3))
+    with pytest.raises(InputError, match="no mode is left"):
+        distillation.selected_subspace(negative, 2)
+    empty = Moments(np.eye(3), np.diag([0.5, 0.0, 0.0]))
+    for objective in distillation.OBJECTIVES:
+        with pytest.raises(InputError, match="not every direction is learned"):
+            distillation.selected_subspace(empty, 2, objective=objective)
+    found = distillation.final_gram(empty, dim=2, objective="mae")
+    np.testing.assert_allclose(found, np.diag([0.5, 0, 0]), atol=1e-12)
+
+
+def test_a_masked_autoencoder_does_not_choose_between_directions_of_equal_variance():
+    moments = Moments(np.eye(3), np.diag([0.8, 0.5, -0.5]))
+    with pytest.raises(InputError, match="equal variance"):
+        distillation.selected_subspace(moments, 2, objective="mae")
+    found = distillation.selected_subspace(moments, 1, objective="mae")
+    np.testing.assert_allclose(abs(found), [[1, 0, 0]], atol=1e-12)
+
+
 def test_a_masked_autoencoder_learns_modes_of_negative_covariance_from_a_generic_start():
     moments = Moments(np.eye(2), np.diag([0.5, -0.3]))
     rng = np.random.default_rng(0)

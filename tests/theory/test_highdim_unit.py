@@ -2,6 +2,7 @@
 
 import jax
 import jax.numpy as jnp
+import mpmath
 import numpy as np
 import pytest
 import scipy.stats
@@ -75,6 +76,37 @@ def test_the_mean_product_is_owens_function_and_the_double_integral(q):
     found = mean_product(np.array([q]), square, SETTING)
     np.testing.assert_allclose(found, by_owen, rtol=1e-12, atol=1e-15)
     np.testing.assert_allclose(found, by_nodes, atol=1e-10)
+
+
+@pytest.mark.parametrize("dtype", [pytest.param(np.float32, marks=pytest.mark.float32), float])
+@pytest.mark.parametrize("r", [-1.0, -0.4, 0.0, 0.4, 1.0])
+def test_the_mean_product_of_a_small_weight_keeps_its_digits(r, dtype):
+    """Against Owen's integral by mpmath, with its derivatives in overlap and norm."""
+    setting = OnePass(rademacher(2.0), correlation=r)
+
+    def exact(q, square):
+        with mpmath.workdps(50):
+            rho = r * square / (1 + square)
+            h = mpmath.sqrt(2) * q / mpmath.sqrt(1 + square)
+            a = mpmath.sqrt((1 - rho) / (1 + rho))
+            integral = mpmath.quad(
+                lambda x: mpmath.exp(-(h**2) * (1 + x**2) / 2) / (1 + x**2), [0, a]
+            )
+            return 1 - 4 / mpmath.pi * integral
+
+    found = jax.jit(jax.value_and_grad(lambda q, s: mean_product(q, s, setting), (0, 1)))
+    assert mean_product(np.zeros(1), 0.0, setting) == 0
+    for at in [(0.0, 1e-6), (1e-12, 1e-20), (1e-3, 1e-3), (1e-3, 1e-6), (0.3, 1.0)]:
+        q, square = (dtype(x) for x in at)
+        value, (by_q, by_square) = found(jnp.full(1, q), jnp.asarray(square))
+        rtol = 32 * np.finfo(dtype).eps
+        with mpmath.workdps(50):
+            known = [mpmath.mpf(float(x)) for x in (q, square)]
+            expected = exact(*known)
+            slopes = [mpmath.diff(exact, known, n, h=mpmath.mpf("1e-25")) for n in ((1, 0), (0, 1))]
+        np.testing.assert_allclose(value, float(expected), rtol=rtol, atol=1e-35)
+        np.testing.assert_allclose(by_q[0], float(slopes[0]), rtol=rtol, atol=1e-20)
+        np.testing.assert_allclose(by_square, float(slopes[1]), rtol=rtol, atol=1e-20)
 
 
 @pytest.mark.parametrize("r", [-0.9, 0.0, 0.8])

@@ -27,6 +27,12 @@ from jssl.theory.distillation.objective import arrays, check_setting
 from jssl.theory.distillation.times import layer_end
 from jssl.types import Array
 
+_SINGULAR_ABOVE = 1e12  # condition number
+_SINGULAR = (
+    "the regression of target on context is singular, so not every direction is learned; pass dim, "
+    "the number of learned directions"
+)
+
 
 class EndState(NamedTuple):
     """The end of a mode.
@@ -97,32 +103,21 @@ def selected_subspace(moments: Moments, dim: int, *, objective: str = "jepa") ->
         (d, m) orthonormal rows.
 
     Raises:
-        InputError: for moments that are not valid, a dim out of range, or one that separates a
-            pair of complex eigenvalues.
+        InputError: for moments that are not valid, a dim out of range, one that keeps directions
+            that are not learned, or one that separates eigenvalues with equal real parts or, for
+            "mae", directions that explain equal variance. Directions that JEPA does not learn are
+            those of `final_gram`; a masked autoencoder does not learn those that B maps to 0.
     """
     check_setting(1, objective)
     context, cross, _ = check_moments(moments)
     dim = require_count("dim", dim, high=len(context))
     regression = _regression(context, cross)
-    if objective == "mae":
-        values, vectors = np.linalg.eigh(context)
-        root = (vectors * np.sqrt(values)) @ vectors.T
-        right = np.linalg.svd(regression @ root)[2][:dim]
-        rows = np.linalg.solve(root, right.T).T
-    else:
-        parts = np.sort(np.linalg.eigvals(regression).real)[::-1]
-        bound = -math.inf if dim == len(parts) else (parts[dim - 1] + parts[dim]) / 2
-        _, basis, count = scipy.linalg.schur(
-            regression.T, output="real", sort=lambda re, _im: re > bound
-        )
-        if count != dim:
-            message = (
-                f"dim {dim} separates eigenvalues of the regression with equal real parts; choose "
-                "another dim"
-            )
-            raise InputError(message)
-        rows = basis[:, :dim].T
-    return np.linalg.qr(rows.T)[0].T
+    if objective == "jepa":
+        return _jepa_rows(cross, regression, dim)
+    rows, learned = _mae_rows(context, regression, dim)
+    if learned < dim:
+        raise InputError(_SINGULAR)
+    return rows
 
 
 def final_gram(
@@ -160,38 +155,72 @@ def final_gram(
     context, cross, _ = check_moments(moments)
     regression = _regression(context, cross)
     power = depth / (depth + 1)
-    rows = np.eye(len(context))
-    if dim is not None and require_count("dim", dim, high=len(context)) != len(context):
-        rows = selected_subspace(moments, dim, objective=objective)
+    dim = len(context) if dim is None else require_count("dim", dim, high=len(context))
     if objective == "mae":
+        rows = np.eye(dim) if dim == len(context) else _mae_rows(context, regression, dim)[0]
         # Of all regressions with this row space the best one is S_yx Y^T (Y S_x Y^T)^{-1} Y.
         best = np.linalg.solve(rows @ context @ rows.T, rows @ cross.T).T @ rows
         return _power(best.T @ best, power)
+    rows = _jepa_rows(cross, regression, dim)
     inside = rows @ regression @ rows.T
-    _require_learned(cross, regression, inside)
-    if np.linalg.cond(inside) > 1e12:
-        message = (
-            "the regression of target on context is singular, so not every direction is learned; "
-            "pass dim, the number of learned directions"
-        )
-        raise InputError(message)
     gram = np.eye(len(rows))
     for _ in range(math.ceil(40 / math.log1p(1 / depth))):
         gram = _power(inside.T @ gram @ inside, power)
     return rows.T @ gram @ rows
 
 
-def _require_learned(cross: np.ndarray, regression: np.ndarray, inside: np.ndarray) -> None:
+def _jepa_rows(cross: np.ndarray, regression: np.ndarray, dim: int) -> np.ndarray:
+    """Return the left invariant subspace of B of its largest eigenvalues, which are learned."""
+    _require_learned(cross, regression, dim)
+    rows = np.eye(len(regression))
+    if dim < len(regression):
+        parts = np.sort(np.linalg.eigvals(regression).real)[::-1]
+        bound = (parts[dim - 1] + parts[dim]) / 2
+        _, basis, count = scipy.linalg.schur(
+            regression.T, output="real", sort=lambda re, _im: re > bound
+        )
+        if count != dim:
+            message = (
+                f"dim {dim} separates eigenvalues of the regression with equal real parts; choose "
+                "another dim"
+            )
+            raise InputError(message)
+        rows = np.linalg.qr(basis[:, :dim])[0].T
+    if np.linalg.cond(rows @ regression @ rows.T) > _SINGULAR_ABOVE:
+        raise InputError(_SINGULAR)
+    return rows
+
+
+def _mae_rows(context: np.ndarray, regression: np.ndarray, dim: int) -> tuple[np.ndarray, int]:
+    """Return the rows of reduced-rank regression, and how many of all directions are learned."""
+    values, vectors = np.linalg.eigh(context)
+    root = (vectors * np.sqrt(values)) @ vectors.T
+    _, sizes, right = np.linalg.svd(regression @ root)
+    learned = int((sizes > sizes[0] / _SINGULAR_ABOVE).sum())
+    rounding = 8 * len(sizes) * np.finfo(float).eps * sizes[0]
+    if dim < learned and sizes[dim - 1] - sizes[dim] <= rounding:
+        message = (
+            f"dim {dim} separates directions that explain equal variance, of which the start of a "
+            "masked autoencoder decides; choose another dim"
+        )
+        raise InputError(message)
+    rows = np.linalg.solve(root, right[:dim].T).T
+    return np.linalg.qr(rows.T)[0].T, learned
+
+
+def _require_learned(cross: np.ndarray, regression: np.ndarray, dim: int) -> None:
     """Raise for directions that JEPA does not learn, where S_yx is symmetric (D-18)."""
     if share_of(cross / 2 - cross.T / 2, cross) > 1e-6:
         return
-    kept, every = (np.sort(np.linalg.eigvals(x).real)[::-1] for x in (inside, regression))
-    floor = 1e-12 * np.abs(every).max()
-    if kept[-1] > -floor:  # one that is 0 up to rounding makes B singular
+    every = np.sort(np.linalg.eigvals(regression).real)[::-1]
+    last, floor = float(every[dim - 1]), 1e-12 * float(np.abs(every).max())
+    if last > floor:
         return
+    if last > -floor:  # 0 up to rounding
+        raise InputError(_SINGULAR)
     learned = int((every > floor).sum())
     why = (
-        f"the regression of target on context has the eigenvalue {kept[-1]:.3g}, and a mode whose "
+        f"the regression of target on context has the eigenvalue {last:.3g}, and a mode whose "
         "eigenvalue is not positive is not learned: from an aligned start with a positive predictor"
         " its layers and predictor shrink to zero; "
     )
@@ -200,7 +229,7 @@ def _require_learned(cross: np.ndarray, regression: np.ndarray, inside: np.ndarr
 
 
 def _regression(context: np.ndarray, cross: np.ndarray) -> np.ndarray:
-    if np.linalg.cond(context) > 1e12:
+    if np.linalg.cond(context) > _SINGULAR_ABOVE:
         message = (
             "context must have full rank; project both views onto the directions in which it has "
             "variance"

@@ -30,6 +30,7 @@ from jssl.theory.highdim.gradients import mean_square
 from jssl.theory.highdim.settings import OnePass, check, check_law, check_state
 
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(48)
+_FAR = 40.0  # of h, from which exp(-h^2 / 2) is 0
 
 
 def mean_product(overlap: Any, square: Any, setting: OnePass) -> Any:
@@ -60,13 +61,15 @@ def mean_product(overlap: Any, square: Any, setting: OnePass) -> Any:
         tables = tuple(constant(t) if isinstance(t, np.ndarray) else t for t in tables)
     points, shares, nodes, weights = tables
     nu = setting.noise**2 * square
-    rho = setting.correlation * nu / (1 + nu)
-    h = (points @ xp.atleast_1d(overlap)) / xp.sqrt(1 + nu)
-    end = xp.arctan2(xp.sqrt(1 - rho), xp.sqrt(1 + rho))
+    equal, opposite = (1 + nu * (1 + x) for x in (setting.correlation, -setting.correlation))
+    equal, opposite = (xp.sqrt(x / (1 + nu)) for x in (equal, opposite))  # of 1 +- rho
+    # 1 - 8 T(h, a) = (1 - 8 T(0, a)) + 8 (T(0, a) - T(h, a)): nothing cancels for a small weight
+    none = 2 / math.pi * xp.arctan2(setting.correlation * (nu / (1 + nu)), equal * opposite)
+    end = xp.arctan2(opposite, equal)
+    h = xp.clip((points @ xp.atleast_1d(overlap)) / xp.sqrt(1 + nu), -_FAR, _FAR)
     angle = end / 2 * (nodes + 1)
-    grid = xp.exp(-(h[:, None] ** 2) / (2 * xp.cos(angle) ** 2))
-    owen = end / 2 * (grid @ weights) / (2 * math.pi)
-    return shares @ (1 - 8 * owen)
+    moved = -xp.expm1(-(h[:, None] ** 2) / (2 * xp.cos(angle) ** 2)) @ weights
+    return none + shares @ (2 / math.pi * end * moved)
 
 
 def slopes(overlap: np.ndarray, square: float, setting: OnePass) -> tuple[np.ndarray, float]:

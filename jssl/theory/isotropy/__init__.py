@@ -17,10 +17,10 @@ regularisers by BHEP statistics (abstract only). The formulas are derived anew a
 R(S) is in the unit of a normal weight: one slice is the mean over t ~ N(0, b) of
 |phi(t) - exp(-t^2/2)|^2. The loss `jssl.losses.sigreg` is N sqrt(2 pi) times R.
 
-`regularisers` R and its slopes · `samples` the same for a finite batch · `dynamics` eigenvalues in
-time · `encoder` the flow of a weight · `plateaus` overshoot and late rates · `ending` what is kept
-and what is lost · `target` curvature there, and the weight of LeJEPA · `identifiability` of
-Ornstein-Uhlenbeck pairs.
+`arguments` what is given, checked · `directions` means over directions · `regularisers` R and its
+slopes · `samples` the same for a finite batch · `dynamics` eigenvalues in time · `encoder` the flow
+of a weight · `plateaus` overshoot and late rates · `ending` what is kept and what is lost ·
+`target` curvature there, and the weight of LeJEPA · `identifiability` of Ornstein-Uhlenbeck pairs.
 """
 
 from jssl._lazy import attach
@@ -28,6 +28,8 @@ from jssl._lazy import attach
 __getattr__, __dir__ = attach(
     __name__,
     modules=(
+        "arguments",
+        "directions",
         "dynamics",
         "encoder",
         "ending",
@@ -56,7 +58,7 @@ __getattr__, __dir__ = attach(
         "lost_modes": "ending",
         "MapStatistics": "identifiability",
         "map_statistics": "identifiability",
-        "mean_inverse_root": "regularisers",
+        "mean_inverse_root": "directions",
         "nearest_rotation_bound": "identifiability",
         "null_variance": "samples",
         "parts": "regularisers",
@@ -70,7 +72,7 @@ __getattr__, __dir__ = attach(
         "swap_rate": "ending",
         "trajectory": "dynamics",
         "truncated_value": "samples",
-        "usual_width": "regularisers",
+        "usual_width": "arguments",
         "value": "regularisers",
         "velocity": "encoder",
         "whitened_eigenvalues": "identifiability",

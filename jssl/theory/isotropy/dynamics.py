@@ -20,14 +20,8 @@ from jssl.errors import InputError
 from jssl.host_arithmetic import ROUNDING, host_float64
 from jssl.integration import integrate, path, too_far_apart
 from jssl.number_checks import require_number
-from jssl.theory.isotropy.regularisers import (
-    LARGEST,
-    parts,
-    repulsion_share,
-    slope,
-    spectrum,
-    usual_width,
-)
+from jssl.theory.isotropy.arguments import LARGEST, spectrum, usual_width
+from jssl.theory.isotropy.regularisers import parts, repulsion_share, slope
 
 _TOLERANCE: dict[str, Any] = {"rtol": 1e-10, "atol": 1e-12}
 _DOUBLINGS = 150  # of the time that `half_times` looks ahead

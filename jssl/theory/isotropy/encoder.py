@@ -16,7 +16,8 @@ from jssl.arithmetic import working
 from jssl.errors import InputError
 from jssl.host_arithmetic import host_value
 from jssl.number_checks import real_array, require_number
-from jssl.theory.isotropy.regularisers import LARGEST, slope
+from jssl.theory.isotropy.arguments import LARGEST
+from jssl.theory.isotropy.regularisers import slope
 from jssl.types import Array
 
 

@@ -27,13 +27,9 @@ from jssl.data.checks import require_count
 from jssl.errors import InputError
 from jssl.host_arithmetic import ROUNDING, host_float64
 from jssl.number_checks import require_number
-from jssl.theory.isotropy.regularisers import (
-    mean_inverse_root,
-    repulsion_share,
-    slope,
-    spectrum,
-    usual_width,
-)
+from jssl.theory.isotropy.arguments import spectrum, usual_width
+from jssl.theory.isotropy.directions import mean_inverse_root
+from jssl.theory.isotropy.regularisers import repulsion_share, slope
 
 _FAR = 1e4  # an eigenvalue of a mode without noise that has no end
 
@@ -262,7 +258,8 @@ def _minimiser(
         if regulariser == "sigreg":
             first, second = (mean_inverse_root(x) for x in (1 + 2 * b * full, 1 + b + b * full))
         else:
-            first, second = (np.prod(x) ** -0.5 for x in (1 + 2 * b * full, 1 + b + b * full))
+            logs = np.log1p(2 * b * full), np.log1p(b + b * full)  # a product may overflow
+            first, second = (np.exp(-x.sum() / 2) for x in logs)
         return float(shares @ s / strength + share * first - 2 * second)
 
     if not count:

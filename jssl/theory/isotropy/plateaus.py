@@ -21,7 +21,8 @@ from jssl.data.checks import require_count
 from jssl.errors import InputError, shown
 from jssl.host_arithmetic import host_float64
 from jssl.number_checks import require_number
-from jssl.theory.isotropy.regularisers import slope, usual_width
+from jssl.theory.isotropy.arguments import usual_width
+from jssl.theory.isotropy.regularisers import slope
 
 _MOST = 2_048  # modes of `late_rates`
 _WIDEST = 100_000  # modes of `plateau`

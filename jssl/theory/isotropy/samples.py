@@ -21,14 +21,9 @@ from jssl.errors import InputError
 from jssl.host_arithmetic import host_float64
 from jssl.losses.characteristic import GRIDS, weights
 from jssl.number_checks import require_number
-from jssl.theory.isotropy.regularisers import (
-    LARGEST,
-    mean_inverse_root,
-    repulsion_share,
-    spectrum,
-    usual_width,
-    value,
-)
+from jssl.theory.isotropy.arguments import LARGEST, spectrum, usual_width
+from jssl.theory.isotropy.directions import mean_inverse_root
+from jssl.theory.isotropy.regularisers import repulsion_share, value
 
 UNIT = math.sqrt(2 * math.pi)
 """The loss `sigreg` is N x UNIT times R."""

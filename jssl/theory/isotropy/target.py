@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from jssl.data.checks import require_count
 from jssl.number_checks import require_flag, require_number
-from jssl.theory.isotropy.regularisers import usual_width
+from jssl.theory.isotropy.arguments import usual_width
 
 
 class Curvature(NamedTuple):
