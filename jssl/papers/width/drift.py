@@ -90,7 +90,11 @@ def cases(settings: Settings) -> list[Case]:
 def _seeds(case: Case, settings: Settings) -> int:
     """Return the number of seeds: fewer where the exponents of single seeds vary less."""
     if settings.scale == "paper":  # standard errors of .02 at most, by 8 seeds of another root seed
-        return 256 if case.loss == "dot-product" else 192 if case.depth > 1 else 96
+        if case.loss == "dot-product":
+            return 256
+        if case.depth > 1:
+            return 160 if case.loss in ("supervised", "barlow-twins", "spectral") else 72
+        return 96 if case.parametrisation == "standard" else 64
     if settings.scale == "large" or case.depth > 1 or case.activation == "relu":
         return 32
     return {"ntk": 20, "mup": 12}.get(case.parametrisation, 32)
