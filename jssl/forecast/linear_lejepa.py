@@ -15,6 +15,7 @@ from jssl.forecast.isotropic import (
 from jssl.forecast.linear_found import SHARE, Found, LinearQuestion
 from jssl.forecast.linear_views import LinearModes, LinearViews
 from jssl.forecast.lost_dimensions import WIDEST, LostDimensions
+from jssl.forecast.replacements import long_run, pull_of_next
 from jssl.number_checks import require_number
 
 TRADE_OFF = 0.05
@@ -55,6 +56,7 @@ def lejepa(
     blur = np.zeros(asked.dim)
     blur[order] = np.cumsum((errors * np.maximum(waits, 0))[order])
     told = steps if known else np.full_like(steps, np.nan)
+    end = long_run(of, views, told, rate)
     found = Found(
         steps,
         spread_of,
@@ -78,9 +80,10 @@ def lejepa(
             "batch": batch,
             "strength": of.strength,
             "loss factor": of.unit,
+            "kept in the long run": len(end.shares),
         },
         _lost_to_noise(of, views),
-        linear_summary.lejepa_caveats(of, views, told, rate, stable, blur),
+        linear_summary.lejepa_caveats(of, views, end, told, rate, stable, blur),
     )
     return of.modes, found
 
@@ -88,7 +91,7 @@ def lejepa(
 def _lost_to_noise(of: Isotropic, views: LinearViews) -> LostDimensions:
     """Return how many directions of the views the noise removes at this strength."""
     kept = int((of.levels > 0).sum())
-    threshold = float(-of.strength * linear_summary.pull_of_next(of))
+    threshold = pull_of_next(of)
     surviving = int((of.others < threshold).sum())
     shares = of.shares[of.levels > 0]
     clean = np.maximum(1 - shares, 1e-12)

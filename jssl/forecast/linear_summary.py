@@ -6,11 +6,10 @@ from jssl.forecast.distilled import LATEST, START
 from jssl.forecast.isotropic import Isotropic
 from jssl.forecast.linear_views import NEGLIGIBLE, LinearViews
 from jssl.forecast.lost_dimensions import WIDEST
-from jssl.forecast.replacements import replacements
+from jssl.forecast.replacements import LongRun, replacements
 from jssl.forecast.rules import Rule
 from jssl.forecast.summary import count_of, summary_of
 from jssl.forecast.values import Values
-from jssl.theory import isotropy
 from jssl.wording import percent
 
 _NOTICED = 0.01
@@ -151,6 +150,7 @@ def rate_caveats(forecast: Values) -> list[str]:
 def lejepa_caveats(
     of: Isotropic,
     views: LinearViews,
+    end: LongRun,
     steps: np.ndarray,
     rate: float,
     stable: float,
@@ -188,7 +188,7 @@ def lejepa_caveats(
             "that of the end of training. Before all dimensions are learned, the first ones may "
             "swing about their values, and the steps of the others are then less certain."
         )
-    lines += [*replacements(of, views, steps, rate), *directions_computed(views)]
+    lines += [*replacements(of, end, steps), *directions_computed(views)]
     gone = int((of.levels <= 0).sum())
     if gone:
         lines.append(
@@ -196,15 +196,6 @@ def lejepa_caveats(
             "strength and are not kept. A larger trade-off or batch keeps them."
         )
     return lines
-
-
-def pull_of_next(of: Isotropic) -> float:
-    """Return dR/ds of one more, empty mode at the end state: of the first mode that is lost."""
-    s = of.levels.copy()
-    empty = s <= 0
-    if not empty.any():  # all outputs are taken: compare with the last of them
-        s[-1], empty[-1] = 0.0, True
-    return float(isotropy.slope(s, batch=of.batch)[np.argmax(empty)])
 
 
 def directions_computed(views: LinearViews) -> list[str]:

@@ -1,14 +1,17 @@
-r"""Directions that LeJEPA learns first and later replaces by ones with less noise (I-26).
+r"""Directions that LeJEPA learns first and later replaces, and outputs that it fills later (I-26).
 
-At a stationary point, the row of W that holds the mode of noise share n grows along every direction
-u with Sigma-orthogonality to all rows by dW/dt = 2 W (n Sigma - C): the embedding covariance does
-not change to first order. The rate of the fastest replacement is therefore
+At a stationary point, a row of W whose pull is n (the share of noise of the mode that it holds, or
+T = -strength dR/ds at s = 0 if it is empty) grows along every direction u that is Sigma-orthogonal
+to all rows by dW/dt = 2 W (n Sigma - C): the embedding covariance does not change to first order.
+The rate of the fastest change is therefore
 
     4 unit rate max_u u^T (n Sigma - C) u / u^T u,    u^T Sigma W^T = 0,
 
-in the eigenvalues of the embedding covariance, with n the largest share that is held. It is a lower
-bound of the exact one, and exact where modes are uncorrelated.
+in the eigenvalues of the embedding covariance, with n the largest pull. It is a lower bound of the
+exact one, and exact where modes are uncorrelated. The end holds the dim smallest noise shares.
 """
+
+from typing import NamedTuple
 
 import numpy as np
 import scipy.linalg
@@ -20,50 +23,96 @@ from jssl.theory import isotropy
 
 _NOTICED = 0.01
 """Difference of noise shares below which nothing is said."""
+_SHOWN = 6
+"""Most eigenvalues that are listed one by one."""
 
 
-def replacement_rate(of: Isotropic, views: LinearViews, held: np.ndarray, rate: float) -> float:
-    """Return the rate a step of the fastest replacement, 0 where no direction has less noise.
+class LongRun(NamedTuple):
+    """What LeJEPA keeps in the long run.
+
+    Attributes:
+        shares: (kept,) noise shares, ascending; as many as are kept, at most dim.
+        eigenvalues: (kept,) of C at the end.
+        rate: in an eigenvalue of the embedding covariance, a step, of the fastest change of what is
+            learned first; 0 where nothing changes.
+    """
+
+    shares: np.ndarray
+    eigenvalues: np.ndarray
+    rate: float
+
+
+def long_run(of: Isotropic, views: LinearViews, steps: np.ndarray, rate: float) -> LongRun:
+    """Return the end that does not depend on what is learned first.
 
     Args:
         of: the modes.
         views: in principal axes.
-        held: (dim,) which modes the outputs hold.
+        steps: (dim,) at which each mode is half-learned; not finite for one that is not.
         rate: learning rate.
     """
-    if len(of.others) <= held.sum():
-        return 0.0
+    held = np.isfinite(steps)
+    best = np.maximum(of.others[: len(steps)], 0)
+    levels = isotropy.end_state(best, of.strength, batch=of.batch).eigenvalues
+    kept = levels > 0
+    ends = (levels * (1 - best))[kept]
+    filled = kept.sum() > held.sum()
+    if not held.any():
+        return LongRun(best[kept], ends, 0.0)
+    replaced = of.shares[held].max() > best[: held.sum()].max() + _NOTICED
+    if not (filled or replaced):
+        return LongRun(best[kept], ends, 0.0)
+    pull = of.shares[held].max()
+    if filled:
+        pull = max(pull, pull_of_next(of))
+    return LongRun(best[kept], ends, _fastest(of, views, held, pull) * rate)
+
+
+def pull_of_next(of: Isotropic) -> float:
+    """Return T, the noise share below which one more, empty mode grows at the end of learning."""
+    s = of.levels.copy()
+    empty = s <= 0
+    if not empty.any():  # all outputs are taken: compare with the last of them
+        s[-1], empty[-1] = 0.0, True
+    return float(-of.strength * isotropy.slope(s, batch=of.batch)[np.argmax(empty)])
+
+
+def _fastest(of: Isotropic, views: LinearViews, held: np.ndarray, pull: float) -> float:
+    """Return the rate of the fastest change for a learning rate of 1."""
     first, second = views.first, views.second
     covariance = (first.T @ first + second.T @ second) / (2 * len(first))
     noise = (first - second).T @ (first - second) / (2 * len(first))
     free = scipy.linalg.null_space(of.modes.vectors[: len(held)][held] @ covariance)
-    surplus = free.T @ (of.shares[held].max() * covariance - noise) @ free
-    return max(0.0, 4 * of.unit * rate * float(np.linalg.eigvalsh(surplus)[-1]))
+    if not free.size:
+        return 0.0
+    surplus = free.T @ (pull * covariance - noise) @ free
+    return max(0.0, 4 * of.unit * float(np.linalg.eigvalsh(surplus)[-1]))
 
 
-def replacements(of: Isotropic, views: LinearViews, steps: np.ndarray, rate: float) -> list[str]:
-    """Return the sentences on modes that are replaced, after how long, and what follows."""
+def replacements(of: Isotropic, end: LongRun, steps: np.ndarray) -> list[str]:
+    """Return the sentences on what changes after learning, after how long, and what remains."""
     held = np.isfinite(steps)
-    count = int(held.sum())
-    if not count or len(of.others) <= count:
+    if not end.rate:
         return []
-    shares, best = of.shares[held], np.maximum(of.others[:count], 0)
-    growth = replacement_rate(of, views, held, rate)
-    if shares.max() <= best.max() + _NOTICED or not growth:
-        return []
-    ends = isotropy.end_state(best, of.strength, batch=of.batch).eigenvalues * (1 - best)
-    values = ", ".join(f"{value:.2g}" for value in ends)
-    wait, last = 1 / growth, float(steps[held].max())
+    count, kept = int(held.sum()), len(end.shares)
+    values = np.sort(end.eigenvalues)[::-1]
+    listed = ", ".join(f"{value:.2g}" for value in values)
+    if kept > _SHOWN:
+        listed = f"{values[-1]:.2g} to {values[0]:.2g}"
+    wait, last = 1 / end.rate, float(steps[held].max())
     soon = (
-        " That is sooner than the last dimension is half learned, so that the values before it are "
-        "not seen."
+        " The first change is sooner than the last dimension is half learned, so that the values "
+        "before it are not seen."
         if wait < last
         else ""
     )
+    many = "direction" if kept == 1 else f"{kept} directions"
+    first = "the one learned first has" if count == 1 else f"the {count} learned first have up to"
     return [
-        "In the long run LeJEPA keeps the directions with the smallest shares of noise, whatever "
-        f"is learned first: here shares up to {best.max():.2g}, where those learned first have up "
-        f"to {shares.max():.2g}. The fastest replacement grows by a factor of e in about "
-        f"{count_of(wait)} steps, and the eigenvalues of C end at {values}. The final "
-        f"eigenvalues of this forecast are those before any replacement.{soon}"
+        f"In the long run LeJEPA keeps the {many} with the smallest shares of noise, whatever is "
+        f"learned first: here shares up to {end.shares.max():.2g}, where {first} "
+        f"{of.shares[held].max():.2g}. The fastest change grows by a factor of e in at most "
+        f"{count_of(wait)} steps; directions of small variance can take many times longer. The "
+        f"eigenvalues of C end at {listed}. The final eigenvalues of this forecast are those "
+        f"before any such change.{soon}"
     ]

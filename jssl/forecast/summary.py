@@ -140,6 +140,12 @@ def _answer(forecast: Values, rule: Rule) -> str:
             f"{answer} What the other outputs learn is not computed: it has a much smaller moment, "
             "and is learned much later."
         )
+    later = forecast.settings.get("kept in the long run", 0)
+    if later > learned:
+        return (
+            f"{answer} The other outputs learn nothing at first; in the long run {later} "
+            "dimensions are kept."
+        )
     return f"{answer} The other outputs learn nothing."
 
 

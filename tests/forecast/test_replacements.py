@@ -8,7 +8,7 @@ import pytest
 import jssl
 from jssl.forecast.isotropic import isotropic_modes
 from jssl.forecast.linear_views import principal_views
-from jssl.forecast.replacements import replacement_rate
+from jssl.forecast.replacements import long_run
 from jssl.theory import isotropy
 
 
@@ -29,13 +29,30 @@ def moments(first, second):
     return covariance, (first - second).T @ (first - second) / (2 * len(first))
 
 
-def population_loss(of, covariance, noise, batch=None):
+def listed(sentence):
+    """Return the eigenvalues of C that a sentence lists."""
+    return [float(x) for x in sentence.split("end at ")[1].split(". The final")[0].split(", ")]
+
+
+def exact_pairs(variances, shares, n=200):
+    """Centred pairs with exactly these moments."""
+    dim = len(variances)
+    draws = np.random.default_rng(3).normal(size=(n, 2 * dim + 1))
+    draws[:, 0] = 1.0
+    columns = np.sqrt(n) * np.linalg.qr(draws)[0][:, 1:]
+    variances, shares = np.array(variances), np.array(shares)
+    common = columns[:, :dim] * np.sqrt(variances * (1 - shares / 2))
+    apart = columns[:, dim:] * np.sqrt(variances * shares / 2)
+    return [common + apart, common - apart]
+
+
+def population_loss(strength, unit, covariance, noise, batch=None):
     def loss(w):
         spread = jnp.linalg.eigvalsh(w @ covariance @ w.T)
         cost = jnp.trace(w @ noise @ w.T)
         finite = batch is not None
         value = isotropy.expected_value(spread, batch) if finite else isotropy.value(spread)
-        return of.unit * (cost + of.strength * value)
+        return unit * (cost + strength * value)
 
     return loss
 
@@ -54,11 +71,11 @@ def test_the_rate_of_replacement_is_that_of_the_hessian(turned):
     held = np.sort(np.argsort(fits)[-2:])
     levels = isotropy.end_state(shares[held], of.strength).eigenvalues
     w = np.sqrt(levels)[:, None] * (half @ turn)[:, held].T
-    loss = population_loss(of, covariance, noise)
+    loss = population_loss(of.strength, of.unit, covariance, noise)
     assert np.abs(jax.grad(loss)(w)).max() < 1e-9
     hessian = jax.hessian(lambda flat: loss(flat.reshape(w.shape)))(w.ravel())
     exact = -2 * float(np.linalg.eigvalsh(hessian)[0])  # of an eigenvalue, twice that of a weight
-    found = replacement_rate(of, views, np.ones(2, bool), 1.0)
+    found = long_run(of, views, np.ones(2), 1.0).rate
     assert exact > 0.01
     assert 0.8 * exact < found < 1.02 * exact
 
@@ -67,12 +84,12 @@ def test_final_values_in_the_long_run_are_those_of_descent():
     pairs = noisy_pairs()
     seen = jssl.predict(pairs, loss="lejepa", dim=2, batch=64)
     sentence = next(line for line in seen.caveats if line.startswith("In the long run"))
-    told = [float(x) for x in sentence.split("end at ")[1].split(". The final")[0].split(", ")]
+    told = listed(sentence)
     of = isotropic_modes(
         principal_views(*pairs, np.random.default_rng(0), centred=True),
         2, 0.05, 64, 2, np.random.default_rng(0),
     )  # fmt: skip
-    loss = population_loss(of, *moments(*pairs), batch=64)
+    loss = population_loss(of.strength, of.unit, *moments(*pairs), batch=64)
     w = 0.01 * np.random.default_rng(1).normal(size=(2, 5))
     step = jax.jit(lambda w, _: (w - seen.learning_rate * jax.grad(loss)(w), None))
     w = jax.lax.scan(step, jnp.asarray(w), length=20_000)[0]
@@ -97,3 +114,41 @@ def test_the_answer_names_no_dimension_where_views_differ_more_than_they_agree(n
     pairs = [shared + noise * draws.normal(size=shared.shape) for _ in range(2)]
     first = str(jssl.predict(pairs, loss="lejepa", dim=2)).splitlines()[0]
     assert first.startswith("These 200 pairs do not show" if noise > 1 else "Take a dimension of 2")
+
+
+@pytest.mark.parametrize(
+    ("variances", "shares", "dim", "options"),
+    [
+        (
+            [1, 0.9, 0.8, 0.7, 0.6, 0.1, 0.1],
+            [0.1, 0.15, 0.45, 0.5, 0.55, 0.05, 0.08],
+            4,
+            {"batch": 8},
+        ),
+        ([1, 1, 0.1], [0.05, 0.5, 0.06], 2, {"batch": 32, "trade_off": 0.0058}),
+        ([1, 1, 0.1], [0.1, 0.5, 0.05], 2, {"batch": 32, "trade_off": 0.0058}),
+    ],
+)  # fmt: skip
+def test_outputs_that_learn_nothing_at_first_are_filled_later(variances, shares, dim, options):
+    pairs = exact_pairs(variances, shares)
+    seen = jssl.predict(pairs, loss="lejepa", dim=dim, **options)
+    learned = int(np.isfinite(seen.steps).sum())
+    assert 0 < learned < dim
+    assert f"at first; in the long run {dim} dimensions are kept" in str(seen)
+    sentence = next(line for line in seen.caveats if line.startswith("In the long run"))
+    strength, unit = seen.settings["strength"], seen.settings["loss factor"]
+    loss = population_loss(strength, unit, *moments(*pairs), batch=options["batch"])
+    w = 1e-3 * np.random.default_rng(1).normal(size=(dim, len(variances)))
+    step = jax.jit(lambda w, _: (w - seen.learning_rate * jax.grad(loss)(w), None))
+    w = jax.lax.scan(step, jnp.asarray(w), length=30_000)[0]
+    covariance, noise = moments(*pairs)
+    ended = np.linalg.eigvalsh(w @ (covariance - noise) @ w.T)[::-1]
+    np.testing.assert_allclose(listed(sentence), ended, rtol=0.02)
+    # the fastest row grows as an empty one, at 4 unit rate q (T - n)
+    levels = np.sort(seen.columns["embedding eigenvalue at the end"])[::-1]
+    pull = -strength * isotropy.slope(levels, batch=options["batch"])[-1]
+    held = np.sort(seen.columns["noise share"][np.isfinite(seen.steps)])
+    free = [(q, n) for q, n in zip(variances, shares, strict=True) if np.abs(held - n).min() > 1e-6]
+    rate = max(4 * unit * seen.learning_rate * q * (pull - n) for q, n in free)
+    wait = float(sentence.split("in at most ")[1].split(" steps")[0].replace(",", ""))
+    assert wait == pytest.approx(1 / rate, rel=0.02)

@@ -171,3 +171,27 @@ def test_an_array_is_no_name_of_an_objective():
 def test_a_start_that_rounds_to_its_level_is_refused():
     with pytest.raises(InputError, match="start must be below"):
         distillation.averaged_delay(jnp.float32(0.8), 0.4 - 1e-9, 10.0)
+
+
+@pytest.mark.parametrize("commute", [True, False])
+@pytest.mark.parametrize("symmetric", [True, False])
+def test_ties_that_rounding_splits_are_refused(commute, symmetric):
+    rng = np.random.default_rng(0)
+    values = np.diag([0.8, 0.5, 0.5, 0.3])
+    for _ in range(25):
+        turn = np.linalg.qr(rng.normal(size=(4, 4)))[0]
+        other = turn if commute else np.linalg.qr(rng.normal(size=(4, 4)))[0]
+        context = other @ np.diag([1.0, 2, 3, 4]) @ other.T
+        if symmetric:  # S_yx = R D R^T with R R^T = S_x has the coefficients D
+            root = np.linalg.cholesky(context) @ turn
+            cross = root @ values @ root.T
+            cross = (cross + cross.T) / 2
+        else:
+            basis = turn + 0.2 * rng.normal(size=(4, 4))
+            cross = basis @ values @ np.linalg.inv(basis) @ context
+        moments = Moments(context, cross, 100 * np.eye(4))
+        for function in (distillation.selected_subspace, distillation.final_gram):
+            with pytest.raises(InputError, match="equal real parts"):
+                function(moments, dim=2)
+            function(moments, dim=1)
+            function(moments, dim=3)

@@ -301,3 +301,17 @@ def test_two_features_have_the_drift_of_each_alone():
 def test_wrong_input_is_refused(call, message):
     with pytest.raises(InputError, match=message):
         call()
+
+
+@pytest.mark.parametrize("correlation", [-1.0, -0.9999, -0.5, 0.7, 1.0])
+@pytest.mark.parametrize("noise", [0.3, 10.0, 1e3])
+@pytest.mark.parametrize("q", [0.01, 0.6, 3.0])
+def test_the_mean_product_with_large_noise_is_owens_function(correlation, noise, q):
+    law, square = rademacher(2.0), max(100.0, q * q)
+    nu = noise**2 * square
+    h = law.points[:, 0] * q / np.sqrt(1 + nu)
+    equal, opposite = 1 + nu * (1 + correlation), 1 + nu * (1 - correlation)
+    expected = law.shares @ (1 - 8 * owens_t(h, np.sqrt(opposite / equal)))
+    setting = OnePass(law, noise=noise, correlation=correlation)
+    found = mean_product(np.array([q]), square, setting)
+    np.testing.assert_allclose(found, expected, rtol=1e-11, atol=1e-13)

@@ -97,3 +97,49 @@ def test_the_end_of_many_modes_is_found_without_overflow():
     found = isotropy.end_state(np.full(2048, 0.01), 60.0, regulariser="bhep", width=1.0)
     s = found.eigenvalues[0]
     np.testing.assert_allclose(closed_forms(2048, s, 1.0)[1], -0.01 / 60, rtol=1e-9)
+
+
+def mean_of_two_kinds(many, alpha, beta):
+    """Return M and its slope in the first alpha, for `many` alpha and as many beta as complete K.
+
+    M = 2 Gamma(K/2) / (sqrt(pi) Gamma((K-1)/2)) int prod (1 + alpha_j t^2)^(-1/2) dt, by mpmath.
+    """
+    (m, rest), dim = many, sum(many)
+    with mpmath.workdps(30):
+        a, b = mpmath.mpf(alpha), mpmath.mpf(beta)
+        front = 2 * mpmath.gamma(mpmath.mpf(dim) / 2) / mpmath.gamma(mpmath.mpf(dim - 1) / 2)
+        front /= mpmath.sqrt(mpmath.pi)
+
+        def over_log(extra):
+            def integrand(y):
+                t2 = mpmath.exp(2 * y)
+                ratio = (1 + a * t2) ** (-mpmath.mpf(m) / 2) * (1 + b * t2) ** (
+                    -mpmath.mpf(rest) / 2
+                )
+                return mpmath.exp(y) * ratio * (t2 / (1 + a * t2)) ** extra
+
+            return mpmath.quad(integrand, mpmath.linspace(-40, 40, 81))
+
+        return float(front * over_log(0)), float(-front * over_log(1) / 2)
+
+
+@pytest.mark.parametrize("size", [30.0, 5e2, 5e3, 4e5])
+@pytest.mark.parametrize("many", [(1, 1), (1, 15), (16, 496), (64, 4032)])
+def test_sigreg_of_eigenvalues_far_apart_is_that_of_a_finer_integral(many, size):
+    s = np.r_[np.full(many[0], size), np.zeros(many[1])]
+    first = mean_of_two_kinds(many, 1 + 2 * size, 1)
+    second = mean_of_two_kinds(many, 2 + size, 2)
+    value = first[0] - 2 * second[0] + 3**-0.5
+    slope = 2 * (first[1] - second[1])
+    np.testing.assert_allclose(isotropy.value(s), value, rtol=1e-10)
+    scale = abs(2 * first[1])
+    np.testing.assert_allclose(isotropy.slope(s)[0], slope, atol=1e-9 * scale)
+    found = jax.jit(isotropy.slope)(jnp.asarray(s))[0]
+    np.testing.assert_allclose(found, slope, atol=1e-9 * scale)
+
+
+@pytest.mark.float32
+def test_sigreg_in_float32_of_eigenvalues_far_apart_is_that_in_float64():
+    s = np.array([1.0, 1e20])
+    found = isotropy.slope(jnp.asarray(s, jnp.float32))
+    np.testing.assert_allclose(found, isotropy.slope(s), rtol=1e-4)

@@ -113,7 +113,7 @@ def selected_subspace(moments: Moments, dim: int, *, objective: str = "jepa") ->
     dim = require_count("dim", dim, high=len(context))
     regression = _regression(context, cross)
     if objective == "jepa":
-        return _jepa_rows(cross, regression, dim)
+        return _jepa_rows(context, cross, regression, dim)
     rows, learned = _mae_rows(context, regression, dim)
     if learned < dim:
         raise InputError(_SINGULAR)
@@ -161,7 +161,7 @@ def final_gram(
         # Of all regressions with this row space the best one is S_yx Y^T (Y S_x Y^T)^{-1} Y.
         best = np.linalg.solve(rows @ context @ rows.T, rows @ cross.T).T @ rows
         return _power(best.T @ best, power)
-    rows = _jepa_rows(cross, regression, dim)
+    rows = _jepa_rows(context, cross, regression, dim)
     inside = rows @ regression @ rows.T
     gram = np.eye(len(rows))
     for _ in range(math.ceil(40 / math.log1p(1 / depth))):
@@ -169,17 +169,34 @@ def final_gram(
     return rows.T @ gram @ rows
 
 
-def _jepa_rows(cross: np.ndarray, regression: np.ndarray, dim: int) -> np.ndarray:
+def _real_parts(context: np.ndarray, regression: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the real parts of the eigenvalues of B, descending, and the rounding of each.
+
+    That of B = S_yx S_x^{-1} is its norm times the condition number of S_x. An eigenvalue moves by
+    up to that over the cosine of its left and right eigenvectors.
+    """
+    values, left, right = scipy.linalg.eig(regression, left=True, right=True)
+    cosines = np.abs(np.sum(left.conj() * right, axis=0))
+    moved = 8 * len(values) * np.finfo(float).eps * np.linalg.norm(regression, 2)
+    moved *= np.linalg.cond(context) / np.maximum(cosines, np.finfo(float).tiny)
+    order = np.argsort(-values.real)
+    return values.real[order], moved[order]
+
+
+def _jepa_rows(
+    context: np.ndarray, cross: np.ndarray, regression: np.ndarray, dim: int
+) -> np.ndarray:
     """Return the left invariant subspace of B of its largest eigenvalues, which are learned."""
     _require_learned(cross, regression, dim)
     rows = np.eye(len(regression))
     if dim < len(regression):
-        parts = np.sort(np.linalg.eigvals(regression).real)[::-1]
+        parts, rounding = _real_parts(context, regression)
         bound = (parts[dim - 1] + parts[dim]) / 2
+        tied = parts[dim - 1] - parts[dim] <= rounding[dim - 1] + rounding[dim]
         _, basis, count = scipy.linalg.schur(
             regression.T, output="real", sort=lambda re, _im: re > bound
         )
-        if count != dim:
+        if tied or count != dim:
             message = (
                 f"dim {dim} separates eigenvalues of the regression with equal real parts; choose "
                 "another dim"

@@ -29,8 +29,8 @@ from jssl.precision import constant
 from jssl.theory.highdim.gradients import mean_square
 from jssl.theory.highdim.settings import OnePass, check, check_law, check_state
 
-_NODES, _WEIGHTS = np.polynomial.legendre.leggauss(48)
-_FAR = 40.0  # of h, from which exp(-h^2 / 2) is 0
+_NODES, _WEIGHTS = np.polynomial.legendre.leggauss(256)
+_FAR = 40.0  # of h, from which exp(-h^2 / 2) is 0, and of t, from which 1 / cosh t is
 
 
 def mean_product(overlap: Any, square: Any, setting: OnePass) -> Any:
@@ -65,10 +65,11 @@ def mean_product(overlap: Any, square: Any, setting: OnePass) -> Any:
     equal, opposite = (xp.sqrt(x / (1 + nu)) for x in (equal, opposite))  # of 1 +- rho
     # 1 - 8 T(h, a) = (1 - 8 T(0, a)) + 8 (T(0, a) - T(h, a)): nothing cancels for a small weight
     none = 2 / math.pi * xp.arctan2(setting.correlation * (nu / (1 + nu)), equal * opposite)
-    end = xp.arctan2(opposite, equal)
+    # over t, tan(angle) = sinh t: near a right angle the integrand is a layer, but none in t
+    end = xp.minimum(xp.arcsinh(opposite / xp.maximum(equal, xp.exp(-_FAR))), _FAR)
     h = xp.clip((points @ xp.atleast_1d(overlap)) / xp.sqrt(1 + nu), -_FAR, _FAR)
-    angle = end / 2 * (nodes + 1)
-    moved = -xp.expm1(-(h[:, None] ** 2) / (2 * xp.cos(angle) ** 2)) @ weights
+    wide = xp.cosh(end / 2 * (nodes + 1))
+    moved = -xp.expm1(-(h[:, None] ** 2) * (wide**2 / 2)) @ (weights / wide)
     return none + shares @ (2 / math.pi * end * moved)
 
 
