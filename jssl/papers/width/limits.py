@@ -57,6 +57,8 @@ QUANTITIES = {
     "half times": "half times",
 }
 """Quantity -> its name in text."""
+_HOW = {"half times": "Half times are compared by the logarithm of their ratio. "}
+"""Quantity -> what its distance is, where its name does not say so."""
 
 
 class Study(NamedTuple):
@@ -213,6 +215,7 @@ def _claims(name: str, result: Study) -> list[Claim]:
                 "value is the exponent of the root mean square over seeds of the distance at the "
                 f"end of training, fitted to widths {widths[0]} to {widths[-1]} with "
                 f"{values.shape[1]} seeds; its 95 % interval is +- {fit.half_width:.2f}. "
+                f"{_HOW.get(quantity, '')}"
                 "The tolerance is 0.1 for the finite range of widths plus 3.9 standard errors.",
                 rivals=powers(0, -1),
                 standard_error=fit.error,
