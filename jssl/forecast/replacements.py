@@ -21,8 +21,8 @@ from jssl.forecast.linear_views import LinearViews
 from jssl.forecast.summary import count_of
 from jssl.theory import isotropy
 
-_NOTICED = 0.01
-"""Difference of noise shares below which nothing is said."""
+_NOTICED = 0.02
+"""Difference of eigenvalues of C, over the largest, below which nothing is said."""
 _SHOWN = 6
 """Most eigenvalues that are listed one by one."""
 
@@ -34,12 +34,14 @@ class LongRun(NamedTuple):
         shares: (kept,) noise shares, ascending; as many as are kept, at most dim.
         eigenvalues: (kept,) of C at the end.
         rate: in an eigenvalue of the embedding covariance, a step, of the fastest change of what is
-            learned first; 0 where nothing changes.
+            learned first; 0 where it is not known.
+        changes: whether the eigenvalues of C differ from those of what is learned first.
     """
 
     shares: np.ndarray
     eigenvalues: np.ndarray
     rate: float
+    changes: bool
 
 
 def long_run(of: Isotropic, views: LinearViews, steps: np.ndarray, rate: float) -> LongRun:
@@ -55,17 +57,16 @@ def long_run(of: Isotropic, views: LinearViews, steps: np.ndarray, rate: float) 
     best = np.maximum(of.others[: len(steps)], 0)
     levels = isotropy.end_state(best, of.strength, batch=of.batch).eigenvalues
     kept = levels > 0
-    ends = (levels * (1 - best))[kept]
-    filled = kept.sum() > held.sum()
-    if not held.any():
-        return LongRun(best[kept], ends, 0.0)
-    replaced = of.shares[held].max() > best[: held.sum()].max() + _NOTICED
-    if not (filled or replaced):
-        return LongRun(best[kept], ends, 0.0)
+    ends = np.where(kept, levels * (1 - best), 0.0)
+    first = np.where(held, of.levels * (1 - of.shares), 0.0)
+    moved = np.abs(np.sort(np.pad(ends, (0, len(first) - len(ends)))) - np.sort(first)).max()
+    found = LongRun(best[kept], ends[kept], 0.0, changes=False)
+    if not held.any() or moved <= _NOTICED * ends.max(initial=0.0):
+        return found
     pull = of.shares[held].max()
-    if filled:
+    if kept.sum() > held.sum():
         pull = max(pull, pull_of_next(of))
-    return LongRun(best[kept], ends, _fastest(of, views, held, pull) * rate)
+    return found._replace(rate=_fastest(of, views, held, pull) * rate, changes=True)
 
 
 def pull_of_next(of: Isotropic) -> float:
@@ -92,27 +93,27 @@ def _fastest(of: Isotropic, views: LinearViews, held: np.ndarray, pull: float) -
 def replacements(of: Isotropic, end: LongRun, steps: np.ndarray) -> list[str]:
     """Return the sentences on what changes after learning, after how long, and what remains."""
     held = np.isfinite(steps)
-    if not end.rate:
+    if not end.changes or not len(end.shares):
         return []
     count, kept = int(held.sum()), len(end.shares)
     values = np.sort(end.eigenvalues)[::-1]
-    listed = ", ".join(f"{value:.2g}" for value in values)
+    listed = ", ".join(f"{value:.3g}" for value in values)
     if kept > _SHOWN:
-        listed = f"{values[-1]:.2g} to {values[0]:.2g}"
-    wait, last = 1 / end.rate, float(steps[held].max())
-    soon = (
-        " The first change is sooner than the last dimension is half learned, so that the values "
-        "before it are not seen."
-        if wait < last
-        else ""
-    )
+        listed = f"{values[-1]:.3g} to {values[0]:.3g}"
+    change = soon = ""
+    if end.rate:
+        change = (
+            f" The fastest change grows by a factor of e in at most {count_of(1 / end.rate)} "
+            "steps; directions of small variance can take many times longer."
+        )
+    if not end.rate or 1 / end.rate < steps[held].max():
+        soon = " That can be sooner than the last dimension is half learned."
     many = "direction" if kept == 1 else f"{kept} directions"
     first = "the one learned first has" if count == 1 else f"the {count} learned first have up to"
     return [
         f"In the long run LeJEPA keeps the {many} with the smallest shares of noise, whatever is "
         f"learned first: here shares up to {end.shares.max():.2g}, where {first} "
-        f"{of.shares[held].max():.2g}. The fastest change grows by a factor of e in at most "
-        f"{count_of(wait)} steps; directions of small variance can take many times longer. The "
-        f"eigenvalues of C end at {listed}. The final eigenvalues of this forecast are those "
-        f"before any such change.{soon}"
+        f"{of.shares[held].max():.2g}.{change} The eigenvalues of C end at {listed}. The final "
+        "eigenvalues of this forecast are those of modes that are learned one by one, before any "
+        f"such change.{soon}"
     ]

@@ -152,3 +152,27 @@ def test_outputs_that_learn_nothing_at_first_are_filled_later(variances, shares,
     rate = max(4 * unit * seen.learning_rate * q * (pull - n) for q, n in free)
     wait = float(sentence.split("in at most ")[1].split(" steps")[0].replace(",", ""))
     assert wait == pytest.approx(1 / rate, rel=0.02)
+
+
+@pytest.mark.parametrize(
+    ("variances", "shares", "dim", "options"),
+    [
+        ([1, 1], [0.05, 0.9], 2, {"batch": 64, "trade_off": 0.05}),
+        ([1, 0.7, 0.5], [0.3, 0.1, 0.02], 3, {"batch": 32, "trade_off": 0.05}),
+    ],
+)
+def test_correlated_modes_end_at_the_smallest_shares_too(variances, shares, dim, options):
+    turn = np.linalg.qr(np.random.default_rng(5).normal(size=(len(shares), len(shares))))[0]
+    turn = turn * np.linspace(0.5, 1.5, len(shares))
+    pairs = [x @ turn for x in exact_pairs(variances, shares)]
+    seen = jssl.predict(pairs, loss="lejepa", dim=dim, **options)
+    sentence = next(line for line in seen.caveats if line.startswith("In the long run"))
+    strength, unit = seen.settings["strength"], seen.settings["loss factor"]
+    loss = population_loss(strength, unit, *moments(*pairs), batch=options["batch"])
+    w = 1e-2 * np.random.default_rng(1).normal(size=(dim, len(shares)))
+    step = jax.jit(lambda w, _: (w - seen.learning_rate * jax.grad(loss)(w), None))
+    w = jax.lax.scan(step, jnp.asarray(w), length=60_000)[0]
+    covariance, noise = moments(*pairs)
+    ended = np.linalg.eigvalsh(w @ (covariance - noise) @ w.T)[::-1]
+    np.testing.assert_allclose(listed(sentence), ended, rtol=0.02, atol=0.002)
+    assert np.abs(np.sort(seen.final)[::-1] - ended).max() > 0.03

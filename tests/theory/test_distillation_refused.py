@@ -195,3 +195,15 @@ def test_ties_that_rounding_splits_are_refused(commute, symmetric):
                 function(moments, dim=2)
             function(moments, dim=1)
             function(moments, dim=3)
+
+
+@pytest.mark.parametrize("small", [2.0**-14, 2.0**-20, 2.0**-26])
+def test_ties_of_explained_variance_are_refused_for_ill_conditioned_contexts(small):
+    rng = np.random.default_rng(0)
+    sizes, rho = np.array([1.0, small]), np.array([small**0.5, 1.0]) / 2
+    for _ in range(20):
+        turn = np.linalg.qr(rng.normal(size=(2, 2)))[0]
+        context, cross = (turn * sizes) @ turn.T, (turn * (sizes * rho)) @ turn.T
+        moments = Moments((context + context.T) / 2, (cross + cross.T) / 2, np.eye(2))
+        with pytest.raises(InputError, match="explain equal variance"):
+            distillation.selected_subspace(moments, dim=1, objective="mae")

@@ -143,3 +143,11 @@ def test_sigreg_in_float32_of_eigenvalues_far_apart_is_that_in_float64():
     s = np.array([1.0, 1e20])
     found = isotropy.slope(jnp.asarray(s, jnp.float32))
     np.testing.assert_allclose(found, isotropy.slope(s), rtol=1e-4)
+
+
+@pytest.mark.float32
+@pytest.mark.parametrize("large", [([1e8] * 4), ([1e6] * 7)])
+def test_gradients_in_float32_beside_huge_eigenvalues_are_the_slope(large):
+    s = jnp.asarray([*large, 0.3], jnp.float32)
+    found = jax.grad(lambda s: isotropy.value(s))(s)
+    np.testing.assert_allclose(found[-1], isotropy.slope(np.asarray(s, float))[-1], rtol=1e-3)

@@ -214,7 +214,7 @@ def _mae_rows(context: np.ndarray, regression: np.ndarray, dim: int) -> tuple[np
     root = (vectors * np.sqrt(values)) @ vectors.T
     _, sizes, right = np.linalg.svd(regression @ root)
     learned = int((sizes > sizes[0] / _SINGULAR_ABOVE).sum())
-    rounding = 8 * len(sizes) * np.finfo(float).eps * sizes[0]
+    rounding = 8 * len(sizes) * np.finfo(float).eps * sizes[0] * (values[-1] / values[0])
     if dim < learned and sizes[dim - 1] - sizes[dim] <= rounding:
         message = (
             f"dim {dim} separates directions that explain equal variance, of which the start of a "

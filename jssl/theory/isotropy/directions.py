@@ -90,7 +90,7 @@ def log_integrand(alpha: Any, xp: Any) -> tuple[Any, Any, Any]:
         integrand gives the slopes of M; () c, the geometric mean.
     """
     nodes, quadrature = _rule()
-    c = xp.exp(xp.mean(xp.log(alpha)))
+    c = _still(xp.exp(xp.mean(xp.log(alpha))), xp)
     even, odd = np.cos(nodes) ** 2, np.sin(nodes) ** 2
     base = even[:, None] + (alpha / c) * odd[:, None]
     weights = np.log(quadrature) + (len(alpha) - 2) / 2 * np.log(even)
@@ -117,14 +117,19 @@ def _wide_log_integrand(alpha: Any, xp: Any) -> tuple[Any, Any, Any]:
     as exp(-pi w / 4): the error is 1e-17 at steps of 1/8, and 1e-12 where the alpha differ by 1e50.
     """
     roots = xp.log(alpha)
-    centre = xp.mean(roots)
+    centre = _still(xp.mean(roots), xp)
     roots = roots - centre
-    low, high = -xp.max(roots) / 2 - _TAIL, -xp.min(roots) / 2 + _TAIL
-    step = (high - low) / _COUNT
+    low = _still(-xp.max(roots) / 2 - _TAIL, xp)
+    step = (_still(-xp.min(roots) / 2 + _TAIL, xp) - low) / _COUNT
     y = low + step * (np.arange(_COUNT) + 0.5)
     over = xp.logaddexp(0.0, 2 * y[:, None] + roots)  # log(1 + alpha t^2 / c)
     logs = _front(alpha) + xp.log(step) + y - xp.sum(over, 1) / 2
     return logs, xp.exp(2 * y[:, None] - over), xp.exp(centre)
+
+
+def _still(value: Any, xp: Any) -> Any:
+    """Return a constant on which an integral does not depend, without its derivative."""
+    return value if xp is np else jax.lax.stop_gradient(value)
 
 
 def _front(alpha: Any) -> float:
