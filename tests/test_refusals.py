@@ -136,7 +136,7 @@ def test_it_is_refused_in_one_line(message, call):
 
 
 def test_what_is_right_at_its_edge_passes():
-    for decay in (0, 1.0, np.float32(0.5), np.array(0.9), jnp.array(0.9), lambda step: 0.9):
+    for decay in (0, 0.999, np.float32(0.5), np.array(0.9), jnp.array(0.9), lambda step: 0.9):
         losses.track_target(optax.sgd(0.1), decay)
     assert np.isfinite(chain(1.0, 1.0).square).all()
     assert np.isfinite(losses.jepa(Z[:1], Z[:1]))

@@ -67,6 +67,13 @@ def workers():
         yield made
 
 
+@pytest.fixture(autouse=True)
+def keep_the_scheduler_of_dask():
+    """A client whose scheduler was lost stays that of dask, by which later tests read stores."""
+    with dask.config.set(scheduler="threads"):
+        yield
+
+
 @pytest.fixture
 def client(workers):
     with distributed.Client(workers) as made:
