@@ -8,13 +8,13 @@ def plan(settings: Settings) -> Experiment:
     """Return the studies of the paper at a scale."""
     return Experiment(
         {
+            "digits": digits.digits,  # the longest, so that it starts first
             "floor and shrinkage": sampled.floor_and_shrinkage,
             "training on small batches": sampled.small_batches,
             "one dimension after another": learning.staircase,
             "plateaus and overshoot": learning.plateaus,
             "what is kept": ends.kept,
             "identifiability": identifiable.identifiability,
-            "digits": digits.digits,
         },
         {"runs": sampled.SIZES[settings.scale].runs, "precision": "float64"},
         (

@@ -215,7 +215,8 @@ def _train(case: Case, data: Pairs, settings: Settings) -> Seen:
 
     key = jax.random.fold_in(jax.random.key(settings.seed), 13)
     trajectory = compile_for_many_steps(
-        run(problem, log_spaced_steps(case.steps, 200, 5), observe), products=True
+        run(problem, log_spaced_steps(case.steps, 200, 5), observe),
+        products=case.trade_off is None,  # SIGReg is made of sines and cosines
     )(key)
     record = {name: np.asarray(x, np.float64) for name, x in trajectory.observables.items()}
     matrices = record["cross" if case.trade_off is None else "covariance"]
