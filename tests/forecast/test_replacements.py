@@ -57,6 +57,22 @@ def population_loss(strength, unit, covariance, noise, batch=None):
     return loss
 
 
+def descended(pairs, seen, batch, *, scale, steps):
+    """Return the eigenvalues of C after descent of the population loss, descending."""
+    covariance, noise = moments(*pairs)
+    strength, unit = seen.settings["strength"], seen.settings["loss factor"]
+    loss = population_loss(strength, unit, covariance, noise, batch=batch)
+    shape = len(seen.steps), pairs[0].shape[1]
+    w = jnp.asarray(scale * np.random.default_rng(1).normal(size=shape))
+    step = jax.jit(lambda w, _: (w - seen.learning_rate * jax.grad(loss)(w), None))
+    w = jax.lax.scan(step, w, length=steps)[0]
+    return np.linalg.eigvalsh(w @ (covariance - noise) @ w.T)[::-1]
+
+
+def long_run_sentence(seen):
+    return next(line for line in seen.caveats if line.startswith("In the long run"))
+
+
 @pytest.mark.parametrize("turned", [False, True])
 def test_the_rate_of_replacement_is_that_of_the_hessian(turned):
     draws = np.random.default_rng(0)
@@ -83,18 +99,8 @@ def test_the_rate_of_replacement_is_that_of_the_hessian(turned):
 def test_final_values_in_the_long_run_are_those_of_descent():
     pairs = noisy_pairs()
     seen = jssl.predict(pairs, loss="lejepa", dim=2, batch=64)
-    sentence = next(line for line in seen.caveats if line.startswith("In the long run"))
-    told = listed(sentence)
-    of = isotropic_modes(
-        principal_views(*pairs, np.random.default_rng(0), centred=True),
-        2, 0.05, 64, 2, np.random.default_rng(0),
-    )  # fmt: skip
-    loss = population_loss(of.strength, of.unit, *moments(*pairs), batch=64)
-    w = 0.01 * np.random.default_rng(1).normal(size=(2, 5))
-    step = jax.jit(lambda w, _: (w - seen.learning_rate * jax.grad(loss)(w), None))
-    w = jax.lax.scan(step, jnp.asarray(w), length=20_000)[0]
-    covariance, noise = moments(*pairs)
-    ended = np.linalg.eigvalsh(w @ (covariance - noise) @ w.T)[::-1]
+    told = listed(long_run_sentence(seen))
+    ended = descended(pairs, seen, 64, scale=1e-2, steps=20_000)
     np.testing.assert_allclose(np.sort(told)[::-1], ended, rtol=0.02)
     assert np.abs(np.sort(seen.final)[::-1] - ended).max() > 0.03
 
@@ -135,17 +141,12 @@ def test_outputs_that_learn_nothing_at_first_are_filled_later(variances, shares,
     learned = int(np.isfinite(seen.steps).sum())
     assert 0 < learned < dim
     assert f"at first; in the long run {dim} dimensions are kept" in str(seen)
-    sentence = next(line for line in seen.caveats if line.startswith("In the long run"))
-    strength, unit = seen.settings["strength"], seen.settings["loss factor"]
-    loss = population_loss(strength, unit, *moments(*pairs), batch=options["batch"])
-    w = 1e-3 * np.random.default_rng(1).normal(size=(dim, len(variances)))
-    step = jax.jit(lambda w, _: (w - seen.learning_rate * jax.grad(loss)(w), None))
-    w = jax.lax.scan(step, jnp.asarray(w), length=30_000)[0]
-    covariance, noise = moments(*pairs)
-    ended = np.linalg.eigvalsh(w @ (covariance - noise) @ w.T)[::-1]
+    sentence = long_run_sentence(seen)
+    ended = descended(pairs, seen, options["batch"], scale=1e-3, steps=30_000)
     np.testing.assert_allclose(listed(sentence), ended, rtol=0.02)
     # the fastest row grows as an empty one, at 4 unit rate q (T - n)
     levels = np.sort(seen.columns["embedding eigenvalue at the end"])[::-1]
+    strength, unit = seen.settings["strength"], seen.settings["loss factor"]
     pull = -strength * isotropy.slope(levels, batch=options["batch"])[-1]
     held = np.sort(seen.columns["noise share"][np.isfinite(seen.steps)])
     free = [(q, n) for q, n in zip(variances, shares, strict=True) if np.abs(held - n).min() > 1e-6]
@@ -166,13 +167,7 @@ def test_correlated_modes_end_at_the_smallest_shares_too(variances, shares, dim,
     turn = turn * np.linspace(0.5, 1.5, len(shares))
     pairs = [x @ turn for x in exact_pairs(variances, shares)]
     seen = jssl.predict(pairs, loss="lejepa", dim=dim, **options)
-    sentence = next(line for line in seen.caveats if line.startswith("In the long run"))
-    strength, unit = seen.settings["strength"], seen.settings["loss factor"]
-    loss = population_loss(strength, unit, *moments(*pairs), batch=options["batch"])
-    w = 1e-2 * np.random.default_rng(1).normal(size=(dim, len(shares)))
-    step = jax.jit(lambda w, _: (w - seen.learning_rate * jax.grad(loss)(w), None))
-    w = jax.lax.scan(step, jnp.asarray(w), length=60_000)[0]
-    covariance, noise = moments(*pairs)
-    ended = np.linalg.eigvalsh(w @ (covariance - noise) @ w.T)[::-1]
-    np.testing.assert_allclose(listed(sentence), ended, rtol=0.02, atol=0.002)
+    ended = descended(pairs, seen, options["batch"], scale=1e-2, steps=60_000)
+    told = listed(long_run_sentence(seen))
+    np.testing.assert_allclose(told, ended, rtol=0.02, atol=0.002)
     assert np.abs(np.sort(seen.final)[::-1] - ended).max() > 0.03
