@@ -97,11 +97,17 @@ def _calibrated(content: dict[str, Any]) -> list[str]:
         "constant": "1 less the mean cosine",
         "line": "share of the variance beside the leading direction",
     }
+    pairs = used["dimensional"]
+    values = {
+        "low": ", ".join(f"{rank or 'any'} (with {d:g} directions)" for d, rank in pairs),
+        "few": ", ".join(f"{d:g}" for d, _ in pairs),
+        "constant": f"{used['constant']:g}",
+        "line": f"{1 - used['line']:g}",
+    }
     for name, what in named.items():
         cut = content["calibrated"][name]
-        value = 1 - used[name] if name == "line" else used[name]
         lines.append(
-            f"| {what} | {value:g} | {cut['cut']:.3g} | {cut['from']:.3g} to "
+            f"| {what} | {values[name]} | {cut['cut']:.3g} | {cut['from']:.3g} to "
             f"{cut['to']:.3g} | {cut['wrong']} of {cut['of']} |"
         )
     return lines

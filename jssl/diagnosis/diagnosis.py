@@ -6,6 +6,7 @@ all pairs of rows (uniformity, neighbours) use a random sample and have a standa
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -206,9 +207,11 @@ def _settings(z: np.ndarray, compared: int, seed: int, thresholds: Thresholds) -
         "rows compared pair by pair": compared,
         "seed": seed,
         "empty direction": f"variance at most {thresholds.tolerance:g} of the largest",
-        "dimensional collapse": f"an effective rank of at most {thresholds.low:g} sqrt(possible "
-        f"directions) and half of them, with at most {thresholds.many:g} effective directions; or "
-        f"at most {thresholds.few:g} effective directions",
+        "dimensional collapse": "; or ".join(
+            f"at most {directions:g} effective directions"
+            + (f" and an effective rank of at most {rank:g} sqrt(possible)" * math.isfinite(rank))
+            for directions, rank in thresholds.dimensional
+        ),
         "ridge of LiDAR": f"{RIDGE:g} of the mean variance",
         "complete collapse": f"variance at most {thresholds.constant:g} of the mean square, of the "
         f"rows, or of their directions with {thresholds.line:g} of the variance in one",

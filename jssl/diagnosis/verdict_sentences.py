@@ -1,10 +1,12 @@
 """The verdict as sentences: the collapse, the numerical rank, and what was named and left out."""
 
+import math
+
 import numpy as np
 
 from jssl.diagnosis.judgement import Judgement
 from jssl.diagnosis.outliers import Outliers
-from jssl.formulas.verdict import KINDS, Thresholds, few_directions, low_limit
+from jssl.formulas.verdict import KINDS, Thresholds, rank_limit, within
 
 _LISTED = 5
 _LARGE_MEAN = 0.9
@@ -44,17 +46,19 @@ def headline(judged: Judgement, thresholds: Thresholds) -> str:
         )
     directions, leading = float(verdict.directions), _percent(float(verdict.leading))
     few = counted(f"{directions:.2g}", "direction")
-    if kind == "dimensional" and few_directions(verdict, thresholds):
-        return (
-            f"Dimensional collapse: the variance lies in about {few} (at most "
-            f"{thresholds.few:g}); the leading one has {leading} of it."
-        )
     if kind == "dimensional":
+        pairs = thresholds.dimensional
+        limit, rank = next(pair for pair in pairs if bool(within(verdict, *pair)))
+        if math.isinf(rank):
+            return (
+                f"Dimensional collapse: the variance lies in about {few} (at most {limit:g}); the "
+                f"leading one has {leading} of it."
+            )
         return (
             f"Dimensional collapse: the effective rank is {float(verdict.effective_rank):.2g} of "
-            f"{verdict.possible:,} possible (at most {low_limit(verdict.possible, thresholds):.2g} "
-            f"is a collapse) and the variance lies in about {few} (at most "
-            f"{thresholds.many:g}); the leading one has {leading} of it."
+            f"{verdict.possible:,} possible (at most {rank_limit(verdict.possible, rank):.2g} "
+            f"is a collapse) and the variance lies in about {few} (at most {limit:g}); the leading "
+            f"one has {leading} of it."
         )
     return (
         "No collapse: the variance is spread over about "

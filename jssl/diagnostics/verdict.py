@@ -4,19 +4,20 @@ r"""Has an encoder collapsed? None, dimensional or complete, by named thresholds
     complete      the variance is at most `constant` of the mean square: all rows nearly one point;
                   or the same holds of the rows scaled to length 1 and one direction has the share
                   `line` of the variance: all rows nearly one direction, only their lengths differ
-    dimensional   the effective rank is at most `low` sqrt(possible), and at most half of the
-                  possible, with at most `many` effective directions; or at most `few` of them
+    dimensional   for one pair (d, r) of `dimensional`: at most d effective directions, and an
+                  effective rank of at most r sqrt(possible) and at most half of the possible
     none          otherwise
 
 n points span at most possible = min(n - 1, dim) dimensions after centring: fewer points than
-dimensions are no collapse, and the effective directions are corrected for their number. `few`
-applies where three times as many are possible. The numerical rank is given beside the verdict and
-does not change it: an encoder whose last layer is wider than the one before has empty directions
-and is healthy. `constant`, `line`, `low`, `many` and `few` are calibrated on trained encoders
-(`benchmarks/collapse.py`). Dimensional collapse as in Jing, Vincent, LeCun, Tian 2022, arXiv
-2110.09348.
+dimensions are no collapse, and the effective directions are corrected for their number. A pair
+with r = inf does not limit the rank, and applies where three times as many directions are possible.
+The numerical rank is given beside the verdict and does not change it: an encoder whose last layer
+is wider than the one before has empty directions and is healthy. `constant`, `line` and
+`dimensional` are calibrated on trained encoders (`benchmarks/collapse.py`). Dimensional collapse as
+in Jing, Vincent, LeCun, Tian 2022, arXiv 2110.09348.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 from jssl.data.checks import require_count, require_range
@@ -34,9 +35,7 @@ def collapse_verdict(
     *,
     tolerance: float = formulas.TOLERANCE,
     constant: float = formulas.CONSTANT,
-    few: float = formulas.FEW,
-    low: float = formulas.LOW,
-    many: float = formulas.MANY,
+    dimensional: Sequence[tuple[float, float]] = formulas.DIMENSIONAL,
     line: float = formulas.LINE,
     directional: Any = None,
 ) -> Verdict:
@@ -58,10 +57,9 @@ def collapse_verdict(
             of the largest: by default a thousandth of its standard deviation.
         constant: a collapse is complete where the variance is at most this share of the mean
             square: by default points lie within a tenth of their distance from the origin.
-        few: effective directions at or below which a collapse is dimensional, 1 or more.
-        low: effective rank at or below which a collapse is dimensional, in units of
-            sqrt(possible), 0 or more.
-        many: effective directions above which a low effective rank is no collapse, 1 or more.
+        dimensional: one or more pairs (d, r): a collapse is dimensional where there are at most d
+            effective directions, 1 or more, and the effective rank is at most r sqrt(possible), 0
+            or more and possibly inf.
         line: share of the variance in one direction from which rows of one direction are a complete
             collapse.
         directional: (...) 1 less the mean cosine of two rows, which finds rows of one direction and
@@ -71,8 +69,8 @@ def collapse_verdict(
         Verdict.
 
     Raises:
-        InputError: for thresholds outside [0, 1), `few` or `many` below 1 or `low` below 0, fewer
-            than two points, no eigenvalues, or values that are not real numbers.
+        InputError: for thresholds outside [0, 1), `dimensional` that is no pairs (d, r) with d >= 1
+            and r >= 0, fewer than two points, no eigenvalues, or values that are not real numbers.
     """
     given = {} if directional is None else {"directional": directional}
     xp, values, square, *angles = working(eigenvalues=eigenvalues, mean_square=mean_square, **given)
@@ -82,10 +80,24 @@ def collapse_verdict(
     shares = {"tolerance": tolerance, "constant": constant, "line": line}
     for name, value in shares.items():
         require_range(name, value, 0, 1 - 1e-12)
-    require_range("few", few, 1)
-    require_range("low", low, 0)
-    require_range("many", many, 1)
+    pairs = _pairs(dimensional)
     points = require_count("points", points, low=2)
-    thresholds = Thresholds(tolerance, constant, few, low, many, line)
+    thresholds = Thresholds(tolerance, constant, pairs, line)
     with quietly(xp):
         return formulas.verdict(values, square, points, thresholds, xp, *angles)
+
+
+def _pairs(dimensional: Sequence[tuple[float, float]]) -> tuple[tuple[float, float], ...]:
+    """Return checked pairs of limits."""
+    try:
+        pairs = tuple((float(directions), float(rank)) for directions, rank in dimensional)
+    except (TypeError, ValueError):
+        pairs = ()
+    if not pairs or not all(directions >= 1 and rank >= 0 for directions, rank in pairs):
+        message = (
+            "dimensional must be one or more pairs (effective directions, effective rank / "
+            f"sqrt(possible)), at least 1 and 0, such as [(1.2, inf), (2.75, 1.3)]; got "
+            f"{dimensional}"
+        )
+        raise InputError(message)
+    return pairs

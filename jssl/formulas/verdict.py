@@ -1,6 +1,8 @@
 """Has an encoder collapsed? `jssl.diagnostics.verdict` has the definitions."""
 
+import functools
 import math
+import operator
 from typing import Any, NamedTuple
 
 from jssl.formulas.ranks import entropy_rank
@@ -21,21 +23,19 @@ mean cosine of 0.995 or more.
 LINE = 0.985
 """Share of the variance in one direction at which rows of one direction differ in length only."""
 
-LOW = 1.2
-"""Effective rank at or below which a collapse is dimensional, in units of sqrt(possible).
-
-It is a collapse only where it is also at most half of the possible, and where there are at most
-`MANY` effective directions. One direction beside p - 1 weak ones, all equal, has the effective rank
-2 sqrt(p - 1) where its singular value equals the sum of the others. 1.2 is calibrated.
-"""
-
-MANY = 3.0
-"""Effective directions above which a low effective rank is no collapse, as of clear classes."""
-
 FEW = 1.2
 """Effective directions at or below which a collapse is dimensional, whatever the effective rank.
 
 1.2 is 91 % of the variance in one direction, where the others share the rest evenly.
+"""
+
+DIMENSIONAL = ((FEW, math.inf), (1.4, 2.0), (2.75, 1.3))
+"""Pairs of limits, of which one suffices: (effective directions, effective rank).
+
+The effective rank is in units of sqrt(possible), and a collapse only up to half of the possible.
+One direction beside p - 1 weak ones, all equal, has the effective rank 2 sqrt(p - 1) where its
+singular value equals the sum of the others. More directions than in any pair are no collapse,
+however low the rank, as of clear classes. The numbers are calibrated.
 """
 
 
@@ -45,18 +45,15 @@ class Thresholds(NamedTuple):
     Attributes:
         tolerance: share of the largest variance at which a direction is numerically empty.
         constant: share of the mean square at which all rows are nearly one point or direction.
-        few: effective directions at which a collapse is dimensional.
-        low: effective rank at which a collapse is dimensional, in units of sqrt(possible).
-        many: effective directions above which a low effective rank is no collapse.
+        dimensional: pairs (effective directions, effective rank in units of sqrt(possible)); a
+            collapse is dimensional where both are at most those of one pair.
         line: share of the variance in one direction at which rows of one direction are a complete
             collapse.
     """
 
     tolerance: float = TOLERANCE
     constant: float = CONSTANT
-    few: float = FEW
-    low: float = LOW
-    many: float = MANY
+    dimensional: tuple[tuple[float, float], ...] = DIMENSIONAL
     line: float = LINE
 
 
@@ -89,25 +86,25 @@ class Verdict(NamedTuple):
     effective_rank: Any
 
 
-def few_directions(seen: Verdict, thresholds: Thresholds) -> Any:
-    """Return whether nearly all variance lies in few directions, although more are possible."""
-    return (seen.directions <= thresholds.few) & (seen.possible >= 3 * thresholds.few)
+def within(seen: Verdict, directions: float, rank: float) -> Any:
+    """Return whether the effective directions and the effective rank are at most those of a pair.
+
+    Without a limit on the rank, three times as many directions have to be possible.
+    """
+    few = seen.directions <= directions
+    if math.isinf(rank):
+        return few & (seen.possible >= 3 * directions)
+    return few & (seen.effective_rank <= rank_limit(seen.possible, rank))
 
 
-def low_rank(seen: Verdict, thresholds: Thresholds) -> Any:
-    """Return whether the effective rank is low for what is possible, and the directions few."""
-    low = seen.effective_rank <= low_limit(seen.possible, thresholds)
-    return low & (seen.directions <= thresholds.many)
-
-
-def low_limit(possible: int, thresholds: Thresholds) -> float:
+def rank_limit(possible: int, rank: float) -> float:
     """Return the effective rank at or below which a collapse is dimensional; at most half.
 
     Example:
-        >>> low_limit(100, Thresholds()), low_limit(4, Thresholds())
-        (12.0, 2.0)
+        >>> rank_limit(100, 1.3), rank_limit(4, 1.3)
+        (13.0, 2.0)
     """
-    return min(thresholds.low * math.sqrt(possible), possible / 2)
+    return min(rank * math.sqrt(possible), possible / 2)
 
 
 def one_direction(seen: Verdict, thresholds: Thresholds) -> Any:
@@ -193,12 +190,16 @@ def verdict(
     directions = effective_directions(eigenvalues, points, xp)
     of_entropy = entropy_rank(eigenvalues, True, xp)
     seen = Verdict(None, rank, possible, spread, angles, leading, directions, of_entropy)
-    point = (spread <= thresholds.constant) | one_direction(seen, thresholds)
-    partial = few_directions(seen, thresholds) | low_rank(seen, thresholds)
-    kind = xp.where(point, 2, xp.where(partial, 1, 0))
     return Verdict(
-        xp.where(known, kind, KINDS.index("undefined")),
+        xp.where(known, kind_of(seen, thresholds, xp), KINDS.index("undefined")),
         xp.where(known, rank, -1),
         possible,
         *(xp.where(known, each, xp.nan) for each in seen[3:]),
     )
+
+
+def kind_of(seen: Verdict, thresholds: Thresholds, xp: Any) -> Any:
+    """Return the kind, 0 to 2, that follows from the quantities of a verdict."""
+    point = (seen.spread <= thresholds.constant) | one_direction(seen, thresholds)
+    partial = functools.reduce(operator.or_, (within(seen, *p) for p in thresholds.dimensional))
+    return xp.where(point, 2, xp.where(partial, 1, 0))

@@ -118,7 +118,7 @@ def test_empty_directions_are_counted_and_are_no_collapse_by_themselves():
     assert kind(twelve) == "none"  # evenly spread over more directions than three
     few = RNG.normal(size=(900, 2)) @ RNG.normal(size=(2, 96))
     assert kind(few) == "dimensional"
-    assert said(few, "of 96 possible (at most 12 is a collapse)")
+    assert said(few, "of 96 possible (at most 13 is a collapse)")
     assert not said(HEALTHY, "empty")
 
 

@@ -222,7 +222,7 @@ def test_the_verdict_on_values_that_are_not_finite_is_undefined(bad):
     [
         ([1.0] * 8, 8.0, 100, "none", 8),
         ([1.0] * 3 + [1e-7], 3.0, 100, "none", 3),  # a quarter of the directions is empty
-        ([1.0] * 2 + [1e-7] * 5, 2.0, 100, "dimensional", 2),  # 1.2 sqrt(7) is 3.2
+        ([1.0] * 2 + [1e-7] * 5, 2.0, 100, "dimensional", 2),  # 1.3 sqrt(7) is 3.4
         ([1.0] * 4 + [1e-7] * 5, 4.0, 100, "none", 4),  # four effective directions
         ([1.0] + [1e-3] * 9, 1.01, 100, "dimensional", 10),
         ([1.0, 0.5, 0.0], 1.5, 3, "none", 2),  # three points span two dimensions
@@ -243,30 +243,57 @@ def test_thresholds_of_the_verdict_are_those_that_are_given():
     def kind(square=1.96, **options):
         return int(collapse_verdict(values, square, 99, **options).kind)
 
-    assert kind(few=1.5) == 0
-    assert kind(few=3.5) == 1
-    assert kind(few=4.5) == 0  # twelve directions are fewer than three times as many
-    assert kind(few=1.5, tolerance=0.02) == 0
+    assert kind(dimensional=few(1.5)) == 0
+    assert kind(dimensional=few(3.5)) == 1
+    assert kind(dimensional=few(4.5)) == 0  # twelve are fewer than three times as many
+    assert kind(dimensional=few(1.5), tolerance=0.02) == 0
     assert int(collapse_verdict(values, 1.96, 99, tolerance=0.02).rank) == 4
-    assert kind(190.0, few=1.5, constant=0.02) == 2
-    assert kind(few=1.5, directional=0.001, line=0.5) == 2
-    assert kind(few=1.5, directional=0.001, line=0.6) == 0  # 51 % of the variance in one direction
-    assert kind(few=1.5, directional=0.5, line=0.5) == 0
+    assert kind(190.0, dimensional=few(1.5), constant=0.02) == 2
+    assert kind(dimensional=few(1.5), directional=0.001, line=0.5) == 2
+    # the leading direction has 51 % of the variance
+    assert kind(dimensional=few(1.5), directional=0.001, line=0.6) == 0
+    assert kind(dimensional=few(1.5), directional=0.5, line=0.5) == 0
+
+
+def few(directions):
+    return [(directions, np.inf)]
+
+
+def test_one_pair_of_limits_is_enough_for_a_dimensional_collapse():
+    """One direction beside 99 equal ones, whose rank grows with the others' variance."""
+
+    def kind(share, **options):  # of the variance in the leading direction
+        values = np.array([share, *[(1 - share) / 99] * 99])
+        return KINDS[int(collapse_verdict(values, 2.0, 10**6, **options).kind)]
+
+    def rank(share):
+        return float(entropy_rank(np.array([share, *[(1 - share) / 99] * 99]), squares=True))
+
+    assert rank(0.92) > 40  # 1 / .92^2 = 1.18 directions: a collapse at any rank
+    assert (kind(0.92), kind(0.9)) == ("dimensional", "none")
+    # 1.19 to 1.4 directions: a collapse up to a rank of 2 sqrt(100) = 20, here by 3 others or by 99
+    concentrated = np.array([0.87, *[0.13 / 3] * 3, *[1e-12] * 96])
+    seen = collapse_verdict(concentrated, 2.0, 10**6)
+    assert 1.2 < float(seen.directions) < 1.4
+    assert KINDS[int(seen.kind)] == "dimensional"
+    assert kind(0.87) == "none"
+    with_one_pair = collapse_verdict(concentrated, 2.0, 10**6, dimensional=few(1.2))
+    assert KINDS[int(with_one_pair.kind)] == "none"
 
 
 @pytest.mark.parametrize("dim", [64, 144, 400])
 def test_an_effective_rank_below_its_threshold_is_a_collapse(dim):
-    def kind(strong, weak, low=1.5, many=np.inf):
+    def kind(strong, weak, low=1.5, most=1e9):
         values = jnp.array([1.0] * strong + [weak**2] * (dim - strong))
-        seen = collapse_verdict(values, 2 * values.sum(), 10_000, low=low, many=many)
+        seen = collapse_verdict(values, 2 * values.sum(), 10_000, dimensional=[(most, low)])
         return KINDS[int(seen.kind)]
 
-    few, many = round(1.2 * dim**0.5), round(1.8 * dim**0.5)
-    assert (kind(few, 1.1e-3), kind(many, 1.1e-3)) == ("dimensional", "none")
-    assert (kind(few, 1.1e-3, low=1), kind(many, 1.1e-3, low=2.2)) == ("none", "dimensional")
-    assert kind(few, 1.1e-3, many=few + 0.5) == "dimensional"
-    assert kind(few, 1.1e-3, many=few - 0.5) == "none"  # more directions than a collapse has
-    assert kind(few, 0.1) == "none"  # others with a tenth of the standard deviation count
+    some, many = round(1.2 * dim**0.5), round(1.8 * dim**0.5)
+    assert (kind(some, 1.1e-3), kind(many, 1.1e-3)) == ("dimensional", "none")
+    assert (kind(some, 1.1e-3, low=1), kind(many, 1.1e-3, low=2.2)) == ("none", "dimensional")
+    assert kind(some, 1.1e-3, most=some + 0.5) == "dimensional"
+    assert kind(some, 1.1e-3, most=some - 0.5) == "none"  # more directions than a collapse has
+    assert kind(some, 0.1) == "none"  # others with a tenth of the standard deviation count
     assert kind(round(0.6 * dim), 1.1e-3, low=0.9 * dim**0.5) == "none"  # more than half
 
 
@@ -317,7 +344,8 @@ def test_bad_input_is_refused():
         lidar(jnp.ones((5, 2, 3)), ridge=0.0)
     with pytest.raises(InputError, match="last"):
         alpha_req(jnp.ones(5), last=6)
-    with pytest.raises(InputError, match="few"):
-        collapse_verdict(jnp.ones(5), 1.0, 9, few=0.5)
+    for bad in ([(0.5, 1.0)], [(1.5, -1.0)], [], [(1.5,)], [(float("nan"), 1.0)], 3, "few", None):
+        with pytest.raises(InputError, match="dimensional must be one or more pairs"):
+            collapse_verdict(jnp.ones(5), 1.0, 9, dimensional=bad)
     with pytest.raises(InputError, match="tolerance"):
         collapse_verdict(jnp.ones(5), 1.0, 9, tolerance=1.0)
