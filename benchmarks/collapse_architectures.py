@@ -40,6 +40,14 @@ ARCHITECTURES = {
             Architecture("residual", 12, 2, 64, 32, True, False),
             [20, 21],
         ),
+        "mlp-64-3-torch-relu": (
+            Architecture("mlp", 64, 3, 64, 64, False, True, start="torch"),
+            [30, 31],
+        ),
+        "conv-8-3-torch-linear": (
+            Architecture("conv", 8, 3, 64, 48, False, False, start="torch"),
+            [32, 33],
+        ),
     },
     "held out": {
         "mlp-72-2-bn-relu": (
@@ -57,6 +65,14 @@ ARCHITECTURES = {
         "mlp-56-3-bn-linear": (
             Architecture("mlp", 56, 3, 80, 128, True, False),
             [28, 29],
+        ),
+        "mlp-96-4-torch-linear": (
+            Architecture("mlp", 96, 4, 64, 96, False, False, start="torch"),
+            [34, 35],
+        ),
+        "residual-12-3-torch-relu": (
+            Architecture("residual", 12, 3, 96, 64, False, True, "erased", "torch"),
+            [36, 37],
         ),
     },
 }

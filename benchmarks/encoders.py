@@ -42,6 +42,8 @@ class Architecture(NamedTuple):
         batch_norm: whether hidden layers are standardised over the batch.
         rectified: whether the features of the backbone pass through a ReLU.
         data: name of the data in `benchmarks/encoder_data.py`.
+        start: "he": normal weights of variance 2 / inputs, and biases of zero; "torch": weights and
+            biases uniform up to 1 / sqrt(inputs), as the default of PyTorch.
     """
 
     kind: str
@@ -52,6 +54,7 @@ class Architecture(NamedTuple):
     batch_norm: bool
     rectified: bool
     data: str = "digits"
+    start: str = "he"
 
 
 class Recipe(NamedTuple):
@@ -206,11 +209,21 @@ def _init(key: Any, a: Architecture) -> Any:
     inputs = 64 if a.kind == "mlp" else 9
     sizes = [inputs, *[a.width * (1 if a.kind == "mlp" else 9)] * a.depth]
     outs = [*[a.width] * a.depth, a.features]
-    body = [_dense(next(keys), i, o) for i, o in zip(sizes, outs, strict=True)]
+    dense = _dense_of_torch if a.start == "torch" else _dense
+    body = [dense(next(keys), i, o) for i, o in zip(sizes, outs, strict=True)]
     return {
         "body": body,
-        "head": [_dense(next(keys), a.features, 64), _dense(next(keys), 64, a.outputs)],
-        "predictor": [_dense(next(keys), a.outputs, 16), _dense(next(keys), 16, a.outputs)],
+        "head": [dense(next(keys), a.features, 64), dense(next(keys), 64, a.outputs)],
+        "predictor": [dense(next(keys), a.outputs, 16), dense(next(keys), 16, a.outputs)],
+    }
+
+
+def _dense_of_torch(key: Any, inputs: int, outputs: int) -> Any:
+    each, most = jax.random.split(key), inputs**-0.5
+    shapes = {"w": (inputs, outputs), "b": (outputs,)}
+    return {
+        name: jax.random.uniform(k, shape, minval=-most, maxval=most)
+        for k, (name, shape) in zip(each, shapes.items(), strict=True)
     }
 
 

@@ -32,10 +32,10 @@ def headline(judged: Judgement, thresholds: Thresholds) -> str:
     """Return the verdict as a sentence, with the numbers that decide it."""
     verdict = judged.verdict
     kind, spread = KINDS[int(verdict.kind)], float(verdict.spread)
-    if kind == "complete" and spread <= thresholds.constant:
+    if kind == "complete" and spread <= thresholds.point:
         return (
             "Complete collapse: all rows are nearly one point. Their variance is "
-            f"{_percent(spread)} of their mean square ({_percent(thresholds.constant)} or less is "
+            f"{_percent(spread)} of their mean square ({_percent(thresholds.point)} or less is "
             "a collapse)."
         )
     if kind == "complete":
@@ -92,7 +92,10 @@ def _rank(judged: Judgement, thresholds: Thresholds) -> str:
         )
     share = 1 - float(verdict.spread)
     if share >= _LARGE_MEAN:
-        line += f" All rows share a constant offset with {_percent(share)} of the mean square."
+        line += (
+            f" All rows share a constant offset with {_percent(share)} of the mean square: "
+            "subtract their mean before you compare them by cosines."
+        )
     return line
 
 

@@ -1,9 +1,9 @@
 r"""Has an encoder collapsed? None, dimensional or complete, by named thresholds.
 
     undefined     a value is not finite
-    complete      the variance is at most `constant` of the mean square: all rows nearly one point;
-                  or the same holds of the rows scaled to length 1 and one direction has the share
-                  `line` of the variance: all rows nearly one direction, only their lengths differ
+    complete      the variance is at most `point` of the mean square: all rows nearly one point; or
+                  that of the rows scaled to length 1 is at most `constant`, and one direction has
+                  the share `line` of the variance: rows of one direction that differ in length only
     dimensional   for one pair (d, r) of `dimensional`: at most d effective directions, and an
                   effective rank of at most r sqrt(possible) and at most half of the possible
     none          otherwise
@@ -12,7 +12,8 @@ n points span at most possible = min(n - 1, dim) dimensions after centring: fewe
 dimensions are no collapse, and the effective directions are corrected for their number. A pair
 with r = inf does not limit the rank, and applies where three times as many directions are possible.
 The numerical rank is given beside the verdict and does not change it: an encoder whose last layer
-is wider than the one before has empty directions and is healthy. `constant`, `line` and
+is wider than the one before has empty directions and is healthy. A constant offset of all rows does
+not change it either, unless the rows cannot be told apart in half precision. `constant`, `line` and
 `dimensional` are calibrated on trained encoders (`benchmarks/collapse.py`). Dimensional collapse as
 in Jing, Vincent, LeCun, Tian 2022, arXiv 2110.09348.
 """
@@ -34,6 +35,7 @@ def collapse_verdict(
     points: int,
     *,
     tolerance: float = formulas.TOLERANCE,
+    point: float = formulas.POINT,
     constant: float = formulas.CONSTANT,
     dimensional: Sequence[tuple[float, float]] = formulas.DIMENSIONAL,
     line: float = formulas.LINE,
@@ -55,8 +57,9 @@ def collapse_verdict(
         points: n, static.
         tolerance: a direction counts as numerically empty where its variance is at most this share
             of the largest: by default a thousandth of its standard deviation.
-        constant: a collapse is complete where the variance is at most this share of the mean
-            square: by default points lie within a tenth of their distance from the origin.
+        point: a collapse is complete where the variance is at most this share of the mean square:
+            by default points lie within a thousandth of their distance from the origin.
+        constant: 1 less the mean cosine at or below which rows have nearly one direction.
         dimensional: one or more pairs (d, r): a collapse is dimensional where there are at most d
             effective directions, 1 or more, and the effective rank is at most r sqrt(possible), 0
             or more and possibly inf.
@@ -77,12 +80,12 @@ def collapse_verdict(
     if not values.ndim or not values.shape[-1]:
         message = f"eigenvalues must be (..., dim) with dim >= 1; got shape {tuple(values.shape)}"
         raise InputError(message)
-    shares = {"tolerance": tolerance, "constant": constant, "line": line}
+    shares = {"tolerance": tolerance, "point": point, "constant": constant, "line": line}
     for name, value in shares.items():
         require_range(name, value, 0, 1 - 1e-12)
     pairs = _pairs(dimensional)
     points = require_count("points", points, low=2)
-    thresholds = Thresholds(tolerance, constant, pairs, line)
+    thresholds = Thresholds(tolerance, point, constant, pairs, line)
     with quietly(xp):
         return formulas.verdict(values, square, points, thresholds, xp, *angles)
 

@@ -13,11 +13,19 @@ KINDS = ("none", "dimensional", "complete", "undefined")
 TOLERANCE = 1e-6
 """Share of the largest variance at or below which a direction is numerically empty."""
 
-CONSTANT = 0.005
-"""Variance at or below which all rows are nearly one point, or have nearly one direction.
+POINT = 1e-6
+"""Variance, as a share of the mean square, at or below which all rows are nearly one point.
 
-As a share of the mean square, of the rows themselves or scaled to length 1. Two rows then have a
-mean cosine of 0.995 or more.
+Rows then differ by a thousandth of their size, about the rounding of half precision. Biases give
+the rows of an untrained network an offset that is up to a hundred times as large as their
+differences, which still tell them apart once their mean is subtracted.
+"""
+
+CONSTANT = 0.005
+"""1 less the mean cosine at or below which all rows have nearly one direction.
+
+It is the variance of the rows scaled to length 1. In training, a variance of this share of the mean
+square is a collapse too (`jssl.Monitor`).
 """
 
 LINE = 0.985
@@ -44,7 +52,8 @@ class Thresholds(NamedTuple):
 
     Attributes:
         tolerance: share of the largest variance at which a direction is numerically empty.
-        constant: share of the mean square at which all rows are nearly one point or direction.
+        point: share of the mean square at which all rows are nearly one point.
+        constant: 1 less the mean cosine at which all rows have nearly one direction.
         dimensional: pairs (effective directions, effective rank in units of sqrt(possible)); a
             collapse is dimensional where both are at most those of one pair.
         line: share of the variance in one direction at which rows of one direction are a complete
@@ -52,6 +61,7 @@ class Thresholds(NamedTuple):
     """
 
     tolerance: float = TOLERANCE
+    point: float = POINT
     constant: float = CONSTANT
     dimensional: tuple[tuple[float, float], ...] = DIMENSIONAL
     line: float = LINE
@@ -186,7 +196,7 @@ def verdict(
     leading = xp.max(shares, axis=-1) / xp.where(variance == 0, 1, variance)
     angles = spread * xp.nan if directional is None else directional + 0 * spread
     rank = xp.count_nonzero(shares > thresholds.tolerance, axis=-1)
-    rank = xp.where(spread <= thresholds.constant, 0, rank)
+    rank = xp.where(spread <= thresholds.point, 0, rank)
     directions = effective_directions(eigenvalues, points, xp)
     of_entropy = entropy_rank(eigenvalues, True, xp)
     seen = Verdict(None, rank, possible, spread, angles, leading, directions, of_entropy)
@@ -200,6 +210,6 @@ def verdict(
 
 def kind_of(seen: Verdict, thresholds: Thresholds, xp: Any) -> Any:
     """Return the kind, 0 to 2, that follows from the quantities of a verdict."""
-    point = (seen.spread <= thresholds.constant) | one_direction(seen, thresholds)
+    point = (seen.spread <= thresholds.point) | one_direction(seen, thresholds)
     partial = functools.reduce(operator.or_, (within(seen, *p) for p in thresholds.dimensional))
     return xp.where(point, 2, xp.where(partial, 1, 0))

@@ -7,8 +7,8 @@ import numpy as np
 from jssl.diagnosis.judgement import judge_moments, with_sample
 from jssl.diagnosis.verdict_sentences import headline
 from jssl.formulas.moments import Moments
+from jssl.formulas.verdict import CONSTANT, Thresholds
 from jssl.formulas.verdict import KINDS as KINDS
-from jssl.formulas.verdict import Thresholds
 
 
 class Judged(NamedTuple):
@@ -30,6 +30,9 @@ class Judged(NamedTuple):
 def judged(of_rows: Moments, sample: np.ndarray) -> Judged:
     """Return the verdict on rows of which only the moments and a sample are known.
 
+    Rows with at most `CONSTANT` of their mean square as variance are a complete collapse here.
+    Trained encoders have more, even with biases; an untrained one may have less.
+
     Example:
         >>> scatter = 100 * np.diag([1.0, 0.12] + [0.001] * 8)
         >>> found = judged(Moments(100, np.zeros(10), scatter), np.eye(10))
@@ -40,7 +43,7 @@ def judged(of_rows: Moments, sample: np.ndarray) -> Judged:
         of_rows: their moments.
         sample: (rows, dim) of them, all finite.
     """
-    thresholds = Thresholds()
+    thresholds = Thresholds(point=CONSTANT)
     found = with_sample(judge_moments(of_rows, thresholds), sample, thresholds)
     seen = found.verdict
     sentence = headline(found, thresholds).rstrip(".")

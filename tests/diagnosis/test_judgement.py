@@ -80,9 +80,23 @@ def test_isotropic_rows_are_healthy_however_few_they_are():
 
 
 def test_points_near_one_point_are_a_complete_collapse():
-    z = 1 + 0.02 * HEALTHY
-    assert kind(z) == "complete"
-    assert said(z, "all rows are nearly one point")
+    for size, expected in ((8e-4, "complete"), (2e-3, "none")):
+        assert kind(1 + size * HEALTHY) == expected
+    assert said(1 + 8e-4 * HEALTHY, "all rows are nearly one point")
+
+
+def test_a_constant_offset_of_an_untrained_network_with_biases_is_named_and_is_no_collapse():
+    """Five layers as PyTorch starts them: rows differ by a fortieth of their common offset."""
+    draws, z = np.random.default_rng(3), np.random.default_rng(4).uniform(size=(900, 64))
+    for _ in range(6):
+        weights, bias = (draws.uniform(-1, 1, size=s) / 8 for s in ((64, 64), 64))
+        hidden = z @ weights + bias
+        z = np.maximum(hidden, 0)
+    seen = jssl.diagnose(hidden).verdict
+    assert 1e-5 < seen.spread < 2e-3
+    assert kind(hidden) == "none"
+    assert said(hidden, "All rows share a constant offset")
+    assert said(hidden, "subtract their mean")
 
 
 def test_rows_of_one_direction_and_many_lengths_are_a_complete_collapse():
@@ -123,7 +137,7 @@ def test_empty_directions_are_counted_and_are_no_collapse_by_themselves():
 
 
 def test_a_collapse_beside_an_outlier_coordinate_is_still_a_collapse():
-    z = 1 + 0.02 * HEALTHY
+    z = 1 + 8e-4 * HEALTHY
     z[:, 3] *= 1000
     assert kind(z) == "complete"
     assert said(z, "Coordinate 3")

@@ -103,6 +103,16 @@ def test_a_collapsed_encoder_that_still_moves_is_a_complete_collapse(kind):
     assert metrics["collapse"] == jssl.diagnostics.KINDS.index("complete")
 
 
+def test_an_offset_of_99_5_per_cent_of_the_mean_square_is_a_collapse_in_training():
+    """`diagnose` judges the centred rows, and calls the same embeddings healthy."""
+    for size, found in ((0.05, "complete"), (0.1, "none")):
+        rows = 1 + size * RNG.normal(size=(256, 8))
+        monitor = jssl.Monitor(half_life=np.inf)
+        monitor.update(rows)
+        assert monitor.metrics()["collapse"] == jssl.diagnostics.KINDS.index(found)
+        assert int(jssl.diagnose(rows).verdict.kind) == 0
+
+
 def test_a_healthy_encoder_whose_mean_moves_is_no_collapse():
     monitor = jssl.Monitor(half_life=np.inf)
     for step in range(50):
