@@ -16,8 +16,8 @@ The truth does not use any quantity of the verdict. Two witnesses have to agree:
                where r < 0.8, completely where r < 0.25
 
 Where r is within two standard errors of 0.8, the training decides. Where the two contradict
-each other, or neither decides, the encoder is counted apart. The rule is calibrated on thirteen
-architectures, and the confusion table is of four others (`HELD_OUT_BEFORE` has the earlier ones).
+each other, or neither decides, the encoder is counted apart. The rule is calibrated on fifteen
+architectures, and the confusion table is of six others (`HELD_OUT_BEFORE` has the earlier ones).
 """
 
 import json

@@ -6,7 +6,7 @@ import numpy as np
 
 from jssl.diagnosis.judgement import Judgement
 from jssl.diagnosis.outliers import Outliers
-from jssl.formulas.verdict import KINDS, Thresholds, rank_limit, within
+from jssl.formulas.verdict import KINDS, Thresholds, one_point, rank_limit, within
 
 _LISTED = 5
 _LARGE_MEAN = 0.9
@@ -32,11 +32,12 @@ def headline(judged: Judgement, thresholds: Thresholds) -> str:
     """Return the verdict as a sentence, with the numbers that decide it."""
     verdict = judged.verdict
     kind, spread = KINDS[int(verdict.kind)], float(verdict.spread)
-    if kind == "complete" and spread <= thresholds.point:
+    if kind == "complete" and bool(one_point(verdict, thresholds)):
+        limit = thresholds.point if spread <= thresholds.point else thresholds.constant
+        even = "" if spread <= thresholds.point else ", evenly spread as noise is,"
         return (
-            "Complete collapse: all rows are nearly one point. Their variance is "
-            f"{_percent(spread)} of their mean square ({_percent(thresholds.point)} or less is "
-            "a collapse)."
+            f"Complete collapse: all rows are nearly one point. Their variance{even} is "
+            f"{_percent(spread)} of their mean square ({_percent(limit)} or less is a collapse)."
         )
     if kind == "complete":
         return (

@@ -22,10 +22,12 @@ differences, which still tell them apart once their mean is subtracted.
 """
 
 CONSTANT = 0.005
-"""1 less the mean cosine at or below which all rows have nearly one direction.
+"""Variance at or below which all rows are one point and noise, or have nearly one direction.
 
-It is the variance of the rows scaled to length 1. In training, a variance of this share of the mean
-square is a collapse too (`jssl.Monitor`).
+As a share of the mean square, of the rows themselves or scaled to length 1; the mean cosine of two
+rows is then 0.995 or more. The rows are one point and noise where at least half of the possible
+directions are effective. In training, one point with anything around it is a collapse
+(`jssl.Monitor`).
 """
 
 LINE = 0.985
@@ -37,7 +39,7 @@ FEW = 1.2
 1.2 is 91 % of the variance in one direction, where the others share the rest evenly.
 """
 
-DIMENSIONAL = ((FEW, math.inf), (1.4, 2.0), (2.75, 1.3))
+DIMENSIONAL = ((FEW, math.inf), (1.4, 2.0), (2.25, 1.3), (3.0, 0.5))
 """Pairs of limits, of which one suffices: (effective directions, effective rank).
 
 The effective rank is in units of sqrt(possible), and a collapse only up to half of the possible.
@@ -53,7 +55,8 @@ class Thresholds(NamedTuple):
     Attributes:
         tolerance: share of the largest variance at which a direction is numerically empty.
         point: share of the mean square at which all rows are nearly one point.
-        constant: 1 less the mean cosine at which all rows have nearly one direction.
+        constant: share of the mean square at which all rows are one point and noise; 1 less the
+            mean cosine at which all have nearly one direction.
         dimensional: pairs (effective directions, effective rank in units of sqrt(possible)); a
             collapse is dimensional where both are at most those of one pair.
         line: share of the variance in one direction at which rows of one direction are a complete
@@ -115,6 +118,12 @@ def rank_limit(possible: int, rank: float) -> float:
         (13.0, 2.0)
     """
     return min(rank * math.sqrt(possible), possible / 2)
+
+
+def one_point(seen: Verdict, thresholds: Thresholds) -> Any:
+    """Return whether all rows are nearly one point, or one point and noise without structure."""
+    even = seen.directions >= seen.possible / 2
+    return (seen.spread <= thresholds.point) | ((seen.spread <= thresholds.constant) & even)
 
 
 def one_direction(seen: Verdict, thresholds: Thresholds) -> Any:
@@ -196,13 +205,13 @@ def verdict(
     leading = xp.max(shares, axis=-1) / xp.where(variance == 0, 1, variance)
     angles = spread * xp.nan if directional is None else directional + 0 * spread
     rank = xp.count_nonzero(shares > thresholds.tolerance, axis=-1)
-    rank = xp.where(spread <= thresholds.point, 0, rank)
     directions = effective_directions(eigenvalues, points, xp)
     of_entropy = entropy_rank(eigenvalues, True, xp)
     seen = Verdict(None, rank, possible, spread, angles, leading, directions, of_entropy)
+    seen = seen._replace(rank=xp.where(one_point(seen, thresholds), 0, rank))
     return Verdict(
         xp.where(known, kind_of(seen, thresholds, xp), KINDS.index("undefined")),
-        xp.where(known, rank, -1),
+        xp.where(known, seen.rank, -1),
         possible,
         *(xp.where(known, each, xp.nan) for each in seen[3:]),
     )
@@ -210,6 +219,6 @@ def verdict(
 
 def kind_of(seen: Verdict, thresholds: Thresholds, xp: Any) -> Any:
     """Return the kind, 0 to 2, that follows from the quantities of a verdict."""
-    point = (seen.spread <= thresholds.point) | one_direction(seen, thresholds)
+    point = one_point(seen, thresholds) | one_direction(seen, thresholds)
     partial = functools.reduce(operator.or_, (within(seen, *p) for p in thresholds.dimensional))
     return xp.where(point, 2, xp.where(partial, 1, 0))

@@ -30,8 +30,9 @@ class Judged(NamedTuple):
 def judged(of_rows: Moments, sample: np.ndarray) -> Judged:
     """Return the verdict on rows of which only the moments and a sample are known.
 
-    Rows with at most `CONSTANT` of their mean square as variance are a complete collapse here.
-    Trained encoders have more, even with biases; an untrained one may have less.
+    Rows with at most `CONSTANT` of their mean square as variance are a complete collapse here,
+    whatever their spectrum. Trained encoders have more, even with biases; untrained ones may have
+    less.
 
     Example:
         >>> scatter = 100 * np.diag([1.0, 0.12] + [0.001] * 8)

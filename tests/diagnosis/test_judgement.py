@@ -80,9 +80,13 @@ def test_isotropic_rows_are_healthy_however_few_they_are():
 
 
 def test_points_near_one_point_are_a_complete_collapse():
-    for size, expected in ((8e-4, "complete"), (2e-3, "none")):
-        assert kind(1 + size * HEALTHY) == expected
-    assert said(1 + 8e-4 * HEALTHY, "all rows are nearly one point")
+    z = 1 + 0.02 * HEALTHY
+    assert kind(z) == "complete"
+    assert said(z, "all rows are nearly one point. Their variance, evenly spread as noise is, is")
+    structured = 0.02 * HEALTHY * 0.8 ** np.arange(96)
+    assert kind(1 + structured) == "none"
+    assert kind(1 + structured / 100) == "complete"
+    assert said(1 + structured / 100, "all rows are nearly one point. Their variance is")
 
 
 def test_a_constant_offset_of_an_untrained_network_with_biases_is_named_and_is_no_collapse():
@@ -137,7 +141,7 @@ def test_empty_directions_are_counted_and_are_no_collapse_by_themselves():
 
 
 def test_a_collapse_beside_an_outlier_coordinate_is_still_a_collapse():
-    z = 1 + 8e-4 * HEALTHY
+    z = 1 + 0.02 * HEALTHY
     z[:, 3] *= 1000
     assert kind(z) == "complete"
     assert said(z, "Coordinate 3")
