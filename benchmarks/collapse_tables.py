@@ -205,16 +205,18 @@ def _ranked(rows: list[dict[str, Any]]) -> list[tuple[str, list[dict[str, Any]]]
 
 
 def _ranking(title: str, rows: list[dict[str, Any]]) -> list[str]:
+    count = len({row["architecture"] for row in rows})
     lines = [
-        f"**{title}** ({len(rows)} embeddings)",
+        f"**{title}** ({len(rows)} embeddings of {count} architectures)",
         "",
-        "| metric | Spearman (95 %) | Kendall |",
-        "|---|---|---|",
+        "| metric | Spearman (95 %) | of the architecture with the least | Kendall |",
+        "|---|---|---|---|",
     ]
     for found in correlations(rows):
         name = found["metric"].replace("|", r"\|")
         interval = f"{found['spearman']:+.2f} ({found['low']:+.2f} to {found['high']:+.2f})"
-        lines.append(f"| {name} | {interval} | {found['kendall']:+.2f} |")
+        least, kendall = found["least"], found["kendall"]
+        lines.append(f"| {name} | {interval} | {least:+.2f} | {kendall:+.2f} |")
     return lines
 
 

@@ -3,7 +3,7 @@
 from typing import Any
 
 import numpy as np
-from scipy.stats import kendalltau, rankdata, spearmanr
+from scipy.stats import kendalltau, spearmanr
 
 from jssl.diagnosis.views import unit
 from jssl.formulas.lidar import lidar
@@ -84,31 +84,35 @@ def retrieval(views: np.ndarray) -> float:
 def correlations(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Return for each metric both rank correlations with the linear probe, and 95 % intervals.
 
-    The bootstrap draws encoders with replacement, 1,000 times.
+    Encoders are ranked among those of their own architecture, which have the same data and the same
+    dimensions, and the correlations are averaged over architectures. Ranked together, a metric that
+    differs between architectures as their accuracies do would seem to rank the encoders. The
+    bootstrap draws architectures with replacement, 1,000 times.
     """
-    accuracy = np.array([row["accuracy"]["linear"] for row in rows])
-    draws = np.random.default_rng(0).integers(0, len(rows), (DRAWS, len(rows)))
+    names = sorted({row["architecture"] for row in rows})
+    draws = np.random.default_rng(0).integers(0, len(names), (DRAWS, len(names)))
     found = []
     for metric, sign in METRICS.items():
-        values = sign * np.array([row[metric] for row in rows])
-        values = np.where(np.isnan(values), np.nanmin(values) - 1, values)
-        ranked = _correlation(rankdata(values[draws], axis=1), rankdata(accuracy[draws], axis=1))
-        low, high = np.nanquantile(ranked, [0.025, 0.975])
+        each = np.array([_of_one([r for r in rows if r["architecture"] == n], metric, sign)
+                         for n in names])  # fmt: skip
+        spearman, kendall = each.mean(0)
+        low, high = np.quantile(each[draws, 0].mean(1), [0.025, 0.975])
         found.append(
             {
                 "metric": metric,
-                "spearman": float(spearmanr(values, accuracy).statistic),
+                "spearman": float(spearman),
                 "low": float(low),
                 "high": float(high),
-                "kendall": float(kendalltau(values, accuracy).statistic),
-                "encoders": len(rows),
+                "kendall": float(kendall),
+                "least": float(each[:, 0].min()),
             }
         )
     return found
 
 
-def _correlation(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Return the correlation of each row of two matrices; NaN for a constant row."""
-    a, b = (x - x.mean(1, keepdims=True) for x in (a, b))
-    with np.errstate(invalid="ignore"):
-        return np.sum(a * b, 1) / np.sqrt(np.sum(a**2, 1) * np.sum(b**2, 1))
+def _of_one(rows: list[dict[str, Any]], metric: str, sign: int) -> tuple[float, float]:
+    """Return both rank correlations of the encoders of one architecture; NaN ranks last."""
+    values = sign * np.array([row[metric] for row in rows], float)
+    values = np.where(np.isnan(values), np.nanmin(values) - 1, values)
+    accuracy = [row["accuracy"]["linear"] for row in rows]
+    return spearmanr(values, accuracy).statistic, kendalltau(values, accuracy).statistic
