@@ -3,6 +3,7 @@
 from benchmarks.mutant import Mutant
 
 _LIMIT, _LEAK = ("infinite-width limit",), ("leak between outputs",)
+_RANDOM = "kernels of random networks"
 _WIDTH = [
     Mutant(
         "width",
@@ -38,7 +39,7 @@ _WIDTH = [
     ),
     Mutant(
         "width",
-        _LIMIT,
+        (*_LIMIT, _RANDOM),
         "fan-in off by one in the gain of a layer",
         "jssl/models/layers.py",
         "gains = weight_std / _root(fan_in), bias_std",
@@ -46,7 +47,7 @@ _WIDTH = [
     ),
     Mutant(
         "width",
-        ("random features with orthonormal outputs",),
+        ("random features with orthonormal outputs", _RANDOM),
         "another kernel: the NTK instead of the NNGP kernel",
         "jssl/kernels/infinite.py",
         "return function.of_kinds(x1, None if x2 is x1 else x2, [kind])[0]",

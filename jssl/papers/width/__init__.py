@@ -6,7 +6,7 @@ The claims of Fleissner, Anil, Ghoshdastidar 2024 (arXiv 2411.11176) and Anil, E
 
 from jssl.papers.outcome import Experiment, Settings
 from jssl.papers.sets import LABELS, image_sets
-from jssl.papers.width import divergence, drift, features, leak, limits
+from jssl.papers.width import divergence, drift, features, leak, limits, random_kernels
 
 
 def plan(settings: Settings) -> Experiment:
@@ -19,6 +19,7 @@ def plan(settings: Settings) -> Experiment:
             "drift of the tangent kernel": drift.drifts,
             "divergence under the dot-product loss": divergence.divergence,
             "random features with orthonormal outputs": features.random_features,
+            "kernels of random networks": random_kernels.mean_kernels,
         },
         {
             "image sets": ", ".join(LABELS[name] for name in sets),

@@ -115,13 +115,17 @@ def _flow(case: Setting, gram: np.ndarray, start: np.ndarray, scale: float) -> n
     return _half(steps, flow.coordinates)
 
 
-def forecast(case: Setting, width: int, key: Array, scale: float) -> np.ndarray:
-    """Return the half steps (dim,) of F-5 for the network that a key draws."""
+def forecasts(case: Setting, width: int, key: Array, scale: float) -> np.ndarray:
+    """Return the half steps (2, dim) of F-5 for the network that a key draws.
+
+    The second row is without the blocks of the tangent kernel between two outputs.
+    """
     model = network(width)
     params, views = model.init(start_key(key)), views_of(case)
     gram = mode_kernel(model.apply, params, views, jnp.asarray(case.weights))
     start = scale * case.weights.T @ np.asarray(model.apply(params, views))
-    return _flow(case, gram, start, scale)
+    without = gram * np.eye(DIM)[:, None]  # (modes, outputs, modes, outputs)
+    return np.stack([_flow(case, each, start, scale) for each in (gram, without)])
 
 
 def limit(case: Setting, width: int, scale: float) -> np.ndarray:
