@@ -13,7 +13,7 @@ from jssl.diagnosis.page import page_of
 from jssl.diagnosis.result import Diagnosis
 from jssl.errors import InputError
 from jssl.formulas.severity import is_severe
-from jssl.formulas.verdict import KINDS
+from jssl.formulas.verdict import KINDS, Thresholds, near_point
 from jssl.report.files import new_report_folder
 from jssl.report.page import Page, page_json, write_page
 
@@ -140,7 +140,9 @@ def hand_out(page: Page, folder: Path | None, sentences: Sequence[str], *, json:
 def _status(diagnosis: Diagnosis, fail_on: str | None) -> int:
     """Return 3, after a line that says so, for a collapse as severe as asked for; otherwise 0."""
     kind = KINDS[int(diagnosis.verdict.kind)]
-    if not is_severe(kind, fail_on):
+    near = bool(near_point(diagnosis.verdict, Thresholds()))
+    if not is_severe("complete" if near else kind, fail_on):
         return 0
-    print(f"jssl: {kind} collapse, exit status 3 (--fail-on {fail_on})", file=sys.stderr)
+    what = "rows near one point" if near else f"{kind} collapse"
+    print(f"jssl: {what}, exit status 3 (--fail-on {fail_on})", file=sys.stderr)
     return 3

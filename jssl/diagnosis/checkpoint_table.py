@@ -87,9 +87,10 @@ def tabulate(
     errors = dict.fromkeys(values, exact)
     left_out: dict[str, np.ndarray] = {}
     tested = 0
-    left_out["uniformity"] = np.stack([_uniformity(*_sample(z)[1:]) for z in checkpoints])
+    count = min(GROUPS, *map(len, checkpoints))
+    left_out["uniformity"] = np.stack([_uniformity(*_sample(z, count)[1:]) for z in checkpoints])
     if views is not None:
-        both = [_of_views(z, v) for z, v in zip(checkpoints, views, strict=True)]
+        both = [_of_views(z, v, count) for z, v in zip(checkpoints, views, strict=True)]
         left_out["alignment"] = np.stack([each[0] for each in both])
         left_out[RETRIEVAL] = np.stack([each[1] for each in both])
     if classes is not None:
@@ -99,8 +100,8 @@ def tabulate(
         values[name], errors[name] = replicates[:, -1], jackknife_error(replicates[:, :-1])
     for name in {NEAREST, LINEAR, RETRIEVAL} & left_out.keys():
         # where all rows are right, the jackknife has no error
-        count = min(len(checkpoints[0]), ROWS) if name == RETRIEVAL else tested
-        least = [binomial_error(float(share), count) for share in values[name]]
+        rows = [min(len(z), ROWS) if name == RETRIEVAL else tested for z in checkpoints]
+        least = list(map(binomial_error, map(float, values[name]), rows))
         errors[name] = np.maximum(errors[name], least)
     if classes is not None:
         criterion, rule = left_out[LINEAR], f"the highest {LINEAR}"
@@ -142,14 +143,16 @@ def jackknife_error(replicates: np.ndarray) -> np.ndarray:
     return np.sqrt((groups - 1) * np.var(replicates, axis=-1))
 
 
-def _sample(z: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _sample(z: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return numbers of rows, those rows in float64, and the group of each; the same for equal n.
+
+    All checkpoints have `count` groups, as many as the one with the fewest rows can have.
 
     The draws do not depend on the content, so that checkpoints are compared on the same rows.
     """
     draws = np.random.default_rng(0)
     chosen = np.sort(draws.choice(len(z), min(len(z), ROWS), replace=False))
-    groups = draws.permutation(len(chosen)) % min(GROUPS, len(chosen))
+    groups = draws.permutation(len(chosen)) % count
     return chosen, np.asarray(z[chosen], np.float64), groups
 
 
@@ -169,9 +172,9 @@ def _uniformity(z: np.ndarray, groups: np.ndarray) -> np.ndarray:
         return np.append(without, np.log(total / (len(z) * (len(z) - 1))))
 
 
-def _of_views(z: np.ndarray, second: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _of_views(z: np.ndarray, second: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
     """Return alignment and same-sample retrieval."""
-    chosen, part, groups = _sample(z)
+    chosen, part, groups = _sample(z, count)
     first, other = unit(part), unit(np.asarray(second[chosen], np.float64))
     apart = np.square(first - other).sum(1)
     similar = first @ other.T

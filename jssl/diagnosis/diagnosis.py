@@ -213,8 +213,7 @@ def _settings(z: np.ndarray, compared: int, seed: int, thresholds: Thresholds) -
             for directions, rank in thresholds.dimensional
         ),
         "ridge of LiDAR": f"{RIDGE:g} of the mean variance",
-        "complete collapse": f"variance at most {thresholds.point:g} of the mean square, or "
-        f"{thresholds.constant:g} in at least half of the possible effective directions; or "
+        "complete collapse": f"variance at most {thresholds.point:g} of the mean square; or "
         f"1 less the mean cosine at most {thresholds.constant:g}, with {thresholds.line:g} of the "
         "variance in one direction",
     }

@@ -12,6 +12,9 @@ from jssl.errors import InputError
 ROWS = 10_000
 """Rows of each set that are used; more are sampled at random."""
 
+COMPARED = 4_000, 1_000
+"""Train and test rows that are compared for copies; more are sampled at random."""
+
 
 class Split(NamedTuple):
     """Two sets of embeddings of one encoder, with their labels.
@@ -101,8 +104,37 @@ def split_metrics(
     linear, done = logistic_accuracy(train, classes, test, expected)
     if not done:
         caveats.append("The logistic regression on the given split did not converge.")
+    shared = _shared(train, classes, test, expected)
+    caveats += [] if shared is None else [shared]
     largest = float(np.bincount(expected).max() / len(expected))
     return _metrics(k, (nearest, linear), len(expected), largest), caveats
+
+
+def _shared(
+    train: np.ndarray, classes: np.ndarray, test: np.ndarray, expected: np.ndarray
+) -> str | None:
+    """Return a caveat about test rows that are copies or views of train rows; None without them.
+
+    At most `COMPARED` rows of each set are compared, so that some copies are not found.
+    """
+    from jssl.diagnosis.copies import find_copies
+
+    draws = np.random.default_rng(0)
+    fit, held = (
+        np.sort(draws.choice(len(x), min(len(x), most), replace=False))
+        for x, most in zip((train, test), COMPARED, strict=True)
+    )
+    rows = np.concatenate([train[fit], test[held]])
+    both = np.unique(np.concatenate([classes[fit], expected[held]]), return_inverse=True)[1]
+    groups = find_copies(rows, both, np.arange(len(rows)), len(rows)).groups
+    found = int(np.isin(groups[len(fit) :], groups[: len(fit)]).sum())
+    if not found:
+        return None
+    return (
+        f"{found:,} of {len(held):,} test rows that were compared with {len(fit):,} train rows are "
+        "near-duplicates of train rows, views or copies of one sample. The accuracies on the given "
+        "split are too high; keep all copies of a sample in one set."
+    )
 
 
 def _metrics(k: int, values: tuple[float, float], rows: int, largest: float) -> list[Metric]:

@@ -25,6 +25,12 @@ _MARGIN = 1e-6  # for the rounding of sums of squares
 MOST = 0.02
 """The largest share of coordinates, or of rows, that are outliers (one is always allowed)."""
 
+MOST_OFFSETS = 0.125
+"""The largest share of coordinates whose mean is large and whose variance is not.
+
+A collapse leaves variance in few coordinates and takes it from the others. A large mean does not.
+"""
+
 
 class Outliers(NamedTuple):
     """What dominates the second moment, and what is constant.
@@ -42,7 +48,7 @@ class Outliers(NamedTuple):
     dead: np.ndarray
 
 
-def few_far(sizes: np.ndarray) -> np.ndarray:
+def few_far(sizes: np.ndarray, share: float = MOST) -> np.ndarray:
     """Return the positions of the few sizes that are far above all others, sorted.
 
     Example:
@@ -53,9 +59,10 @@ def few_far(sizes: np.ndarray) -> np.ndarray:
 
     Args:
         sizes: (n,) not negative; zeros take no part.
+        share: of the sizes, the most that are few; one is always allowed.
     """
     living = np.flatnonzero(sizes > 0)
-    most = max(1, int(MOST * len(sizes)))
+    most = max(1, int(share * len(sizes)))
     if len(living) < 3:
         return living[:0]
     order = living[np.argsort(sizes[living])[::-1]]
@@ -80,7 +87,11 @@ def far_coordinates(means: np.ndarray, variances: np.ndarray) -> tuple[np.ndarra
     """
     by_variance = few_far(variances)
     rest = np.setdiff1d(np.arange(len(means)), by_variance)
-    by_mean = rest[few_far(means[rest] ** 2 + variances[rest])]
+    squares = means[rest] ** 2 + variances[rest]
+    offsets = few_far(squares, MOST_OFFSETS)
+    if np.any(variances[rest][offsets] >= GAP * np.median(variances[rest])):
+        offsets = few_far(squares)
+    by_mean = rest[offsets]
     found = np.union1d(by_variance, by_mean).astype(int)
     return found, np.isin(found, by_mean)
 

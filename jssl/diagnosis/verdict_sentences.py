@@ -6,7 +6,7 @@ import numpy as np
 
 from jssl.diagnosis.judgement import Judgement
 from jssl.diagnosis.outliers import Outliers
-from jssl.formulas.verdict import KINDS, Thresholds, one_point, rank_limit, within
+from jssl.formulas.verdict import KINDS, Thresholds, Verdict, near_point, rank_limit, within
 
 _LISTED = 5
 _LARGE_MEAN = 0.9
@@ -32,12 +32,11 @@ def headline(judged: Judgement, thresholds: Thresholds) -> str:
     """Return the verdict as a sentence, with the numbers that decide it."""
     verdict = judged.verdict
     kind, spread = KINDS[int(verdict.kind)], float(verdict.spread)
-    if kind == "complete" and bool(one_point(verdict, thresholds)):
-        limit = thresholds.point if spread <= thresholds.point else thresholds.constant
-        even = "" if spread <= thresholds.point else ", evenly spread as noise is,"
+    if kind == "complete" and spread <= thresholds.point:
         return (
-            f"Complete collapse: all rows are nearly one point. Their variance{even} is "
-            f"{_percent(spread)} of their mean square ({_percent(limit)} or less is a collapse)."
+            "Complete collapse: all rows are nearly one point. Their variance is "
+            f"{_percent(spread)} of their mean square ({_percent(thresholds.point)} or less is "
+            "a collapse)."
         )
     if kind == "complete":
         return (
@@ -45,6 +44,20 @@ def headline(judged: Judgement, thresholds: Thresholds) -> str:
             f"{1 - float(verdict.directional):.4g} ({1 - thresholds.constant:g} or more is a "
             "collapse), and only their lengths differ."
         )
+    if not bool(near_point(verdict, thresholds)):
+        return _of_centred(verdict, thresholds)
+    around = _of_centred(verdict, thresholds).replace("No collapse: the", "the")
+    return (
+        f"Near one point: the variance of the rows is {_percent(spread)} of their mean square "
+        f"({_percent(thresholds.constant)} or less). After training this is a complete collapse; "
+        "an untrained network with biases does the same. Around the point, "
+        f"{around[0].lower()}{around[1:]}"
+    )
+
+
+def _of_centred(verdict: Verdict, thresholds: Thresholds) -> str:
+    """Return the verdict on the rows less their mean as a sentence."""
+    kind = KINDS[int(verdict.kind)]
     directions, leading = float(verdict.directions), _percent(float(verdict.leading))
     few = counted(f"{directions:.2g}", "direction")
     if kind == "dimensional":

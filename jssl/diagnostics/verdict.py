@@ -2,9 +2,9 @@ r"""Has an encoder collapsed? None, dimensional or complete, by named thresholds
 
     undefined     a value is not finite
     complete      the variance is at most `point` of the mean square: all rows nearly one point; or
-                  at most `constant` of it, with half of the possible directions effective: one
-                  point and noise; or that of the rows scaled to length 1 is at most `constant`, and
-                  one direction has the share `line` of the variance: they differ in length only
+                  that of the rows scaled to length 1 is at most `constant`, and a tenth of that of
+                  the rows, and one direction has the share `line` of the variance: they differ in
+                  length only
     dimensional   for one pair (d, r) of `dimensional`: at most d effective directions, and an
                   effective rank of at most r sqrt(possible) and at most half of the possible
     none          otherwise
@@ -13,8 +13,8 @@ n points span at most possible = min(n - 1, dim) dimensions after centring: fewe
 dimensions are no collapse, and the effective directions are corrected for their number. A pair
 with r = inf does not limit the rank, and applies where three times as many directions are possible.
 The numerical rank is given beside the verdict and does not change it: an encoder whose last layer
-is wider than the one before has empty directions and is healthy. A constant offset of rows with
-structure does not change it either: biases give one to untrained networks. `constant`, `line` and
+is wider than the one before has empty directions and is healthy. A constant offset of all rows does
+not change it either: biases give one to untrained networks. `constant`, `line` and
 `dimensional` are calibrated on trained encoders (`benchmarks/collapse.py`). Dimensional collapse as
 in Jing, Vincent, LeCun, Tian 2022, arXiv 2110.09348.
 """
@@ -60,8 +60,7 @@ def collapse_verdict(
             of the largest: by default a thousandth of its standard deviation.
         point: a collapse is complete where the variance is at most this share of the mean square:
             by default points lie within a thousandth of their distance from the origin.
-        constant: the same share for one point and noise, by default a tenth of the distance; and 1
-            less the mean cosine at or below which rows have nearly one direction.
+        constant: 1 less the mean cosine at or below which rows have nearly one direction.
         dimensional: one or more pairs (d, r): a collapse is dimensional where there are at most d
             effective directions, 1 or more, and the effective rank is at most r sqrt(possible), 0
             or more and possibly inf.

@@ -22,13 +22,16 @@ differences, which still tell them apart once their mean is subtracted.
 """
 
 CONSTANT = 0.005
-"""Variance at or below which all rows are one point and noise, or have nearly one direction.
+"""1 less the mean cosine at or below which all rows have nearly one direction.
 
-As a share of the mean square, of the rows themselves or scaled to length 1; the mean cosine of two
-rows is then 0.995 or more. The rows are one point and noise where at least half of the possible
-directions are effective. In training, one point with anything around it is a collapse
-(`jssl.Monitor`).
+It is the variance of the rows scaled to length 1. Where the variance of the rows themselves is this
+share of the mean square, they are near one point: after training that is a collapse (`near_point`),
+but the biases of an untrained network do the same.
 """
+
+ANGLES = 0.1
+"""Variance of the rows scaled to length 1, as a share of that of the rows, up to which only their
+lengths differ. Both are shares of a mean square."""
 
 LINE = 0.985
 """Share of the variance in one direction at which rows of one direction differ in length only."""
@@ -55,8 +58,7 @@ class Thresholds(NamedTuple):
     Attributes:
         tolerance: share of the largest variance at which a direction is numerically empty.
         point: share of the mean square at which all rows are nearly one point.
-        constant: share of the mean square at which all rows are one point and noise; 1 less the
-            mean cosine at which all have nearly one direction.
+        constant: 1 less the mean cosine at which all rows have nearly one direction.
         dimensional: pairs (effective directions, effective rank in units of sqrt(possible)); a
             collapse is dimensional where both are at most those of one pair.
         line: share of the variance in one direction at which rows of one direction are a complete
@@ -120,15 +122,19 @@ def rank_limit(possible: int, rank: float) -> float:
     return min(rank * math.sqrt(possible), possible / 2)
 
 
-def one_point(seen: Verdict, thresholds: Thresholds) -> Any:
-    """Return whether all rows are nearly one point, or one point and noise without structure."""
-    even = seen.directions >= seen.possible / 2
-    return (seen.spread <= thresholds.point) | ((seen.spread <= thresholds.constant) & even)
+def near_point(seen: Verdict, thresholds: Thresholds) -> Any:
+    """Return whether rows that are no complete collapse are near one point nevertheless.
+
+    After training this is a collapse to a point. Embeddings of an untrained network with biases are
+    near one point as well, and nothing in the embeddings separates the two.
+    """
+    return (seen.kind < KINDS.index("complete")) & (seen.spread <= thresholds.constant)
 
 
 def one_direction(seen: Verdict, thresholds: Thresholds) -> Any:
     """Return whether all rows have one direction, and only their lengths differ."""
-    return (seen.directional <= thresholds.constant) & (seen.leading >= thresholds.line)
+    line = (seen.directional <= thresholds.constant) & (seen.leading >= thresholds.line)
+    return line & (seen.directional <= ANGLES * seen.spread)
 
 
 def effective_directions(eigenvalues: Any, points: int, xp: Any) -> Any:
@@ -208,7 +214,7 @@ def verdict(
     directions = effective_directions(eigenvalues, points, xp)
     of_entropy = entropy_rank(eigenvalues, True, xp)
     seen = Verdict(None, rank, possible, spread, angles, leading, directions, of_entropy)
-    seen = seen._replace(rank=xp.where(one_point(seen, thresholds), 0, rank))
+    seen = seen._replace(rank=xp.where(spread <= thresholds.point, 0, rank))
     return Verdict(
         xp.where(known, kind_of(seen, thresholds, xp), KINDS.index("undefined")),
         xp.where(known, seen.rank, -1),
@@ -219,6 +225,6 @@ def verdict(
 
 def kind_of(seen: Verdict, thresholds: Thresholds, xp: Any) -> Any:
     """Return the kind, 0 to 2, that follows from the quantities of a verdict."""
-    point = one_point(seen, thresholds) | one_direction(seen, thresholds)
+    point = (seen.spread <= thresholds.point) | one_direction(seen, thresholds)
     partial = functools.reduce(operator.or_, (within(seen, *p) for p in thresholds.dimensional))
     return xp.where(point, 2, xp.where(partial, 1, 0))

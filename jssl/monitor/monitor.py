@@ -66,8 +66,8 @@ class Monitor:
         window: number of rows instead, at least 8; the last ones have equal weights.
         raise_on: "collapse" to raise an error on a complete collapse, "dimensional" on that and on
             a dimensional one; None to raise none. In training, a variance of at most 0.5 % of the
-            mean square is a complete collapse; `jssl.diagnose` looks at their spectrum as well,
-            since an untrained network with biases may have less.
+            mean square is a complete collapse. `jssl.diagnose` says both that and what is around
+            the point, since an untrained network with biases may have less.
         patience: raise only if this many calls of `metrics` in a row have shown it, so that neither
             the start of training nor a single batch stops a run.
         name: of the monitored layer; with a name, keys are "name/effective_rank" and so on.

@@ -94,10 +94,8 @@ def test_verdicts_follow_from_the_committed_quantities():
             if row["directions"] <= directions
         ]
         one_direction = row["directional"] <= limits.constant and row["leading"] >= limits.line
-        even = row["directions"] >= possible / 2
-        spread = row["spread"]
-        point = spread <= limits.point or (spread <= limits.constant and even)
-        if point or one_direction:
+        one_direction = one_direction and row["directional"] <= 0.1 * row["spread"]
+        if row["spread"] <= limits.point or one_direction:
             expected = "complete"
         elif any(within):
             expected = "dimensional"

@@ -147,3 +147,13 @@ def test_the_error_of_the_debiased_cka_is_its_spread_over_draws(n, dim, mixed):
         errors.append(debiased_cka_error(*pair))
     spread = np.std(found)
     assert np.sqrt(np.mean(np.square(errors))) == pytest.approx(spread, rel=0.45)
+
+
+@pytest.mark.parametrize("rows", [2, 3, 17, 21])
+def test_checkpoints_of_few_rows_stand_beside_those_of_many(rows):
+    views = {"1": NOISE[:rows] + 0.1, "2": NOISE + 0.1}
+    seen = jssl.diagnose(NOISE, checkpoints={"1": NOISE[:rows], "2": NOISE}, checkpoint_views=views)
+    table = seen.history.table
+    assert all(len(values) == 2 for values in table.values.values())
+    alone = jssl.diagnose(NOISE, checkpoints={"2": NOISE}).history.table
+    assert table.values["uniformity"][1] == pytest.approx(alone.values["uniformity"][0])

@@ -65,3 +65,23 @@ def test_the_command_takes_a_test_set_and_a_train_set(tmp_path, monkeypatch, cap
     ):
         assert cli.run(["diagnose", "train.npz", *options, "--out", "bad"]) == 2
         assert says in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("noise", [0.0, 0.05])
+def test_copies_of_train_rows_among_the_test_rows_are_named(noise):
+    draws = np.random.default_rng(3)
+    samples, labels = draws.normal(size=(150, 16)), draws.integers(0, 5, 150)
+    several = np.repeat(samples, 6, 0)
+    train = several + noise * draws.normal(size=several.shape)
+    test = samples + noise * draws.normal(size=samples.shape)
+    split = Split(train, np.repeat(labels, 6), test, labels)
+    caveats = jssl.diagnose(train, split=split).caveats
+    assert any("150 of 150 test rows" in line and "near-duplicates" in line for line in caveats)
+
+
+def test_a_split_of_separate_samples_of_tight_classes_has_no_copies():
+    draws = np.random.default_rng(4)
+    labels = draws.integers(0, 5, 900)
+    z = 3 * draws.normal(size=(5, 16))[labels] + draws.normal(size=(900, 16))
+    caveats = jssl.diagnose(z, split=Split(z[:600], labels[:600], z[600:], labels[600:])).caveats
+    assert not any("near-duplicates" in line for line in caveats)

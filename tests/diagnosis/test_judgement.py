@@ -80,13 +80,46 @@ def test_isotropic_rows_are_healthy_however_few_they_are():
 
 
 def test_points_near_one_point_are_a_complete_collapse():
-    z = 1 + 0.02 * HEALTHY
+    z = 1 + 8e-4 * HEALTHY
     assert kind(z) == "complete"
-    assert said(z, "all rows are nearly one point. Their variance, evenly spread as noise is, is")
-    structured = 0.02 * HEALTHY * 0.8 ** np.arange(96)
-    assert kind(1 + structured) == "none"
-    assert kind(1 + structured / 100) == "complete"
-    assert said(1 + structured / 100, "all rows are nearly one point. Their variance is")
+    assert said(z, "all rows are nearly one point. Their variance is")
+
+
+@pytest.mark.parametrize("dim", [2, 8, 96])
+@pytest.mark.parametrize("rows", [12, 900])
+def test_rows_near_one_point_are_judged_around_it_and_named(dim, rows):
+    """An offset translates whitened embeddings: no probe that centres them changes."""
+    z = HEALTHY[:rows, :dim]
+    near = 20 * np.sqrt(np.square(z - z.mean(0)).sum(1).mean() / dim) + z - z.mean(0)
+    assert 1e-4 < jssl.diagnose(near).verdict.spread < 0.005
+    assert kind(near) == kind(z)
+    assert said(near, "Near one point: the variance of the rows is")
+    assert said(near, "After training this is a complete collapse")
+
+
+def test_rows_whose_directions_vary_as_much_as_their_lengths_are_no_line():
+    mean, across = np.linalg.qr(RNG.normal(size=(96, 2)))[0].T
+    z = 10 * mean + 0.5 * across * RNG.normal(size=(900, 1)) + 1e-3 * HEALTHY
+    seen = jssl.diagnose(z).verdict
+    assert seen.directional < 0.005
+    assert seen.leading > 0.985
+    assert kind(z) == "dimensional"
+
+
+@pytest.mark.parametrize(("dim", "count"), [(128, 1), (128, 3), (128, 16), (16, 2)])
+def test_constant_offsets_of_several_coordinates_are_named(dim, count):
+    z = RNG.normal(size=(900, dim))
+    z[:, :count] += 2000
+    assert kind(z) == "none"
+    assert said(z, "a large constant offset")
+    assert not said(z, "Near one point")
+
+
+def test_variance_in_an_eighth_of_the_coordinates_is_no_set_of_outliers():
+    """A collapse along the axes, beside a constant offset of all coordinates."""
+    z = RNG.normal(size=(900, 16)) * np.where(np.arange(16) < 2, 1, 1e-3) + 5
+    assert kind(z) == "dimensional"
+    assert not said(z, "Coordinate")
 
 
 def test_a_constant_offset_of_an_untrained_network_with_biases_is_named_and_is_no_collapse():
@@ -141,7 +174,7 @@ def test_empty_directions_are_counted_and_are_no_collapse_by_themselves():
 
 
 def test_a_collapse_beside_an_outlier_coordinate_is_still_a_collapse():
-    z = 1 + 0.02 * HEALTHY
+    z = 1 + 8e-4 * HEALTHY
     z[:, 3] *= 1000
     assert kind(z) == "complete"
     assert said(z, "Coordinate 3")

@@ -104,13 +104,15 @@ def test_a_collapsed_encoder_that_still_moves_is_a_complete_collapse(kind):
 
 
 def test_an_offset_of_99_5_per_cent_of_the_mean_square_is_a_collapse_in_training():
-    """`diagnose` looks at their spectrum as well, and calls the same embeddings healthy."""
+    """`diagnose` says so in its first sentence, and judges the rows around the point."""
     for size, found in ((0.05, "complete"), (0.2, "none")):
         rows = 1 + size * RNG.normal(size=(256, 16)) * 0.8 ** np.arange(16)
         monitor = jssl.Monitor(half_life=np.inf)
         monitor.update(rows)
         assert monitor.metrics()["collapse"] == jssl.diagnostics.KINDS.index(found)
-        assert int(jssl.diagnose(rows).verdict.kind) == 0
+        seen = jssl.diagnose(rows)
+        assert int(seen.verdict.kind) == 0
+        assert ("this is a complete collapse" in seen.summary[0]) == (found == "complete")
 
 
 def test_a_healthy_encoder_whose_mean_moves_is_no_collapse():
