@@ -20,6 +20,9 @@ from jssl.formulas.similarity import unbiased_hsic
 SURE = 4.0
 """Number of standard errors above 0 at which rows count as corresponding."""
 
+LEAST = 8
+"""Rows from which on it is known whether checkpoints hold the same samples."""
+
 _COLUMNS = 4096
 
 
@@ -93,6 +96,8 @@ def debiased_cka_error(a: Prepared, b: Prepared) -> float:
 def rows_correspond(similarities: Sequence[float], count: int) -> bool | None:
     """Return whether consecutive checkpoints hold the same samples; None where it is unknown.
 
+    Of fewer than `LEAST` rows it is unknown: the debiased CKA of equal rows can be 0 or negative.
+
     Example:
         >>> rows_correspond([0.9, 0.8], 100), rows_correspond([0.01, -0.01], 100)
         (True, False)
@@ -102,7 +107,7 @@ def rows_correspond(similarities: Sequence[float], count: int) -> bool | None:
         count: rows of each.
     """
     known = np.asarray(similarities)[np.isfinite(similarities)]
-    if not len(known):
+    if not len(known) or count < LEAST:
         return None
     return bool(known.mean() > SURE * np.sqrt(2 / len(known)) / count)
 

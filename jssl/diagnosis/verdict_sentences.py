@@ -74,10 +74,14 @@ def _of_centred(verdict: Verdict, thresholds: Thresholds) -> str:
             f"is a collapse) and the variance lies in about {few} (at most {limit:g}); the leading "
             f"one has {leading} of it."
         )
-    return (
+    line = (
         "No collapse: the variance is spread over about "
         f"{counted(f'{directions:.3g}', 'direction')}, and the leading one has {leading} of it."
     )
+    if verdict.possible > 2:
+        return line
+    few = "1 direction is" if verdict.possible == 1 else "2 directions are"
+    return f"{line} Only {few} possible, too few to show a dimensional collapse."
 
 
 def counted(number: str, noun: str) -> str:

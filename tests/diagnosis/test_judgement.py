@@ -247,3 +247,17 @@ def test_the_directional_spread_is_one_less_the_mean_cosine():
     assert directional_spread(np.concatenate([z, 0 * z])) == pytest.approx(1 - (u @ u.T).mean())
     assert np.isnan(directional_spread(0 * z))
     assert directional_spread(np.arange(1, 9)[:, None] * z[:1]) == pytest.approx(0, abs=1e-15)
+
+
+@pytest.mark.parametrize("shape", [(2, 16), (900, 2)])
+def test_one_or_two_possible_directions_cannot_show_a_dimensional_collapse(shape):
+    z = RNG.normal(size=shape) * np.append(1, np.full(shape[1] - 1, 1e-3))
+    assert kind(z) == "none"
+    assert said(z, "too few to show a dimensional collapse")
+
+
+def test_equal_checkpoints_of_few_rows_are_not_said_to_hold_other_samples():
+    for rows in (4, 5, 7):
+        z = RNG.normal(size=(rows, 16))
+        seen = jssl.diagnose(z, checkpoints={"1": z, "2": z + 0.1})
+        assert not any("do not correspond" in line for line in seen.summary + seen.caveats)
