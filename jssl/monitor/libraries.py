@@ -17,6 +17,7 @@ import numpy as np
 from jssl.data.array_files import to_numpy
 from jssl.errors import InputError
 from jssl.monitor.sums import Sums, merged, of_batch
+from jssl.monitor.unusable import refuse_unreadable
 
 _HOST_ONLY = ("mps", "tpu")
 """Devices that have no float64."""
@@ -44,8 +45,8 @@ def library_of(z: Any) -> str:
             )
             raise InputError(message)
         if isinstance(z, jax.Array):
-            platform = next(iter(z.devices())).platform
-            return "numpy" if platform in _HOST_ONLY else "jax"
+            device: Any = next(iter(z.sharding.device_set))  # of a deleted array too
+            return "numpy" if device.platform in _HOST_ONLY else "jax"
     return "numpy"
 
 
@@ -59,8 +60,10 @@ def checked(name: str, z: Any, library: str) -> Any:
         jssl.errors.InputError: embeddings must be (n, dim); got shape (2, 3, 4): pool ...
 
     Raises:
-        InputError: for another rank, an empty batch, or values that are not real numbers.
+        InputError: for another rank, an empty batch, values that are not real numbers, or an array
+            without values that can be read.
     """
+    refuse_unreadable(name, z, library)
     z = to_numpy(name, z) if library == "numpy" else z
     shape = tuple(z.shape)
     if len(shape) != 2 or not all(shape):
@@ -120,16 +123,20 @@ def on_host(values: Any, library: str) -> Any:
 
 
 def kept_rows(z: Any, most: int, library: str) -> Any:
-    """Return a copy of the first rows in float32, on their device."""
+    """Return a copy of the first rows on their device: float64 as it is, the others in float32."""
     if library == "torch":
         import torch
 
-        return z[:most].to(torch.float32, copy=True)
+        dtype = z.dtype if z.dtype == torch.float64 else torch.float32
+        return z[:most].to(dtype, copy=True)
     if library == "jax":
         import jax.numpy as jnp
 
-        return jnp.array(z[:most], jnp.float32, copy=True)
-    return np.array(z[:most], np.float32)
+        dtype = z.dtype if z.dtype == jnp.float64 else jnp.float32
+        return jnp.array(z[:most], dtype, copy=True)
+    wide = z.dtype.kind == "f" and z.dtype.itemsize > 4
+    with np.errstate(over="ignore"):  # a row of long doubles is then not finite
+        return np.array(z[:most], np.float64 if wide else np.float32)
 
 
 def _added(before: Sums | None, z: Any, views: Any, factor: float, xp: Any) -> Sums:

@@ -1,6 +1,6 @@
 """The numbers that describe the sums of a monitor, and whether they show a collapse."""
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -9,7 +9,14 @@ from jssl.formulas.ranks import entropy_rank, participation_ratio, power_law
 from jssl.formulas.sphere import host_uniformity
 from jssl.formulas.verdict import KINDS
 from jssl.monitor.judged import Judged, judged
-from jssl.monitor.sums import Sums
+from jssl.monitor.sums import Sums, usable
+
+LEAST = 8
+"""Rows that a verdict needs.
+
+Of an encoder whose rows share 98 % of their mean square, two rows are a complete collapse in 30 to
+45 of 100 draws, and eight rows in at most 2.
+"""
 
 
 class Seen(NamedTuple):
@@ -40,15 +47,18 @@ def measure(sums: Sums, sample: np.ndarray) -> Seen:
     worse one of all rows together and of the rows within a batch about the batch's mean: the
     embeddings of a collapsed encoder that still moves differ between batches only.
 
+    Fewer than two rows have no variance: their ranks are NaN. Fewer than `LEAST` have ranks, but
+    their verdict is undefined.
+
     Args:
         sums: float64.
-        sample: (rows, dim) of the last batch, for the uniformity.
+        sample: (rows, dim) of the last batch, for the uniformity and the directions.
     """
-    nothing = not (sums.weight > 0 and np.isfinite(sums.within).all())
-    if nothing:
-        return Seen(_without_rows(sums), "undefined", "no row has finite values only")
-    sample = sample[np.isfinite(sample).all(1)]
-    rows = float(sums.weight**2 / sums.squares)
+    rows = float(sums.weight**2 / sums.squares) if sums.weight > 0 else 0.0
+    if round(rows) < 2 or not np.isfinite(sums.within).all():
+        return Seen(_without_ranks(sums, rows), "undefined", "fewer than two usable rows")
+    sample = sample.astype(np.float64)
+    sample = sample[usable(sample, np)]
     scatter = sums.within + sums.between
     second = scatter / sums.weight + np.outer(sums.mean, sums.mean)
     square = float(np.trace(second))
@@ -70,22 +80,23 @@ def measure(sums: Sums, sample: np.ndarray) -> Seen:
         "uniformity": _uniformity(sample),
         "collapse": float(worst.kind),
     }
-    if sums.pairs > 0:
-        metrics["alignment"] = float(sums.apart / sums.pairs)
-    return Seen(metrics, KINDS[worst.kind], worst.sentence)
+    return Seen(metrics | _alignment(sums), KINDS[worst.kind], worst.sentence)
 
 
 def _worst(sums: Sums, rows: float, sample: np.ndarray) -> Judged:
     """Return the worse verdict of all rows together, and of those within their batches."""
 
-    def moments(scatter: np.ndarray, count: float) -> Moments:
-        points = max(round(count), 2)
-        return Moments(points, sums.mean, scatter * (points / float(sums.weight)))
+    def moments(scatter: np.ndarray, count: int) -> Moments:
+        return Moments(count, sums.mean, scatter * (count / float(sums.weight)))
 
-    together = judged(moments(sums.within + sums.between, rows), sample)
-    if not sums.freedom > 0:
+    together = judged(moments(sums.within + sums.between, round(rows)), sample)
+    if round(rows) < LEAST:
+        few = f"fewer than {LEAST} rows say too little"
+        return together._replace(kind=KINDS.index("undefined"), sentence=few)
+    free = round(rows * float(sums.freedom / sums.weight)) + 1
+    if free < LEAST:
         return together
-    inside = judged(moments(sums.within, rows * float(sums.freedom / sums.weight) + 1), sample)
+    inside = judged(moments(sums.within, free), sample)
     return inside if inside.kind > together.kind else together
 
 
@@ -106,8 +117,13 @@ def _uniformity(sample: np.ndarray) -> float:
     return float(host_uniformity(scaled / np.where(length > 0, length, 1)).value)
 
 
-def _without_rows(sums: Sums) -> dict[str, Any]:
+def _alignment(sums: Sums) -> dict[str, float]:
+    return {"alignment": float(sums.apart / sums.pairs)} if sums.pairs > 0 else {}
+
+
+def _without_ranks(sums: Sums, rows: float) -> dict[str, float]:
     names = ("effective_rank", "rankme", "participation_ratio", "alpha", "leading_share", "rank")
     unknown = dict.fromkeys((*names, "spread", "drift", "uniformity"), float("nan"))
-    counts = {"rows": 0.0, "rows_not_finite": float(sums.refused)}
-    return counts | unknown | {"collapse": float(KINDS.index("undefined"))}
+    counts = {"rows": rows, "rows_not_finite": float(sums.refused)}
+    undefined = {"collapse": float(KINDS.index("undefined"))}
+    return counts | unknown | undefined | _alignment(sums)

@@ -42,7 +42,8 @@ class Monitor:
     Metrics, each one number:
 
         rows                 effective number of rows: (sum of the weights)^2 / sum of their squares
-        rows_not_finite      rows left out so far because a value was NaN or infinite
+        rows_not_finite      rows left out so far: a value was NaN or infinite, or the largest of
+                             the row was above 1e60 or below 1e-60, whose powers leave float64
         effective_rank, rankme, participation_ratio, alpha     as `jssl.diagnose` defines them
         leading_share        share of the variance in the leading direction
         rank                 dimensions with more than 1e-6 of the largest variance
@@ -51,7 +52,10 @@ class Monitor:
                              changes faster than rows are forgotten
         uniformity           of up to 512 rows of the last batch, with themselves
         alignment            mean squared distance of views; only where views are given
-        collapse             0 none, 1 dimensional, 2 complete, 3 undefined: no finite row
+        collapse             0 none, 1 dimensional, 2 complete, 3 undefined: fewer than 8 rows
+
+    Ranks need two rows, as in `jssl.diagnose`, and are NaN before. A verdict needs 8, because it
+    may stop a run: of fewer, those of a healthy encoder are often close to each other by chance.
 
     An encoder changes while it is trained, so old rows are forgotten. A row that is `half_life`
     rows old counts half. `math.inf` gives all rows the same weight, for an encoder that does not
@@ -112,12 +116,14 @@ class Monitor:
 
         Args:
             embeddings: (n, dim) of NumPy, JAX or PyTorch, one library, on any device. Gradients
-                are not followed. Rows that are not finite are left out and counted.
+                are not followed. Rows that are not finite, or whose squares leave float64, are left
+                out and counted.
             views: (n, dim) embeddings of second views of the same rows, for the alignment.
 
         Raises:
-            InputError: for other shapes, complex numbers, another dimension or library than
-                before, more than 4,096 dimensions, or a call inside `jax.jit`.
+            InputError: for other shapes, complex numbers, tensors without values (meta, sparse),
+                another dimension or library than before, more than 4,096 dimensions, or a call
+                inside `jax.jit`.
         """
         library = library_of(embeddings)
         z = checked("embeddings", embeddings, library)
@@ -152,9 +158,10 @@ class Monitor:
         collapsed = is_severe(seen.kind, self.raise_on)
         self._shown = self._shown + 1 if collapsed else 0
         if collapsed and self._shown >= self.patience:
-            calls = "this call" if self.patience == 1 else f"{self.patience} calls in a row"
+            many = f"{self.patience} calls of metrics in a row show"
+            calls = "this call of metrics shows" if self.patience == 1 else many
             layer = f" of {self.name}" if self.name else ""
-            message = f"the embeddings{layer} have collapsed, as {calls} of metrics show: "
+            message = f"the embeddings{layer} have collapsed, as {calls}: "
             raise CollapseError(message + seen.sentence, metrics)
         return metrics
 
@@ -167,7 +174,7 @@ class Monitor:
             raise InputError(message)
         if self._parts and (library, dim) != (self._library, self._dim):
             message = (
-                f"this monitor was fed {self._library} arrays of {self._dim:,} dimensions; got "
+                f"this monitor was fed {self._library} arrays with dim {self._dim:,}; got "
                 f"{library} and {dim:,}: use one monitor for each layer, or call reset"
             )
             raise InputError(message)

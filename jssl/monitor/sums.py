@@ -13,6 +13,8 @@ accuracy. Where an encoder changes during training, its mean moves from batch to
 
 from typing import Any, NamedTuple
 
+from jssl.data.array_files import LARGEST
+
 
 class Sums(NamedTuple):
     """Weighted sums over rows. A row of the last batch has the weight 1.
@@ -24,7 +26,7 @@ class Sums(NamedTuple):
         mean: (dim,).
         within: (dim, dim) scatter about the mean of each batch.
         between: (dim, dim) scatter of the means of the batches.
-        refused: () rows with values that are not finite. They are left out.
+        refused: () rows that are not `usable`. They are left out.
         apart: () sum of the squared distances between views of a row, scaled to length 1.
         pairs: () sum of the weights of the rows with a second view.
     """
@@ -55,14 +57,14 @@ def of_batch(z: Any, views: Any, xp: Any) -> Sums:
         xp: `numpy`, `jax.numpy` or `torch`.
     """
     one = xp.ones_like(z[:, 0])
-    known = xp.isfinite(z).all(1)
+    known = usable(z, xp)
     weight = (one * known).sum()
     unit = xp.where(weight > 0, weight, 1.0)
     mean = xp.where(known[:, None], z, 0.0).sum(0) / unit
     centred = xp.where(known[:, None], z - mean, 0.0)
     apart = pairs = 0 * weight
     if views is not None:
-        both = known & xp.isfinite(views).all(1)
+        both = known & usable(views, xp)
         first, second = (_unit(xp.where(both[:, None], rows, 0.0), xp) for rows in (z, views))
         apart, pairs = ((first - second) ** 2).sum(), (one * both).sum()
     return Sums(
@@ -76,6 +78,27 @@ def of_batch(z: Any, views: Any, xp: Any) -> Sums:
         apart=apart,
         pairs=pairs,
     )
+
+
+def usable(z: Any, xp: Any) -> Any:
+    """Return (n,) whether the values of each row are finite and their powers fit in float64.
+
+    Rows of zeros are usable. Otherwise the largest absolute value is at most `LARGEST` and at least
+    its inverse, as `jssl.diagnose` asks of all rows together; only float64 can leave this range.
+
+    Example:
+        >>> import numpy as np
+        >>> rows = np.array([[1.0, 1e-99], [0, 0], [np.nan, 1], [1e99, 1], [1e-99, 0]])
+        >>> usable(rows, np).tolist()
+        [True, True, False, False, False]
+
+    Args:
+        z: (n, dim) floating point.
+        xp: `numpy`, `jax.numpy` or `torch`.
+    """
+    size = xp.abs(z)
+    tiny = (size < 1 / LARGEST).all(1) & (size > 0).any(1)
+    return (size <= LARGEST).all(1) & ~tiny
 
 
 def merged(a: Sums, b: Sums, factor: float, xp: Any) -> Sums:

@@ -60,6 +60,66 @@ def test_a_batch_of_inference_mode_and_one_of_training_are_added():
     assert monitor.metrics()["rows"] == pytest.approx(300)
 
 
+def _fake():
+    from torch._subclasses.fake_tensor import FakeTensorMode
+
+    with FakeTensorMode():
+        return torch.ones(4, 3)
+
+
+def _nested():
+    return torch.nested.nested_tensor([torch.ones(2, 3), torch.ones(1, 3)], layout=torch.jagged)
+
+
+@pytest.mark.filterwarnings("ignore")  # PyTorch's own on these kinds
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        (lambda: torch.empty(4, 3, device="meta"), "the meta device, which has no values; run"),
+        (lambda: torch.eye(4).to_sparse(), r"layout sparse_coo; pass embeddings.to_dense\(\)"),
+        (lambda: torch.eye(4).to_sparse_csr(), r"layout sparse_csr; pass embeddings.to_dense\(\)"),
+        (lambda: torch.ones(4, 3).to_mkldnn(), r"layout mkldnn; pass embeddings.to_dense\(\)"),
+        (
+            lambda: torch.quantize_per_tensor(torch.ones(4, 3), 0.1, 0, torch.qint8),
+            r"quantised tensor; pass embeddings.dequantize\(\)",
+        ),
+        (_nested, "nested tensor; pass one row for each sample"),
+        (_fake, "FakeTensor without values of its own here; call update outside"),
+    ],
+)
+def test_a_tensor_without_dense_values_is_one_line_and_nothing_is_added(make, said):
+    monitor = jssl.Monitor()
+    with pytest.raises(jssl.InputError, match=said) as caught:
+        monitor.update(make())
+    assert "\n" not in str(caught.value)
+    with pytest.raises(jssl.InputError, match="views is a"):
+        monitor.update(torch.ones(4, 3), make())
+    with pytest.raises(jssl.InputError, match="before the first batch"):
+        monitor.metrics()
+
+
+def test_an_update_inside_a_transformation_of_torch_is_refused():
+    monitor = jssl.Monitor()
+
+    def program(z):
+        monitor.update(z)
+        return z.sum()
+
+    with pytest.raises(jssl.InputError, match=r"outside torch\.func"):
+        torch.vmap(program)(torch.ones(2, 4, 3))
+    with pytest.raises(jssl.InputError, match=r"outside torch\.func"):
+        torch.func.grad(program)(torch.ones(4, 3))
+
+
+@pytest.mark.parametrize("size", [1e200, 1e-200])
+def test_rows_of_float64_whose_powers_do_not_fit_are_counted(size):
+    monitor = jssl.Monitor(raise_on="dimensional", patience=1)
+    monitor.update(torch.tensor(ROWS).double() * size)
+    metrics = monitor.metrics()
+    assert (metrics["rows"], metrics["rows_not_finite"]) == (0, 300)
+    assert metrics["collapse"] == jssl.diagnostics.KINDS.index("undefined")
+
+
 def _encoder():
     torch.manual_seed(0)
     return torch.nn.Sequential(
