@@ -49,8 +49,9 @@ def _callback_class() -> Any:
         Args:
             monitor: what the embeddings are given to.
             layer: name of a submodule, as in `named_modules`, whose outputs (n, dim) in training
-                mode are the embeddings. Where it is called twice in a step with the same number
-                of rows, the second output is taken as the second views of the same rows.
+                mode are the embeddings; of a tuple, a list or a dictionary, the first tensor.
+                Where it is called twice in a step with the same number of rows, the second output
+                is taken as the second views of the same rows.
             key: of the embeddings in the dictionary that `training_step` returns, instead of a
                 layer.
             views: key of the second views in that dictionary, for the alignment.
@@ -114,8 +115,16 @@ def _callback_class() -> Any:
             self._release()
 
         def _keep(self, module: Any, inputs: Any, output: Any) -> None:
-            if module.training:
-                self._outputs.append(output.detach())
+            if not module.training:
+                return
+            found = _first_tensor(output)
+            if found is None:
+                message = (
+                    f"layer '{self.layer}' returned no tensor but a {type(output).__name__}; name "
+                    "another one, or pass key="
+                )
+                raise InputError(message)
+            self._outputs.append(found.detach())
 
         def _feed(self, outputs: Any) -> int:
             if self.layer is not None:
@@ -138,6 +147,19 @@ def _callback_class() -> Any:
     # So that a callback can be pickled for the processes of a strategy.
     MonitorCallback.__qualname__ = "MonitorCallback"
     return MonitorCallback
+
+
+def _first_tensor(output: Any) -> Any:
+    """Return a tensor, or the first one in tuples, lists and dictionaries; None without one.
+
+    The outputs of models of Transformers are dictionaries.
+    """
+    if hasattr(output, "detach"):
+        return output
+    if isinstance(output, Mapping):
+        output = tuple(output.values())
+    parts = output if isinstance(output, list | tuple) else ()
+    return next((found for part in parts if (found := _first_tensor(part)) is not None), None)
 
 
 def _feed_calls(monitor: Monitor, outputs: list[Any]) -> int:
