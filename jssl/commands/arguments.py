@@ -157,7 +157,8 @@ several folders, each is a run, and the runs are compared."""
     """Print the report as JSON, and nothing else, to standard output."""
     fail_on: Literal["collapse", "dimensional"] | None = None
     """Exit with status 3 on a complete collapse (collapse), or on that and on a dimensional one \
-(dimensional)."""
+(dimensional). Status 2 goes before it: a file or a checkpoint was left out, whatever the others \
+show."""
 
 
 @dataclass(frozen=True)
@@ -165,7 +166,8 @@ class Compare:
     """Compare embeddings of the same rows by several encoders, or layers of one.
 
     The report plots all spectra in one figure, gives debiased CKA and the overlap of subspaces, and
-    ranks the encoders by a criterion that needs no labels.
+    ranks the encoders by a criterion that needs no labels. The exit status is 2 if a file cannot be
+    used; the others are still compared.
     """
 
     files: Annotated[tuple[Path, ...], tyro.conf.Positional]
@@ -181,8 +183,9 @@ diagnose, or one file of several arrays, which are layers."""
     """File with the class label of each row, for probes."""
     label_key: str | None = None
     """Name of the labels in a file of several arrays."""
-    criterion: Literal["rankme", "effective-rank", "participation-ratio"] = "rankme"
-    """Criterion of the ranking; high is better in all."""
+    criterion: str = "rankme"
+    """Criterion of the ranking: rankme, effective-rank or participation-ratio; high is better in \
+all."""
     out: Path | None = None
     """Folder for the report, created if needed; by default jssl-compare, and none with --json."""
     overwrite: Flag = False

@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 
 from jssl.data.array_files import check_embeddings, to_numpy
-from jssl.data.checks import require_count, require_name
+from jssl.data.checks import require_count
 from jssl.diagnosis.diagnosis import diagnose
 from jssl.diagnosis.result import Diagnosis
 from jssl.encoders.components import Components, Overlap, components, overlap
-from jssl.encoders.ranking import CRITERIA, rank_encoders
+from jssl.encoders.ranking import criterion_named, rank_encoders
 from jssl.encoders.result import EncoderComparison
 from jssl.encoders.summary import caveats_of, summary_of
 from jssl.errors import InputError, shown
@@ -28,6 +28,8 @@ ROWS = 10_000
 
 LEAST = 8
 """Rows that a comparison needs."""
+
+NEEDED = "a comparison needs the embeddings of two or more encoders or layers"
 
 _CURVE = 256
 
@@ -63,7 +65,8 @@ def compare_encoders(
         encoders: two or more: name -> embeddings (n, dim) of the same n samples in the same order,
             or a sequence of them; dimensions may differ. Arrays of NumPy, JAX or PyTorch.
         labels: (n,) classes, for the probes of each encoder; they do not change the ranking.
-        criterion: "rankme", "effective rank" or "participation ratio"; high is better.
+        criterion: "rankme", "effective rank" or "participation ratio", also written with hyphens as
+            on the command line; high is better.
         seed: of the sample, and of the draws of the ranking.
 
     Returns:
@@ -73,12 +76,41 @@ def compare_encoders(
         InputError: for fewer than two encoders, other numbers of rows, fewer than 8 rows, an
             unknown criterion, and arrays or labels that `jssl.diagnose` refuses.
     """
-    require_name("criterion", criterion, CRITERIA)
+    criterion = criterion_named(criterion)
     seed = require_count("seed", seed, low=0, high=2**32 - 1)
-    given = _named(encoders)
-    arrays = {
-        name: check_embeddings(name, to_numpy(name, z, lazy=True)) for name, z in given.items()
-    }
+    arrays = {name: checked(name, z) for name, z in _named(encoders).items()}
+    return compare_checked(arrays, labels, criterion, seed)
+
+
+def checked(name: str, z: Any) -> np.ndarray:
+    """Return the embeddings of one encoder as an array (n, dim), as they are compared.
+
+    Example:
+        >>> checked("early", [[1.0, 2.0]])
+        Traceback (most recent call last):
+        ...
+        jssl.errors.InputError: early must be (n, dim) with n >= 2; got shape (1, 2)
+
+    Raises:
+        InputError: for arrays that `jssl.diagnose` refuses.
+    """
+    return check_embeddings(name, to_numpy(name, z, lazy=True))
+
+
+def compare_checked(
+    arrays: Mapping[str, np.ndarray], labels: Any, criterion: str, seed: int
+) -> EncoderComparison:
+    """Return the comparison of embeddings that are `checked`.
+
+    Args:
+        arrays: two or more: name -> (n, dim).
+        labels: as `compare_encoders`.
+        criterion: one of `jssl.encoders.ranking.CRITERIA`.
+        seed: as `compare_encoders`.
+
+    Raises:
+        InputError: for other numbers of rows, fewer than 8 rows, and labels that do not fit.
+    """
     count = _same_count(arrays)
     diagnoses = {name: diagnose(z, labels, seed=seed) for name, z in arrays.items()}
     draws = np.random.default_rng(seed)
@@ -112,7 +144,7 @@ def _named(encoders: Mapping[str, Any] | Sequence[Any]) -> dict[str, Any]:
         raise InputError(message + f"a {type(encoders).__name__}")
     if len(named) < 2:
         what = f"one, {shown(next(iter(named)))}" if named else "none"
-        message = f"a comparison needs the embeddings of two or more encoders or layers; got {what}"
+        message = f"{NEEDED}; got {what}"
         raise InputError(message)
     return named
 

@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from jssl.data.checks import require_name
 from jssl.encoders.components import Components
 from jssl.formulas.ranks import entropy_rank, participation_ratio
 
@@ -37,6 +38,22 @@ class Ranking(NamedTuple):
     values: np.ndarray
     errors: np.ndarray
     first: np.ndarray
+
+
+def criterion_named(name: str) -> str:
+    """Return the criterion of a name, which may have hyphens or underscores for its spaces.
+
+    Example:
+        >>> criterion_named("effective-rank")
+        'effective rank'
+
+    Raises:
+        InputError: for a name that is not known.
+    """
+    plain = name.replace("-", " ").replace("_", " ") if isinstance(name, str) else name
+    known = plain if plain in CRITERIA else name
+    require_name("criterion", known, CRITERIA)
+    return known
 
 
 def rank_encoders(

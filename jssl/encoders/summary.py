@@ -49,11 +49,17 @@ def _pair(seen: Values, a: str, b: str, cka: str) -> str:
     shared = seen.overlaps[a, b]
     if not shared.leading:
         return f"{a} and {b}: nothing to compare, because one of them is constant."
-    near = int((shared.angles < 45).sum())
+    near, one = int((shared.angles < 45).sum()), shared.leading == 1
+    leading = (
+        "leading directions, one of each," if one else f"{shared.leading:,} leading directions"
+    )
+    count = f"{near:,} of them {'is' if near == 1 else 'are'} shared"
+    if one:
+        count = "they are shared" if near else "they are not shared"
     return (
-        f"{a} and {b}: debiased CKA {cka}. Their {shared.leading:,} leading directions overlap by "
+        f"{a} and {b}: debiased CKA {cka}. Their {leading} overlap by "
         f"{shared.value:.3f} ({shared.chance:.2g} ± {shared.chance_error:.1g} for unrelated "
-        f"encoders); {near:,} of them are shared (principal angle below 45 degrees)."
+        f"encoders); {count} (principal angle below 45 degrees)."
     )
 
 

@@ -125,3 +125,75 @@ def test_what_cannot_be_compared_is_one_line_and_nothing_is_written(files, capsy
     assert printed.err.count("\n") == 1
     assert not printed.out
     assert not (files / "jssl-compare").exists()
+
+
+BROKEN = {
+    "text": "cannot read text.npy",
+    "absent": "no file absent.npy",
+    "nan": "nan has 1 row with values that are not finite",
+    "flat": "flat.npy is (200,); embeddings are (n, dim)",
+}
+
+
+@pytest.mark.parametrize("broken", BROKEN)
+def test_a_file_that_cannot_be_compared_is_one_line_and_the_others_are_compared(
+    files, capsys, broken
+):
+    (files / "text.npy").write_text("no numbers")
+    np.save("nan.npy", np.concatenate([HEALTHY[:199], np.full((1, 6), np.nan)]))
+    np.save("flat.npy", HEALTHY[:, 0])
+    words = ["compare", "healthy.npy", f"{broken}.npy", "dimensional.npy"]
+    assert cli.run(words) == 2
+    printed = capsys.readouterr()
+    assert printed.err.startswith(f"jssl: {BROKEN[broken]}")
+    assert printed.err.count("\n") == 1
+    assert "healthy and dimensional: debiased CKA" in printed.out
+    data = json.loads((files / "jssl-compare" / "report.json").read_text())
+    assert list(data["encoders"]) == ["healthy", "dimensional"]
+    assert data["caveats"][0] == printed.err.removeprefix("jssl: ").rstrip() + " (left out)"
+
+
+def test_a_layer_that_cannot_be_compared_is_left_out(files, capsys):
+    np.savez("layers.npz", first=HEALTHY, tokens=np.ones((200, 2, 6)), last=DIMENSIONAL)
+    assert cli.run(["compare", "layers.npz", "--json"]) == 2
+    printed = capsys.readouterr()
+    assert list(json.loads(printed.out)["encoders"]) == ["first", "last"]
+    assert "tokens" in printed.err
+    assert printed.err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["healthy.npy", "absent.npy"], "no file absent.npy; check the path: a comparison needs"),
+        (["healthy.npy", "a.npy", "b.npy"], "no file a.npy; check the path; 1 more cannot be used"),
+    ],
+)
+def test_fewer_than_two_files_that_are_left_are_not_compared(files, capsys, words, said):
+    assert cli.run(["compare", *words]) == 2
+    printed = capsys.readouterr()
+    assert said in printed.err
+    assert printed.err.count("\n") == 1
+    assert not printed.out
+    assert not (files / "jssl-compare").exists()
+
+
+@pytest.mark.parametrize("name", ["effective-rank", "effective rank", "effective_rank"])
+def test_the_command_line_takes_the_names_of_a_criterion_that_python_takes(files, capsys, name):
+    words = ["compare", "healthy.npy", "dimensional.npy", "--criterion", name, "--json"]
+    assert cli.run(words) == 0
+    assert json.loads(capsys.readouterr().out)["criterion"] == "effective rank"
+
+
+def test_an_unknown_criterion_is_one_line_before_any_file_is_read(files, capsys):
+    assert cli.run(["compare", "absent.npy", "b.npy", "--criterion", "effective-rang"]) == 2
+    error = capsys.readouterr().err
+    assert "unknown criterion 'effective-rang'; did you mean 'effective rank'?" in error
+    assert error.count("\n") == 1
+
+
+def test_the_help_of_fail_on_says_that_status_2_goes_before_3(capsys):
+    with pytest.raises(SystemExit):
+        cli.run(["diagnose", "--help"])
+    shown = " ".join(capsys.readouterr().out.replace("│", " ").split())
+    assert "Status 2 goes before it: a file or a checkpoint was left out" in shown

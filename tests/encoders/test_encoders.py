@@ -155,3 +155,23 @@ def test_input_that_cannot_be_compared_is_one_line(encoders, options, said):
     with pytest.raises(jssl.InputError, match=said) as caught:
         jssl.compare_encoders(encoders, **options)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("criterion", CRITERIA)
+def test_a_criterion_may_be_written_with_hyphens_or_underscores(criterion):
+    for mark in "-_":
+        seen = jssl.compare_encoders([X, Y], criterion=criterion.replace(" ", mark))
+        assert seen.criterion == criterion
+    assert seen.summary == jssl.compare_encoders([X, Y], criterion=criterion).summary
+
+
+@pytest.mark.parametrize(
+    ("second", "said"), [(X * 2, "they are shared"), (RNG.normal(size=(60, 5)), "they are not")]
+)
+def test_one_leading_direction_is_not_written_in_the_plural(second, said):
+    narrow = np.array([1, 1e-3, 1e-3, 1e-3, 1e-3])
+    seen = jssl.compare_encoders({"a": X * narrow, "b": second * narrow})
+    assert seen.overlaps["a", "b"].leading == 1
+    line = next(line for line in seen.summary if line.startswith("a and b: "))
+    assert "Their leading directions, one of each, overlap by" in line
+    assert said in line
