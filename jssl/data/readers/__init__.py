@@ -19,11 +19,13 @@ class Entry(NamedTuple):
         shape: of the array; None for a length that is known only after reading.
         dtype: of its values, for messages.
         read: () -> the array, memory-mapped or spooled where it is large; labels may be a list.
+        notes: what the reader chose without being asked, such as a header that it left out.
     """
 
     shape: tuple[int | None, ...]
     dtype: str
     read: Callable[[], Any]
+    notes: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         """Return the shape and dtype in one phrase."""

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from jssl.data.readers import Contents, Entry, require_library
+from jssl.data.readers.text_layout import LABELS
 from jssl.data.spool import spooled
 from jssl.errors import InputError
 
@@ -18,6 +19,8 @@ WIDE = "all columns of floating point numbers"
 """Name of the matrix whose columns are the columns of a table."""
 
 _BATCH = 8192
+_INDEX = "__index_level_"
+"""How pandas calls the column of its index."""
 
 
 def contents(path: Path) -> Contents:
@@ -34,7 +37,8 @@ def contents(path: Path) -> Contents:
         else:
             read = partial(_column, field.name, batches)
             found[field.name] = Entry((count,), str(kind), read)
-            if arrow.types.is_floating(kind):
+            other = field.name.lower() in LABELS or field.name.startswith(_INDEX)
+            if arrow.types.is_floating(kind) and not other:
                 wide.append(field.name)
     if len(wide) > 1:
         found[WIDE] = Entry((count, len(wide)), "columns", partial(_wide, path, wide, batches))

@@ -1,11 +1,10 @@
-"""Tables of .csv and .tsv files, as lightly and the projector of TensorBoard write them.
+"""Tables of .csv and .tsv files, as lightly, pandas and the projector of TensorBoard write them.
 
 lightly writes the columns filenames, embedding_0, embedding_1, ..., labels. The projector reads
 tensors.tsv, numbers without names of columns, and metadata.tsv, labels: one column without a name,
 or several with names.
 """
 
-import csv
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from jssl.data.readers import Contents, Entry, require_library
+from jssl.data.readers.text_layout import Layout, layout_of, rows_of
 from jssl.data.spool import spooled
 from jssl.errors import InputError
 
@@ -22,7 +22,6 @@ NUMBERS = "columns of numbers"
 
 _LINES = 4096
 _TAIL = 2**16
-_LABELS = ("label", "labels", "class", "target", "targets")
 
 
 def contents(path: Path) -> Contents:
@@ -31,36 +30,20 @@ def contents(path: Path) -> Contents:
     Raises:
         InputError: for an empty file, and one that ends within a row.
     """
-    separator = "\t" if path.suffix.lower() == ".tsv" else ","
-    with path.open(newline="", encoding="utf-8-sig", errors="replace") as file:
-        lines = csv.reader(file, delimiter=separator)
-        first, second = next(lines, []), next(lines, [])
-    if not first:
-        message = f"{path} is empty"
-        raise InputError(message)
-    named = not all(map(_is_number, first)) and (len(first) > 1 or _is_number((second or [""])[0]))
-    names = first if named else [str(i) for i in range(len(first))]
-    example = second if named else first
-    _require_whole(path, separator, len(names), bool(example) and _is_number(example[-1]))
-    numbers = [
-        i
-        for i, (name, value) in enumerate(zip(names, example, strict=False))
-        if _is_number(value) and name.lower() not in _LABELS
-    ]
-    embedding = [i for i in numbers if names[i].lower().startswith("emb")]
-    numbers = embedding or numbers
-    found = {
-        name: Entry((None,), "column", partial(_column, path, separator, named, i))
-        for i, name in enumerate(names)
-        if i not in numbers
-    }
-    if numbers:
-        read = partial(_matrix, path, separator, named, numbers)
-        found[NUMBERS] = Entry((None, len(numbers)), "numbers", read)
+    layout = layout_of(path)
+    _require_whole(path, layout)
+    found = {}
+    for i, name in enumerate(layout.names):
+        if i not in layout.numbers and not (layout.indexed and i == 0):
+            read = partial(_column, path, layout, i)
+            found[name or f"column {i}"] = Entry((None,), "column", read, layout.notes)
+    if layout.numbers:
+        shape = (None, len(layout.numbers))
+        found[NUMBERS] = Entry(shape, "numbers", partial(_matrix, path, layout), layout.notes)
     return found
 
 
-def _require_whole(path: Path, separator: str, columns: int, number_last: bool) -> None:
+def _require_whole(path: Path, layout: Layout) -> None:
     """Raise an error for a file that ends without a line break and with too few values in a row.
 
     A row that was cut within its last value cannot be told from a whole one.
@@ -73,28 +56,48 @@ def _require_whole(path: Path, separator: str, columns: int, number_last: bool) 
             file.seek(size)
             last = file.read(step) + last
     text = last.rpartition(b"\n")[2].decode(errors="replace")
-    row = next(csv.reader([text], delimiter=separator), [])
-    empty = number_last and row[-1:] == [""]
+    row: list[str] = next(rows_of([text], layout.separator), [])
+    columns = len(layout.names)
+    empty = layout.number_last and row[-1:] == [""]
     if row and (len(row) < columns or empty):
         held = f"{len(row) - empty} of {columns} values"
         message = f"{path} ends within a row, after {held}; write it again"
         raise InputError(message)
 
 
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
+def _require_even(path: Path, layout: Layout) -> None:
+    """Raise an error for the first line with more or fewer cells than the first one.
+
+    Separators are counted, which is fast; cells are read only where a line is quoted or differs.
+    """
+    separator, columns = layout.separator.encode(), len(layout.names)
+    with path.open("rb") as file:
+        even = separator != b" " and all(
+            (line.count(separator) == columns - 1 or not line.strip()) and b'"' not in line
+            for line in file
+        )
+    if even:
+        return
+    with path.open(newline="", encoding="utf-8-sig", errors="replace") as text:
+        rows = rows_of(text, layout.separator)
+        for row in rows:
+            if row and len(row) != columns:
+                short = f"{len(row):,} of {columns:,} cells"
+                long = f"{len(row):,} cells, and the first line {columns:,}"
+                held = short if len(row) < columns else long
+                message = f"{path}: line {rows.line_num:,} has {held}; complete it or leave it out"
+                raise InputError(message)
 
 
-def _tables(path: Path, separator: str, named: bool, columns: list[int], dtype: Any) -> Any:
+def _tables(path: Path, layout: Layout, columns: list[int], dtype: Any) -> Any:
     pandas = require_library("pandas", path)
+    _require_even(path, layout)
     return pandas.read_csv(
         path,
-        sep=separator,
-        header=0 if named else None,
+        sep=layout.separator,
+        decimal=layout.decimal,
+        skipinitialspace=layout.separator == " ",
+        header=0 if layout.header else None,
         usecols=columns,
         dtype=dtype,
         chunksize=_LINES,
@@ -103,17 +106,17 @@ def _tables(path: Path, separator: str, named: bool, columns: list[int], dtype: 
     )
 
 
-def _matrix(path: Path, separator: str, named: bool, columns: list[int]) -> Any:
+def _matrix(path: Path, layout: Layout) -> Any:
     def pieces() -> Iterator[np.ndarray]:
-        with _tables(path, separator, named, columns, np.float64) as tables:
+        with _tables(path, layout, list(layout.numbers), np.float64) as tables:
             for table in tables:
                 yield table.to_numpy(np.float64)
 
     return spooled(str(path), pieces())
 
 
-def _column(path: Path, separator: str, named: bool, column: int) -> list[Any]:
-    with _tables(path, separator, named, [column], str) as tables:
+def _column(path: Path, layout: Layout, column: int) -> list[Any]:
+    with _tables(path, layout, [column], str) as tables:
         found = [value for table in tables for value in table.iloc[:, 0].tolist()]
     if all(value.lstrip("-").isdigit() for value in found):
         return [int(value) for value in found]
