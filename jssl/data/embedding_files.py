@@ -3,8 +3,6 @@
 A file that cannot be used is one line in `failures`, and the others are still read.
 """
 
-import glob
-import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,14 +10,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from jssl.data.array_files import is_narrow_number, is_stored_bfloat16, stored_as_void, to_numpy
+from jssl.data.choices import choose_embeddings, choose_labels, label_file_names, listed
+from jssl.data.file_sets import expand_files
 from jssl.data.lazy_rows import LazyRows, pooled, stacked
-from jssl.data.readers import READERS, Contents, Entry, damaged, open_file
+from jssl.data.readers import Contents, Entry, damaged, open_file
 from jssl.errors import InputError
 from jssl.paths import expanded
-
-_EMBEDDINGS = ("embeddings", "embedding", "emb", "features", "feature", "z")
-_LABELS = ("labels", "label", "y", "targets", "target", "classes", "class")
-_SHOWN = 12
 
 
 class EmbeddingSet(NamedTuple):
@@ -31,6 +27,8 @@ class EmbeddingSet(NamedTuple):
         files: those that were read, in order.
         failures: one line for each file that could not be used.
         notes: what was chosen without being asked for.
+        key: name of the embeddings in the first file, where it holds several arrays.
+        pooled: whether a file held tokens, (n, tokens, dim).
     """
 
     z: Any
@@ -38,6 +36,18 @@ class EmbeddingSet(NamedTuple):
     files: tuple[Path, ...]
     failures: tuple[str, ...]
     notes: tuple[str, ...]
+    key: str | None = None
+    pooled: bool = False
+
+
+class _Part(NamedTuple):
+    """The rows of one file, as `EmbeddingSet`."""
+
+    z: Any
+    labels: Any
+    notes: list[str]
+    key: str | None
+    pooled: bool
 
 
 class StoredEmbeddings(NamedTuple):
@@ -66,10 +76,18 @@ class StoredEmbeddings(NamedTuple):
     def read(self, name: str) -> tuple[Any, list[str]]:
         """Return the embeddings, and notes on how they were read in which they have a name."""
         contents = _opened(self.path)
-        key = _choose(self.path, contents, self.key)
+        key = choose_embeddings(self.path, contents, self.key)
         stored = _read_entry(self.path, contents[key])
         notes = stored_as_void({name: stored}) if self.dtype is None else []
-        return _rows_of(self, key, contents, stored), notes
+        return _rows_of(self, key, contents, stored), [*contents[key].notes, *notes]
+
+    def holds_tokens(self) -> bool:
+        """Return whether the embeddings are (n, tokens, dim); False for a file that is not read."""
+        try:
+            contents = _opened(self.path)
+            return len(contents[choose_embeddings(self.path, contents, self.key)].shape) == 3
+        except InputError:
+            return False
 
 
 def read_embeddings(
@@ -107,36 +125,49 @@ def read_embeddings(
     if not given:
         message = f"no file of {name} is given; name at least one, such as embeddings.npy"
         raise InputError(message)
-    files = expand_files(given)
-    parts: list[Any] = []
-    labels: list[Any] = []
+    read: list[_Part] = []
     used: list[Path] = []
     failures: list[str] = []
-    notes: list[str] = []
-    for file in files:
+    notes: dict[str, str] = {}  # without the name of the file -> the first such note
+    for file in expand_files(given):
         try:
-            z, names, note = _read(StoredEmbeddings(file, key, dtype, pool), label_key, name)
-            if parts and z.shape[1] != parts[0].shape[1]:
+            part = _read(StoredEmbeddings(file, key, dtype, pool), label_key, name)
+            if read and part.z.shape[1] != read[0].z.shape[1]:
                 message = (
-                    f"{file} has {z.shape[1]:,} columns and {used[0]} has {parts[0].shape[1]:,}; "
-                    "files of one set need the same number"
+                    f"{file} has {part.z.shape[1]:,} columns and {used[0]} has "
+                    f"{read[0].z.shape[1]:,}; files of one set need the same number"
                 )
                 raise InputError(message)
         except InputError as error:
             failures.append(str(error))
             continue
-        parts.append(z)
-        labels.append(names)
+        read.append(part)
         used.append(file)
-        notes += [line for line in note if not parts[1:]]
-    if not parts:
+        for line in part.notes:
+            notes.setdefault(line.replace(str(file), ""), line)
+    if not read:
         raise InputError(failures[0])
+    labels, lacking = _labels_of(read, used)
+    return EmbeddingSet(
+        stacked([part.z for part in read]),
+        labels,
+        tuple(used),
+        tuple(failures),
+        (*notes.values(), *lacking),
+        read[0].key,
+        any(part.pooled for part in read),
+    )
+
+
+def _labels_of(read: Sequence[_Part], used: Sequence[Path]) -> tuple[Any, list[str]]:
+    """Return the labels of all files, or None and a note where only some hold any."""
+    labels = [part.labels for part in read]
     known = [names is not None for names in labels]
-    if any(known) and not all(known):
-        lacking = used[known.index(False)]
-        notes.append(f"Labels were not used: {lacking} holds none.")
-    together = labels[0] if len(labels) == 1 else _joined(labels) if all(known) else None
-    return EmbeddingSet(stacked(parts), together, tuple(used), tuple(failures), tuple(notes))
+    if all(known):
+        return labels[0] if len(labels) == 1 else _joined(labels), []
+    if not any(known):
+        return None, []
+    return None, [f"Labels were not used: {used[known.index(False)]} holds none."]
 
 
 def read_labels_of(paths: str | Path | Iterable[str | Path], key: str | None = None) -> Any:
@@ -155,97 +186,88 @@ def read_labels_of(paths: str | Path | Iterable[str | Path], key: str | None = N
     Raises:
         InputError: for files that cannot be used, or hold several arrays and none is chosen.
     """
+    return read_label_files(paths, key)[0]
+
+
+def read_label_files(
+    paths: str | Path | Iterable[str | Path], key: str | None = None, rows: int | None = None
+) -> tuple[Any, list[str]]:
+    r"""Return the labels of one or several files, and notes on what was chosen.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = Path(folder, "y.csv")
+        ...     _ = path.write_text("species\ncat\ndog\n")
+        ...     read_label_files(path, rows=2)[0]
+        ['cat', 'dog']
+
+    Args:
+        paths: as `read_labels_of`; likewise the key.
+        key: name of the labels.
+        rows: how many labels are needed: where a column of words has one line more, and that
+            line occurs once, it is a header.
+
+    Raises:
+        InputError: as `read_labels_of`.
+    """
     given = [paths] if isinstance(paths, str | Path) else list(paths)
-    found = []
+    found: list[Any] = []
+    notes: list[str] = []
     for file in expand_files(given):
         contents = open_file(file)
-        names = list(contents)
-        if key is not None or len(names) > 1:
-            flat = {name: entry for name, entry in contents.items() if len(entry.shape) == 1}
-            named = [name for name in flat if name.rsplit("/")[-1].lower() in _LABELS]
-            names = [key] if key is not None else named if len(named) == 1 else list(flat)
+        names = label_file_names(contents, key)
         if len(names) != 1 or names[0] not in contents:
             what = "labels" if key is None else f"'{key}'"
             option = "--label-key" if key is None else "the key"
-            message = f"{file}: which are the {what}? it holds {_listed(contents)}; choose {option}"
+            message = f"{file}: which are the {what}? it holds {listed(contents)}; choose {option}"
             raise InputError(message)
         found.append(_read_entry(file, contents[names[0]]))
-    return found[0] if len(found) == 1 else _joined(found)
+        notes += contents[names[0]].notes
+        if len(contents) > 1 and key is None:
+            notes.append(f"The labels are '{names[0]}' of {file}.")
+    if len(found) > 1:
+        return _joined(found), notes
+    labels, header = _without_header(file, found[0], rows)
+    return labels, notes + header
 
 
-def expand_files(paths: Sequence[str | Path]) -> list[Path]:
-    """Return the files that paths, folders and patterns name, those of each in natural order.
-
-    Example:
-        >>> expand_files(["z.npy"])
-        [PosixPath('z.npy')]
-
-    Raises:
-        InputError: for a pattern that matches nothing, or a folder of no readable files or of
-            several formats.
-    """
-    files: list[Path] = []
-    for path in (str(expanded(Path(p))) for p in paths):
-        if Path(path).is_dir():
-            files += _in_folder(Path(path))
-        elif glob.has_magic(path) and not Path(path).exists():
-            matched = sorted(filter(Path.is_file, map(Path, glob.glob(path))), key=natural_order)
-            if not matched:
-                message = f"no file matches {path}; check the path"
-                raise InputError(message)
-            files += matched
-        else:
-            files.append(Path(path))
-    return list(dict.fromkeys(files))
+def _without_header(file: Path, labels: Any, rows: int | None) -> tuple[Any, list[str]]:
+    """Return the labels of a table of text without their header, and a note where it had one."""
+    if rows is None or len(labels) != rows + 1 or file.suffix.lower() not in (".csv", ".tsv"):
+        return labels, []
+    if isinstance(labels, list) and isinstance(labels[0], str) and labels[0] not in labels[1:]:
+        note = f"The first line of {file}, '{labels[0]}', is a header: it is one more than rows."
+        return labels[1:], [note]
+    message = (
+        f"{file} holds {len(labels):,} labels for {rows:,} rows; if its first line is a header, "
+        "call it label"
+    )
+    raise InputError(message)
 
 
-def natural_order(path: str | Path) -> list[Any]:
-    """Return a key for sorting by the numbers in names, so that 10 follows 9.
-
-    Example:
-        >>> sorted(["z10", "z9"], key=natural_order)
-        ['z9', 'z10']
-    """
-    return [int(p) if p.isdigit() else p for p in re.split(r"(\d+)", str(path))]
-
-
-def _in_folder(folder: Path) -> list[Path]:
-    readable = [p for p in folder.iterdir() if p.suffix.lower() in READERS and p.is_file()]
-    kinds = sorted({p.suffix.lower() for p in readable})
-    if not readable:
-        inside = sorted(p.name for p in folder.iterdir() if p.is_dir())
-        below = f"; its folders are {', '.join(inside[:_SHOWN])}" if inside else ""
-        message = f"{folder} contains no readable file ({', '.join(READERS)}){below}"
-        raise InputError(message)
-    if len(kinds) > 1:
-        message = f"{folder} contains {' and '.join(kinds)} files; choose with a pattern such as "
-        message += f"'{folder}/*{kinds[0]}'"
-        raise InputError(message)
-    return sorted(readable, key=natural_order)
-
-
-def _read(
-    source: StoredEmbeddings, label_key: str | None, called: str
-) -> tuple[Any, Any, list[str]]:
+def _read(source: StoredEmbeddings, label_key: str | None, called: str) -> _Part:
     """Return the embeddings of a file, its labels or None, and what was chosen."""
     file, contents = source.path, _opened(source.path)
-    name = _choose(file, contents, source.key)
+    name = choose_embeddings(file, contents, source.key)
     stored = _read_entry(file, contents[name])
     z = _rows_of(source, name, contents, stored)
     rows = len(stored)
-    tokens = len(z) // max(rows, 1)
-    chosen = _label_name(file, contents, name, rows, label_key)
+    notes = list(contents[name].notes)
+    key = name if len(contents) > 1 and source.key is None else None
+    if key is not None:
+        notes.append(f"The {called} are '{name}' of {file}.")
+    chosen, of_labels = choose_labels(file, contents, name, rows, label_key)
     labels = None if chosen is None else _read_entry(file, contents[chosen])
     if labels is not None and len(labels) != rows:
-        labels, chosen = None, None
+        message = f"{file}: '{chosen}' has {len(labels):,} entries for {rows:,} rows"
+        raise InputError(message)
+    tokens = len(z) // max(rows, 1)
     if labels is not None and tokens > 1:
         labels = np.repeat(np.asarray(labels, object), tokens)
-    notes = []
-    if chosen is not None and label_key is None:
-        notes.append(f"The labels are '{chosen}' of {file}.")
     if source.dtype is None:
-        notes += stored_as_void({called: stored})
-    return z, labels, notes
+        of_labels += stored_as_void({called: stored})
+    return _Part(z, labels, notes + of_labels, key, len(contents[name].shape) == 3)
 
 
 def _opened(file: Path) -> Contents:
@@ -274,60 +296,6 @@ def _rows_of(source: StoredEmbeddings, name: str, contents: Contents, stored: An
         message = f"{what} holds no numbers but {z.dtype}"
         raise InputError(message)
     return pooled(what, z, source.pool)
-
-
-def _choose(file: Path, contents: Contents, key: str | None) -> str:
-    """Return the name of the embeddings."""
-    if not contents:
-        message = f"{file} contains no arrays"
-        raise InputError(message)
-    if key is not None:
-        if key not in contents:
-            message = f"{file} has no '{key}'; it holds {_listed(contents)}"
-            raise InputError(message)
-        return key
-    if len(contents) == 1:
-        return next(iter(contents))
-    names = [
-        name
-        for name, entry in contents.items()
-        if len(entry.shape) in (2, 3) and entry.dtype != "sparse"
-    ]
-    called = [name for name in names if name.rsplit("/")[-1].lower() in _EMBEDDINGS]
-    if len(called) == 1:
-        return called[0]
-    if len(names) == 1:
-        return names[0]
-    which = "several arrays could be the embeddings" if names else "no array is (n, dim)"
-    message = f"{file}: {which}; choose with --key: it holds {_listed(contents)}"
-    raise InputError(message)
-
-
-def _label_name(
-    file: Path, contents: Contents, embeddings: str, rows: int, key: str | None
-) -> str | None:
-    if key is not None:
-        if key not in contents:
-            message = f"{file} has no '{key}'; it holds {_listed(contents)}"
-            raise InputError(message)
-        return key
-    found = [
-        name
-        for name, entry in contents.items()
-        if name != embeddings
-        and entry.shape in ((rows,), (None,))
-        and name.rsplit("/")[-1].lower() in _LABELS
-    ]
-    return found[0] if len(found) == 1 else None
-
-
-def _listed(contents: Contents) -> str:
-    def line(item: tuple[str, Entry]) -> str:
-        return f"{item[0]} {item[1]}"
-
-    shown = ", ".join(map(line, list(contents.items())[:_SHOWN]))
-    more = len(contents) - _SHOWN
-    return shown + (f" and {more:,} more" if more > 0 else "") if contents else "nothing"
 
 
 def _typed(what: str, z: Any, dtype: str | None) -> Any:

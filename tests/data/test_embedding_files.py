@@ -11,8 +11,9 @@ import pytest
 from safetensors.numpy import save_file
 
 from jssl.commands import main as cli
-from jssl.data import embedding_files, lazy_rows, spool
+from jssl.data import lazy_rows, spool
 from jssl.data.embedding_files import read_embeddings, read_labels_of
+from jssl.data.file_sets import natural_order
 from jssl.data.readers import READERS
 from jssl.errors import InputError
 
@@ -363,7 +364,7 @@ def test_labels_of_some_files_only_are_not_used(folder):
     found = read_embeddings(["a.npz", "b.npz"])
     assert found.labels is None
     assert any("b.npz holds none" in note for note in found.notes)
-    assert embedding_files.natural_order("z10") > embedding_files.natural_order("z9")
+    assert natural_order("z10") > natural_order("z9")
 
 
 def test_no_file_at_all_is_refused_in_one_line():

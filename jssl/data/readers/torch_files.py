@@ -1,5 +1,7 @@
 """Tensors of .pt and .pth files, loaded with `weights_only=True`: no code of the file runs."""
 
+import warnings
+import zipfile
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,15 +17,35 @@ _NAMES = 3
 
 
 def contents(path: Path) -> Contents:
-    """Return the tensors of a file: one, a list of batches, or nested dictionaries of these."""
+    """Return the tensors of a file: one, a list of batches, or nested dictionaries of these.
+
+    Raises:
+        InputError: for a damaged file, one of Python objects, and lists that are not batches where
+            the file holds nothing else.
+    """
     torch = require_library("torch", path, "the command that pytorch.org shows for this system")
     found: dict[str, Entry] = {}
-    _collect(torch, _load(torch, path), "", found, path.stem, 0)
+    uneven: list[str] = []
+    with warnings.catch_warnings():  # PyTorch warns of how a quantised tensor was saved
+        warnings.simplefilter("ignore", UserWarning)
+        loaded = _load(torch, path)
+    _collect(torch, loaded, "", found, uneven, path.stem, 0)
+    if uneven and not found:
+        message = (
+            f"{path} holds a list of tensors of different shapes, {uneven[0]}; save batches of "
+            "rows of equal dimension, or a dictionary such as {'embeddings': z, 'labels': y}"
+        )
+        raise InputError(message)
     return found
 
 
 def _load(torch: Any, path: Path) -> Any:
     options = {"map_location": "cpu", "weights_only": True}
+    with path.open("rb") as file:
+        archive = file.read(2) == b"PK"
+    if archive and not zipfile.is_zipfile(path):
+        message = f"cannot read {path} (it is cut off before its end); write it again"
+        raise InputError(message)
     try:
         try:
             return torch.load(path, mmap=True, **options)
@@ -46,37 +68,50 @@ def _load(torch: Any, path: Path) -> Any:
 
 
 def _collect(
-    torch: Any, value: Any, prefix: str, found: dict[str, Entry], name: str, depth: int
+    torch: Any,
+    value: Any,
+    prefix: str,
+    found: dict[str, Entry],
+    uneven: list[str],
+    name: str,
+    depth: int,
 ) -> None:
+    """Add the arrays of a value to `found`, and shapes of lists that are no batches to `uneven`."""
     if isinstance(value, torch.Tensor):
         dtype = str(value.dtype).removeprefix("torch.")
         found[prefix or name] = Entry(tuple(value.shape), dtype, partial(_array, torch, value))
     elif isinstance(value, dict) and depth < _NAMES:
         for key, item in value.items():
-            _collect(torch, item, f"{prefix}/{key}" if prefix else str(key), found, name, depth + 1)
+            below = f"{prefix}/{key}" if prefix else str(key)
+            _collect(torch, item, below, found, uneven, name, depth + 1)
     elif isinstance(value, list | tuple) and value:
         if all(isinstance(item, torch.Tensor) and item.ndim for item in value):
-            _batches(torch, list(value), prefix or name, found)
+            if len({tuple(item.shape[1:]) for item in value}) > 1:
+                shapes = dict.fromkeys(str(tuple(item.shape)) for item in value)
+                uneven.append(" and ".join(list(shapes)[:3]))
+            else:
+                _batches(torch, list(value), prefix or name, found)
         elif all(isinstance(item, int | str) for item in value):
             found[prefix or name] = Entry((len(value),), "list", lambda: list(value))
 
 
 def _batches(torch: Any, batches: list[Any], name: str, found: dict[str, Entry]) -> None:
     """Add a list of batches as one array."""
-    rest = {tuple(batch.shape[1:]) for batch in batches}
-    if len(rest) == 1:
-        shape = (sum(len(batch) for batch in batches), *rest.pop())
-        dtype = str(batches[0].dtype).removeprefix("torch.")
+    shape = (sum(len(batch) for batch in batches), *batches[0].shape[1:])
+    dtype = str(batches[0].dtype).removeprefix("torch.")
 
-        def read() -> Any:
-            arrays = [_array(torch, batch) for batch in batches]
-            return stacked(arrays) if len(shape) == 2 else np.concatenate(arrays)
+    def read() -> Any:
+        arrays = [_array(torch, batch) for batch in batches]
+        return stacked(arrays) if len(shape) == 2 else np.concatenate(arrays)
 
-        found[name] = Entry(shape, dtype, read)
+    found[name] = Entry(shape, dtype, read)
 
 
 def _array(torch: Any, tensor: Any) -> Any:
     tensor = tensor.detach()
+    if tensor.is_meta:
+        message = "it holds a tensor of the device meta, which has no values"
+        raise ValueError(message)
     if tensor.layout != torch.strided:
         tensor = tensor.to_dense()
     if tensor.is_quantized:
