@@ -122,10 +122,10 @@ order. Supported formats: .npy, .npz, .pt, .pth, .safetensors, .parquet, .arrow,
 float8_e4m3fn."""
     pool: Literal["mean", "cls", "none"] | None = None
     """How embeddings (n, tokens, dim) become rows: the mean of the tokens, the first token, or \
-each token as a row."""
+each token as a row; refused where no file holds tokens."""
     labels: Path | None = None
     """File, folder or pattern with the class label of each row, for probes; by default, the array \
-called labels beside the embeddings, where there is one."""
+called labels, label, y or targets beside the embeddings, where there is one, in this order."""
     label_key: str | None = None
     """Name of the labels in files of several arrays: in --labels, or beside the embeddings."""
     views: Path | None = None

@@ -6,7 +6,12 @@ from pathlib import Path
 from typing import Any
 
 from jssl.commands.checkpoint_files import stored_runs
-from jssl.data.embedding_files import EmbeddingSet, read_embeddings, read_labels_of
+from jssl.data.embedding_files import (
+    EmbeddingSet,
+    StoredEmbeddings,
+    read_embeddings,
+    read_label_files,
+)
 from jssl.diagnosis.diagnosis import diagnose
 from jssl.diagnosis.given_split import Split
 from jssl.diagnosis.page import page_of
@@ -51,18 +56,25 @@ def run_diagnose(
     Raises:
         InputError: for files that cannot be used; before anything is written.
     """
+    _require_partners(
+        ("--train", train, "--test", test),
+        ("--train-labels", train_labels, "--train", train),
+        ("--test-labels", test_labels, "--test", test),
+        ("--checkpoint-views", checkpoint_views, "--checkpoints", checkpoints),
+    )
     folder = report_folder(out, DEFAULT_FOLDER, json=json, overwrite=overwrite)
     options: dict[str, Any] = {"key": key, "dtype": dtype, "pool": pool}
-    beside = label_key if labels is None else None
-    given = read_embeddings(embeddings, label_key=beside, **options)
-    names = given.labels if labels is None else read_labels_of(labels, label_key)
-    fitted = None if train is None else _with_labels(train, train_labels, label_key, options)
-    tested = None if test is None else _with_labels(test, test_labels, label_key, options)
+    own = _with_labels(embeddings, labels, label_key, options)
+    given, names = own
+    fitted = None if train is None else _with_labels([train], train_labels, label_key, options)
+    tested = None if test is None else _with_labels([test], test_labels, label_key, options)
     second = None if views is None else read_embeddings(views, name="views", **options)
     stored, stored_views = (
         stored_runs(paths, **options) if paths else None
         for paths in (checkpoints, checkpoint_views)
     )
+    read = [given, *(part[0] for part in (fitted, tested) if part), *([second] if second else [])]
+    _require_tokens(pool, read, (stored, stored_views))
     diagnosis = diagnose(
         given.z,
         names,
@@ -71,14 +83,14 @@ def run_diagnose(
         checkpoint_views=stored_views,
         seed=seed,
         exact=exact,
-        split=_split((given, names), fitted, tested),
+        split=_split(own, fitted, tested),
     )
-    read = [given, *(part[0] for part in (fitted, tested) if part), *([second] if second else [])]
     left_out = tuple(failure for part in read for failure in part.failures)
     notes = tuple(dict.fromkeys(note for part in read for note in part.notes))
     notes += tuple(f"{failure} (left out)" for failure in left_out)
     diagnosis = diagnosis._replace(caveats=(*notes, *diagnosis.caveats))
     asked = {"embeddings": _named(given.files), "labels": labels, "views": views} | options
+    asked["key"] = key or given.key
     asked |= {"train": train, "test": test}
     asked = {k: v for k, v in asked.items() if v is not None} | {"exact": exact}
     failures = tuple(f for run in diagnosis.runs.values() for f in run.failures)
@@ -97,20 +109,45 @@ def _split(
 ) -> Split | None:
     """Return the split for probes, fitted on the embeddings themselves without a train set."""
     if test is None:
-        if train is None:
-            return None
-        message = "--train needs --test: the probes are fitted on one and tested on the other"
-        raise InputError(message)
+        return None
     fitted, names = own if train is None else train
     return Split(fitted.z, names, test[0].z, test[1])
 
 
+def _require_partners(*pairs: tuple[str, Any, str, Any]) -> None:
+    """Raise an error for an option without the one that it belongs to."""
+    for option, value, partner, other in pairs:
+        if value not in (None, ()) and other in (None, ()):
+            message = f"{option} needs {partner}; add it, or leave {option} out"
+            raise InputError(message)
+
+
+def _require_tokens(pool: str | None, read: Sequence[EmbeddingSet], stored: Any) -> None:
+    """Raise an error for --pool where no file holds tokens."""
+    if pool is None or any(part.pooled for part in read) or any(map(_hold_tokens, stored)):
+        return
+    message = (
+        f"--pool {pool} is for (n, tokens, dim), and the embeddings are (n, dim); leave it out"
+    )
+    raise InputError(message)
+
+
+def _hold_tokens(stored: Any) -> bool:
+    """Return whether a file of checkpoints, or of their views, holds tokens."""
+    if isinstance(stored, StoredEmbeddings):
+        return stored.holds_tokens()
+    return any(map(_hold_tokens, (stored or {}).values()))
+
+
 def _with_labels(
-    files: Path, labels: Path | None, key: str | None, options: dict[str, Any]
+    files: Sequence[Path], labels: Path | None, key: str | None, options: dict[str, Any]
 ) -> tuple[EmbeddingSet, Any]:
     """Return embeddings of files, and labels of another file or from beside them."""
     found = read_embeddings(files, label_key=key if labels is None else None, **options)
-    return found, found.labels if labels is None else read_labels_of(labels, key)
+    if labels is None:
+        return found, found.labels
+    names, notes = read_label_files(labels, key, len(found.z))
+    return found._replace(notes=(*found.notes, *notes)), names
 
 
 def _named(files: Sequence[Path]) -> str:

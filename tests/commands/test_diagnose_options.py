@@ -1,0 +1,63 @@
+"""Options of `jssl diagnose` without what they belong to, and what a report says was read."""
+
+import json
+
+import numpy as np
+import pytest
+
+from jssl.commands import main as cli
+
+Z = np.random.default_rng(0).normal(size=(40, 4))
+LABELS = np.arange(40) % 2
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    np.save("z.npy", Z)
+    np.save("y.npy", LABELS)
+    np.save("tokens.npy", np.stack([Z, Z + 1], 1))
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--train", "z.npy"], "--train needs --test"),
+        (["--test-labels", "y.npy"], "--test-labels needs --test"),
+        (["--train-labels", "y.npy"], "--train-labels needs --train"),
+        (["--checkpoint-views", "z.npy"], "--checkpoint-views needs --checkpoints"),
+        (["--pool", "mean"], "--pool mean is for (n, tokens, dim)"),
+        (["--pool", "cls", "--checkpoints", "z.npy"], "--pool cls is for (n, tokens, dim)"),
+    ],
+)
+def test_an_option_without_its_partner_is_one_line_and_status_2(folder, capsys, arguments, says):
+    assert cli.run(["diagnose", "z.npy", *arguments, "--out", "out"]) == 2
+    seen = capsys.readouterr()
+    assert seen.out == ""
+    assert says in seen.err
+    assert seen.err.count("\n") == 1
+    assert not (folder / "out").exists()
+
+
+@pytest.mark.parametrize("option", ["--views", "--checkpoints"])
+def test_pool_is_for_any_file_that_holds_tokens(folder, capsys, option):
+    arguments = ["diagnose", "z.npy", option, "tokens.npy", "--pool", "mean", "--out", "out"]
+    assert cli.run(arguments) == 0
+    capsys.readouterr()
+
+
+def test_a_report_names_the_array_that_was_read(folder, capsys):
+    np.savez("z.npz", X=Z, weight=np.ones(40), labels=LABELS[:39])
+    assert cli.run(["diagnose", "z.npz", "--json"]) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert report["settings"]["key"] == "X"
+    assert "The embeddings are 'X' of z.npz." in report["caveats"]
+    assert any("'labels' of z.npz was not used as labels" in line for line in report["caveats"])
+
+
+def test_a_report_says_that_the_header_of_labels_was_left_out(folder, capsys):
+    (folder / "y.csv").write_text("\n".join(["species", *np.array(["a", "b"])[LABELS]]))
+    assert cli.run(["diagnose", "z.npy", "--labels", "y.csv", "--json"]) == 0
+    caveats = json.loads(capsys.readouterr().out)["caveats"]
+    assert any("'species', is a header" in line for line in caveats)
