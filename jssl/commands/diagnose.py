@@ -84,6 +84,7 @@ def run_diagnose(
         seed=seed,
         exact=exact,
         split=_split(own, fitted, tested),
+        samples=given.samples,
     )
     left_out = tuple(failure for part in read for failure in part.failures)
     notes = tuple(dict.fromkeys(note for part in read for note in part.notes))

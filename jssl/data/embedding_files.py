@@ -29,6 +29,7 @@ class EmbeddingSet(NamedTuple):
         notes: what was chosen without being asked for.
         key: name of the embeddings in the first file, where it holds several arrays.
         pooled: whether a file held tokens, (n, tokens, dim).
+        samples: (n,) number of the sample of each row, where rows are its tokens; else None.
     """
 
     z: Any
@@ -38,16 +39,18 @@ class EmbeddingSet(NamedTuple):
     notes: tuple[str, ...]
     key: str | None = None
     pooled: bool = False
+    samples: np.ndarray | None = None
 
 
 class _Part(NamedTuple):
-    """The rows of one file, as `EmbeddingSet`."""
+    """The rows of one file, as `EmbeddingSet`, and how many of them are of one sample."""
 
     z: Any
     labels: Any
     notes: list[str]
     key: str | None
     pooled: bool
+    tokens: int
 
 
 class StoredEmbeddings(NamedTuple):
@@ -156,6 +159,7 @@ def read_embeddings(
         (*notes.values(), *lacking),
         read[0].key,
         any(part.pooled for part in read),
+        _samples(read),
     )
 
 
@@ -267,7 +271,16 @@ def _read(source: StoredEmbeddings, label_key: str | None, called: str) -> _Part
         labels = np.repeat(np.asarray(labels, object), tokens)
     if source.dtype is None:
         of_labels += stored_as_void({called: stored})
-    return _Part(z, labels, notes + of_labels, key, len(contents[name].shape) == 3)
+    return _Part(z, labels, notes + of_labels, key, len(contents[name].shape) == 3, tokens)
+
+
+def _samples(parts: Sequence[_Part]) -> np.ndarray | None:
+    """Return the number of each row's sample; None where every row is a sample of its own."""
+    if all(part.tokens == 1 for part in parts):
+        return None
+    each = [np.arange(len(part.z)) // max(part.tokens, 1) for part in parts]
+    starts = np.cumsum([0, *(int(numbers.max(initial=-1)) + 1 for numbers in each)])
+    return np.concatenate([start + n for start, n in zip(starts, each, strict=False)])
 
 
 def _opened(file: Path) -> Contents:

@@ -73,7 +73,7 @@ def find_copies(z: np.ndarray, classes: np.ndarray, at: np.ndarray, total: int) 
         if candidate is None or candidate.max() + 1 == n:
             continue
         if _are_copies(candidate, classes, most):
-            groups = _join(groups, candidate)
+            groups = join(groups, candidate)
         else:
             size_of_group = np.bincount(candidate)[candidate]
             refused = max(refused, int((size_of_group > 1).sum()))
@@ -114,7 +114,7 @@ def _by_distance(z: np.ndarray, distances: np.ndarray, nearest: np.ndarray) -> n
     bar = np.minimum(far[:, None], far[nearest]) * cut
     linked = distances <= np.maximum(bar, zero)
     same = np.unique(z, axis=0, return_inverse=True)[1].ravel()
-    return _join(_components(n, np.repeat(np.arange(n), linked.sum(1)), nearest[linked]), same)
+    return join(_components(n, np.repeat(np.arange(n), linked.sum(1)), nearest[linked]), same)
 
 
 def _by_order(
@@ -153,8 +153,13 @@ def _are_copies(groups: np.ndarray, classes: np.ndarray, most: int) -> bool:
     return bool(pure >= _PURE and of_class <= _OF_CLASS and size[several].mean() <= most)
 
 
-def _join(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Return the components of two groupings together, numbered in the order of the rows."""
+def join(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Return the components of two groupings together, numbered in the order of the rows.
+
+    Example:
+        >>> join(np.array([0, 0, 1, 2]), np.array([0, 1, 1, 2])).tolist()
+        [0, 0, 0, 1]
+    """
     n, above = len(a), len(a) + int(a.max()) + 1
     i = np.concatenate([np.arange(n), np.arange(n)])
     j = np.concatenate([n + a, above + b])

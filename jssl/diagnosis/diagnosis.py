@@ -66,6 +66,7 @@ def diagnose(
     neighbours: int = 20,
     tolerance: float = TOLERANCE,
     split: Split | None = None,
+    samples: Any = None,
 ) -> Diagnosis:
     """Return ranks, collapse and other metrics of embeddings, with a summary in sentences.
 
@@ -101,6 +102,8 @@ def diagnose(
         neighbours: k of the nearest-neighbour probe.
         tolerance: share of the largest variance at or below which a dimension counts as lost.
         split: a train and a test set of the same encoder, on which both probes are measured too.
+        samples: (n,) numbers of the samples, where several rows are views, tokens or copies of
+            one. Probes are not fitted on one row of a sample and tested on another.
 
     Returns:
         Diagnosis.
@@ -133,11 +136,12 @@ def diagnose(
     if classes is not None:
         of_classes = _classes(z, classes, chosen)
         metrics.append(within_metric(z, classes, chosen))
-        probes = _probes(z, classes, chosen, draws, exact, neighbours, tolerance)
+        options: dict[str, Any] = {"neighbours": neighbours, "tolerance": tolerance}
+        probes = _probes(z, classes, chosen, draws, exact, _numbers(samples, len(z)), options)
         metrics += probes.metrics
         caveats += [*classes.caveats, *probes.caveats]
     if split is not None:
-        options: dict[str, Any] = {"neighbours": neighbours, "tolerance": tolerance}
+        options = {"neighbours": neighbours, "tolerance": tolerance}
         of_split, notes = split_metrics(split, z.shape[1], draws, exact=exact, **options)
         metrics, caveats = metrics + of_split, caveats + notes
     given = Given(
@@ -252,8 +256,8 @@ def _probes(
     chosen: np.ndarray,
     draws: np.random.Generator,
     exact: bool,
-    neighbours: int,
-    tolerance: float,
+    samples: np.ndarray | None,
+    options: dict[str, Any],
 ) -> Probes:
     """Return the accuracies of the probes on `chosen` rows, or on a sample of labelled rows."""
     from jssl.diagnosis.probes import probe  # imports SciPy and scikit-learn
@@ -262,8 +266,23 @@ def _probes(
     if len(labelled) < len(z):
         chosen = labelled[_sample(draws, len(labelled), exact)]
     classes = np.unique(labels.classes[chosen], return_inverse=True)[1]
-    options: dict[str, Any] = {"neighbours": neighbours, "tolerance": tolerance}
+    if samples is not None:
+        options = options | {"samples": samples[chosen]}
     return probe(chosen_rows(z, chosen), classes, chosen, len(z), draws, **options)
+
+
+def _numbers(samples: Any, rows: int) -> np.ndarray | None:
+    """Return checked numbers of samples."""
+    if samples is None:
+        return None
+    numbers = np.asarray(to_numpy("samples", samples))
+    if numbers.shape != (rows,) or numbers.dtype.kind not in "iu":
+        message = (
+            f"samples must be ({rows},) integers, the number of each row's sample; got "
+            f"{numbers.dtype} of shape {numbers.shape}"
+        )
+        raise InputError(message)
+    return numbers
 
 
 def _classes(z: np.ndarray, labels: Labels, chosen: np.ndarray) -> tuple[ClassSpectrum, ...]:

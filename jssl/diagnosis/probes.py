@@ -45,6 +45,7 @@ def probe(
     *,
     neighbours: int,
     tolerance: float,
+    samples: np.ndarray | None = None,
 ) -> Probes:
     """Return the accuracies of both probes on a random half of the rows.
 
@@ -57,8 +58,9 @@ def probe(
         neighbours: k.
         tolerance: share of the largest variance of a column below which another one is not
             scaled up.
+        samples: (n,) number of the sample of each row; rows of one sample stay together.
     """
-    from jssl.diagnosis.copies import find_copies  # imports SciPy
+    from jssl.diagnosis.copies import find_copies, join  # imports SciPy
 
     if len(z) < 4:
         return Probes(
@@ -66,16 +68,19 @@ def probe(
         )
     scaled = standardised(z, tolerance)
     copies = find_copies(scaled, classes, at, total)
-    groups = copies.groups
+    groups, together = copies.groups, copies.any_copies
     caveats = [] if copies.caveat is None else [copies.caveat]
-    samples = np.bincount(np.unique(np.stack([groups, classes]), axis=1)[1])
-    single = int((samples == 1).sum())
+    if samples is not None:
+        groups = join(np.unique(samples, return_inverse=True)[1], groups)
+        together = together or len(np.unique(samples)) < len(samples)
+    counts = np.bincount(np.unique(np.stack([groups, classes]), axis=1)[1])
+    single = int((counts == 1).sum())
     if groups.max() < 1:
         caveats.append("The probes were left out: all labelled rows are copies of one sample.")
-        return Probes([], caveats, copies.any_copies)
-    if single == len(samples):
+        return Probes([], caveats, together)
+    if single == len(counts):
         caveats.append("The probes were left out: no class has two samples.")
-        return Probes([], caveats, copies.any_copies)
+        return Probes([], caveats, together)
     if single:
         what = "1 class has" if single == 1 else f"{single:,} classes have"
         caveats.append(
@@ -89,8 +94,8 @@ def probe(
         caveats.append(f"The logistic regression did not converge in {ITERATIONS:,} iterations.")
     largest = float(np.bincount(classes).max() / len(classes))
     accuracies = float(nearest), float(linear)
-    metrics = _metrics(k, accuracies, groups[test], largest, copies.any_copies, len(z))
-    return Probes(metrics, caveats, copies.any_copies)
+    metrics = _metrics(k, accuracies, groups[test], largest, together, len(z))
+    return Probes(metrics, caveats, together)
 
 
 def _metrics(

@@ -370,3 +370,11 @@ def test_labels_of_some_files_only_are_not_used(folder):
 def test_no_file_at_all_is_refused_in_one_line():
     with pytest.raises(InputError, match="no file of embeddings is given"):
         read_embeddings([])
+
+
+def test_tokens_as_rows_keep_the_number_of_their_sample(tmp_path):
+    for name, count in (("a", 3), ("b", 2)):
+        np.save(tmp_path / f"{name}.npy", np.ones((count, 4, 2)))
+    assert read_embeddings(tmp_path, pool="mean").samples is None
+    found = read_embeddings(tmp_path, pool="none").samples
+    np.testing.assert_array_equal(found, np.repeat(np.arange(5), 4))

@@ -8,6 +8,7 @@ import jssl
 from jssl.diagnosis.classifiers import logistic_accuracy, nearest_found, split, standardised
 from jssl.diagnosis.probes import LINEAR, binomial_error
 from jssl.diagnostics import knn_probe
+from jssl.errors import InputError
 
 RNG = np.random.default_rng(0)
 
@@ -110,3 +111,26 @@ def test_neighbours_vote_as_in_the_probe_of_jax():
             z[:40], labels[:40], z[40:], labels[40:], neighbours=min(neighbours, 40)
         )
         assert found.mean() == pytest.approx(float(expected), abs=1e-12)
+
+
+def test_rows_of_one_sample_are_on_one_side_of_the_split_where_samples_are_given():
+    """Labels at random: tokens of a sample that was fitted would be recognised."""
+    draws = np.random.default_rng(5)
+    z = draws.normal(size=(150, 1, 16)) + 0.4 * draws.normal(size=(150, 10, 16))
+    labels, samples = (np.repeat(x, 10) for x in (draws.integers(0, 4, 150), np.arange(150)))
+    z = z.reshape(-1, 16)
+    shuffled = draws.permutation(len(z))
+    found = []
+    for numbers in (None, samples[shuffled]):
+        seen = jssl.diagnose(z[shuffled], labels[shuffled], samples=numbers)
+        metric = seen.metrics["20-nearest-neighbour accuracy"]
+        found.append(metric.value)
+    assert found[0] > 0.5
+    assert abs(found[1] - 0.25) < 3.9 * metric.error
+    assert "all copies of a sample are on one side" in metric.range
+
+
+@pytest.mark.parametrize("bad", [np.arange(9), np.zeros(10), np.zeros((10, 1), int), ["a"] * 10])
+def test_numbers_of_samples_that_do_not_fit_are_one_line(bad):
+    with pytest.raises(InputError, match="samples must be"):
+        jssl.diagnose(np.eye(10), np.arange(10) % 2, samples=bad)
