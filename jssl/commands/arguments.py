@@ -156,9 +156,9 @@ several folders, each is a run, and the runs are compared."""
     json: Flag = False
     """Print the report as JSON, and nothing else, to standard output."""
     fail_on: Literal["collapse", "dimensional"] | None = None
-    """Exit with status 3 on a complete collapse (collapse), or on that and on a dimensional one \
-(dimensional). Status 2 goes before it: a file or a checkpoint was left out, whatever the others \
-show."""
+    """Exit with status 3 on a complete collapse or rows near one point (collapse), or on that and \
+on a dimensional collapse (dimensional), of the embeddings; checkpoints do not count. \
+Status 2 goes before it: a file or a checkpoint was left out."""
 
 
 @dataclass(frozen=True)

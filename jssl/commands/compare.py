@@ -7,7 +7,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from jssl.commands.diagnose import hand_out, report_folder
+from jssl.commands.diagnose import hand_out, report_folder, require_partners
+from jssl.data.choices import refuse_weights
 from jssl.data.embedding_files import read_embeddings, read_labels_of
 from jssl.data.readers import open_file
 from jssl.encoders.compare import NEEDED, checked, compare_checked
@@ -52,6 +53,7 @@ def run_compare(
     Raises:
         InputError: where fewer than two can be used; before anything is written.
     """
+    require_partners(("--label-key", label_key, "--labels", labels))
     criterion = criterion_named(criterion)
     folder = report_folder(out, DEFAULT_FOLDER, json=json, overwrite=overwrite)
     options: dict[str, Any] = {"dtype": dtype, "pool": pool}
@@ -130,5 +132,7 @@ def _layers(path: Path) -> list[str | None]:
     """Return the names of the embeddings in a file of several, else None for the only ones."""
     if not path.is_file():
         return [None]
-    names = [name for name, entry in open_file(path).items() if len(entry.shape) > 1]
+    contents = open_file(path)
+    names = [name for name, entry in contents.items() if len(entry.shape) > 1]
+    refuse_weights(path, contents, names)
     return list(names) if len(names) > 1 else [None]

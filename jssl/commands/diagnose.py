@@ -18,7 +18,7 @@ from jssl.diagnosis.page import page_of
 from jssl.diagnosis.result import Diagnosis
 from jssl.errors import InputError
 from jssl.formulas.severity import is_severe
-from jssl.formulas.verdict import KINDS, Thresholds, near_point
+from jssl.formulas.verdict import Thresholds, state_of
 from jssl.report.files import new_report_folder
 from jssl.report.page import Page, page_json, write_page
 
@@ -56,7 +56,7 @@ def run_diagnose(
     Raises:
         InputError: for files that cannot be used; before anything is written.
     """
-    _require_partners(
+    require_partners(
         ("--train", train, "--test", test),
         ("--train-labels", train_labels, "--train", train),
         ("--test-labels", test_labels, "--test", test),
@@ -112,10 +112,10 @@ def _split(
     if test is None:
         return None
     fitted, names = own if train is None else train
-    return Split(fitted.z, names, test[0].z, test[1])
+    return Split(fitted.z, names, test[0].z, test[1], test[0].samples)
 
 
-def _require_partners(*pairs: tuple[str, Any, str, Any]) -> None:
+def require_partners(*pairs: tuple[str, Any, str, Any]) -> None:
     """Raise an error for an option without the one that it belongs to."""
     for option, value, partner, other in pairs:
         if value not in (None, ()) and other in (None, ()):
@@ -177,10 +177,10 @@ def hand_out(page: Page, folder: Path | None, sentences: Sequence[str], *, json:
 
 def _status(diagnosis: Diagnosis, fail_on: str | None) -> int:
     """Return 3, after a line that says so, for a collapse as severe as asked for; otherwise 0."""
-    kind = KINDS[int(diagnosis.verdict.kind)]
-    near = bool(near_point(diagnosis.verdict, Thresholds()))
-    if not is_severe("complete" if near else kind, fail_on):
+    state = state_of(diagnosis.verdict, Thresholds())
+    near = state == "near one point"
+    if not is_severe("complete" if near else state, fail_on):
         return 0
-    what = "rows near one point" if near else f"{kind} collapse"
+    what = f"rows {state}" if near else f"{state} collapse"
     print(f"jssl: {what}, exit status 3 (--fail-on {fail_on})", file=sys.stderr)
     return 3

@@ -49,7 +49,7 @@ def choose_embeddings(file: Path, contents: Contents, key: str | None) -> str:
     called = [name for name in names if _leaf(name) in EMBEDDINGS]
     if len(called) == 1:
         return called[0]
-    _refuse_weights(file, contents, names)
+    refuse_weights(file, contents, names)
     if len(contents) == 1:
         return next(iter(contents))
     if len(names) == 1:
@@ -132,7 +132,7 @@ def _is_matrix(entry: Entry) -> bool:
     return len(entry.shape) in (2, 3) and entry.dtype != "sparse"
 
 
-def _refuse_weights(file: Path, contents: Contents, names: list[str]) -> None:
+def refuse_weights(file: Path, contents: Contents, names: list[str]) -> None:
     """Raise an error for arrays that are called as the weights of a model.
 
     A name alone, such as weight, counts only where its array could be the embeddings: data have

@@ -16,7 +16,7 @@ from jssl.diagnosis.matching import debiased_cka, debiased_cka_error, prepare, r
 from jssl.diagnosis.spectra import spectrum_of
 from jssl.errors import InputError
 from jssl.formulas.steps import LEARNED_SHARE, PLATEAU, Steps, detect_steps
-from jssl.formulas.verdict import KINDS, Thresholds
+from jssl.formulas.verdict import Thresholds, state_of
 
 _DIFFERENT = 0.01
 """p-value below which sets of rows that do not correspond have different distributions."""
@@ -33,7 +33,7 @@ class CheckpointHistory(NamedTuple):
         t: (checkpoints,) step numbers from their names, or 0, 1, 2 ...
         spectra: (checkpoints, dim) eigenvalues of the covariance, descending.
         ranks: (checkpoints,) effective ranks.
-        kinds: kind of collapse of each, one of `jssl.diagnostics.KINDS`.
+        kinds: kind of collapse of each, one of `jssl.formulas.verdict.STATES`.
         similarity: (checkpoints,) debiased linear CKA with the last, in [-1, 1]; 0 on average for
             unrelated embeddings. NaN for other numbers of rows, fewer than four, and a constant.
         similarity_errors: (checkpoints,) their standard errors.
@@ -137,7 +137,7 @@ def follow(
 
 def _kind(z: np.ndarray, spectrum: Any, thresholds: Thresholds) -> str:
     chosen = np.linspace(0, len(z) - 1, min(len(z), 2000)).astype(int)
-    return KINDS[int(judge(z, spectrum, chosen, thresholds).verdict.kind)]
+    return state_of(judge(z, spectrum, chosen, thresholds).verdict, thresholds)
 
 
 def _companions(

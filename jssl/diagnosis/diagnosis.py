@@ -44,7 +44,7 @@ from jssl.diagnosis.views import compare_all, view_metrics
 from jssl.errors import InputError
 from jssl.formulas.lidar import RIDGE
 from jssl.formulas.moments import Scan, scan
-from jssl.formulas.verdict import Thresholds
+from jssl.formulas.verdict import ANGLES, Thresholds
 from jssl.report.metrics import Metrics
 
 if TYPE_CHECKING:  # at run time it would import JAX
@@ -118,6 +118,7 @@ def diagnose(
     z, scanned = _scanned(embeddings)
     others = [] if views is None else _views(z, views)
     classes = None if labels is None else read_labels(labels, len(z))
+    numbers = _numbers(samples, len(z), labels)
     caveats = stored_as_void({"embeddings": embeddings, "views": views})
     spectrum = spectrum_of(z, scanned)
     thresholds = Thresholds(tolerance=tolerance)
@@ -137,7 +138,7 @@ def diagnose(
         of_classes = _classes(z, classes, chosen)
         metrics.append(within_metric(z, classes, chosen))
         options: dict[str, Any] = {"neighbours": neighbours, "tolerance": tolerance}
-        probes = _probes(z, classes, chosen, draws, exact, _numbers(samples, len(z)), options)
+        probes = _probes(z, classes, chosen, draws, exact, numbers, options)
         metrics += probes.metrics
         caveats += [*classes.caveats, *probes.caveats]
     if split is not None:
@@ -218,8 +219,9 @@ def _settings(z: np.ndarray, compared: int, seed: int, thresholds: Thresholds) -
         ),
         "ridge of LiDAR": f"{RIDGE:g} of the mean variance",
         "complete collapse": f"variance at most {thresholds.point:g} of the mean square; or "
-        f"1 less the mean cosine at most {thresholds.constant:g}, with {thresholds.line:g} of the "
-        "variance in one direction",
+        f"1 less the mean cosine at most {thresholds.constant:g}, and {ANGLES:g} of the variance "
+        f"over the mean square, with {thresholds.line:g} of the variance in one direction",
+        "near one point": f"variance at most {thresholds.constant:g} of the mean square",
     }
 
 
@@ -271,10 +273,13 @@ def _probes(
     return probe(chosen_rows(z, chosen), classes, chosen, len(z), draws, **options)
 
 
-def _numbers(samples: Any, rows: int) -> np.ndarray | None:
+def _numbers(samples: Any, rows: int, labels: Any) -> np.ndarray | None:
     """Return checked numbers of samples."""
     if samples is None:
         return None
+    if labels is None:
+        message = "samples need labels: they say which rows the probes keep together"
+        raise InputError(message)
     numbers = np.asarray(to_numpy("samples", samples))
     if numbers.shape != (rows,) or numbers.dtype.kind not in "iu":
         message = (

@@ -7,7 +7,7 @@ from jssl.diagnosis.checkpoint_table import LINEAR
 from jssl.diagnosis.checkpoints import CheckpointHistory
 from jssl.diagnosis.values import Values
 from jssl.figures import mode_colours, new_figure
-from jssl.formulas.verdict import KINDS
+from jssl.formulas.verdict import Thresholds, state_of
 from jssl.report.figure import Figure
 
 SHOWN = 12
@@ -68,7 +68,7 @@ def _spectrum(diagnosis: Values, tolerance: float) -> Figure:
         f"are above rounding error, from {top:.2g} downwards, with the fitted power law. Right: "
         "the share of the variance in the leading dimensions; the effective rank is "
         f"{rank:.4g} and there are {directions:.3g} effective directions. "
-        f"Collapse: {KINDS[int(diagnosis.verdict.kind)]}."
+        f"Collapse: {state_of(diagnosis.verdict, Thresholds())}."
     )
     return Figure("spectrum", "Spectrum of the embeddings", text, figure)
 

@@ -24,12 +24,14 @@ class Split(NamedTuple):
         train_labels: (n,) classes; see `jssl.diagnosis.labels.read_labels`.
         test: (m, dim) embeddings to judge by.
         test_labels: (m,) classes.
+        test_samples: (m,) number of the sample of each row, where samples have several rows.
     """
 
     train: Any
     train_labels: Any
     test: Any
     test_labels: Any
+    test_samples: Any = None
 
 
 def split_metrics(
@@ -64,13 +66,13 @@ def split_metrics(
     Raises:
         InputError: for arrays that cannot be used, other dimensions, or no common class.
     """
-    from jssl.diagnosis.probes import logistic_accuracy
+    from jssl.diagnosis.probes import independent, logistic_accuracy
     from jssl.diagnostics import knn_probe
 
     sets: list[np.ndarray] = []
     names: list[np.ndarray] = []
     caveats: list[str] = []
-    for what, z, labels in (("train", *given[:2]), ("test", *given[2:])):
+    for what, z, labels in (("train", *given[:2]), ("test", *given[2:4])):
         rows = check_embeddings(what, to_numpy(what, z, lazy=True))
         if rows.shape[1] != dim:
             message = f"{what} has {rows.shape[1]:,} dimensions, the embeddings {dim:,}"
@@ -85,6 +87,7 @@ def split_metrics(
             chosen = np.sort(draws.choice(chosen, ROWS, replace=False))
         sets.append(np.asarray(rows[chosen], np.float64))
         names.append(np.asarray(read.names)[read.classes[chosen]])
+        tested = chosen
     known, classes = np.unique(names[0], return_inverse=True)
     unseen = ~np.isin(names[1], known)
     if unseen.all():
@@ -107,7 +110,12 @@ def split_metrics(
     shared = _shared(train, classes, test, expected)
     caveats += [] if shared is None else [shared]
     largest = float(np.bincount(expected).max() / len(expected))
-    return _metrics(k, (nearest, linear), len(expected), largest), caveats
+    count = (
+        len(expected)
+        if given.test_samples is None
+        else independent(np.unique(given.test_samples[tested], return_inverse=True)[1])
+    )
+    return _metrics(k, (nearest, linear), len(expected), count, largest), caveats
 
 
 def _shared(
@@ -137,7 +145,9 @@ def _shared(
     )
 
 
-def _metrics(k: int, values: tuple[float, float], rows: int, largest: float) -> list[Metric]:
+def _metrics(
+    k: int, values: tuple[float, float], rows: int, count: float, largest: float
+) -> list[Metric]:
     from jssl.diagnosis.probes import binomial_error
 
     described = (
@@ -158,7 +168,7 @@ def _metrics(k: int, values: tuple[float, float], rows: int, largest: float) -> 
         Metric(
             name=name,
             value=value,
-            error=binomial_error(value, rows),
+            error=binomial_error(value, count),
             rows=rows,
             range=f"0 to 1; the largest class has a share of {largest:.3g}",
             good="high",

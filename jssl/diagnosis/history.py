@@ -6,7 +6,7 @@ import numpy as np
 
 from jssl.diagnosis.checkpoint_table import Table
 from jssl.formulas.steps import Steps
-from jssl.formulas.verdict import KINDS
+from jssl.formulas.verdict import STATES
 
 
 class Relation(NamedTuple):
@@ -42,17 +42,19 @@ def history_summary(
     if relation.same_rows is False:
         lines.append(_other_rows(relation))
     elif not relation.changed:
-        lines.append("The spectra are equal, so nothing was learned between the checkpoints.")
+        lines.append(
+            "The spectra of the centred rows are equal, so nothing was learned between the "
+            "checkpoints."
+        )
     if steps is not None:
         lines.append(_steps(t, steps))
     if relation.changed and table.best is not None:
         lines.append(_best(table, names))
-    if relation.changed:
-        ranked = [KINDS.index(kind) for kind in kinds]
-        worse = [i for i in range(1, len(kinds)) if ranked[i] > ranked[i - 1]]
-        if worse:
-            first = worse[0]
-            lines.append(f"Collapse ({kinds[first]}) begins at checkpoint {t[first]:g}.")
+    ranked = [STATES.index(kind) for kind in kinds]
+    worse = [i for i in range(1, len(kinds)) if ranked[i] > ranked[i - 1]]
+    if worse:
+        first = worse[0]
+        lines.append(f"Collapse ({kinds[first]}) begins at checkpoint {t[first]:g}.")
     return lines
 
 

@@ -7,7 +7,7 @@ import numpy as np
 from jssl.diagnosis.drawing import diagnosis_figures
 from jssl.diagnosis.tables import checkpoint_rows, class_rows
 from jssl.diagnosis.values import TOLERANCE, Values
-from jssl.formulas.verdict import KINDS
+from jssl.formulas.verdict import KINDS, Thresholds, state_of
 from jssl.report.html import number
 from jssl.report.page import Page
 
@@ -19,6 +19,7 @@ def page_of(diagnosis: Values, settings: dict[str, Any]) -> Page:
     data: dict[str, Any] = {
         "verdict": {
             "kind": KINDS[int(verdict.kind)],
+            "state": state_of(verdict, Thresholds()),
             **{k: v for k, v in verdict._asdict().items() if k != "kind"},
         },
         "metrics": {name: metric._asdict() for name, metric in diagnosis.metrics.items()},

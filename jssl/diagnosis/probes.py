@@ -107,9 +107,7 @@ def _metrics(
     rows: int,
 ) -> list[Metric]:
     """Return both accuracies as metrics; `tested` (rows,) is the group of each tested row."""
-    # Rows of one group are right or wrong together: Kish's effective number of tested rows.
-    sizes = np.bincount(tested).astype(float)
-    independent = float(len(tested) ** 2 / np.sum(sizes**2))
+    count = independent(tested)
     possible = f"0 to 1; the largest class has a share of {largest:.3g}"
     possible += "; all copies of a sample are on one side of the split" if any_copies else ""
     described = (
@@ -130,7 +128,7 @@ def _metrics(
         Metric(
             name=name,
             value=value,
-            error=binomial_error(value, independent),
+            error=binomial_error(value, count),
             rows=rows,
             range=possible,
             good="high",
@@ -139,6 +137,17 @@ def _metrics(
         )
         for (name, meaning, source), value in zip(described, accuracies, strict=True)
     ]
+
+
+def independent(groups: np.ndarray) -> float:
+    """Return Kish's effective number of rows, those of one group being right or wrong together.
+
+    Example:
+        >>> independent(np.array([0, 0, 1, 1, 2, 2]))
+        3.0
+    """
+    sizes = np.bincount(groups).astype(float)
+    return float(len(groups) ** 2 / np.sum(sizes**2))
 
 
 def binomial_error(share: float, count: float) -> float:

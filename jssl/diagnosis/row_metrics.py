@@ -14,7 +14,7 @@ from jssl.formulas.normality import host_distance
 from jssl.formulas.ranks import entropy_rank, participation_ratio, power_law
 from jssl.formulas.sliced import EXPECTED, host_sigreg
 from jssl.formulas.sphere import Measured, host_uniformity
-from jssl.formulas.verdict import FEW
+from jssl.formulas.verdict import CONSTANT, FEW
 
 PAIRWISE = 4_000
 """The most rows on which the Gaussian distance is computed."""
@@ -48,6 +48,16 @@ def verdict_metrics(judged: Judgement) -> list[Metric]:
             "0, or 1 / dimensions to 1",
             "low",
             "share of the variance in the leading direction; outliers are left out",
+        ),
+        Metric(
+            "variance over mean square",
+            float(seen.spread),
+            exact,
+            judged.points,
+            "0 to 1",
+            f"high; at most {CONSTANT:g} is near one point",
+            "1 less the share of the mean square that is a constant offset of all rows; outliers "
+            "are left out",
         ),
     ]
 

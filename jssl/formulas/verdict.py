@@ -10,6 +10,9 @@ from jssl.formulas.ranks import entropy_rank
 KINDS = ("none", "dimensional", "complete", "undefined")
 """Names of `Verdict.kind`."""
 
+STATES = ("none", "dimensional", "near one point", "complete", "undefined")
+"""What a verdict says first, by severity."""
+
 TOLERANCE = 1e-6
 """Share of the largest variance at or below which a direction is numerically empty."""
 
@@ -129,6 +132,11 @@ def near_point(seen: Verdict, thresholds: Thresholds) -> Any:
     near one point as well, and nothing in the embeddings separates the two.
     """
     return (seen.kind < KINDS.index("complete")) & (seen.spread <= thresholds.constant)
+
+
+def state_of(seen: Verdict, thresholds: Thresholds) -> str:
+    """Return the name of one verdict's kind, or "near one point" where that is said first."""
+    return STATES[2] if bool(near_point(seen, thresholds)) else KINDS[int(seen.kind)]
 
 
 def one_direction(seen: Verdict, thresholds: Thresholds) -> Any:

@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 
+import jssl
 from jssl.commands import main as cli
 
 Z = np.random.default_rng(0).normal(size=(40, 4))
@@ -61,3 +62,32 @@ def test_a_report_says_that_the_header_of_labels_was_left_out(folder, capsys):
     assert cli.run(["diagnose", "z.npy", "--labels", "y.csv", "--json"]) == 0
     caveats = json.loads(capsys.readouterr().out)["caveats"]
     assert any("'species', is a header" in line for line in caveats)
+
+
+def test_rows_near_one_point_are_named_alike_everywhere(tmp_path, capsys):
+    z = np.random.default_rng(0).normal(size=(200, 16))
+    np.save(tmp_path / "near.npy", z + 100)
+    arguments = ["diagnose", str(tmp_path / "near.npy"), "--json", "--fail-on", "collapse"]
+    assert cli.run(arguments) == 3
+    printed = capsys.readouterr()
+    page = json.loads(printed.out)
+    assert page["verdict"]["state"] == "near one point"
+    assert page["verdict"]["kind"] == "none"
+    assert page["summary"][0].startswith("Near one point")
+    assert "rows near one point, exit status 3" in printed.err
+    assert page["settings"]["near one point"] == "variance at most 0.005 of the mean square"
+    seen = jssl.diagnose(z + 100, checkpoints={"1": z, "2": z + 100, "3": z})
+    assert seen.history.kinds == ("none", "near one point", "none")
+    assert any("Collapse (near one point) begins at checkpoint 2" in s for s in seen.summary)
+    assert seen.metrics()["variance_over_mean_square"] == pytest.approx(1e-4, rel=0.1)
+
+
+def test_compare_refuses_weights_and_options_without_their_partner(tmp_path, capsys):
+    weights = {"0.weight": np.ones((64, 32)), "1.weight": np.ones((64, 64))}
+    np.savez(tmp_path / "model.npz", **weights)
+    assert cli.run(["compare", str(tmp_path / "model.npz")]) == 2
+    assert "holds the weights of a model" in capsys.readouterr().err
+    np.save(tmp_path / "a.npy", np.eye(9))
+    files = [str(tmp_path / "a.npy")] * 2
+    assert cli.run(["compare", *files, "--label-key", "y"]) == 2
+    assert "--label-key needs --labels" in capsys.readouterr().err

@@ -126,3 +126,16 @@ def test_one_label_too_many_that_may_be_a_header_is_one_line(folder):
     pd.Series(LABELS).to_csv("y.csv", index=False)
     with pytest.raises(InputError, match="holds 41 labels for 40 rows; if its first line is a"):
         read_label_files("y.csv", rows=40)
+
+
+def test_a_column_called_y_holds_labels_unless_another_is_called_x(tmp_path):
+    z, labels = np.random.default_rng(0).normal(size=(30, 3)), np.arange(30) % 3
+    table = pd.DataFrame(z, columns=["f0", "f1", "f2"])
+    table.assign(y=labels).to_csv(tmp_path / "a.csv", index=False)
+    table.assign(label=labels, y=labels).to_csv(tmp_path / "b.csv", index=False)
+    for name in ("a.csv", "b.csv"):
+        found = read_embeddings(tmp_path / name)
+        assert found.z.shape == (30, 3)
+        assert [int(each) for each in found.labels] == labels.tolist()
+    pd.DataFrame(z, columns=["x", "y", "z"]).to_csv(tmp_path / "c.csv", index=False)
+    assert read_embeddings(tmp_path / "c.csv").z.shape == (30, 3)

@@ -85,3 +85,18 @@ def test_a_split_of_separate_samples_of_tight_classes_has_no_copies():
     z = 3 * draws.normal(size=(5, 16))[labels] + draws.normal(size=(900, 16))
     caveats = jssl.diagnose(z, split=Split(z[:600], labels[:600], z[600:], labels[600:])).caveats
     assert not any("near-duplicates" in line for line in caveats)
+
+
+def test_the_error_on_a_given_split_counts_samples_and_not_their_tokens():
+    draws = np.random.default_rng(6)
+    train, labels = draws.normal(size=(200, 16)), draws.integers(0, 4, 200)
+    samples = np.repeat(np.arange(40), 10)
+    test = draws.normal(size=(40, 16))[samples] + 0.3 * draws.normal(size=(400, 16))
+    classes = draws.integers(0, 4, 40)[samples]
+    rows, grouped = (
+        jssl.diagnose(train, split=Split(train, labels, test, classes, numbers)).metrics
+        for numbers in (None, samples)
+    )
+    name = "linear probe accuracy, train to test"
+    assert rows[name].value == grouped[name].value
+    assert grouped[name].error == pytest.approx(10**0.5 * rows[name].error, rel=0.15)

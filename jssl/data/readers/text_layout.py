@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 
 from jssl.errors import InputError
 
-LABELS = ("label", "labels", "class", "target", "targets")
-"""Names of columns that hold labels."""
+LABELS = ("labels", "label", "y", "targets", "target", "classes", "class")
+"""Names of columns that hold labels; y only where no column is called x."""
 
 _SAMPLE = 32
 _SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", " ": "spaces"}
@@ -201,8 +201,10 @@ def _is_index(names: Sequence[str], below: Sequence[Sequence[str]], numeric: Seq
 
 def _embedding(names: Sequence[str], numeric: Sequence[int]) -> tuple[int, ...]:
     """Return the columns of the matrix: those called emb..., else all numbers but the labels."""
-    numbers = [i for i in numeric if names[i].lower() not in LABELS]
-    return tuple([i for i in numbers if names[i].lower().startswith("emb")] or numbers)
+    lower = [name.lower() for name in names]
+    labels = set(LABELS) - ({"y"} if "x" in lower else set())
+    numbers = [i for i in numeric if lower[i] not in labels]
+    return tuple([i for i in numbers if lower[i].startswith("emb")] or numbers)
 
 
 def _is_number(text: str) -> bool:
