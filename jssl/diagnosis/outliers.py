@@ -32,6 +32,13 @@ A collapse leaves variance in few coordinates and takes it from the others. A la
 """
 
 
+LEAST = 16
+"""Coordinates from which on one with a much larger variance is an outlier beside the others.
+
+Of fewer, it is one of few directions that have the variance.
+"""
+
+
 class Outliers(NamedTuple):
     """What dominates the second moment, and what is constant.
 
@@ -85,12 +92,13 @@ def far_coordinates(means: np.ndarray, variances: np.ndarray) -> tuple[np.ndarra
         means: (dim,).
         variances: (dim,).
     """
-    by_variance = few_far(variances)
+    by_variance = few_far(variances) if len(variances) >= LEAST else np.zeros(0, int)
     rest = np.setdiff1d(np.arange(len(means)), by_variance)
     squares = means[rest] ** 2 + variances[rest]
     offsets = few_far(squares, MOST_OFFSETS)
-    if np.any(variances[rest][offsets] >= GAP * np.median(variances[rest])):
-        offsets = few_far(squares)
+    large = variances[rest] >= GAP * np.median(variances[rest])
+    if large[offsets].any():
+        offsets = few_far(squares) if len(variances) >= LEAST else offsets[~large[offsets]]
     by_mean = rest[offsets]
     found = np.union1d(by_variance, by_mean).astype(int)
     return found, np.isin(found, by_mean)

@@ -261,3 +261,10 @@ def test_equal_checkpoints_of_few_rows_are_not_said_to_hold_other_samples():
         z = RNG.normal(size=(rows, 16))
         seen = jssl.diagnose(z, checkpoints={"1": z, "2": z + 0.1})
         assert not any("do not correspond" in line for line in seen.summary + seen.caveats)
+
+
+@pytest.mark.parametrize("offset", [0.0, 5.0, 200.0])
+def test_the_only_coordinate_with_variance_of_a_few_is_a_direction_and_no_outlier(offset):
+    z = RNG.normal(size=(900, 4)) * np.array([1, 1e-3, 1e-3, 1e-3]) + offset
+    assert kind(z) == "dimensional"
+    assert not said(z, "Coordinate")
