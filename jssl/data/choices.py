@@ -7,13 +7,11 @@ import re
 from pathlib import Path
 
 from jssl.data.readers import READERS, Contents, Entry
+from jssl.data.readers.text_layout import LABELS
 from jssl.errors import InputError
 
 EMBEDDINGS = ("embeddings", "embedding", "emb", "features", "feature", "z")
 """Names of arrays that are taken for the embeddings."""
-
-LABELS = ("labels", "label", "y", "targets", "target", "classes", "class")
-"""Names of arrays that are taken for labels, the first ones before the others."""
 
 _WEIGHT = re.compile(
     r"(.*[./])?(weight|bias)(_[a-z]+\d*)?|(.*[./])?in_proj_(weight|bias)|"

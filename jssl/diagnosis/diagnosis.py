@@ -78,7 +78,7 @@ def diagnose(
         >>> KINDS[int(diagnosis.verdict.kind)], int(diagnosis.verdict.rank)
         ('dimensional', 8)
         >>> print(diagnosis.summary[0])
-        Dimensional collapse: the effective rank is 2... of 8 possible (at most 3.4 ...) ...
+        Dimensional collapse: the effective rank is 2... of 8 possible (at most 4 ...) ...
 
     The two probes are fitted on a random half of the labelled rows and tested on the other half: a
     vote of the nearest neighbours, and multinomial logistic regression on standardised columns. If

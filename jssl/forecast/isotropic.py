@@ -128,7 +128,8 @@ def _all_shares(views: LinearViews) -> np.ndarray:
     pooled = np.concatenate([views.first, views.second])
     root = np.sqrt((pooled**2).mean(0))  # the axes are principal
     apart = (views.first - views.second) / root
-    return np.linalg.eigvalsh(apart.T @ apart / (2 * len(apart)))
+    shares = np.linalg.eigvalsh(apart.T @ apart / (2 * len(apart)))
+    return np.minimum(shares, 2.0)  # opposite views are above by the rounding of eigenvalues
 
 
 def suggested_scale(found: Isotropic, inputs: int) -> float:

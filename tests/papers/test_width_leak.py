@@ -18,10 +18,11 @@ SLOPE = 1 / (8 * GAMMA[1] * CASE.rate)
 def test_the_limit_in_the_place_of_the_forecast_fails():
     trained = np.full((4, 3), 100.0)
     late, right = trained * 1.6, trained * 1.05
-    good = leak._forecast_claims(trained, right, late)
-    assert [claim.passed for claim in good] == [True, True]
-    assert not leak._forecast_claims(trained, late, late)[0].passed
-    assert not leak._forecast_claims(trained, right, right)[1].passed
+    good = leak._forecast_claims(trained, right, late, trained * 1.15)
+    assert [claim.passed for claim in good] == [True, True, True]
+    assert not leak._forecast_claims(trained, late, late, late)[0].passed
+    assert not leak._forecast_claims(trained, right, right, late)[1].passed
+    assert not leak._forecast_claims(trained, right, late, right)[2].passed
 
 
 def test_the_delay_of_the_limit_fails():

@@ -14,7 +14,10 @@ from typing import Any, NamedTuple
 from jssl.errors import InputError
 
 LABELS = ("labels", "label", "y", "targets", "target", "classes", "class")
-"""Names of columns that hold labels; y only where no column is called x."""
+"""Names of arrays and columns of labels, the first ones before the others.
+
+A column called y holds labels only where no other is called x.
+"""
 
 _SAMPLE = 32
 _SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", " ": "spaces"}

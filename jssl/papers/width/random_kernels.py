@@ -59,30 +59,42 @@ def mean_kernels(settings: Settings) -> Part:
 
 
 def _tangent_claim(values: np.ndarray, ntk: np.ndarray, nngp: np.ndarray) -> Claim:
-    return _claim(
+    mean, error = _mean(values)
+    return close(
         "width/mean-tangent-kernel",
         "At any width, the mean tangent kernel of random networks with one hidden layer is that "
         "of infinite width.",
-        values,
-        [
+        SOURCE,
+        1.0,
+        mean,
+        3.9 * error,
+        details=_details(len(values)),
+        rivals=[
             Rival("a correction of order 1 / width, as in deeper networks", 1 + 1 / WIDTH),
             Rival("the kernel of the last layer alone", _share(nngp, ntk)),
         ],
+        standard_error=error,
     )
 
 
 def _covariance_claim(
     values: np.ndarray, ntk: np.ndarray, nngp: np.ndarray, linear: np.ndarray
 ) -> Claim:
-    return _claim(
+    mean, error = _mean(values)
+    return close(
         "width/mean-output-covariance",
         "At any width, the covariance of the outputs of random networks with one hidden layer is "
         "the NNGP kernel.",
-        values,
-        [
+        SOURCE,
+        1.0,
+        mean,
+        3.9 * error,
+        details=_details(len(values)),
+        rivals=[
             Rival("the tangent kernel", _share(ntk, nngp)),
             Rival("that of linear units, which do not saturate", _share(linear, nngp)),
         ],
+        standard_error=error,
     )
 
 
@@ -91,18 +103,14 @@ def _share(kernel: np.ndarray, unit: np.ndarray) -> float:
     return float(np.vdot(kernel, unit) / np.vdot(unit, unit))
 
 
-def _claim(name: str, statement: str, values: np.ndarray, rivals: list[Rival]) -> Claim:
-    error = float(values.std(ddof=1) / np.sqrt(len(values)))
-    return close(
-        name,
-        statement,
-        SOURCE,
-        1.0,
-        float(values.mean()),
-        3.9 * error,
-        details=f"{len(values):,} networks with {WIDTH} tanh neurons and {OUTPUTS} outputs, at the "
-        "start. The measured value is the mean of <K, L> / <L, L>, where K is the kernel of a "
-        "network at all views and L that of infinite width. The tolerance is 3.9 standard errors.",
-        rivals=rivals,
-        standard_error=error,
+def _mean(values: np.ndarray) -> tuple[float, float]:
+    """Return the mean of values and its standard error."""
+    return float(values.mean()), float(values.std(ddof=1) / np.sqrt(len(values)))
+
+
+def _details(count: int) -> str:
+    return (
+        f"{count:,} networks with {WIDTH} tanh neurons and {OUTPUTS} outputs, at the start. The "
+        "measured value is the mean of <K, L> / <L, L>, where K is the kernel of a network at all "
+        "views and L that of infinite width. The tolerance is 3.9 standard errors."
     )
