@@ -72,7 +72,8 @@ def _distance_of(z: Any, *, standardise: bool, block: int, xp: Any) -> Measured:
         z = z / xp.where(size == 0, 1, size)  # squares then stay within the dtype
         square = mean(z**2, xp)
         z = z / xp.where(square == 0, 1, xp.sqrt(xp.where(square == 0, 1, square)))
-        fitted = xp.where(square == 0, 0.0, 1.0)
+        one = 1 + 0 * square  # of the dtype of z: two numbers alone are float32 in PyTorch
+        fitted = xp.where(square == 0, 0 * one, one)
     n, dim = z.shape
     width = usual_width(dim)
     shifted = centred(z, xp)  # distances do not change, and lose fewer digits
