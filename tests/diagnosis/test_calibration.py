@@ -5,8 +5,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy.stats import spearmanr
 
-from jssl.formulas.verdict import KINDS, Thresholds
+from jssl.formulas.verdict import ANGLES, KINDS, Thresholds
 
 ROOT = Path(__file__).parents[2]
 RESULTS = ROOT / "benchmarks" / "results"
@@ -94,7 +95,7 @@ def test_verdicts_follow_from_the_committed_quantities():
             if row["directions"] <= directions
         ]
         one_direction = row["directional"] <= limits.constant and row["leading"] >= limits.line
-        one_direction = one_direction and row["directional"] <= 0.1 * row["spread"]
+        one_direction = one_direction and row["directional"] <= ANGLES * row["spread"]
         if row["spread"] <= limits.point or one_direction:
             expected = "complete"
         elif any(within):
@@ -134,6 +135,9 @@ def test_the_page_states_how_lidar_ranks_within_an_architecture(monkeypatch):
     found = {each["metric"]: each for each in correlations(rows)}
     lidar = found["LiDAR, 10 views, ridge 1e-4 of the variance"]
     page = (ROOT / "docs" / "diagnosis-verdicts.md").read_text(encoding="utf-8")
+    accuracy = [row["accuracy"]["linear"] for row in rows]
+    together = spearmanr([row[lidar["metric"]] for row in rows], accuracy, nan_policy="omit")
+    assert f"had a correlation of {together.statistic:+.2f} with" in page
     stated = f"{lidar['spearman']:+.2f} ({lidar['low']:+.2f} to {lidar['high']:+.2f})"
     assert f"within an architecture it has {stated}" in page
     assert lidar["high"] < 0 < found["RankMe"]["low"]

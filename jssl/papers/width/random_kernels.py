@@ -10,6 +10,8 @@ decreases with it. The networks and the formulas of the limit share no code, so 
 a layer or a wrong kernel is seen here, where exponents in the width are blind to it.
 """
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -36,15 +38,15 @@ def mean_kernels(settings: Settings) -> Part:
     model = mlp(INPUTS, OUTPUTS, width=WIDTH, depth=1, activation="tanh", dtype=jnp.float64)
     ntk, nngp = (np.asarray(infinite.kernel(model, x, kind=kind)) for kind in ("ntk", "nngp"))
 
-    def shares(key: Array) -> Array:
-        """Return the kernels of one network in units of those of infinite width."""
+    def products(key: Array) -> Array:
+        """Return the inner products of the kernels of one network with those of the limit."""
         params = model.init(key)
         z = model.apply(params, x)
         found = empirical_ntk(model.apply, params, x), z @ z.T / OUTPUTS
         return jnp.stack([jnp.vdot(found[0], ntk), jnp.vdot(found[1], nngp)])
 
     program = compile_for_many_steps(
-        lambda keys: jax.lax.map(shares, keys, batch_size=TOGETHER), products=True
+        lambda keys: jax.lax.map(products, keys, batch_size=TOGETHER), products=True
     )
     values = np.asarray(program(settings.keys(count, 79)))
     values = values / [np.vdot(ntk, ntk), np.vdot(nngp, nngp)]
@@ -59,42 +61,34 @@ def mean_kernels(settings: Settings) -> Part:
 
 
 def _tangent_claim(values: np.ndarray, ntk: np.ndarray, nngp: np.ndarray) -> Claim:
-    mean, error = _mean(values)
     return close(
         "width/mean-tangent-kernel",
         "At any width, the mean tangent kernel of random networks with one hidden layer is that "
         "of infinite width.",
         SOURCE,
         1.0,
-        mean,
-        3.9 * error,
-        details=_details(len(values)),
         rivals=[
             Rival("a correction of order 1 / width, as in deeper networks", 1 + 1 / WIDTH),
             Rival("the kernel of the last layer alone", _share(nngp, ntk)),
         ],
-        standard_error=error,
+        **_measured(values),
     )
 
 
 def _covariance_claim(
     values: np.ndarray, ntk: np.ndarray, nngp: np.ndarray, linear: np.ndarray
 ) -> Claim:
-    mean, error = _mean(values)
     return close(
         "width/mean-output-covariance",
         "At any width, the covariance of the outputs of random networks with one hidden layer is "
         "the NNGP kernel.",
         SOURCE,
         1.0,
-        mean,
-        3.9 * error,
-        details=_details(len(values)),
         rivals=[
             Rival("the tangent kernel", _share(ntk, nngp)),
             Rival("that of linear units, which do not saturate", _share(linear, nngp)),
         ],
-        standard_error=error,
+        **_measured(values),
     )
 
 
@@ -103,14 +97,14 @@ def _share(kernel: np.ndarray, unit: np.ndarray) -> float:
     return float(np.vdot(kernel, unit) / np.vdot(unit, unit))
 
 
-def _mean(values: np.ndarray) -> tuple[float, float]:
-    """Return the mean of values and its standard error."""
-    return float(values.mean()), float(values.std(ddof=1) / np.sqrt(len(values)))
-
-
-def _details(count: int) -> str:
-    return (
-        f"{count:,} networks with {WIDTH} tanh neurons and {OUTPUTS} outputs, at the start. The "
-        "measured value is the mean of <K, L> / <L, L>, where K is the kernel of a network at all "
-        "views and L that of infinite width. The tolerance is 3.9 standard errors."
-    )
+def _measured(values: np.ndarray) -> dict[str, Any]:
+    """Return what both claims say of the values of all networks."""
+    error = float(values.std(ddof=1) / np.sqrt(len(values)))
+    return {
+        "measured": float(values.mean()),
+        "tolerance": 3.9 * error,
+        "standard_error": error,
+        "details": f"{len(values):,} networks with {WIDTH} tanh neurons and {OUTPUTS} outputs, at "
+        "the start. The measured value is the mean of <K, L> / <L, L>, where K is the kernel of a "
+        "network at all views and L that of infinite width. The tolerance is 3.9 standard errors.",
+    }
