@@ -296,7 +296,7 @@ def _figure(
     gap = large.half[:, 1] - large.half[:, 0]
     right.errorbar([128], [gap.mean()], yerr=[gap.std()], fmt="s", label="start 1e-4")
     right.set(xscale="log", xlabel="width", ylabel="steps between dimensions 1 and 2")
-    right.legend(frameon=False, fontsize=8)
+    right.legend(frameon=False, fontsize=8, loc="lower right")
     text = (
         f"Left: half times of dimensions 2 to {DIM} of trained networks of width 256 against the "
         "forecast with the kernel blocks between outputs and against the limit of infinite width. "
