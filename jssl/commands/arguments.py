@@ -1,10 +1,14 @@
-"""The commands of the command line and their options."""
+"""The commands of the command line and their options.
+
+To check a default of the type `X | None` or `tuple[X, ...]`, tyro imports typeguard, which takes
+0.05 s of every command. `Optional[X]` and a class, such as `PathTuple`, need no such check.
+"""
 
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Optional
 
 import tyro
 
@@ -12,6 +16,26 @@ from jssl.commands.parsing import one_line, refuse_empty
 
 Flag = Annotated[bool, tyro.conf.FlagCreatePairsOff]
 """An option that takes no value."""
+
+
+class PathTuple(tuple[Path, ...]):
+    """Paths of files."""
+
+    __slots__ = ()
+
+
+Paths = Annotated[
+    PathTuple,
+    tyro.constructors.PrimitiveConstructorSpec(
+        nargs="*",
+        metavar="[PATH [PATH ...]]",
+        instance_from_str=lambda words: PathTuple(map(Path, words)),
+        is_instance=lambda value: isinstance(value, tuple),
+        str_from_instance=lambda paths: [str(path) for path in paths],
+    ),
+]
+"""An option of any number of paths."""
+NO_PATHS = PathTuple()
 
 
 @dataclass(frozen=True)
@@ -34,7 +58,7 @@ in the paper; no results of it are recorded."""
     """Replace an earlier report in that folder."""
     seed: int = 0
     """Root seed of all random draws, 0 or more."""
-    jobs: int | None = None
+    jobs: Optional[int] = None
     """Number of processes that run studies in parallel; by default, one per core on CPU and 1 \
 elsewhere."""
     list: Flag = False
@@ -45,9 +69,9 @@ elsewhere."""
 class Predict:
     """Predict which dimensions an encoder will learn, in which order, and when."""
 
-    pairs: Path | None = None
+    pairs: Optional[Path] = None
     """Two views of each sample: an .npz file of two arrays (n, ...), or a .npy file (2, n, ...)."""
-    images: str | None = None
+    images: Optional[str] = None
     """Images from which --views makes pairs: a folder, an .npz file, or the name of a data set \
 (digits, fashion_mnist, cifar10, stl10)."""
     views: str = "crop,noise"
@@ -60,28 +84,28 @@ step, as in fresh,simclr."""
 spectral_contrastive, info_nce. For linear encoders also jepa and lejepa."""
     dim: int = 16
     """Dimension of the embedding."""
-    kernel: str | None = None
+    kernel: Optional[str] = None
     """Kernel of the encoder: linear, mlp-<activation>-<layers> or conv-<activation>-<layers>; by \
 default mlp-relu-3. With --loss jepa, use linear (the default) or linear-<layers>, with 1 to 64 \
 layers. With --loss lejepa, use linear."""
-    width: int | None = None
+    width: Optional[int] = None
     """Number of hidden units or channels of finite networks with the architecture of --kernel; by \
 default, the forecast is for infinite width."""
-    nets: int | None = None
+    nets: Optional[int] = None
     """Number of random networks of --width, whose median and spread are the forecast; 8 by \
 default."""
     simulate: int = 0
     """Number of these networks that are also trained on the same pairs, beside the forecast."""
-    learning_rate: float | None = None
+    learning_rate: Optional[float] = None
     """Learning rate of gradient descent; a tenth of the largest stable one by default."""
-    scale: float | None = None
+    scale: Optional[float] = None
     """Factor by which the initial embeddings are multiplied; by default, small enough \
 for separate steps."""
     temperature: float = 0.5
     """Temperature, for losses that use one."""
-    trade_off: float | None = None
+    trade_off: Optional[float] = None
     """Weight of SIGReg in lejepa, above 0 and below 1; 0.05 by default."""
-    batch: int | None = None
+    batch: Optional[int] = None
     """Batch size, which only lejepa uses; by default all pairs."""
     weight_decay: float = 0.0
     """Weight-decay coefficient, the factor of the squared norm of the parameters; only with \
@@ -89,11 +113,11 @@ for separate steps."""
     placement: str = "augmented-augmented-augmented"
     """Which inputs of simclr are augmented, as anchor-positive-negatives; each is clean or \
 augmented."""
-    clean_first: bool | None = None
+    clean_first: Optional[bool] = None
     """Whether the pairs are (clean, augmented); by default, estimated if --placement is given."""
     count: int = 2000
     """Largest number of pairs; more are sampled at random."""
-    size: int | None = None
+    size: Optional[int] = None
     """Side in pixels to which images of a folder are resized; by default, 32 if their sizes \
 differ or exceed 64."""
     out: Path = Path("jssl-predict")
@@ -111,41 +135,41 @@ class Diagnose:
     The exit status is 2 if a file or a checkpoint cannot be used; the others are still reported.
     """
 
-    embeddings: Annotated[tuple[Path, ...], tyro.conf.Positional]
+    embeddings: Annotated[Paths, tyro.conf.Positional]
     """Files of embeddings (n, dim), a folder or a pattern; several files are one set, in natural \
 order. Supported formats: .npy, .npz, .pt, .pth, .safetensors, .parquet, .arrow, .feather, .h5, \
 .hdf5, .h5ad, .csv, .tsv. Files are read in chunks and may be larger than memory."""
-    key: str | None = None
+    key: Optional[str] = None
     """Name of the embeddings in files of several arrays, such as obsm/X_scVI."""
-    dtype: str | None = None
+    dtype: Optional[str] = None
     """Type of values that NumPy stores as void: bfloat16, or a type of ml_dtypes such as \
 float8_e4m3fn."""
-    pool: Literal["mean", "cls", "none"] | None = None
+    pool: Optional[Literal["mean", "cls", "none"]] = None
     """How embeddings (n, tokens, dim) become rows: the mean of the tokens, the first token, or \
 each token as a row; refused where no file holds tokens."""
-    labels: Path | None = None
+    labels: Optional[Path] = None
     """File, folder or pattern with the class label of each row, for probes; by default, the array \
 called labels, label, y or targets beside the embeddings, where there is one, in this order."""
-    label_key: str | None = None
+    label_key: Optional[str] = None
     """Name of the labels in files of several arrays: in --labels, or beside the embeddings."""
-    views: Path | None = None
+    views: Optional[Path] = None
     """File, folder or pattern of embeddings of second views in the same order, for alignment and \
 LiDAR."""
-    train: Path | None = None
+    train: Optional[Path] = None
     """File, folder or pattern of training embeddings for the probes, with --test; by default, the \
 positional embeddings."""
-    train_labels: Path | None = None
+    train_labels: Optional[Path] = None
     """Classes of --train; by default, the array called labels beside them."""
-    test: Path | None = None
+    test: Optional[Path] = None
     """File, folder or pattern of embeddings on which these probes are tested."""
-    test_labels: Path | None = None
+    test_labels: Optional[Path] = None
     """Classes of --test; by default, the array called labels beside them."""
-    checkpoints: tuple[Path, ...] = ()
+    checkpoints: Paths = NO_PATHS
     """Files of embeddings at checkpoints; they are sorted by the numbers in their names. With \
 several folders, each is a run, and the runs are compared."""
-    checkpoint_views: tuple[Path, ...] = ()
+    checkpoint_views: Paths = NO_PATHS
     """Files or folders of the second views at the same checkpoints, with the same file names."""
-    out: Path | None = None
+    out: Optional[Path] = None
     """Folder for the report, created if needed; by default jssl-diagnose, and none with --json."""
     overwrite: Flag = False
     """Replace an earlier report in that folder."""
@@ -155,7 +179,7 @@ several folders, each is a run, and the runs are compared."""
     """Compare the pairs of all rows, not only those of 10,000 rows."""
     json: Flag = False
     """Print the report as JSON, and nothing else, to standard output."""
-    fail_on: Literal["collapse", "dimensional"] | None = None
+    fail_on: Optional[Literal["collapse", "dimensional"]] = None
     """Exit with status 3 on a complete collapse or rows near one point (collapse), or on that and \
 on a dimensional collapse (dimensional), of the embeddings; checkpoints do not count. \
 Status 2 goes before it: a file or a checkpoint was left out."""
@@ -170,23 +194,23 @@ class Compare:
     used; the others are still compared.
     """
 
-    files: Annotated[tuple[Path, ...], tyro.conf.Positional]
+    files: Annotated[Paths, tyro.conf.Positional]
     """A file, folder or pattern of embeddings (n, dim) for each encoder, of the formats of jssl \
 diagnose, or one file of several arrays, which are layers."""
-    key: str | None = None
+    key: Optional[str] = None
     """Name of the embeddings in files of several arrays; by default, all of them."""
-    dtype: str | None = None
+    dtype: Optional[str] = None
     """Type of values that NumPy stores as void, such as bfloat16."""
-    pool: Literal["mean", "cls", "none"] | None = None
+    pool: Optional[Literal["mean", "cls", "none"]] = None
     """How embeddings (n, tokens, dim) become rows, as for jssl diagnose."""
-    labels: Path | None = None
+    labels: Optional[Path] = None
     """File with the class label of each row, for probes."""
-    label_key: str | None = None
+    label_key: Optional[str] = None
     """Name of the labels in a file of several arrays."""
     criterion: str = "rankme"
     """Criterion of the ranking: rankme, effective-rank or participation-ratio; high is better in \
 all."""
-    out: Path | None = None
+    out: Optional[Path] = None
     """Folder for the report, created if needed; by default jssl-compare, and none with --json."""
     overwrite: Flag = False
     """Replace an earlier report in that folder."""
@@ -204,21 +228,21 @@ class Sweep:
     """The TOML file of the study."""
     plan: Flag = False
     """Print the programs, chunks, memory and predicted time, and write nothing."""
-    shard: str | None = None
+    shard: Optional[str] = None
     """i/n with i from 0: compute every n-th chunk, from chunk i on. Other commands with the same \
 store compute the other n - 1 shards."""
-    devices: int | None = None
+    devices: Optional[int] = None
     """Number of CPU devices, at most 1024; one per core by default."""
-    coordinator: str | None = None
+    coordinator: Optional[str] = None
     """host:port of process 0, with --num-processes and --process-id; or auto on TPU pods and \
 Slurm."""
-    num_processes: int | None = None
+    num_processes: Optional[int] = None
     """Number of processes that run this study together."""
-    process_id: int | None = None
+    process_id: Optional[int] = None
     """Index of this process, from 0."""
     coordinator_timeout: int = 300
     """Seconds to wait for the other processes to start; after that, the exit status is 1."""
-    scheduler: str | None = None
+    scheduler: Optional[str] = None
     """Address of a dask scheduler, such as tcp://host:8786, whose workers compute the study."""
 
 
@@ -228,7 +252,7 @@ class Report:
 
     folder: Annotated[str, tyro.conf.Positional]
     """The store of the sweep, or its URL; it need not be finished."""
-    out: Path | None = None
+    out: Optional[Path] = None
     """Folder for the report; by default, the name of the store followed by -report."""
     overwrite: Flag = False
     """Replace an earlier report in that folder."""
