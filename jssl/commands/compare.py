@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from jssl.commands.diagnose import hand_out, report_folder, require_partners
+from jssl.commands.diagnose import hand_out, report_folder, require_partners, require_tokens
 from jssl.data.choices import refuse_weights
 from jssl.data.embedding_files import read_embeddings, read_labels_of
 from jssl.data.readers import open_file
@@ -28,11 +28,13 @@ class Encoders(NamedTuple):
         arrays: name -> (n, dim), checked: a file of one array by its name, of several by theirs.
         notes: what was chosen without being asked for.
         failures: one line for each file or array that cannot be used.
+        pooled: whether each array that was read holds tokens.
     """
 
     arrays: dict[str, np.ndarray]
     notes: list[str]
     failures: list[str]
+    pooled: list[bool]
 
 
 def run_compare(
@@ -57,7 +59,8 @@ def run_compare(
     criterion = criterion_named(criterion)
     folder = report_folder(out, DEFAULT_FOLDER, json=json, overwrite=overwrite)
     options: dict[str, Any] = {"dtype": dtype, "pool": pool}
-    named, notes, failures = named_encoders(files, key, options)
+    named, notes, failures, pooled = named_encoders(files, key, options)
+    require_tokens(pool, pooled)
     names = None if labels is None else read_labels_of(labels, label_key)
     seen = compare_checked(named, names, criterion, seed)
     caveats = (*notes, *seen.caveats)
@@ -82,7 +85,7 @@ def named_encoders(files: Sequence[Path], key: str | None, options: dict[str, An
     Raises:
         InputError: for two arrays of the same name, and where fewer than two can be used.
     """
-    found = Encoders({}, [], [])
+    found = Encoders({}, [], [], [])
     stems = [path.stem for path in files]
     for path in files:
         short = path.stem if stems.count(path.stem) == 1 else str(path)
@@ -112,6 +115,7 @@ def _add(
             message = f"{read.failures[0]}; a comparison needs all rows of every encoder"
             raise InputError(message)
         found.arrays[name] = checked(name, read.z)
+        found.pooled.append(read.pooled)
     except InputError as error:
         found.failures.append(str(error))
     else:

@@ -1,7 +1,8 @@
 """`jssl diagnose`: read embeddings from files, print the summary, write the report."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -74,7 +75,8 @@ def run_diagnose(
         for paths in (checkpoints, checkpoint_views)
     )
     read = [given, *(part[0] for part in (fitted, tested) if part), *([second] if second else [])]
-    _require_tokens(pool, read, (stored, stored_views))
+    held = (part.pooled for part in read)
+    require_tokens(pool, chain(held, map(_hold_tokens, (stored, stored_views))))
     diagnosis = diagnose(
         given.z,
         names,
@@ -123,9 +125,14 @@ def require_partners(*pairs: tuple[str, Any, str, Any]) -> None:
             raise InputError(message)
 
 
-def _require_tokens(pool: str | None, read: Sequence[EmbeddingSet], stored: Any) -> None:
-    """Raise an error for --pool where no file holds tokens."""
-    if pool is None or any(part.pooled for part in read) or any(map(_hold_tokens, stored)):
+def require_tokens(pool: str | None, held: Iterable[bool]) -> None:
+    """Raise an error for --pool where no file holds tokens.
+
+    Args:
+        pool: of tokens, or None.
+        held: whether each of the files holds tokens; not asked without `pool`.
+    """
+    if pool is None or any(held):
         return
     message = (
         f"--pool {pool} is for (n, tokens, dim), and the embeddings are (n, dim); leave it out"
@@ -159,6 +166,9 @@ def _named(files: Sequence[Path]) -> str:
 def report_folder(out: Path | None, default: Path, *, json: bool, overwrite: bool) -> Path | None:
     """Return the folder of a report: that given, the default one, or none where JSON is printed."""
     if json and out is None:
+        if overwrite:
+            message = "--json writes no report without --out; add --out, or leave --overwrite out"
+            raise InputError(message)
         return None
     return new_report_folder(default if out is None else out, overwrite=overwrite)
 

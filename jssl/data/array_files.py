@@ -14,6 +14,7 @@ from jssl.data.chunks import stored_rows
 from jssl.data.lazy_rows import LazyRows
 from jssl.errors import InputError
 from jssl.host_arithmetic import host_float64, without_mask
+from jssl.unreadable import refuse_unreadable
 
 MOST = 16_384
 """The largest min(rows, columns) whose spectrum is computed: 2 GiB of float64."""
@@ -38,15 +39,13 @@ def to_numpy(name: str, value: Any, *, lazy: bool = False) -> np.ndarray:
             float32.
 
     Raises:
-        InputError: for objects that cannot become an array, masked or sparse arrays, and 1-byte
-            void, whose type is unknown.
+        InputError: for objects that cannot become an array, masked or sparse arrays, tensors
+            without values that can be read, and 1-byte void, whose type is unknown.
     """
     if isinstance(value, LazyRows) and lazy:
         return value  # type: ignore[return-value]
     value = without_mask(name, value)
-    if hasattr(value, "toarray"):
-        message = f"{name} is a sparse array; pass {name}.toarray()"
-        raise InputError(message)
+    refuse_unreadable(name, value)
     try:
         if hasattr(value, "detach"):
             value = value.detach().cpu()

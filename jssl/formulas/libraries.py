@@ -17,6 +17,7 @@ import numpy as np
 
 from jssl.errors import InputError
 from jssl.host_arithmetic import not_numbers, without_mask
+from jssl.unreadable import torch_fault
 
 Array = Any
 """An array of NumPy, JAX or PyTorch, or nested lists of numbers."""
@@ -272,9 +273,12 @@ def _of_torch(values: dict[str, Any]) -> list[Any]:
         tensor = (
             value if given else torch.tensor(np.array(_of_numpy(name, value)), device=first.device)
         )
-        if tensor.is_complex() or tensor.layout != torch.strided:
-            found = tensor.dtype if tensor.is_complex() else f"a tensor of layout {tensor.layout}"
-            raise not_numbers(name, str(found).removeprefix("torch."))
+        fault = torch_fault(name, tensor)
+        if fault is not None:
+            message = f"{name} is {fault}"
+            raise InputError(message)
+        if tensor.is_complex():
+            raise not_numbers(name, str(tensor.dtype).removeprefix("torch."))
         tensors.append((given, tensor))
     floats = [t.dtype for given, t in tensors if given and t.is_floating_point()]
     wide = torch.float64 in (floats or [torch.get_default_dtype()])

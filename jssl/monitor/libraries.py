@@ -17,7 +17,7 @@ import numpy as np
 from jssl.data.array_files import to_numpy
 from jssl.errors import InputError
 from jssl.monitor.sums import Sums, merged, of_batch
-from jssl.monitor.unusable import refuse_unreadable
+from jssl.unreadable import refuse_unreadable
 
 _HOST_ONLY = ("mps", "tpu")
 """Devices that have no float64."""
@@ -63,7 +63,7 @@ def checked(name: str, z: Any, library: str) -> Any:
         InputError: for another rank, an empty batch, values that are not real numbers, or an array
             without values that can be read.
     """
-    refuse_unreadable(name, z, library)
+    refuse_unreadable(name, z)
     z = to_numpy(name, z) if library == "numpy" else z
     shape = tuple(z.shape)
     if len(shape) != 2 or not all(shape):

@@ -118,7 +118,12 @@ def _uniformity(sample: np.ndarray) -> float:
 
 
 def _alignment(sums: Sums) -> dict[str, float]:
-    return {"alignment": float(sums.apart / sums.pairs)} if sums.pairs > 0 else {}
+    """Return the alignment and the number of rows without a usable view, where views were given."""
+    single = float(sums.single)
+    if not (single or sums.pairs > 0):
+        return {}
+    mean = float(sums.apart / sums.pairs) if sums.pairs > 0 else float("nan")
+    return {"alignment": mean, "views_not_finite": single}
 
 
 def _without_ranks(sums: Sums, rows: float) -> dict[str, float]:

@@ -52,6 +52,8 @@ class Monitor:
                              changes faster than rows are forgotten
         uniformity           of up to 512 rows of the last batch, with themselves
         alignment            mean squared distance of views; only where views are given
+        views_not_finite     rows so far whose second view alone is left out, for the same reasons
+                             as a row; they count in all but the alignment; only with views
         collapse             0 none, 1 dimensional, 2 complete, 3 undefined: fewer than 8 rows
 
     Ranks need two rows, as in `jssl.diagnose`, and are NaN before. A verdict needs 8, because it

@@ -29,6 +29,7 @@ class Sums(NamedTuple):
         refused: () rows that are not `usable`. They are left out.
         apart: () sum of the squared distances between views of a row, scaled to length 1.
         pairs: () sum of the weights of the rows with a second view.
+        single: () rows that are `usable` and whose second view is not.
     """
 
     weight: Any
@@ -40,6 +41,7 @@ class Sums(NamedTuple):
     refused: Any
     apart: Any
     pairs: Any
+    single: Any
 
 
 def of_batch(z: Any, views: Any, xp: Any) -> Sums:
@@ -62,11 +64,12 @@ def of_batch(z: Any, views: Any, xp: Any) -> Sums:
     unit = xp.where(weight > 0, weight, 1.0)
     mean = xp.where(known[:, None], z, 0.0).sum(0) / unit
     centred = xp.where(known[:, None], z - mean, 0.0)
-    apart = pairs = 0 * weight
+    apart = pairs = single = 0 * weight
     if views is not None:
         both = known & usable(views, xp)
         first, second = (_unit(xp.where(both[:, None], rows, 0.0), xp) for rows in (z, views))
         apart, pairs = ((first - second) ** 2).sum(), (one * both).sum()
+        single = weight - pairs
     return Sums(
         weight=weight,
         squares=weight,
@@ -77,6 +80,7 @@ def of_batch(z: Any, views: Any, xp: Any) -> Sums:
         refused=one.sum() - weight,
         apart=apart,
         pairs=pairs,
+        single=single,
     )
 
 
@@ -131,6 +135,7 @@ def merged(a: Sums, b: Sums, factor: float, xp: Any) -> Sums:
         refused=a.refused + b.refused,
         apart=factor * a.apart + b.apart,
         pairs=factor * a.pairs + b.pairs,
+        single=a.single + b.single,
     )
 
 

@@ -41,6 +41,26 @@ def test_an_option_without_its_partner_is_one_line_and_status_2(folder, capsys, 
     assert not (folder / "out").exists()
 
 
+@pytest.mark.parametrize("command", [["diagnose"], ["compare", "tokens.npy"]])
+def test_overwrite_with_json_and_without_a_folder_is_one_line(folder, capsys, command):
+    pooled = [*command, "tokens.npy", "--pool", "mean", "--json"]
+    assert cli.run([*pooled, "--overwrite"]) == 2
+    seen = capsys.readouterr()
+    assert seen.out == ""
+    assert seen.err.endswith(
+        ": --json writes no report without --out; add --out, or leave --overwrite out\n"
+    )
+
+
+def test_a_comparison_of_rows_has_nothing_to_pool_and_one_with_tokens_has(folder, capsys):
+    np.save("other.npy", 2 * Z)
+    assert cli.run(["compare", "z.npy", "other.npy", "--pool", "mean", "--out", "out"]) == 2
+    assert "--pool mean is for (n, tokens, dim)" in capsys.readouterr().err
+    assert not (folder / "out").exists()
+    assert cli.run(["compare", "z.npy", "tokens.npy", "--pool", "mean", "--out", "out"]) == 0
+    capsys.readouterr()
+
+
 @pytest.mark.parametrize("option", ["--views", "--checkpoints"])
 def test_pool_is_for_any_file_that_holds_tokens(folder, capsys, option):
     arguments = ["diagnose", "z.npy", option, "tokens.npy", "--pool", "mean", "--out", "out"]

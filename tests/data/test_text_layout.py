@@ -39,7 +39,7 @@ def test_a_table_as_pandas_writes_it_has_its_rows_and_columns(
     np.testing.assert_allclose(found.z[:], Z, rtol=1e-12)
     notes = " ".join(found.notes)
     assert ("as the index that pandas writes; it was left out" in notes) == index
-    assert ("is 0 to 15, as the header" in notes) == (table is TABLE and not index)
+    assert ("is 0 to 15, as a header" in notes) == (table is TABLE and not index)
     assert ("decimal commas" in notes) == (decimal == ",")
     assert ("between its columns" in notes) == (separator != {".csv": ",", ".tsv": "\t"}[suffix])
     assert (found.labels == LABELS.tolist()) == (table is WITH_LABELS)
@@ -57,6 +57,27 @@ def test_a_first_line_of_counts_over_whole_numbers_is_a_row_and_this_is_said(fol
     found = read_embeddings("z.csv")
     assert found.z.shape == (11, 3)
     assert "0 to 2 and was read as a row, because the other lines are whole" in found.notes[0]
+
+
+@pytest.mark.parametrize(("columns", "start"), [(3, 1), (16, 1), (2, 0), (1, 0)])
+def test_a_first_line_that_numbers_the_columns_is_a_header_of_decimals(folder, columns, start):
+    z = Z[:, :columns]
+    pd.DataFrame(z, columns=range(start, start + columns)).to_csv("z.csv", index=False)
+    found = read_embeddings("z.csv")
+    np.testing.assert_allclose(found.z[:], z, rtol=1e-12)
+    last = f" to {start + columns - 1}" if columns > 1 else ""
+    assert f"is {start}{last}, as a header that numbers the columns" in found.notes[0]
+
+
+@pytest.mark.parametrize("first", ["1,2", "1,2,4", "2,3,4"])
+def test_a_first_line_of_other_whole_numbers_is_a_row(folder, first):
+    Path("z.csv").write_text(f"{first}\n" + "\n".join([first.replace(",", ".5,") + ".5"] * 9))
+    assert read_embeddings("z.csv").z.shape[0] == 10
+
+
+def test_three_decimals_after_a_comma_are_read_where_a_number_below_1_shows_what_they_are(folder):
+    Path("z.csv").write_text("a;b\n12,573;-3,210\n1,500;0,750\n")
+    np.testing.assert_array_equal(read_embeddings("z.csv").z, [[12.573, -3.21], [1.5, 0.75]])
 
 
 def test_a_table_with_words_and_without_header_keeps_its_first_row(folder):
@@ -82,6 +103,11 @@ def test_spaces_of_numpy_separate_columns_and_those_of_words_do_not(folder):
         ('a,b\n"1,5","2,5"\n"1,5"\n"3,5","1,5"\n', "z.csv: line 3 has 1 of 2 cells"),
         ("1.5;2,5\n2.5;3,5\n", "decimal points (1.5) and with commas (2,5)"),
         ("1.5;2;3\n4;5\n6;7;8\n", "z.csv: line 2 has 2 of 3 cells"),
+        ('a,b\n"1,234.5","2.25"\n"3.5","4,000.0"\n', "thousands (1,234.5); write them without"),
+        ('"1,234.5",2.25\n3.5,"4,000.0"\n', "thousands (1,234.5); write them without"),
+        ("1.234,5;2,25\n3,5;4.000,0\n", "thousands (1.234,5); write them without"),
+        ("a\tb\n-1,234,567\t2\n3\t4\n", "thousands (-1,234,567); write them without"),
+        ('a,b\n"12,573","-3,210"\n"1,500",750\n', "such as 12,573, whose comma may be a decimal"),
     ],
 )
 def test_uneven_rows_and_mixed_decimals_are_one_line_with_their_place(folder, capsys, text, says):

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import scipy.sparse
+from jax.experimental import sparse
 
 import jssl
 from jssl import diagnostics
@@ -231,6 +232,7 @@ def test_what_was_there_at_the_first_checkpoint_is_not_reported_as_learned_betwe
         ({"embeddings": np.ma.array(Z, mask=Z > 4)}, "masked values; leave those rows out"),
         ({"embeddings": np.ma.array(Z, mask=Z > 4).astype("f4")}, "masked values"),
         ({"embeddings": scipy.sparse.csr_array(Z)}, r"sparse array; pass embeddings.toarray\(\)"),
+        ({"embeddings": sparse.BCOO.fromdense(Z)}, r"sparse array; pass embeddings.todense\(\)"),
         ({"embeddings": Z.astype(object)}, "got object, convert it first"),
         ({"views": np.ma.array(Z, mask=Z > 4)}, "views has .* masked values"),
         ({"checkpoints": [np.ma.array(Z, mask=Z > 4)]}, "no checkpoint could be read.* masked"),

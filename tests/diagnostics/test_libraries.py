@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from every_argument import FUNCTIONS, PUBLIC, arguments, data, whole_numbers
 
+import jssl
 from jssl import diagnostics
 from jssl.errors import InputError
 
@@ -171,8 +172,23 @@ def test_arrays_of_pytorch_and_jax_together_are_refused_and_lists_are_numpy():
         diagnostics.cka(jnp.asarray(Z), torch.tensor(Z))
     with pytest.raises(InputError, match="real numbers; got complex64"):
         diagnostics.rankme(torch.ones((3, 2), dtype=torch.complex64))
-    with pytest.raises(InputError, match="layout"):
-        diagnostics.rankme(torch.eye(3).to_sparse())
+
+
+@pytest.mark.filterwarnings("ignore")  # PyTorch's own on these kinds
+@pytest.mark.parametrize("kind", ["to_sparse", "to_sparse_csr", "nested", "quantised"])
+def test_a_tensor_that_is_not_dense_is_refused_with_what_to_pass_instead(kind):
+    torch = pytest.importorskip("torch")
+    dense = torch.eye(9, 3)
+    if kind == "nested":
+        z, said = torch.nested.nested_tensor([dense, dense[:2]]), "a nested tensor; pass one row"
+    elif kind == "quantised":
+        z = torch.quantize_per_tensor(dense, 0.1, 0, torch.qint8)
+        said = r"a quantised tensor; pass embeddings.dequantize\(\)"
+    else:
+        z, said = getattr(dense, kind)(), r"layout sparse_\w+; pass embeddings.to_dense\(\)"
+    for function in (diagnostics.rankme, diagnostics.uniformity, jssl.diagnose):
+        with pytest.raises(InputError, match=said):
+            function(z)
 
 
 @EVERY

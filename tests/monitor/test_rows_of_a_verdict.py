@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import jssl
+from jssl import precision
 from jssl.formulas.verdict import CONSTANT
 from jssl.monitor.measures import LEAST
 
@@ -116,6 +117,31 @@ def test_second_views_whose_powers_leave_float64_are_no_pairs(size):
     monitor.update(np.concatenate([ROWS, ROWS[:1]]), extra)
     assert monitor.metrics()["alignment"] == pytest.approx(expected)
     assert monitor.metrics()["rows"] == 65
+    assert monitor.metrics()["views_not_finite"] == 1
+
+
+@pytest.mark.parametrize("give", [np.asarray, jnp.asarray], ids=["NumPy", "JAX"])
+def test_second_views_that_are_not_finite_are_counted_and_their_rows_are_kept(give):
+    """Of 64 rows a batch, one has no usable view, and one neither a row nor a view."""
+    views = ROWS + 0.1
+    views[[3, 5]] = np.nan
+    rows = ROWS.copy()
+    rows[5] = np.inf
+    with precision.float64():
+        monitor = jssl.Monitor(half_life=np.inf)
+        for _ in range(3):
+            monitor.update(give(rows), give(views))
+        counts = monitor.metrics()
+        assert (counts["views_not_finite"], counts["rows_not_finite"]) == (3, 3)
+        assert counts["rows"] == pytest.approx(3 * 63)
+        monitor.reset()
+        monitor.update(give(rows), give(np.full_like(views, np.nan)))
+        counts = monitor.metrics()
+        assert np.isnan(counts["alignment"])
+        assert counts["views_not_finite"] == 63
+        monitor.reset()
+        monitor.update(give(rows))
+        assert not {"alignment", "views_not_finite"} & set(monitor.metrics())
 
 
 def test_a_deleted_or_sparse_array_of_jax_is_one_line_that_says_what_to_do():
@@ -124,7 +150,7 @@ def test_a_deleted_or_sparse_array_of_jax_is_one_line_that_says_what_to_do():
     deleted = jnp.ones((4, 3))
     deleted.delete()
     for given, said in (
-        (deleted, "deleted or donated; call update before"),
+        (deleted, "deleted or donated; use it before"),
         (sparse.BCOO.fromdense(jnp.eye(3)), r"sparse array; pass embeddings.todense\(\)"),
     ):
         with pytest.raises(jssl.InputError, match=said):

@@ -22,6 +22,10 @@ A column called y holds labels only where no other is called x.
 _SAMPLE = 32
 _SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", " ": "spaces"}
 _COMMA = re.compile(r"\s*[+-]?\d+,\d+([eE][+-]?\d+)?\s*")
+_GROUPED = re.compile(r"\s*[+-]?\d{1,3}((,\d{3})+\.\d*|(,\d{3}){2,}|(\.\d{3})+,\d*)\s*")
+"""A number with separators between thousands: 1,234.5 or 1,234,567 or 1.234,5."""
+_THOUSANDS = re.compile(r"\s*[+-]?[1-9]\d{0,2},\d{3}\s*")
+"""A number such as 1,234, which is one with a decimal comma as well."""
 _INTEGER = re.compile(r"\s*[+-]?\d+\s*")
 _MISSING = ("", "na", "n/a", "null", "none", "<na>")
 
@@ -54,7 +58,8 @@ def layout_of(path: Path) -> Layout:
     """Return how a table is written, from its first lines.
 
     Raises:
-        InputError: for an empty file, and for decimal points beside decimal commas.
+        InputError: for an empty file, decimal points beside decimal commas, and separators between
+            thousands.
     """
     with path.open(newline="", encoding="utf-8-sig", errors="replace") as file:
         lines = list(islice(file, _SAMPLE))
@@ -110,7 +115,7 @@ def _score(lines: Sequence[str], separator: str) -> int:
         return -len("".join(lines))  # words
     for row in rows:
         for cell in row:
-            if _is_number(cell):
+            if _is_number(cell) or _GROUPED.fullmatch(cell):
                 score += len(row) > 1
             elif any(other in cell for other in ",;\t" if other != separator):
                 score -= any(map(str.isdigit, cell))
@@ -123,16 +128,24 @@ def _is_even(lines: Sequence[str], separator: str) -> bool:
 
 
 def _decimal(path: Path, rows: Sequence[Sequence[str]]) -> str:
+    """Return the decimal sign; raise where it is not the same in all cells, or not known."""
     cells = [cell for row in rows for cell in row]
-    commas = next((cell for cell in cells if _COMMA.fullmatch(cell)), None)
-    points = next((cell for cell in cells if "." in cell and _is_number(cell)), None)
-    if commas is not None and points is not None:
-        message = (
-            f"{path} holds numbers with decimal points ({points.strip()}) and with commas "
-            f"({commas.strip()}); write all of them with points"
-        )
+    commas = [cell.strip() for cell in cells if _COMMA.fullmatch(cell)]
+    points = next((cell.strip() for cell in cells if "." in cell and _is_number(cell)), None)
+    grouped = next((cell.strip() for cell in cells if _GROUPED.fullmatch(cell)), None)
+    found = None
+    if grouped is not None:
+        found = f"numbers with separators between thousands ({grouped}); write them without"
+    elif commas and points is not None:
+        found = f"numbers with decimal points ({points}) and with commas ({commas[0]}); write all "
+        found += "of them with points"
+    elif commas and all(map(_THOUSANDS.fullmatch, commas)):
+        found = f"numbers such as {commas[0]}, whose comma may be a decimal sign or stand between "
+        found += "thousands; write them with a decimal point, or without the comma"
+    if found is not None:
+        message = f"{path} holds {found}"
         raise InputError(message)
-    return "." if commas is None else ","
+    return "," if commas else "."
 
 
 def _numeric_columns(rows: Sequence[Sequence[str]]) -> list[int]:
@@ -166,14 +179,10 @@ def _header(
     counts = [[str(i + start) for i in range(len(cells))] for start in (0, 1)]
     if ((empty or wordy) and cells in counts) or any(n.strip().lower() in LABELS for n in first):
         return True, []
-    if cells != counts[0]:
+    if cells not in counts[: 1 + (len(cells) > 2)]:
         note = f"{path} has no header: its first line holds numbers where the others do."
         return False, [note] if wordy else []
-    what = (
-        f"The first line of {path} is 0 to {len(cells) - 1}"
-        if cells[1:]
-        else (f"The first line of {path} is 0")
-    )
+    what = f"The first line of {path} is {cells[0]}" + f" to {cells[-1]}" * (len(cells) > 1)
     whole = all(_INTEGER.fullmatch(cell) for row in below for cell in row)
     if whole and len(first) == 1:  # as labels are
         return False, []
@@ -183,8 +192,8 @@ def _header(
             "is a header, remove it."
         ]
     return True, [
-        f"{what}, as the header that pandas writes for columns without names, and was left out. "
-        "If it is a row, write it with decimal points."
+        f"{what}, as a header that numbers the columns (pandas writes it from 0), and was left "
+        "out. If it is a row, write it with decimal points."
     ]
 
 
