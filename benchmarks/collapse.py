@@ -32,6 +32,7 @@ import tyro
 from sklearn.linear_model import LogisticRegression
 
 from benchmarks.collapse_architectures import ARCHITECTURES, HELD_OUT_BEFORE
+from benchmarks.collapse_forest import forest
 from benchmarks.collapse_tables import write_tables
 from benchmarks.encoder_data import Data, data_named
 from benchmarks.encoders import RECIPES, TRAINED_ON, Architecture, Embeddings, train
@@ -96,6 +97,7 @@ def main(keep: pathlib.Path | None = None, only: str | None = None, known: bool 
         "calibrated": calibrate(rows),
         "used": used(Thresholds()),
         "held out before": [earlier._asdict() for earlier in HELD_OUT_BEFORE],
+        "forest": forest(rows),
     }
     RESULTS.mkdir(exist_ok=True)
     text = json.dumps(content, indent=None).replace("}, {", "},\n{")

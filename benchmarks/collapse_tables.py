@@ -44,7 +44,16 @@ def write_tables(content: dict[str, Any], path: pathlib.Path) -> None:
     held = [row for row in rows if row["half"] == "held out"]
     first = [row for row in rows if row["half"] == "calibration"]
     lines = [*_confusion_lines(held, "held out"), "", *_confusion_lines(first, "calibration")]
-    lines += ["", *_before(content), "", *_calibrated(content), "", *_single(first, held)]
+    lines += [
+        "",
+        *_together(rows, content["forest"]),
+        "",
+        *_before(content),
+        "",
+        *_calibrated(content),
+        "",
+        *_single(first, held),
+    ]
     lines += ["", *_examples(rows), "", *_apart(rows)]
     for title, chosen in _ranked(rows):
         lines += ["", *_ranking(title, chosen)]
@@ -66,6 +75,20 @@ def _confusion_lines(rows: list[dict[str, Any]], half: str) -> list[str]:
     for kind, row in zip(KINDS, counts, strict=True):
         lines.append(f"| {kind} | {row[0]} | {row[1]} | {row[2]} |")
     return lines
+
+
+def _together(rows: list[dict[str, Any]], forest: dict[str, Any]) -> list[str]:
+    """Return the share of all verdicts, and that of a forest on unseen architectures."""
+    counts = confusion(rows)
+    right, total = int(np.trace(counts)), int(counts.sum())
+    share = 100 * forest["right"] / forest["of"]
+    return [
+        f"**All encoders: {right} of {total} verdicts are right ({100 * right / total:.1f} %).** "
+        f"A random forest on {len(forest['quantities'])} label-free quantities "
+        f"({', '.join(name.replace('_', ' ') for name in forest['quantities'])}), tested on "
+        f"architectures that it was not fitted on ({forest['folds']} folds), names "
+        f"{forest['right']} of {forest['of']} states rightly ({share:.1f} %)."
+    ]
 
 
 def _before(content: dict[str, Any]) -> list[str]:

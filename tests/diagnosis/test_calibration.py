@@ -41,7 +41,27 @@ def test_the_page_states_the_share_of_right_verdicts_on_encoders_that_were_not_s
     page = (ROOT / "docs" / "diagnosis-verdicts.md").read_text(encoding="utf-8")
     assert f"names the state of {100 * np.mean(right):.1f} % of the encoders" in page
     assert f"from the others in {100 * np.mean(binary):.0f} % of them" in page
+    known = [row for row in ROWS if row["truth"]]
+    every = [row["truth"] == row["verdict"] for row in known]
+    seen = [row["truth"] == row["verdict"] for row in known if row["half"] == "calibration"]
+    assert f"of {100 * np.mean(seen):.1f} % of\nthose it is calibrated on" in page
+    assert f"and of {100 * np.mean(every):.1f} % of all" in page
+    assert np.mean(every) >= 0.95
     assert {row["truth"] for row in HELD_OUT} == {"none", "dimensional", "complete"}
+
+
+def test_the_page_states_what_a_forest_names_rightly_in_architectures_that_it_has_not_seen(
+    monkeypatch,
+):
+    monkeypatch.syspath_prepend(str(ROOT))
+    from benchmarks.collapse_forest import forest
+
+    found = forest(ROWS)  # rounding of another processor may move single encoders
+    assert found["right"] == pytest.approx(STUDY["forest"]["right"], abs=0.01 * found["of"])
+    assert found | {"right": 0} == STUDY["forest"] | {"right": 0}
+    page = (ROOT / "docs" / "diagnosis-verdicts.md").read_text(encoding="utf-8")
+    share = 100 * STUDY["forest"]["right"] / STUDY["forest"]["of"]
+    assert f"names the state of {share:.1f} % of\nthe encoders of architectures" in page
 
 
 def test_untrained_encoders_are_not_called_collapsed():
