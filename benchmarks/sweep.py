@@ -87,24 +87,25 @@ def noise_problem(learning_rate: Any) -> Problem:
 
     A step sees the noise e of a view only as a = W e and as sum_i c_i e_i, with c_i the slope at
     sample i. Given a, the second is sum_i c_i a_i^T (W W^T)^-1 W plus a Gaussian of covariance
-    sum_i c_i c_i^T times the projector off the rows of W.
+    sum_i c_i c_i^T times the projector off the rows of W. Roots and inverses of 2 x 2 matrices are
+    written out: a program that calls LAPACK would use one CPU device.
     """
     x, rho = jnp.asarray(peers.cells()), 10**-1.5
+    cuts = [len(x), 2 * len(x)]
 
     def objective(params: dict[str, Array], data: Pairs, key: Array) -> Array:
         del data
         w = jax.lax.stop_gradient(params["weight"])
-        inverse = jnp.linalg.inv(w @ w.T)
-        root = jnp.linalg.cholesky(w @ w.T)
-        one, two, rest = jax.random.split(key, 3)
-        seen = [jax.random.normal(k, (len(x), 2)) @ root.T for k in (one, two)]
+        gram = w @ w.T
+        inverse, root = inverse_of_two(gram), root_of_two(gram)
+        one, two, rest = jnp.split(jax.random.normal(key, (2 * len(x) + w.shape[1], 2)), cuts)
+        seen = [draws @ root.T for draws in (one, two)]
         z = [jax.nn.sigmoid(x @ w.T + rho * a) for a in seen]
         loss = -jnp.mean(jnp.sum(z[0] * z[1], 1))
         slopes = [-(z[1 - i] * z[i] * (1 - z[i])) / len(x) for i in range(2)]
         along = sum(c.T @ a for c, a in zip(slopes, seen, strict=True)) @ inverse @ w
-        spread = jnp.linalg.cholesky(sum(c.T @ c for c in slopes) + 1e-20 * jnp.eye(2))
-        free = jax.random.normal(rest, w.shape)
-        off = spread @ (free - free @ w.T @ inverse @ w)
+        spread = root_of_two(sum(c.T @ c for c in slopes) + 1e-20 * jnp.eye(2))
+        off = spread @ (rest.T - rest.T @ w.T @ inverse @ w)
         gradient = sum(c.T @ x for c in slopes) + rho * (along + off)
         decay = jnp.sum(params["weight"] ** 2) / 800
         return decay + loss + jnp.sum(gradient * (params["weight"] - w))
@@ -113,6 +114,20 @@ def noise_problem(learning_rate: Any) -> Problem:
     model = models.linear(10, 2, scale=3.0)
     rule = gradient_descent(learning_rate)
     return Problem(pairs.fixed(none), model, losses.get("vicreg"), rule, objective)
+
+
+def root_of_two(matrix: Array) -> Array:
+    """Return the lower triangular R with R R^T = M, for a positive definite M of two rows."""
+    first = jnp.sqrt(matrix[0, 0])
+    below = matrix[1, 0] / first
+    last = jnp.sqrt(jnp.maximum(matrix[1, 1] - below**2, 0))
+    return jnp.array([[first, 0], [below, last]])
+
+
+def inverse_of_two(matrix: Array) -> Array:
+    """Return the inverse of a matrix of two rows."""
+    (a, b), (c, d) = matrix
+    return jnp.array([[d, -b], [-c, a]]) / (a * d - b * c)
 
 
 def study(problem: Callable[..., Problem], seeds: int, steps: int, **axes: Any) -> Any:

@@ -29,12 +29,14 @@ class Encoders(NamedTuple):
         notes: what was chosen without being asked for.
         failures: one line for each file or array that cannot be used.
         pooled: whether each array that was read holds tokens.
+        labels: of each array beside which there are some.
     """
 
     arrays: dict[str, np.ndarray]
     notes: list[str]
     failures: list[str]
     pooled: list[bool]
+    labels: list[Any]
 
 
 def run_compare(
@@ -59,11 +61,13 @@ def run_compare(
     criterion = criterion_named(criterion)
     folder = report_folder(out, DEFAULT_FOLDER, json=json, overwrite=overwrite)
     options: dict[str, Any] = {"dtype": dtype, "pool": pool}
-    named, notes, failures, pooled = named_encoders(files, key, options)
+    named, notes, failures, pooled, beside = named_encoders(files, key, options)
     require_tokens(pool, pooled)
-    names = None if labels is None else read_labels_of(labels, label_key)
+    names = _labels_beside(beside, notes)
+    if labels is not None:
+        names = read_labels_of(labels, label_key)
     seen = compare_checked(named, names, criterion, seed)
-    caveats = (*notes, *seen.caveats)
+    caveats = (*dict.fromkeys(notes), *seen.caveats)
     left_out = tuple(f"{failure} (left out)" for failure in failures)
     seen = seen._replace(caveats=(*left_out, *caveats))
     source = {"files": ", ".join(map(str, files)), "labels": labels, "key": key} | options
@@ -85,7 +89,10 @@ def named_encoders(files: Sequence[Path], key: str | None, options: dict[str, An
     Raises:
         InputError: for two arrays of the same name, and where fewer than two can be used.
     """
-    found = Encoders({}, [], [], [])
+    if not files:
+        message = f"{NEEDED}; name their files"
+        raise InputError(message)
+    found = Encoders({}, [], [], [], [])
     stems = [path.stem for path in files]
     for path in files:
         short = path.stem if stems.count(path.stem) == 1 else str(path)
@@ -116,10 +123,21 @@ def _add(
             raise InputError(message)
         found.arrays[name] = checked(name, read.z)
         found.pooled.append(read.pooled)
+        if read.labels is not None:
+            found.labels.append(read.labels)
     except InputError as error:
         found.failures.append(str(error))
     else:
         found.notes.extend(read.notes)
+
+
+def _labels_beside(labels: Sequence[Any], notes: list[str]) -> Any:
+    """Return the labels beside the embeddings, or None and a note where they are not all equal."""
+    first, *others = labels or [None]
+    if all(np.array_equal(np.asarray(first), np.asarray(each)) for each in others):
+        return first
+    notes.append("The labels beside the embeddings differ and were not used; pass --labels.")
+    return None
 
 
 def _too_few(found: Encoders) -> InputError:

@@ -6,6 +6,8 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from jssl.commands.checkpoint_files import stored_runs
 from jssl.data.embedding_files import (
     EmbeddingSet,
@@ -86,7 +88,7 @@ def run_diagnose(
         seed=seed,
         exact=exact,
         split=_split(own, fitted, tested),
-        samples=given.samples,
+        samples=None if names is None else given.samples,
     )
     left_out = tuple(failure for part in read for failure in part.failures)
     notes = tuple(dict.fromkeys(note for part in read for note in part.notes))
@@ -114,6 +116,9 @@ def _split(
     if test is None:
         return None
     fitted, names = own if train is None else train
+    if train is None and names is None:
+        message = "the probes are fitted on the embeddings, which have no labels; pass --labels"
+        raise InputError(message)
     return Split(fitted.z, names, test[0].z, test[1], test[0].samples)
 
 
@@ -155,6 +160,12 @@ def _with_labels(
     if labels is None:
         return found, found.labels
     names, notes = read_label_files(labels, key, len(found.z))
+    if found.samples is not None and len(names) != len(found.z):
+        count = int(found.samples.max(initial=-1)) + 1
+        of_samples, more = read_label_files(labels, key, count)
+        if len(of_samples) == count:
+            names = np.asarray(of_samples, object)[found.samples]
+            notes = [*more, f"Each of the {count:,} labels counts for all tokens of its sample."]
     return found._replace(notes=(*found.notes, *notes)), names
 
 

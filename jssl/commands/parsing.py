@@ -65,6 +65,8 @@ def refuse_empty(arguments: Sequence[str], prog: str) -> None:
 
 _RULE = re.compile(r"[─╭╰━].*|-{5,}")
 _DETAIL = re.compile(r"Got errors:|Argument helptext:")
+_NONE = re.compile(r"'None', |, 'None'")
+"""tyro lists None among the choices of an option that may be left out."""
 _TOO_LONG = re.compile(r"Exceeds the limit .* value has (\d+) digits; .* to increase the limit")
 
 
@@ -87,7 +89,7 @@ def _shortened(box: str, prog: str) -> str:
         if _DETAIL.match(line):
             break
         first.append(line)
-    text = " ".join(first).rstrip(".")
+    text = _NONE.sub("", " ".join(first).rstrip("."))
     parts = [_TOO_LONG.sub(lambda digits: f"a number of {digits[1]} digits is too large", text)]
     for section in paragraphs[1:]:
         if section[0].startswith("Available subcommands"):

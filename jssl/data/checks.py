@@ -127,8 +127,18 @@ def _range(low: float, high: float) -> str:
         (' in [1, 4]', ' of at least 5', '')
     """
     if high == math.inf:
-        return "" if low == -math.inf else f" of at least {low:g}"
-    return f" in [{low:g}, {high:g}]"
+        return "" if low == -math.inf else f" of at least {_bound(low)}"
+    return f" in [{_bound(low)}, {_bound(high)}]"
+
+
+def _bound(value: float) -> str:
+    """Return a bound with all digits of a whole number that is exact.
+
+    Example:
+        >>> _bound(2**32 - 1), _bound(0.5), _bound(1e60)
+        ('4294967295', '0.5', '1e+60')
+    """
+    return str(int(value)) if abs(value) < 2**53 and value == int(value) else f"{value:g}"
 
 
 def _text(value: Any) -> str:

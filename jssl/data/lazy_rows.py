@@ -214,7 +214,8 @@ def pooled(name: str, z: Any, pool: str | None) -> Any:
     dtype = np.result_type(_plain(z.dtype), np.float32)
 
     def mean(part: np.ndarray) -> np.ndarray:
-        return np.asarray(part).astype(dtype, copy=False).mean(1)
+        with np.errstate(invalid="ignore", over="ignore"):  # the checks of the rows say so
+            return np.asarray(part).astype(dtype, copy=False).mean(1)
 
     return LazyRows(
         (n, dim), dtype, lambda low, high: mean(z[low:high]), lambda chosen: mean(z[chosen])

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from pathlib import PurePath
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -114,6 +115,7 @@ def follow(
     counts = [len(z) for z in every]
     relation = Relation(same_rows, changed, counts)
     summary = history_summary(t, table, kinds, steps, relation, tuple(read))
+    notes += _unnumbered(tuple(read))
     if len(t) < 3:
         notes.append("Detecting steps needs three checkpoints or more.")
     notes += [f"A checkpoint was left out: {failure}" for failure in failures]
@@ -133,6 +135,17 @@ def follow(
         summary,
         caveats + notes,
     )
+
+
+def _unnumbered(names: tuple[str, ...]) -> list[str]:
+    """Return a caveat where names of checkpoints have no number."""
+    unknown = [name for name in names if not _is_numbered(name)]
+    if not unknown or len(names) < 2:
+        return []
+    return [
+        f"Checkpoints are counted 0, 1, 2, ... in the order {names[0]} to {names[-1]}, because the "
+        f"name {unknown[0]} has no number. Put the step into every name for its own order and step."
+    ]
 
 
 def _kind(z: np.ndarray, spectrum: Any, thresholds: Thresholds) -> str:
@@ -242,7 +255,7 @@ def step_numbers(names: Sequence[str]) -> np.ndarray:
         >>> step_numbers(["first", "second"]).tolist()
         [0.0, 1.0]
     """
-    digits = [re.findall(r"\d+", name) for name in names]
+    digits = [re.findall(r"\d+", _without_suffix(name)) for name in names]
     if all(digits):
         numbers = np.array([float(each[-1]) for each in digits])
         if (np.diff(numbers) > 0).all():
@@ -254,11 +267,24 @@ def by_number(names: Sequence[str]) -> list[str]:
     """Return names in the order of the numbers in them, so that 10 follows 9.
 
     Example:
-        >>> by_number(["z10.npy", "z9.npy"])
-        ['z9.npy', 'z10.npy']
+        >>> by_number(["z10.npy", "final.npy", "z9.npy"])
+        ['z9.npy', 'z10.npy', 'final.npy']
+
+    A name without a number, such as that of the last checkpoint, comes after all others.
     """
 
-    def key(name: str) -> list[Any]:
-        return [int(p) if p.isdigit() else p for p in re.split(r"(\d+)", name)]
+    def key(name: str) -> tuple[bool, list[Any]]:
+        parts = [int(p) if p.isdigit() else p for p in re.split(r"(\d+)", name)]
+        return not _is_numbered(name), parts
 
     return sorted(names, key=key)
+
+
+def _is_numbered(name: str) -> bool:
+    """Return whether there is a number in the name of a file, without its suffix and folder."""
+    return any(map(str.isdigit, _without_suffix(PurePath(name).name)))
+
+
+def _without_suffix(name: str) -> str:
+    """Return a name without a suffix that holds a digit."""
+    return re.sub(r"\.(h5|h5ad|hdf5)$", "", name, flags=re.IGNORECASE)

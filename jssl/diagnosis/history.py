@@ -50,12 +50,29 @@ def history_summary(
         lines.append(_steps(t, steps))
     if relation.changed and table.best is not None:
         lines.append(_best(table, names))
+    return lines + _collapses(t, kinds)
+
+
+def _collapses(t: np.ndarray, kinds: tuple[str, ...]) -> list[str]:
+    """Return where a collapse begins and where it is over, a sentence for each, at most three.
+
+    Example:
+        >>> _collapses(np.array([0.0, 100.0, 200.0]), ("none", "dimensional", "none"))
+        ['Collapse (dimensional) begins at checkpoint 100 and is over at checkpoint 200.']
+    """
     ranked = [STATES.index(kind) for kind in kinds]
-    worse = [i for i in range(1, len(kinds)) if ranked[i] > ranked[i - 1]]
-    if worse:
-        first = worse[0]
-        lines.append(f"Collapse ({kinds[first]}) begins at checkpoint {t[first]:g}.")
-    return lines
+    lines = []
+    for i in range(1, len(kinds)):
+        if ranked[i] <= ranked[i - 1]:
+            continue
+        better = next((j for j in range(i + 1, len(kinds)) if ranked[j] < ranked[i]), None)
+        line = f"Collapse ({kinds[i]}) begins at checkpoint {t[i]:g}"
+        if better is not None:
+            then = f"is {kinds[better]}" if ranked[better] else "is over"
+            line += f" and {then} at checkpoint {t[better]:g}"
+        lines.append(f"{line}.")
+    more = len(lines) - 3
+    return lines[:3] + ([f"{more:,} more collapses follow."] if more > 0 else [])
 
 
 def _best(table: Table, names: tuple[str, ...]) -> str:

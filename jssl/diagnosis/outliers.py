@@ -20,6 +20,7 @@ from jssl.formulas.moments import Moments, Scan, moments
 FAR, GAP = 100.0, 10.0
 """Mean square of an outlier in units of the median and of the largest of the others."""
 
+_PASSES = 8  # over rows some of which are outliers, to find others beside them
 _MARGIN = 1e-6  # for the rounding of sums of squares
 
 MOST = 0.02
@@ -84,6 +85,8 @@ def few_far(sizes: np.ndarray, share: float = MOST) -> np.ndarray:
 def far_coordinates(means: np.ndarray, variances: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return the outlier coordinates, and for each whether it is its mean that is large.
 
+    At most `MOST` of them have a large variance, and at most `MOST_OFFSETS` only a large mean.
+
     Example:
         >>> far_coordinates(np.array([0.0, 0.1, 90.0, 0.0]), np.array([1.0, 2.0, 1.0, 3.0]))
         (array([2]), array([ True]))
@@ -98,10 +101,10 @@ def far_coordinates(means: np.ndarray, variances: np.ndarray) -> tuple[np.ndarra
     offsets = few_far(squares, MOST_OFFSETS)
     large = variances[rest] >= GAP * np.median(variances[rest])
     if large[offsets].any():
-        offsets = few_far(squares) if len(variances) >= LEAST else offsets[~large[offsets]]
-    by_mean = rest[offsets]
-    found = np.union1d(by_variance, by_mean).astype(int)
-    return found, np.isin(found, by_mean)
+        one_is_left = len(variances) >= LEAST and not len(by_variance)
+        offsets = few_far(squares) if one_is_left else offsets[~large[offsets]]
+    found = np.union1d(by_variance, rest[offsets]).astype(int)
+    return found, means[found] ** 2 > variances[found]
 
 
 def far_rows(z: Any, mean: np.ndarray, scanned: Scan | None = None) -> np.ndarray:
@@ -114,6 +117,9 @@ def far_rows(z: Any, mean: np.ndarray, scanned: Scan | None = None) -> np.ndarra
         >>> far_rows(z, z.mean(0)).tolist()
         [500]
 
+    Far rows move the mean, which hides others that are less far. So the distances are computed
+    again from the mean of the other rows, until the same rows are found.
+
     Args:
         z: (n, dim) array or memory map.
         mean: (dim,) of the rows.
@@ -121,7 +127,12 @@ def far_rows(z: Any, mean: np.ndarray, scanned: Scan | None = None) -> np.ndarra
     """
     if scanned is not None and _all_near(scanned):
         return np.zeros(0, int)
-    return few_far(distances_from(z, mean))
+    far = few_far(distances_from(z, mean))
+    for _ in range(_PASSES if len(far) else 0):
+        before, far = far, few_far(distances_from(z, moments_without(z, far).mean))
+        if np.array_equal(before, far):
+            break
+    return far
 
 
 def _all_near(scanned: Scan) -> bool:

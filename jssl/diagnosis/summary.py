@@ -35,7 +35,10 @@ def row_caveats(z: np.ndarray, scanned: Scan | None = None) -> list[str]:
         )
     zero = _count_zero_rows(z, scanned)
     if zero:
-        caveats.append(f"{zero:,} rows are all zero. They have no direction on the unit sphere.")
+        rows = (
+            "1 row is all zero. It has" if zero == 1 else f"{zero:,} rows are all zero. They have"
+        )
+        caveats.append(f"{rows} no direction on the unit sphere.")
     return caveats
 
 

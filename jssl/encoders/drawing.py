@@ -49,7 +49,8 @@ def _draw_spectra(ax: Any, seen: Values) -> None:
     ax.set(xscale="log", yscale="log", xlabel="index of the dimension")
     ax.set_ylim(max(lowest / 2, 1e-8), 1.5)
     ax.set_ylabel("share of the variance")
-    ax.legend(frameon=False, fontsize=8)
+    if ax.lines:  # none where every encoder is constant
+        ax.legend(frameon=False, fontsize=8)
 
 
 def _draw_matrix(ax: Any, seen: Values) -> None:

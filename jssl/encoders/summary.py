@@ -48,7 +48,7 @@ def _first(seen: Values) -> str:
 def _pair(seen: Values, a: str, b: str, cka: str) -> str:
     shared = seen.overlaps[a, b]
     if not shared.leading:
-        return f"{a} and {b}: nothing to compare, because one of them is constant."
+        return f"{a} and {b}: nothing to compare, because at least one of them is constant."
     near, one = int((shared.angles < 45).sum()), shared.leading == 1
     leading = (
         "leading directions, one of each," if one else f"{shared.leading:,} leading directions"

@@ -68,6 +68,7 @@ def checked(name: str, z: Any, library: str) -> Any:
     shape = tuple(z.shape)
     if len(shape) != 2 or not all(shape):
         more = ": pool the tokens or pixels first" if len(shape) > 2 else ""
+        more = ": neither may be 0, so skip batches without rows" if len(shape) == 2 else more
         message = f"{name} must be (n, dim); got shape {shape}{more}"
         raise InputError(message)
     kind = str(z.dtype)

@@ -43,10 +43,12 @@ class Monitor:
 
         rows                 effective number of rows: (sum of the weights)^2 / sum of their squares
         rows_not_finite      rows left out so far: a value was NaN or infinite, or the largest of
-                             the row was above 1e60 or below 1e-60, whose powers leave float64
+                             the row was above 1e60 or below 1e-60 (rows of zeros are kept), whose
+                             powers leave float64
         effective_rank, rankme, participation_ratio, alpha     as `jssl.diagnose` defines them
         leading_share        share of the variance in the leading direction
-        rank                 dimensions with more than 1e-6 of the largest variance
+        rank                 dimensions with more than 1e-6 of the largest variance; 0 where the
+                             variance is at most 1e-6 of the mean square
         spread               variance as a share of the mean square
         drift                share of the variance that is between batches; high where the encoder
                              changes faster than rows are forgotten
@@ -133,8 +135,11 @@ class Monitor:
         second = None
         if views is not None:
             if library_of(views) != library:
-                message = f"views and embeddings must be arrays of one library; got {library} and "
-                raise InputError(message + library_of(views))
+                message = (
+                    f"views and embeddings must be arrays of one library; got {library} and "
+                    f"{library_of(views)}: convert one of them"
+                )
+                raise InputError(message)
             second = checked("views", views, library)
             if tuple(second.shape) != tuple(z.shape):
                 message = f"views must be {tuple(z.shape)} like the embeddings, row by row; got "

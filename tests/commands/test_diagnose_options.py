@@ -111,3 +111,75 @@ def test_compare_refuses_weights_and_options_without_their_partner(tmp_path, cap
     files = [str(tmp_path / "a.npy")] * 2
     assert cli.run(["compare", *files, "--label-key", "y"]) == 2
     assert "--label-key needs --labels" in capsys.readouterr().err
+
+
+def test_each_token_may_be_a_row_without_labels_and_with_those_of_samples(folder, capsys):
+    """As the same rows by themselves; a label of a sample counts for its tokens."""
+    arguments = ["diagnose", "tokens.npy", "--pool", "none", "--json"]
+    assert cli.run(arguments) == 0
+    found = json.loads(capsys.readouterr().out)
+    np.save("rows.npy", np.load("tokens.npy").reshape(-1, Z.shape[1]))
+    np.save("each.npy", np.repeat(LABELS, 2))
+    assert cli.run(["diagnose", "rows.npy", "--json"]) == 0
+    assert found["summary"] == json.loads(capsys.readouterr().out)["summary"]
+    np.save("of_samples.npy", LABELS)
+    reports = []
+    for labels in ("of_samples.npy", "each.npy"):
+        assert cli.run([*arguments, "--labels", labels]) == 0
+        reports.append(json.loads(capsys.readouterr().out))
+    assert reports[0]["summary"] == reports[1]["summary"]
+    said = f"Each of the {len(LABELS)} labels counts for all tokens of its sample."
+    assert [said in report["caveats"] for report in reports] == [True, False]
+
+
+def test_a_test_set_without_labels_of_the_embeddings_asks_for_them(folder, capsys):
+    arguments = ["diagnose", "z.npy", "--test", "z.npy", "--test-labels", "y.npy", "--json"]
+    np.save("y.npy", LABELS)
+    assert cli.run(arguments) == 2
+    assert (
+        "fitted on the embeddings, which have no labels; pass --labels" in capsys.readouterr().err
+    )
+    assert cli.run([*arguments, "--labels", "y.npy"]) == 0
+    capsys.readouterr()
+
+
+def test_a_choice_that_is_not_known_names_each_choice_once(folder, capsys):
+    with pytest.raises(SystemExit):
+        cli.run(["diagnose", "z.npy", "--pool", "max"])
+    error = capsys.readouterr().err
+    assert "'mean'" in error
+    assert "None" not in error
+
+
+def test_tokens_that_are_not_finite_are_one_line_without_warnings(folder, capsys):
+    tokens = np.ones((9, 2, 4), np.float16)
+    tokens[3, 0, 1], tokens[3, 1, 1] = np.inf, -np.inf
+    np.save("bad.npy", tokens)
+    assert cli.run(["diagnose", "bad.npy", "--pool", "mean", "--json"]) == 2
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_a_comparison_without_files_of_constants_and_with_labels_beside_them(folder, capsys):
+    assert cli.run(["compare"]) == 2
+    assert capsys.readouterr().err.endswith("encoders or layers; name their files\n")
+    np.savez("layers.npz", a=Z, b=Z**2, labels=LABELS)
+    np.savez("plain.npz", a=Z, b=Z**2)
+    np.save("y.npy", LABELS)
+    reports = []
+    for arguments in (["layers.npz"], ["plain.npz", "--labels", "y.npy"]):
+        assert cli.run(["compare", *arguments, "--json"]) == 0
+        reports.append(json.loads(capsys.readouterr().out))
+    assert reports[0]["summary"] == reports[1]["summary"]
+    assert reports[0]["caveats"].count("The labels are 'labels' of layers.npz.") == 1
+    np.save("other.npy", Z**2)
+    np.savez("swapped.npz", c=Z, labels=1 - LABELS)
+    np.savez("straight.npz", d=Z**3, labels=LABELS)
+    assert cli.run(["compare", "swapped.npz", "straight.npz", "--json"]) == 0
+    caveats = json.loads(capsys.readouterr().out)["caveats"]
+    assert "The labels beside the embeddings differ and were not used; pass --labels." in caveats
+    np.save("k.npy", np.ones((40, 4)))
+    np.save("k2.npy", 2 * np.ones((40, 4)))
+    assert cli.run(["compare", "k.npy", "k2.npy", "--out", "out"]) == 0
+    seen = capsys.readouterr()
+    assert "at least one of them is constant" in seen.out
+    assert seen.err == ""

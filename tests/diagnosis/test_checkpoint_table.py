@@ -157,3 +157,27 @@ def test_checkpoints_of_few_rows_stand_beside_those_of_many(rows):
     assert all(len(values) == 2 for values in table.values.values())
     alone = jssl.diagnose(NOISE, checkpoints={"2": NOISE}).history.table
     assert table.values["uniformity"][1] == pytest.approx(alone.values["uniformity"][0])
+
+
+def test_a_collapse_that_is_over_later_is_told_with_its_end_and_unnumbered_names_come_last(
+    tmp_path, monkeypatch, capsys
+):
+    monkeypatch.chdir(tmp_path)
+    turned = np.linalg.qr(NOISE[:16])[0]
+    flat = (NOISE * np.r_[1.0, np.full(15, 0.01)]) @ turned
+    for name, z in (("s0", flat), ("s100", flat), ("s200", NOISE), ("s300", NOISE + 0.1)):
+        np.save(tmp_path / f"{name}.npy", z)
+    np.save(tmp_path / "final.npy", NOISE)
+    np.save(tmp_path / "z.npy", NOISE)
+    files = ["s300.npy", "final.npy", "s0.npy", "s200.npy", "s100.npy"]
+    assert cli.run(["diagnose", "z.npy", "--json", "--checkpoints", *files]) == 0
+    report = json.loads(capsys.readouterr().out)
+    text = " ".join(report["caveats"])
+    assert "in the order s0.npy to final.npy, because the name final.npy has no number" in text
+    assert not any("Collapse (" in line for line in report["summary"])
+    seen = jssl.diagnose(NOISE, checkpoints=[NOISE, flat, 1.1 * flat, NOISE, NOISE + 0.1])
+    line = "Collapse (dimensional) begins at checkpoint 1 and is over at checkpoint 3."
+    assert line in seen.summary
+    files = ["s0.npy", "s100.npy", "s200.npy", "s300.npy"]
+    assert cli.run(["diagnose", "z.npy", "--json", "--checkpoints", *files]) == 0
+    assert "no number" not in " ".join(json.loads(capsys.readouterr().out)["caveats"])

@@ -134,13 +134,14 @@ def test_any_dtype_gives_the_numbers_of_its_values_in_double_precision(dtype):
 def test_bfloat16_that_numpy_stored_as_void_is_read_and_said(folder, capsys):
     stored = np.asarray(jnp.asarray(Z, jnp.bfloat16))
     np.save("b.npy", stored)
+    np.save("c0.npy", stored)
     np.savez("c1.npz", z=stored)
     expected = jssl.diagnose(stored.astype(np.float64)).summary
-    arguments = ["b.npy", "--views", "b.npy", "--checkpoints", "c1.npz", "b.npy"]
+    arguments = ["b.npy", "--views", "b.npy", "--checkpoints", "c1.npz", "c0.npy"]
     assert cli.run(["diagnose", *arguments, "--out", "out"]) == 0
     out = capsys.readouterr().out
     assert all(sentence in out for sentence in expected)
-    for name in ("embeddings", "views", "checkpoint b.npy"):
+    for name in ("embeddings", "views", "checkpoint c0.npy"):
         assert f"{name} is stored as 2-byte void (V2)" in out
     seen = jssl.diagnose(np.load("b.npy"))
     assert list(seen.summary) == list(expected)

@@ -268,3 +268,35 @@ def test_the_only_coordinate_with_variance_of_a_few_is_a_direction_and_no_outlie
     z = RNG.normal(size=(900, 4)) * np.array([1, 1e-3, 1e-3, 1e-3]) + offset
     assert kind(z) == "dimensional"
     assert not said(z, "Coordinate")
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_coordinate_with_a_large_variance_is_not_said_to_have_an_offset(seed):
+    scales = np.r_[1e3, 1e5, np.ones(62)]
+    z = np.random.default_rng(seed).normal(size=(2000, 64)) * scales
+    assert said(z, "Coordinate 1 has a much larger variance")
+    assert not said(z, "has a large constant offset")
+    assert kind(z) == "dimensional"  # coordinate 0 is left, with nearly all of the variance
+
+
+def test_a_coordinate_with_large_mean_and_variance_is_named_by_the_larger():
+    for mean, scale, said_to_have in (
+        (1e4, 1e2, "a large constant offset"),
+        (1e2, 1e4, "variance"),
+    ):
+        z = HEALTHY.copy()
+        z[:, 7] = mean + scale * z[:, 7]
+        assert said(z, said_to_have)
+        assert kind(z) == "none"
+
+
+@pytest.mark.parametrize("sizes", [(1e3, 1e6), (1e6, 1e3), (1e3, 1e5, 1e7), (50, 1e4)])
+def test_far_rows_are_found_beside_rows_that_are_much_farther(sizes):
+    z = RNG.normal(size=(2000, 64))
+    chosen = np.arange(len(sizes))
+    z[chosen] *= np.array(sizes)[:, None]
+    assert far_rows(z, z.mean(0)).tolist() == chosen.tolist()
+    assert kind(z) == "none"
+    least = np.square(z[chosen] - z[len(sizes) :].mean(0)).sum(1).min()
+    others = np.square(z[len(sizes) :] - z[len(sizes) :].mean(0)).sum(1)
+    assert least > FAR * np.median(others)
