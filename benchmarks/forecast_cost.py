@@ -37,7 +37,7 @@ FEW, MORE = 20, 60
 def views() -> Pairs:
     """Return two views of all digits."""
     return make_pairs(
-        jax.random.key(1), images.load("digits").x[:COUNT], named("shift=1,noise=0.1")
+        jax.random.key(1), jnp.asarray(images.load("digits").x[:COUNT]), named("shift=1,noise=0.1")
     )
 
 
