@@ -34,6 +34,11 @@ class Comparison(NamedTuple):
 class Predicted(Protocol):
     """A prediction that gives its trajectory at chosen steps, such as a forecast."""
 
+    @property
+    def learning_rate(self) -> float:
+        """Time of one step."""
+        ...
+
     def trajectory(self, steps: np.ndarray | None = None) -> Trajectory:
         """Return the prediction at the steps."""
         ...
@@ -52,7 +57,8 @@ def compare(prediction: Trajectory | Predicted, simulation: Trajectory) -> Compa
         [1.]
 
     Both are evaluated at the times of the simulation, the prediction by linear interpolation, so a
-    prediction evaluated at those times is compared exactly.
+    prediction evaluated at those times is compared exactly. The learning rates may differ: the time
+    is learning rate x step.
 
     Args:
         prediction: a Trajectory of one run (no batch axes), or the result of `jssl.predict`, whose
@@ -72,7 +78,12 @@ def compare(prediction: Trajectory | Predicted, simulation: Trajectory) -> Compa
         )
         raise InputError(message)
     if not isinstance(prediction, Trajectory):
-        prediction = prediction.trajectory(np.asarray(simulation.step))
+        steps = np.asarray(simulation.step)
+        if (
+            simulation.t is not None and np.ndim(simulation.t) == 1
+        ):  # the same time, where the learning rate is another one
+            steps = np.asarray(simulation.t) / prediction.learning_rate
+        prediction = prediction.trajectory(steps)
     for role, trajectory in (("prediction", prediction), ("simulation", simulation)):
         if trajectory.t is None:
             message = (

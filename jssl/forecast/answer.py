@@ -62,10 +62,10 @@ def answer(
             seed=question.seed,
             progress=progress,
         )
-    forecast = _forecast(limit, found, lost, n)
+    forecast = _forecast(limit, found, lost, n, encoder)
     settings = _settings(question, encoder, first[:n], limit, temperature)
     forecast = forecast._replace(settings=settings)
-    explanation = explain(limit.estimate)
+    explanation = _explanation(limit, encoder)
     notes = [*notes, *_noise_of_views(limit.rule.off_diagonal, n, question.draws)]
     caveats = caveats_of(forecast, limit.rule, explanation, limit.ends, limit.kernels.own)
     forecast = without_steps(forecast)
@@ -73,7 +73,40 @@ def answer(
     return forecast._replace(summary=tuple(summary), caveats=(*notes, *caveats))
 
 
-def _forecast(limit: Limit, found: Found, lost: LostDimensions, pairs: int) -> Forecast:
+def _explanation(limit: Limit, encoder: GivenEncoder) -> str:
+    """Return what the closed form of the limit misses, and where the exact loss ends.
+
+    Outputs of a network of finite width leak into one another, and the closed form does not
+    describe which subspace they learn.
+    """
+    followed = encoder.width is not None or encoder.apply is not None or encoder.torch is not None
+    lines = [] if followed else [explain(limit.estimate)]
+    steps, final = limit.leading_steps, limit.ends.leading
+    if steps is not None and final is not None and np.isfinite(steps[0]):
+        share = float((final[0] / limit.ends.scales[0]) ** 2)
+        of_networks = (
+            "Half-learned means half of the end of the leading terms of the loss. Under the exact "
+            f"loss on Gaussian data, dimension 1 ends at {1 / share:.2g} times that."
+        )
+        of_limit = (
+            "Final values are those of the exact loss on Gaussian data. The leading terms end at "
+            f"{share:.2g} of that in dimension 1, and are at half of it by step {steps[0]:.3g}."
+        )
+        lines.append(of_networks if followed else of_limit)
+    return " ".join(lines)
+
+
+def _limit_steps(limit: Limit, found: Found, step: int) -> np.ndarray:
+    """Return the steps of the limit at the same levels as those of the networks, from the start."""
+    followed = len(found.networks) > 0 and limit.leading_steps is not None
+    steps = limit.leading_steps if followed else limit.intervals.steps
+    assert steps is not None
+    return steps + step
+
+
+def _forecast(
+    limit: Limit, found: Found, lost: LostDimensions, pairs: int, encoder: GivenEncoder
+) -> Forecast:
     """Return a forecast that has no sentences and no settings yet."""
     modes, shown = limit.modes, found.intervals
     distinguishable = modes.held_out - Z * modes.errors > limit.ends.threshold
@@ -84,8 +117,10 @@ def _forecast(limit: Limit, found: Found, lost: LostDimensions, pairs: int) -> F
         errors=modes.errors,
         times=shown.steps * limit.rate if len(found.networks) else limit.times,
         **shown._asdict(),
-        final=final_eigenvalues(modes.values, limit.ends, len(shown.steps)),
-        limit_steps=limit.intervals.steps,
+        final=final_eigenvalues(
+            modes.values, limit.ends, len(shown.steps), leading=len(found.networks) > 0
+        ),
+        limit_steps=_limit_steps(limit, found, encoder.step),
         networks=found.networks,
         simulated=found.simulated,
         learning_rate=limit.rate,

@@ -32,9 +32,8 @@ def caveats_of(
         )
     if rule.caveat:
         lines.append(rule.caveat)
-    lines.append(
-        f"{explanation} The start is {forecast.relative_start:.1g} of the final amplitude."
-    )
+    start = f"The start is {forecast.relative_start:.1g} of the final amplitude."
+    lines.append(f"{explanation} {start}".strip())
     off = np.abs(forecast.eigenvalues - forecast.held_out) > 3.9 * forecast.errors
     off = off[: len(forecast.steps)]  # later modes have no output
     if off.any():
@@ -79,8 +78,8 @@ def _never_learned(forecast: Values, ends: Ends) -> list[str]:
     if absent.any():
         lines.append(
             f"The initial embedding has no component along {int(absent.sum())} of the modes (up to "
-            "rounding), for example because outputs are copies of each other. They are never "
-            "learned."
+            "rounding), for example because outputs are copies of each other or a layer is "
+            "narrower than the output. They are never learned."
         )
     if ends.replaced:
         r, j = ends.replaced[0]

@@ -37,7 +37,9 @@ def staircase(forecast: Values, steps: np.ndarray) -> np.ndarray:
         return linear_shares(forecast, steps)
     learned = np.isfinite(forecast.steps)
     share = np.zeros((len(steps), len(forecast.steps)))
-    for j in np.flatnonzero(learned):
+    before = learned & (forecast.steps <= forecast.settings.get("step", 0))
+    share[:, before] = 1  # at the checkpoint; when they were learned is not known
+    for j in np.flatnonzero(learned & ~before):
         width = max(forecast.rises[j], 1e-12) / np.log(81)
         share[:, j] = 1 / (1 + np.exp(np.clip((forecast.steps[j] - steps) / width, -500, 500)))
     return share

@@ -234,13 +234,21 @@ def final_levels(values: np.ndarray, ends: Ends) -> np.ndarray:
         ends: final states. For losses whose exact final values in the limit differ from those of
             the leading order, the levels are those of the latter.
     """
-    final = final_eigenvalues(values, ends, len(values))
+    final = final_eigenvalues(values, ends, len(values), leading=True)
     return np.where(final > 0, final / 2, np.inf)
 
 
-def final_eigenvalues(values: np.ndarray, ends: Ends, dim: int) -> np.ndarray:
-    """Return the final eigenvalues of C in the limit (dim,), descending; 0 if not learned."""
-    scales = ends.scales if ends.leading is None else ends.leading
+def final_eigenvalues(values: np.ndarray, ends: Ends, dim: int, *, leading: bool) -> np.ndarray:
+    """Return the final eigenvalues of C in the limit (dim,), descending; 0 if not learned.
+
+    Args:
+        values: (count,) eigenvalues of the modes.
+        ends: final states.
+        dim: number of outputs.
+        leading: whether those of the leading terms, which networks are followed by, are meant
+            where the exact loss ends elsewhere.
+    """
+    scales = ends.leading if leading and ends.leading is not None else ends.scales
     final = np.sort(np.where(ends.learned, values * scales**2, 0))[::-1][:dim]
     return np.append(final, np.zeros(dim - len(final)))
 

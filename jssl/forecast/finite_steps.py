@@ -71,6 +71,9 @@ def finite_steps(
         )
         found = finite.steps + encoder.step
         intervals = finite_intervals(finite._replace(steps=found), limit.intervals)
+        if encoder.step:
+            before = np.all(finite.steps <= 0, axis=0)
+            intervals = _with_learned(intervals, before, encoder.step)
     runs = none
     if encoder.simulate:
         from jssl.forecast.simulated import train  # imports Optax
@@ -89,6 +92,20 @@ def finite_steps(
             progress=progress,
         )
     return Found(intervals, found, runs)
+
+
+def _with_learned(intervals: Intervals, learned: np.ndarray, step: int) -> Intervals:
+    """Return intervals in which dimensions that a checkpoint has learned were so before its step.
+
+    Args:
+        intervals: (dim,) each.
+        learned: (dim,) whether more than half is there at the checkpoint.
+        step: of the checkpoint.
+    """
+    before = {"steps": step, "low": 0.0, "high": step, "rises": np.nan, "new_data_errors": np.nan}
+    unknown = {"start_errors": np.nan, "width_errors": np.nan}
+    values = {n: np.where(learned, x, getattr(intervals, n)) for n, x in (before | unknown).items()}
+    return Intervals(**values)
 
 
 def _networks(encoder: GivenEncoder, views: Array, dim: int, seed: int) -> Networks | None:

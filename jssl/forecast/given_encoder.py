@@ -83,6 +83,9 @@ def given_encoder(
         message = "nets is the number of networks of a width: pass width= (--width) too, or no nets"
         raise InputError(message)
     nets = NETS if nets is None else require_count("nets", nets, high=MOST_NETS)
+    if nets == 1:
+        message = "nets must be at least 2, since the spread of the steps is that between networks"
+        raise InputError(message)
     if not isinstance(kernel, str):
         message = f"kernel must be a name such as mlp-relu-3; got {shown(kernel)}"
         raise InputError(message)

@@ -31,7 +31,8 @@ class Intervals(NamedTuple):
     Attributes:
         steps: median.
         rises: steps from 10 % to 90 %.
-        low: 5 % quantile for training on these pairs.
+        low: 5 % quantile for training on these pairs; the same factor below the median as `high` is
+            above it.
         high: 95 % quantile.
         start_errors: standard error from the random start, in steps.
         width_errors: standard error from the finite width, in steps; 0 in the limit.
@@ -69,7 +70,7 @@ def limit_intervals(
     return Intervals(
         steps.steps,
         np.where(known, steps.rises, np.nan),
-        np.where(known, np.maximum(half - half_width, 0), np.inf),
+        np.where(known, half**2 / np.maximum(half + half_width, 1e-300), np.inf),
         np.where(known, half + half_width, np.inf),
         np.where(known, start, np.nan),
         np.where(known, 0.0, np.nan),
@@ -113,20 +114,22 @@ def finite_intervals(finite: Finite, limit: Intervals) -> Intervals:
     )
     before = np.arange(len(limit.steps))  # number of dimensions that have moved the kernel
     change = np.maximum(_CHANGE * np.sqrt(before) * finite.coupling / _COUPLING, _LEAST)
-    total = np.sqrt(spread**2 * (1 + 1 / nets) + change**2)
     factor = stdtrit(nets - 1, (1 + LEVEL) / 2) if nets > 1 else 1.645
-    factor = min(factor, 2.4)  # the change of the kernel is not estimated from these networks
+    total = np.sqrt(spread**2 * (1 + 1 / nets) + change**2)
+    # The change of the kernel is not estimated from these networks.
+    half = np.sqrt((factor * spread) ** 2 * (1 + 1 / nets) + (min(factor, 2.4) * change) ** 2)
     middle = np.nan_to_num(_medians(logs))
     steps = np.exp(middle)
     start = np.minimum(limit.start_errors, steps * spread)
     width = np.sqrt(np.maximum((steps * total) ** 2 - np.nan_to_num(start) ** 2, 0))
-    ratio = np.where(np.isfinite(limit.steps) & (limit.steps > 0), steps / limit.steps, 1)
+    known = np.isfinite(limit.steps) & (limit.steps > 0)
+    ratio = np.where(known, steps / np.where(known, limit.steps, 1), 1)
     always = np.isfinite(finite.steps).all(0)
     return Intervals(
         np.where(learned, steps, np.inf),
         np.where(learned, _medians(finite.rises), np.nan),
-        np.where(learned, np.exp(middle - factor * total), np.inf),
-        np.where(learned & always, np.exp(middle + factor * total), np.inf),
+        np.where(learned, np.exp(middle - half), np.inf),
+        np.where(learned & always, np.exp(middle + half), np.inf),
         np.where(learned, start, np.nan),
         np.where(learned, width, np.nan),
         np.where(learned, limit.new_data_errors * ratio, np.nan),

@@ -67,6 +67,8 @@ class Limit(NamedTuple):
         stable_rate: the largest stable one.
         relative_start: initial over final amplitude of mode 1.
         estimate: what the closed form misses for this start.
+        leading_steps: (dim,) steps at which the leading terms alone reach half of their end, where
+            `intervals` are those of the exact loss; else None.
     """
 
     kernels: Kernels
@@ -82,6 +84,7 @@ class Limit(NamedTuple):
     stable_rate: float
     relative_start: float
     estimate: Any
+    leading_steps: np.ndarray | None
 
 
 def limit_of(question: Question, encoder: GivenEncoder, views: Array) -> Limit:
@@ -127,7 +130,12 @@ def limit_of(question: Question, encoder: GivenEncoder, views: Array) -> Limit:
     net = np.maximum(ends.net, 0)
     estimate = error_estimate(np.clip(relative, 1e-300, 1), net, dim=dim)
     known = (kernels, modes, rule, pairings, own, ends, start, times, intervals)
-    return Limit(*known, rate, stable, relative, estimate)
+    leading = None
+    if ends.leading is not None:
+        quartic = ends._replace(scales=ends.leading, gaussian=None)
+        of_terms = steps_of(rule, modes.values, initial, quartic, dim, decay, rate).steps
+        leading = np.append(of_terms, np.full(dim - len(of_terms), np.inf))
+    return Limit(*known, rate, stable, relative, estimate, leading)
 
 
 def mode_count(dim: int, pairs: int) -> int:

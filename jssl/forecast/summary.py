@@ -47,14 +47,8 @@ def summary_of(forecast: Values, rule: Rule) -> list[str]:
     lines = [_answer(forecast, rule)]
     learned = int(np.isfinite(forecast.steps).sum())
     if learned:
-        shown = [
-            f"{count_of(float(step))} ({count_of(float(low))} to {count_of(float(high))})"
-            if np.isfinite(step)
-            else "never"
-            for step, low, high in zip(
-                forecast.steps[:_SHOWN], forecast.low, forecast.high, strict=False
-            )
-        ]
+        rows = zip(forecast.steps[:_SHOWN], forecast.low, forecast.high, strict=False)
+        shown = [_shown(step, forecast, (low, high)) for step, low, high in rows]
         more = f"; ... ({dim} in all)" if dim > _SHOWN else ""
         lines.append(
             f"Steps at which each dimension is half-learned, with 90 % intervals on these "
@@ -63,6 +57,18 @@ def summary_of(forecast: Values, rule: Rule) -> list[str]:
         )
         lines += _order(forecast)
     return [*lines, *_limit(forecast), *_simulated(forecast)]
+
+
+def _shown(step: float, forecast: Values, between: tuple[float, float] | None = None) -> str:
+    """Return a step with its interval; one that a checkpoint has behind it is only before it."""
+    start = forecast.settings.get("step", 0)
+    if start and step <= start:
+        return f"before {start:,}"
+    if between is None or not np.isfinite(step):
+        return count_of(float(step))
+    return (
+        f"{count_of(float(step))} ({count_of(float(between[0]))} to {count_of(float(between[1]))})"
+    )
 
 
 def diverges(forecast: Values, rule: Rule) -> str:
@@ -97,6 +103,8 @@ def _answer(forecast: Values, rule: Rule) -> str:
         return f"No dimension will be learned{under}: {why}."
     rate = f"at learning rate {forecast.learning_rate:.3g}"
     last = f"half-learned by step {count_of(float(steps[-1]))} {rate}"
+    if steps[-1] <= forecast.settings.get("step", 0):
+        last = f"half-learned before step {count_of(float(steps[-1]))}, that of the checkpoint"
     if not take:
         decay = ", or less weight decay" if forecast.settings["weight decay"] else ""
         return (
@@ -159,7 +167,7 @@ def is_fresh(forecast: Values) -> bool:
 
 
 def _order(forecast: Values) -> list[str]:
-    finite = np.isfinite(forecast.steps)
+    finite = np.isfinite(forecast.steps) & (forecast.steps > forecast.settings.get("step", 0))
     order = np.argsort(forecast.steps[finite])
     low, high = forecast.low[finite][order], forecast.high[finite][order]
     if (low[1:] > high[:-1]).all():
@@ -171,7 +179,7 @@ def _limit(forecast: Values) -> list[str]:
     """Return the steps in the limit of infinite width, where the forecast is for a finite one."""
     if not len(forecast.networks):
         return []
-    shown = "; ".join(count_of(float(x)) for x in forecast.limit_steps[:_SHOWN])
+    shown = "; ".join(_shown(x, forecast) for x in forecast.limit_steps[:_SHOWN])
     nets = len(forecast.networks)
     what = (
         f"{nets} random networks of width {forecast.settings['width']:,}"

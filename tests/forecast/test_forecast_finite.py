@@ -293,8 +293,8 @@ def test_the_first_line_names_a_dimension_and_no_other_line_names_another():
 
 def test_what_is_no_error_on_these_pairs_is_apart():
     seen = jssl.predict(noisy_pairs(300), **LINEARISED, kernel="linear")
-    half = (seen.high - seen.low) / 2
-    np.testing.assert_allclose(half, 1.645 * seen.start_errors, rtol=1e-6)
+    np.testing.assert_allclose(seen.high - seen.steps, 1.645 * seen.start_errors, rtol=1e-6)
+    np.testing.assert_allclose(seen.low * seen.high, seen.steps**2, rtol=1e-6)
     assert (seen.new_data_errors > 0).all()
     assert (seen.width_errors == 0).all()
     np.testing.assert_array_equal(seen.steps, seen.limit_steps)

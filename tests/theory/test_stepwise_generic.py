@@ -115,7 +115,10 @@ def test_estimates_jit_and_map_over_starts():
 
 def test_the_explanation_names_the_start_that_would_do():
     blurred = stepwise.error_estimate(1e-6, jnp.array([1.0, 0.9]), 1)
-    assert "For a share of 0.1, the start_scale must be 1e-10." in stepwise.explain(blurred)
+    assert (
+        "For a share of 0.1, the start must be 1e-10 of the final amplitude."
+        in stepwise.explain(blurred)
+    )
     assert "the leakage is about" in stepwise.explain(
         stepwise.error_estimate(1e-6, jnp.array([1.0, 0.1]), 1)
     )

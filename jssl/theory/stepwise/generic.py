@@ -202,6 +202,6 @@ def explain(estimate: ErrorEstimate) -> str:
     needed = 0.1 ** (1 / max(float(estimate.leakage_exponent), 1e-3))
     return (
         f"The learned subspace is not identifiable: about {leakage:.1g} of it lies outside the top "
-        f"modes. For a share of 0.1, the start_scale must be {needed:.0e}. The times of the steps "
-        f"are not affected."
+        f"modes. For a share of 0.1, the start must be {needed:.1g} of the final amplitude. The "
+        f"times of the steps are not affected."
     )
