@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from jssl.data.embedding_files import StoredEmbeddings
+from jssl.data.file_sets import readable_files
 from jssl.diagnosis.checkpoints import by_number
 from jssl.errors import InputError
 from jssl.paths import expanded
@@ -14,14 +15,14 @@ from jssl.paths import expanded
 def checkpoint_runs(given: Sequence[Path]) -> dict[str, Any]:
     """Return name -> path of one run, or name of a folder -> the same for several folders.
 
-    Hidden files and folders inside a folder take no part.
+    Folders inside a folder, hidden files and files of other formats take no part.
 
     Args:
         given: files and patterns, or folders.
 
     Raises:
-        InputError: where a pattern matches nothing, a folder is empty, or files and folders are
-            mixed.
+        InputError: where a pattern matches nothing, a folder holds no file that can be read, or
+            files and folders are mixed.
     """
     paths = [expanded(path) for path in given]
     folders = [path.is_dir() for path in paths]
@@ -33,11 +34,9 @@ def checkpoint_runs(given: Sequence[Path]) -> dict[str, Any]:
     runs = {}
     names = [path.resolve().name for path in paths]
     for path, name in zip(paths, names, strict=True):
-        files = [file for file in path.iterdir() if file.is_file() and file.name[0] != "."]
-        if not files:
-            message = f"the folder {path} holds no file; give a folder of checkpoints"
-            raise InputError(message)
-        runs[name if names.count(name) == 1 else str(path)] = named_checkpoints(files)
+        runs[name if names.count(name) == 1 else str(path)] = named_checkpoints(
+            readable_files(path)
+        )
     return next(iter(runs.values())) if len(runs) == 1 else runs
 
 

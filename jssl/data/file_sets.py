@@ -49,14 +49,25 @@ def natural_order(path: str | Path) -> list[Any]:
     return [int(p) if p.isdigit() else p for p in re.split(r"(\d+)", str(path))]
 
 
-def _in_folder(folder: Path) -> list[Path]:
-    readable = [p for p in folder.iterdir() if p.suffix.lower() in READERS and p.is_file()]
-    kinds = sorted({p.suffix.lower() for p in readable})
+def readable_files(folder: Path) -> list[Path]:
+    """Return the files of a folder that have the suffix of a readable format, not hidden ones.
+
+    Raises:
+        InputError: where there is none.
+    """
+    found = [p for p in folder.iterdir() if p.suffix.lower() in READERS and p.is_file()]
+    readable = [p for p in found if not p.name.startswith(".")]
     if not readable:
         inside = sorted(p.name for p in folder.iterdir() if p.is_dir())
         below = f"; its folders are {', '.join(inside[:_SHOWN])}" if inside else ""
         message = f"{folder} contains no readable file ({', '.join(READERS)}){below}"
         raise InputError(message)
+    return readable
+
+
+def _in_folder(folder: Path) -> list[Path]:
+    readable = readable_files(folder)
+    kinds = sorted({p.suffix.lower() for p in readable})
     if len(kinds) > 1:
         message = f"{folder} contains {' and '.join(kinds)} files; choose with a pattern such as "
         message += f"'{folder}/*{kinds[0]}'"
