@@ -17,6 +17,7 @@ from jssl.data.embedding_files import (
 )
 from jssl.diagnosis.diagnosis import diagnose
 from jssl.diagnosis.given_split import Split
+from jssl.diagnosis.labels import read_labels
 from jssl.diagnosis.page import page_of
 from jssl.diagnosis.result import Diagnosis
 from jssl.errors import InputError
@@ -67,10 +68,13 @@ def run_diagnose(
     )
     folder = report_folder(out, DEFAULT_FOLDER, json=json, overwrite=overwrite)
     options: dict[str, Any] = {"key": key, "dtype": dtype, "pool": pool}
-    own = _with_labels(embeddings, labels, label_key, options)
+    fits = test is not None and train is None  # a split needs labels: they cannot be left out
+    own = _with_labels(embeddings, labels, label_key, options, needed=fits)
     given, names = own
-    fitted = None if train is None else _with_labels([train], train_labels, label_key, options)
-    tested = None if test is None else _with_labels([test], test_labels, label_key, options)
+    fitted, tested = (
+        None if path is None else _with_labels([path], of_path, label_key, options, needed=True)
+        for path, of_path in ((train, train_labels), (test, test_labels))
+    )
     second = None if views is None else read_embeddings(views, name="views", **options)
     stored, stored_views = (
         stored_runs(paths, **options) if paths else None
@@ -153,11 +157,29 @@ def _hold_tokens(stored: Any) -> bool:
 
 
 def _with_labels(
-    files: Sequence[Path], labels: Path | None, key: str | None, options: dict[str, Any]
+    files: Sequence[Path],
+    labels: Path | None,
+    key: str | None,
+    options: dict[str, Any],
+    *,
+    needed: bool,
 ) -> tuple[EmbeddingSet, Any]:
-    """Return embeddings of files, and labels of another file or from beside them."""
+    """Return embeddings of files, and labels of another file or from beside them.
+
+    Labels beside them that nobody asked for and that are no classes are left out with a note.
+
+    Raises:
+        InputError: for files that cannot be used, and labels that are asked for or needed.
+    """
     found = read_embeddings(files, label_key=key if labels is None else None, **options)
     if labels is None:
+        if found.labels is not None and key is None:
+            try:
+                read_labels(found.labels, len(found.z))
+            except InputError as error:
+                found = found.without_labels(str(error))
+        if needed and found.labels is None and found.unused:
+            raise InputError(found.unused[0].rstrip("."))
         return found, found.labels
     names, notes = read_label_files(labels, key, len(found.z))
     if found.samples is not None and len(names) != len(found.z):

@@ -26,6 +26,9 @@ _METHODS = {
 }
 _NPY, _ZIP = b"\x93NUMPY", b"PK"
 _SAVE = "write it with numpy.save or numpy.savez, without objects"
+_NO_OBJECTS = (
+    "write it with numpy.save or numpy.savez, without objects: strings as numpy.array(x, dtype=str)"
+)
 _TORCH = "load it with torch.load and save each tensor with numpy.save(path, tensor.numpy())"
 
 
@@ -54,7 +57,7 @@ class _Refusal(Exception):
         self.remedy = remedy
 
 
-def read_headers(path: str | os.PathLike[str]) -> dict[str, Header]:
+def read_headers(path: str | os.PathLike[str], *, objects: bool = False) -> dict[str, Header]:
     """Return the headers of the arrays in an .npz or .npy file, without reading their contents.
 
     Example:
@@ -65,6 +68,7 @@ def read_headers(path: str | os.PathLike[str]) -> dict[str, Header]:
 
     Args:
         path: the file; its type is detected from its first bytes, not from its name.
+        objects: whether an .npz may hold arrays of Python objects beside others.
 
     Returns:
         Name -> header; the one array of a .npy file is called as the file.
@@ -74,7 +78,11 @@ def read_headers(path: str | os.PathLike[str]) -> dict[str, Header]:
     """
     path = _found(path)
     try:
-        return _headers(path)
+        headers = _headers(path)
+        held = [header.dtype.hasobject for header in headers.values()]
+        if any(held) and (all(held) or not objects):
+            raise _of_objects()
+        return headers
     except _Refusal as refusal:
         raise _unreadable(path, refusal) from refusal
     except OSError as error:
@@ -101,9 +109,11 @@ def load_arrays(
         InputError: as `read_headers`; for arrays of an .npz that do not fit into the free memory.
     """
     path = _found(path)
-    headers = read_headers(path)
+    headers = read_headers(path, objects=names is not None)
     wanted = list(headers if names is None else names)
     try:
+        if any(headers[name].dtype.hasobject for name in wanted):
+            raise _unreadable(path, _of_objects())
         if _start(path) == _NPY:
             empty = not headers[path.stem].bytes
             return {path.stem: np.load(path, "r" if not empty else None, allow_pickle=False)}
@@ -179,6 +189,8 @@ def _headers(path: Path) -> dict[str, Header]:
     with path.open("rb") as file:
         header = _header(file, "its header")
         held = path.stat().st_size - file.tell()
+    if header.dtype.hasobject:
+        raise _of_objects()
     if held < header.bytes:
         message = f"it is shorter than its header states: {held} bytes of data, not {header.bytes}"
         raise _Refusal(message)
@@ -226,7 +238,7 @@ def _member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, what: str) -> Heade
         raise
     except Exception as error:  # damaged compressed data may raise anything
         raise _damaged(error, f"{what} is damaged") from error
-    if header.bytes != held:
+    if header.bytes != held and not header.dtype.hasobject:  # objects are pickled
         message = f"{what} claims {header.bytes} bytes and has {held}"
         raise _Refusal(message)
     return header
@@ -249,10 +261,11 @@ def _header(file: Any, what: str) -> Header:
     if min(whole, default=0) < 0:
         message = f"{what} has the shape {shape}"
         raise _Refusal(message)
-    if dtype.hasobject:
-        message = "no arrays of numbers are in it, but Python objects"
-        raise _Refusal(message)
     return Header(whole, dtype)
+
+
+def _of_objects() -> _Refusal:
+    return _Refusal("it holds Python objects instead of numbers", _NO_OBJECTS)
 
 
 def _damaged(error: Exception, what: str = "it is damaged") -> _Refusal:

@@ -9,9 +9,11 @@ from typing import Any
 
 import numpy as np
 
+from jssl.data.advice import refuse_fields, refuse_no_array, shape_advice, words_of
 from jssl.data.archives import load_arrays, read_headers
 from jssl.data.chunks import stored_rows
 from jssl.data.lazy_rows import LazyRows
+from jssl.data.readers import READERS
 from jssl.errors import InputError
 from jssl.host_arithmetic import host_float64, without_mask
 from jssl.unreadable import refuse_unreadable
@@ -39,16 +41,18 @@ def to_numpy(name: str, value: Any, *, lazy: bool = False) -> np.ndarray:
             float32.
 
     Raises:
-        InputError: for objects that cannot become an array, masked or sparse arrays, tensors
-            without values that can be read, and 1-byte void, whose type is unknown.
+        InputError: for a path, a dictionary, None and what else cannot become an array, masked or
+            sparse arrays, tensors without values that can be read, and 1-byte void, whose type is
+            unknown.
     """
     if isinstance(value, LazyRows) and lazy:
         return value  # type: ignore[return-value]
+    refuse_no_array(name, value, tuple(READERS))
     value = without_mask(name, value)
     refuse_unreadable(name, value)
     try:
         if hasattr(value, "detach"):
-            value = value.detach().cpu()
+            value = value.detach().cpu().resolve_conj().resolve_neg()  # NumPy has no such views
             narrow = any(kind in str(value.dtype) for kind in ("bfloat16", "float8"))
             value = value.float() if narrow else value
         array = np.asarray(value)
@@ -171,11 +175,15 @@ def check_shape(name: str, z: np.ndarray) -> np.ndarray:
     Raises:
         InputError: for another rank or dtype, fewer than two rows, or more than can be decomposed.
     """
+    refuse_fields(name, z)
     if z.ndim != 2 or len(z) < 2 or not z.shape[1]:
-        message = f"{name} must be (n, dim) with n >= 2; got shape {z.shape}"
+        advice = shape_advice(z.shape)
+        message = f"{name} must be (n, dim) with n >= 2; got shape {z.shape}{advice}"
         raise InputError(message)
     if z.dtype.kind not in "fiub" and not is_narrow_number(z.dtype):
-        message = f"{name} must be floating point or integers; got {z.dtype}, convert it first"
+        words, remedy = words_of(z.dtype)
+        advice = "convert it first" if words == str(z.dtype) else remedy
+        message = f"{name} must be floating point or integers; got {words}, {advice}"
         raise InputError(message)
     if min(z.shape) > MOST:
         message = (

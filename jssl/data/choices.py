@@ -6,7 +6,7 @@ What was chosen among several arrays is said in a note. The weights of a model a
 import re
 from pathlib import Path
 
-from jssl.data.readers import READERS, Contents, Entry
+from jssl.data.readers import READERS, UNREAD, Contents, Entry, leaf
 from jssl.data.readers.text_layout import LABELS
 from jssl.errors import InputError
 
@@ -43,8 +43,9 @@ def choose_embeddings(file: Path, contents: Contents, key: str | None) -> str:
     if set(contents) == {file.stem}:
         return file.stem
     names = [name for name, entry in contents.items() if _is_matrix(entry)]
-    names = [name for name in names if _leaf(name) not in LABELS] or names
-    called = [name for name in names if _leaf(name) in EMBEDDINGS]
+    names = names or [name for name, entry in contents.items() if entry.dtype in UNREAD]
+    names = [name for name in names if _lower(name) not in LABELS] or names
+    called = [name for name in names if _lower(name) in EMBEDDINGS]
     if len(called) == 1:
         return called[0]
     refuse_weights(file, contents, names)
@@ -52,15 +53,18 @@ def choose_embeddings(file: Path, contents: Contents, key: str | None) -> str:
         return next(iter(contents))
     if len(names) == 1:
         return names[0]
-    which = "several arrays could be the embeddings" if names else "no array is (n, dim)"
-    message = f"{file}: {which}; choose with --key: it holds {listed(contents)}"
+    which = "several arrays could be the embeddings; choose with --key"
+    none = "no array is (n, dim), one row for each sample; save such a matrix, or choose with --key"
+    message = f"{file}: {which if names else none}: it holds {listed(contents)}"
     raise InputError(message)
 
 
 def choose_labels(
     file: Path, contents: Contents, embeddings: str, rows: int, key: str | None
-) -> tuple[str | None, list[str]]:
+) -> tuple[str | None, list[str], list[str]]:
     """Return the name of the labels beside the embeddings, or None, and notes on the choice.
+
+    Further notes say why arrays that are called as labels cannot be used.
 
     Args:
         file: what is read, for messages.
@@ -77,20 +81,50 @@ def choose_labels(
         if contents[key].shape[:1] not in ((rows,), (None,)):
             message = f"{file}: '{key}' is {contents[key]}, for {rows:,} rows; labels need one each"
             raise InputError(message)
-        return key, []
-    named = [name for name in contents if name != embeddings and _leaf(name) in LABELS]
-    named.sort(key=lambda name: (LABELS.index(_leaf(name)), len(name)))
-    fitting = [n for n in named if contents[n].shape in ((rows,), (None,), (rows, 1))]
-    notes = [
-        f"'{name}' of {file} was not used as labels: it is {contents[name]}, for {rows:,} rows."
-        for name in named
-        if name not in fitting
+        return key, [], []
+    named = [name for name in contents if name != embeddings and _lower(name) in LABELS]
+    named.sort(key=lambda name: (LABELS.index(_lower(name)), len(name)))
+    faults = {name: _label_fault(name, contents[name], rows) for name in named}
+    fitting = [name for name in named if faults[name] is None]
+    unused = [
+        unused_labels(label_name(name, file), f"it {fault}")
+        for name, fault in faults.items()
+        if fault is not None
     ]
     if not fitting:
-        return None, notes
+        return None, [], unused
     others = " and ".join(f"'{name}'" for name in fitting[1:])
-    chosen = f"The labels are '{fitting[0]}' of {file}"
-    return fitting[0], [f"{chosen}, not {others}." if others else f"{chosen}.", *notes]
+    chosen = f"The labels are {label_name(fitting[0], file)}"
+    return fitting[0], [f"{chosen}, not {others}." if others else f"{chosen}."], unused
+
+
+def _label_fault(name: str, entry: Entry, rows: int) -> str | None:
+    """Return why an array beside the embeddings cannot be the labels, or None."""
+    if entry.dtype in UNREAD:
+        return UNREAD[entry.dtype].format(name=leaf(name))
+    if entry.shape not in ((rows,), (None,), (rows, 1)):
+        return f"is {entry}, for {rows:,} rows"
+    return None
+
+
+def label_name(name: str, file: Path) -> str:
+    """Return how notes call labels of a file.
+
+    Example:
+        >>> label_name("y", Path("z.npz"))
+        "'y' of z.npz"
+    """
+    return f"'{name}' of {file}"
+
+
+def unused_labels(name: str, reason: str) -> str:
+    """Return the caveat for an array that is called as labels are and cannot be used.
+
+    Example:
+        >>> unused_labels("'y' of z.npz", "it is (3,) int64, for 4 rows")
+        "'y' of z.npz was not used as labels: it is (3,) int64, for 4 rows."
+    """
+    return f"{name} was not used as labels: {reason}."
 
 
 def label_file_names(contents: Contents, key: str | None) -> list[str]:
@@ -100,8 +134,8 @@ def label_file_names(contents: Contents, key: str | None) -> list[str]:
     if len(contents) == 1:
         return list(contents)
     flat = [name for name, entry in contents.items() if len(entry.shape) == 1]
-    named = [name for name in flat if _leaf(name) in LABELS]
-    return sorted(named, key=lambda name: LABELS.index(_leaf(name)))[:1] or flat
+    named = [name for name in flat if _lower(name) in LABELS]
+    return sorted(named, key=lambda name: LABELS.index(_lower(name)))[:1] or flat
 
 
 def require_key(file: Path, contents: Contents, key: str) -> None:
@@ -122,12 +156,12 @@ def listed(contents: Contents) -> str:
     return shown + (f" and {more:,} more" if more > 0 else "") if contents else "nothing"
 
 
-def _leaf(name: str) -> str:
-    return name.rsplit("/")[-1].lower()
+def _lower(name: str) -> str:
+    return leaf(name).lower()
 
 
 def _is_matrix(entry: Entry) -> bool:
-    return len(entry.shape) in (2, 3) and entry.dtype != "sparse"
+    return len(entry.shape) in (2, 3) and entry.dtype not in UNREAD
 
 
 def refuse_weights(file: Path, contents: Contents, names: list[str]) -> None:

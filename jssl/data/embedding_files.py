@@ -1,6 +1,7 @@
 """Embeddings of files: several files, a folder or a pattern as one set, and labels beside them.
 
-A file that cannot be used is one line in `failures`, and the others are still read.
+A file that cannot be used is one line in `failures`, and the others are still read. Labels that
+nobody asked for and that cannot be used are one line in `unused`, and the rows are still read.
 """
 
 from collections.abc import Iterable, Sequence
@@ -9,13 +10,18 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from jssl.data.array_files import is_narrow_number, is_stored_bfloat16, stored_as_void, to_numpy
-from jssl.data.choices import choose_embeddings, choose_labels, label_file_names, listed
+from jssl.data.array_files import stored_as_void
+from jssl.data.choices import choose_embeddings, choose_labels, label_name, unused_labels
 from jssl.data.file_sets import expand_files
-from jssl.data.lazy_rows import LazyRows, pooled, stacked
-from jssl.data.readers import Contents, Entry, damaged, open_file
+from jssl.data.label_files import joined
+from jssl.data.label_files import read_label_files as read_label_files
+from jssl.data.label_files import read_labels_of as read_labels_of
+from jssl.data.lazy_rows import stacked
+from jssl.data.readers import Contents
+from jssl.data.spool import NoRows
+from jssl.data.stored_embeddings import StoredEmbeddings as StoredEmbeddings
+from jssl.data.stored_embeddings import opened, read_entry, rows_of
 from jssl.errors import InputError
-from jssl.paths import expanded
 
 
 class EmbeddingSet(NamedTuple):
@@ -30,6 +36,8 @@ class EmbeddingSet(NamedTuple):
         key: name of the embeddings in the first file, where it holds several arrays.
         pooled: whether a file held tokens, (n, tokens, dim).
         samples: (n,) number of the sample of each row, where rows are its tokens; else None.
+        named: how notes call the labels of the first file.
+        unused: why arrays that are called as labels are not used; they are among the notes.
     """
 
     z: Any
@@ -40,6 +48,16 @@ class EmbeddingSet(NamedTuple):
     key: str | None = None
     pooled: bool = False
     samples: np.ndarray | None = None
+    named: str | None = None
+    unused: tuple[str, ...] = ()
+
+    def without_labels(self, reason: str) -> "EmbeddingSet":
+        """Return the same without labels that cannot be used, and a note that says why."""
+        note = unused_labels(str(self.named), reason)
+        others = tuple(line for line in self.notes if not line.startswith("The labels are "))
+        return self._replace(
+            labels=None, notes=(*others, note), unused=(*self.unused, note), named=None
+        )
 
 
 class _Part(NamedTuple):
@@ -51,46 +69,8 @@ class _Part(NamedTuple):
     key: str | None
     pooled: bool
     tokens: int
-
-
-class StoredEmbeddings(NamedTuple):
-    """A file of embeddings, with how it is read; as the path of a file where one is expected.
-
-    Attributes:
-        path: of the file.
-        key: as in `read_embeddings`; likewise the others.
-        dtype: of void.
-        pool: of tokens.
-    """
-
-    path: Path
-    key: str | None = None
-    dtype: str | None = None
-    pool: str | None = None
-
-    def __fspath__(self) -> str:
-        return str(self.path)
-
-    @classmethod
-    def of(cls, path: Any) -> "StoredEmbeddings":
-        """Return a path as stored embeddings."""
-        return path if isinstance(path, cls) else cls(Path(path))
-
-    def read(self, name: str) -> tuple[Any, list[str]]:
-        """Return the embeddings, and notes on how they were read in which they have a name."""
-        contents = _opened(self.path)
-        key = choose_embeddings(self.path, contents, self.key)
-        stored = _read_entry(self.path, contents[key])
-        notes = stored_as_void({name: stored}) if self.dtype is None else []
-        return _rows_of(self, key, contents, stored), [*contents[key].notes, *notes]
-
-    def holds_tokens(self) -> bool:
-        """Return whether the embeddings are (n, tokens, dim); False for a file that is not read."""
-        try:
-            contents = _opened(self.path)
-            return len(contents[choose_embeddings(self.path, contents, self.key)].shape) == 3
-        except InputError:
-            return False
+    named: str | None
+    unused: list[str]
 
 
 def read_embeddings(
@@ -131,6 +111,7 @@ def read_embeddings(
     read: list[_Part] = []
     used: list[Path] = []
     failures: list[str] = []
+    empty: list[str] = []
     notes: dict[str, str] = {}  # without the name of the file -> the first such note
     for file in expand_files(given):
         try:
@@ -141,6 +122,9 @@ def read_embeddings(
                     f"{read[0].z.shape[1]:,}; files of one set need the same number"
                 )
                 raise InputError(message)
+        except NoRows:
+            empty.append(f"{file} holds no rows.")
+            continue
         except InputError as error:
             failures.append(str(error))
             continue
@@ -149,17 +133,20 @@ def read_embeddings(
         for line in part.notes:
             notes.setdefault(line.replace(str(file), ""), line)
     if not read:
-        raise InputError(failures[0])
+        nothing = f"{(empty or [''])[0].rstrip('.')}; give a file with rows"
+        raise InputError(failures[0] if failures else nothing)
     labels, lacking = _labels_of(read, used)
     return EmbeddingSet(
         stacked([part.z for part in read]),
         labels,
         tuple(used),
         tuple(failures),
-        (*notes.values(), *lacking),
+        (*notes.values(), *empty, *lacking),
         read[0].key,
         any(part.pooled for part in read),
         _samples(read),
+        read[0].named,
+        tuple(line for part in read for line in part.unused),
     )
 
 
@@ -168,110 +155,65 @@ def _labels_of(read: Sequence[_Part], used: Sequence[Path]) -> tuple[Any, list[s
     labels = [part.labels for part in read]
     known = [names is not None for names in labels]
     if all(known):
-        return labels[0] if len(labels) == 1 else _joined(labels), []
+        return labels[0] if len(labels) == 1 else joined(labels), []
     if not any(known):
         return None, []
     return None, [f"Labels were not used: {used[known.index(False)]} holds none."]
 
 
-def read_labels_of(paths: str | Path | Iterable[str | Path], key: str | None = None) -> Any:
-    """Return the labels of one or several files: an array, or a list.
-
-    Example:
-        >>> read_labels_of("absent.npy")
-        Traceback (most recent call last):
-        ...
-        jssl.errors.InputError: no file absent.npy; check the path
-
-    Args:
-        paths: files, folders and patterns, as `read_embeddings`.
-        key: name of the labels in files of several arrays.
-
-    Raises:
-        InputError: for files that cannot be used, or hold several arrays and none is chosen.
-    """
-    return read_label_files(paths, key)[0]
-
-
-def read_label_files(
-    paths: str | Path | Iterable[str | Path], key: str | None = None, rows: int | None = None
-) -> tuple[Any, list[str]]:
-    r"""Return the labels of one or several files, and notes on what was chosen.
-
-    Example:
-        >>> import tempfile
-        >>> with tempfile.TemporaryDirectory() as folder:
-        ...     path = Path(folder, "y.csv")
-        ...     _ = path.write_text("species\ncat\ndog\n")
-        ...     read_label_files(path, rows=2)[0]
-        ['cat', 'dog']
-
-    Args:
-        paths: as `read_labels_of`; likewise the key.
-        key: name of the labels.
-        rows: how many labels are needed: where a column of words has one line more, and that
-            line occurs once, it is a header.
-
-    Raises:
-        InputError: as `read_labels_of`.
-    """
-    given = [paths] if isinstance(paths, str | Path) else list(paths)
-    found: list[Any] = []
-    notes: list[str] = []
-    for file in expand_files(given):
-        contents = open_file(file)
-        names = label_file_names(contents, key)
-        if len(names) != 1 or names[0] not in contents:
-            what = "labels" if key is None else f"'{key}'"
-            option = "--label-key" if key is None else "the key"
-            message = f"{file}: which are the {what}? it holds {listed(contents)}; choose {option}"
-            raise InputError(message)
-        found.append(_read_entry(file, contents[names[0]]))
-        notes += contents[names[0]].notes
-        if len(contents) > 1 and key is None:
-            notes.append(f"The labels are '{names[0]}' of {file}.")
-    if len(found) > 1:
-        return _joined(found), notes
-    labels, header = _without_header(file, found[0], rows)
-    return labels, notes + header
-
-
-def _without_header(file: Path, labels: Any, rows: int | None) -> tuple[Any, list[str]]:
-    """Return the labels of a table of text without their header, and a note where it had one."""
-    if rows is None or len(labels) != rows + 1 or file.suffix.lower() not in (".csv", ".tsv"):
-        return labels, []
-    if isinstance(labels, list) and isinstance(labels[0], str) and labels[0] not in labels[1:]:
-        note = f"The first line of {file}, '{labels[0]}', is a header: it is one more than rows."
-        return labels[1:], [note]
-    message = (
-        f"{file} holds {len(labels):,} labels for {rows:,} rows; if its first line is a header, "
-        "call it label"
-    )
-    raise InputError(message)
-
-
 def _read(source: StoredEmbeddings, label_key: str | None, called: str) -> _Part:
     """Return the embeddings of a file, its labels or None, and what was chosen."""
-    file, contents = source.path, _opened(source.path)
+    file, contents = source.path, opened(source.path)
     name = choose_embeddings(file, contents, source.key)
-    stored = _read_entry(file, contents[name])
-    z = _rows_of(source, name, contents, stored)
-    rows = len(stored)
+    stored = read_entry(file, contents[name])
+    rows = len(stored) if np.ndim(stored) else 1
+    if not rows:
+        message = f"{file} holds no rows"
+        raise NoRows(message)
+    z = rows_of(source, name, contents, stored)
     notes = list(contents[name].notes)
     key = name if len(contents) > 1 and source.key is None else None
     if key is not None:
         notes.append(f"The {called} are '{name}' of {file}.")
-    chosen, of_labels = choose_labels(file, contents, name, rows, label_key)
-    labels = None if chosen is None else _read_entry(file, contents[chosen])
-    if labels is not None and len(labels) != rows:
-        message = f"{file}: '{chosen}' has {len(labels):,} entries for {rows:,} rows"
-        raise InputError(message)
-    tokens = len(z) // max(rows, 1)
+    beside = _labels_beside(file, contents, name, rows, label_key)
+    labels = beside.labels
+    tokens = len(z) // rows
     if labels is not None and tokens > 1:
         labels = np.repeat(np.asarray(labels, object), tokens)
+    notes += [*beside.notes, *beside.unused]
     if source.dtype is None:
-        of_labels += stored_as_void({called: stored})
-    return _Part(z, labels, notes + of_labels, key, len(contents[name].shape) == 3, tokens)
+        notes += stored_as_void({called: stored})
+    pooled = len(contents[name].shape) == 3
+    return _Part(z, labels, notes, key, pooled, tokens, beside.named, beside.unused)
+
+
+class _Labels(NamedTuple):
+    """Labels beside embeddings, as in `EmbeddingSet`."""
+
+    labels: Any
+    named: str | None
+    notes: list[str]
+    unused: list[str]
+
+
+def _labels_beside(
+    file: Path, contents: Contents, embeddings: str, rows: int, key: str | None
+) -> _Labels:
+    """Return the labels beside the embeddings; without a key they may be unusable."""
+    chosen, notes, unused = choose_labels(file, contents, embeddings, rows, key)
+    if chosen is None:
+        return _Labels(None, None, notes, unused)
+    try:
+        labels = read_entry(file, contents[chosen])
+        if len(labels) != rows:
+            message = f"{file}: '{chosen}' has {len(labels):,} entries for {rows:,} rows"
+            raise InputError(message)
+    except InputError as error:
+        if key is not None:
+            raise
+        note = unused_labels(label_name(chosen, file), str(error))
+        return _Labels(None, None, [], [*unused, note])
+    return _Labels(labels, label_name(chosen, file), notes, unused)
 
 
 def _samples(parts: Sequence[_Part]) -> np.ndarray | None:
@@ -281,70 +223,3 @@ def _samples(parts: Sequence[_Part]) -> np.ndarray | None:
     each = [np.arange(len(part.z)) // max(part.tokens, 1) for part in parts]
     starts = np.cumsum([0, *(int(numbers.max(initial=-1)) + 1 for numbers in each)])
     return np.concatenate([start + n for start, n in zip(starts, each, strict=False)])
-
-
-def _opened(file: Path) -> Contents:
-    return open_file(expanded(file))
-
-
-def _read_entry(file: Path, entry: Entry) -> Any:
-    try:
-        return entry.read()
-    except (InputError, MemoryError):
-        raise
-    except Exception as error:  # a damaged file may raise anything
-        raise damaged(file, error) from error
-
-
-def _rows_of(source: StoredEmbeddings, name: str, contents: Contents, stored: Any) -> Any:
-    """Return an array of a file as rows, after checking that it is one of numbers."""
-    what = f"{source.path}: {name}" if len(contents) > 1 else str(source.path)
-    z = _typed(what, stored, source.dtype)
-    if z.dtype == np.dtype("V1"):
-        to_numpy(what, z[:1])  # raises: its type is unknown
-    if z.ndim not in (2, 3) or not z.shape[-1]:
-        message = f"{what} is {z.shape}; embeddings are (n, dim)"
-        raise InputError(message)
-    if z.dtype.kind not in "fiub" and not is_narrow_number(z.dtype):
-        message = f"{what} holds no numbers but {z.dtype}"
-        raise InputError(message)
-    return pooled(what, z, source.pool)
-
-
-def _typed(what: str, z: Any, dtype: str | None) -> Any:
-    """Return an array with void read as the type that `dtype` names."""
-    if isinstance(z, list):
-        z = np.asarray(z)
-    import ml_dtypes
-
-    if dtype is None:
-        return _view(z, np.dtype(ml_dtypes.bfloat16)) if is_stored_bfloat16(z.dtype) else z
-
-    names = ("bfloat16", *(n for n in dir(ml_dtypes) if n.startswith("float8")))
-    if dtype not in names:
-        message = f"dtype must be one of {', '.join(names)}; got {dtype}"
-        raise InputError(message)
-    wanted = np.dtype(getattr(ml_dtypes, dtype))
-    if z.dtype == wanted:
-        return z
-    if z.dtype.kind != "V" or z.dtype.names is not None or z.dtype.itemsize != wanted.itemsize:
-        message = f"{what} is {z.dtype} and not {wanted.itemsize}-byte void; leave --dtype out"
-        raise InputError(message)
-    return _view(z, wanted)
-
-
-def _view(z: Any, dtype: np.dtype) -> Any:
-    if isinstance(z, np.ndarray):
-        return z.view(dtype)
-    return LazyRows(
-        z.shape, dtype, lambda low, high: z[low:high].view(dtype), lambda at: z[at].view(dtype)
-    )
-
-
-def _joined(labels: Sequence[Any]) -> np.ndarray:
-    """Return labels of several files; where kinds differ, as objects."""
-    arrays = [np.asarray(part) for part in labels]
-    kinds = {array.dtype.kind for array in arrays}
-    if len(kinds) == 1 and not kinds & set("OUS"):
-        return np.concatenate(arrays)
-    return np.concatenate([np.asarray(part, object) for part in labels])

@@ -14,6 +14,10 @@ MEMORY_BYTES = 2**28
 """Bytes of decoded values above which they are written to a temporary file."""
 
 
+class NoRows(InputError):
+    """An array that holds no rows: nothing is wrong with it where others hold some."""
+
+
 def spooled(name: str, parts: Iterable[np.ndarray]) -> np.ndarray:
     """Return the concatenation of parts along their first axis.
 
@@ -30,7 +34,8 @@ def spooled(name: str, parts: Iterable[np.ndarray]) -> np.ndarray:
         parts: arrays of one dtype and equal trailing axes; they may be read lazily.
 
     Raises:
-        InputError: for no parts, parts of other shapes or dtypes, and where the disk is full.
+        NoRows: for no parts.
+        InputError: for parts of other shapes or dtypes, and where the disk is full.
     """
     with ExitStack() as stack:
         return _spooled(name, parts, stack)
@@ -58,8 +63,8 @@ def _spooled(name: str, parts: Iterable[np.ndarray], stack: ExitStack) -> np.nda
         else:
             _write(name, file, part)
     if not held:
-        message = f"{name} contains no rows"
-        raise InputError(message)
+        message = f"{name} holds no rows"
+        raise NoRows(message)
     if file is None:
         return held[0] if len(held) == 1 else np.concatenate(held)
     file.flush()  # the map outlives the file object

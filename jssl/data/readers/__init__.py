@@ -55,6 +55,37 @@ READERS = {
 """Suffix of a file -> the module that reads it."""
 
 
+OBJECTS, SPARSE, NESTED = "Python objects", "sparse", "nested tensor"
+
+UNREAD = {
+    OBJECTS: "holds Python objects, which are not unpickled; save strings with "
+    "numpy.array({name}, dtype=str), numbers with dtype=float",
+    SPARSE: "is a sparse matrix; choose a dense array with --key, or save {name}.toarray()",
+    NESTED: "is a nested tensor; pass one row for each sample, such as the mean of {name} over it",
+}
+"""What the `dtype` of an entry is called that is listed and not read -> what to do about it."""
+
+
+def unread(path: Path, name: str, kind: str) -> InputError:
+    """Return the error for an array that is listed and not read.
+
+    Example:
+        >>> print(unread(Path("a.h5"), "X/counts", "sparse"))
+        a.h5: X/counts is a sparse matrix; choose a dense array with --key, or save counts.toarray()
+
+    Args:
+        path: of the file.
+        name: of the array.
+        kind: a key of `UNREAD`.
+    """
+    return InputError(f"{path}: {name} {UNREAD[kind].format(name=leaf(name))}")
+
+
+def leaf(name: str) -> str:
+    """Return the last part of the name of an array, such as X_pca of obsm/X_pca."""
+    return name.rpartition("/")[2]
+
+
 def open_file(path: Path) -> Contents:
     """Return what a file holds, by its suffix.
 

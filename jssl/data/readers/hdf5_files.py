@@ -7,9 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from jssl.data.readers import Contents, Entry, require_library
+from jssl.data.readers import SPARSE, Contents, Entry, require_library, unread
 from jssl.data.spool import spooled
-from jssl.errors import InputError
 
 _PIECE_BYTES = 2**24
 
@@ -33,7 +32,7 @@ def contents(path: Path) -> Contents:
                 found[name] = Entry(item["codes"].shape, "categories", read)
             elif {"data", "indices", "indptr"} <= set(item):
                 shape = tuple(int(size) for size in item.attrs.get("shape", ()))
-                found[name] = Entry(shape, "sparse", partial(_sparse, path, name))
+                found[name] = Entry(shape, SPARSE, partial(_sparse, path, name))
         elif item.shape is not None and (item.shape or item.dtype.kind != "O"):
             dtype = "string" if item.dtype.kind == "O" else str(item.dtype)
             found[name] = Entry(item.shape, dtype, partial(_dataset, path, name, item))
@@ -69,5 +68,4 @@ def _categories(group: Any) -> np.ndarray:
 
 
 def _sparse(path: Path, name: str) -> Any:
-    message = f"{path}: {name} is a sparse matrix; choose a dense array with --key"
-    raise InputError(message)
+    raise unread(path, name, SPARSE)

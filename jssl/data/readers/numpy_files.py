@@ -3,7 +3,7 @@
 import math
 import struct
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,23 +12,48 @@ import numpy as np
 
 from jssl.data.archives import Header, load_arrays, read_headers
 from jssl.data.lazy_rows import by_columns
-from jssl.data.readers import Contents, Entry
+from jssl.data.readers import OBJECTS, Contents, Entry, unread
 from jssl.data.spool import spooled
+from jssl.errors import InputError
 
 PIECE_BYTES = 2**24
 """Bytes of an archive member that are unpacked at once."""
 
 
 def contents(path: Path) -> Contents:
-    """Return the arrays of an .npz by name, or the one of a .npy; its first bytes decide."""
-    headers = read_headers(path)
+    """Return the arrays of an .npz by name, or the one of a .npy; its first bytes decide.
+
+    Arrays of Python objects beside others are listed, and refused when read.
+
+    Raises:
+        InputError: for a file that holds nothing else, a damaged one, and a sparse matrix of SciPy.
+    """
+    headers = read_headers(path, objects=True)
+    _refuse_sparse(path, headers)
     with path.open("rb") as file:
         archive = file.read(2) == b"PK"
     read = _member if archive else _mapped
     return {
-        name: Entry(header.shape, str(header.dtype), partial(read, path, name, header))
+        name: Entry(header.shape, OBJECTS, partial(_objects, path, name))
+        if header.dtype.hasobject
+        else Entry(header.shape, str(header.dtype), partial(read, path, name, header))
         for name, header in headers.items()
     }
+
+
+def _refuse_sparse(path: Path, headers: Mapping[str, Header]) -> None:
+    """Raise an error for the arrays that SciPy writes for a sparse matrix."""
+    kind = headers.get("format")
+    if {"data", "shape"} <= set(headers) and kind and not kind.shape and kind.dtype.kind in "SU":
+        message = (
+            f"{path} holds a sparse matrix of SciPy; save it as a dense one, "
+            "numpy.save(path, scipy.sparse.load_npz(path).toarray())"
+        )
+        raise InputError(message)
+
+
+def _objects(path: Path, name: str) -> Any:
+    raise unread(path, name, OBJECTS)
 
 
 def _mapped(path: Path, name: str, _: Header) -> Any:

@@ -1,5 +1,8 @@
 """Columns of Parquet and Arrow tables: lists of numbers are rows, other columns are labels.
 
+A table without lists may hold a matrix: all its columns of floating point numbers and decimals, or,
+without these, all its columns of integers.
+
 A Hugging Face data set that was saved to a folder is its .arrow files.
 """
 
@@ -16,18 +19,22 @@ from jssl.data.spool import spooled
 from jssl.errors import InputError
 
 WIDE = "all columns of floating point numbers"
-"""Name of the matrix whose columns are the columns of a table."""
+INTEGERS = "all columns of integers"
+"""Names of the matrix whose columns are the columns of a table."""
 
 _BATCH = 8192
 _INDEX = "__index_level_"
 """How pandas calls the column of its index."""
+_SHOWN = 3
 
 
 def contents(path: Path) -> Contents:
     """Return the columns of a table by name, without reading them."""
     arrow = require_library("pyarrow", path)
     schema, batches, count = _open(arrow, path)
-    found, wide = {}, []
+    found: dict[str, Entry] = {}
+    fractions: list[str] = []
+    integers: list[str] = []
     for field in schema:
         kind = _storage(field.type)
         if _is_list(arrow, kind):
@@ -38,11 +45,29 @@ def contents(path: Path) -> Contents:
             read = partial(_column, field.name, batches)
             found[field.name] = Entry((count,), str(kind), read)
             other = field.name.lower() in LABELS or field.name.startswith(_INDEX)
-            if arrow.types.is_floating(kind) and not other:
-                wide.append(field.name)
-    if len(wide) > 1:
-        found[WIDE] = Entry((count, len(wide)), "columns", partial(_wide, path, wide, batches))
+            if not other and (arrow.types.is_floating(kind) or arrow.types.is_decimal(kind)):
+                fractions.append(field.name)
+            elif not other and arrow.types.is_integer(kind):
+                integers.append(field.name)
+    if len(fractions) > 1:
+        read = partial(_wide, path, fractions, batches, False)
+        notes = _left_out(path, integers)
+        found[WIDE] = Entry((count, len(fractions)), "columns", read, notes)
+    elif len(integers) > 1 and not fractions and all(len(e.shape) == 1 for e in found.values()):
+        read = partial(_wide, path, integers, batches, True)
+        found[INTEGERS] = Entry((count, len(integers)), "columns", read)
     return found
+
+
+def _left_out(path: Path, integers: list[str]) -> tuple[str, ...]:
+    """Return a note that names the columns of integers beside those of the embeddings."""
+    if not integers:
+        return ()
+    names = ", ".join(f"'{name}'" for name in integers[:_SHOWN])
+    more = f" and {len(integers) - _SHOWN:,} more" if len(integers) > _SHOWN else ""
+    what, verb = ("column", "is") if len(integers) == 1 else ("columns", "are")
+    line = f"The {what} of integers {names}{more} of {path} {verb} no part of the embeddings."
+    return (line,)
 
 
 def _open(arrow: Any, path: Path) -> tuple[Any, Callable[[list[str]], Iterator[Any]], int | None]:
@@ -88,7 +113,7 @@ def _is_list(arrow: Any, kind: Any) -> bool:
     if not any(test(kind) for test in tests):
         return False
     inner = kind.value_type
-    numeric = types.is_floating(inner) or types.is_integer(inner)
+    numeric = types.is_floating(inner) or types.is_integer(inner) or types.is_decimal(inner)
     return bool(numeric or _is_list(arrow, inner))
 
 
@@ -106,10 +131,7 @@ def _rows(path: Path, name: str, batches: Any) -> Any:
 
 def _matrix(path: Path, name: str, column: Any, start: int) -> np.ndarray:
     """Return a column of lists of equal length as an array; nested lists have more axes."""
-    if column.null_count:
-        row = start + int(np.flatnonzero(column.is_null().to_numpy(zero_copy_only=False))[0])
-        message = f"{path}: row {row:,} of {name} is missing; leave such rows out"
-        raise InputError(message)
+    _require_all(path, name, column, start)
     count = len(column)
     width = getattr(column.type, "list_size", None)
     if width is None:
@@ -128,8 +150,22 @@ def _matrix(path: Path, name: str, column: Any, start: int) -> np.ndarray:
     if values.null_count:
         message = f"{path}: {name} has {values.null_count:,} missing numbers; leave such rows out"
         raise InputError(message)
-    flat = values.to_numpy(zero_copy_only=False)
-    return flat.reshape(count, width)
+    return _numbers(values).reshape(count, width)
+
+
+def _numbers(column: Any) -> np.ndarray:
+    """Return a column of numbers; decimals become float64."""
+    if hasattr(column.type, "scale"):
+        column = column.cast("float64")
+    return column.to_numpy(zero_copy_only=False)
+
+
+def _require_all(path: Path, name: str, column: Any, start: int) -> None:
+    """Raise an error for the first missing value of a column."""
+    if column.null_count:
+        row = start + int(np.flatnonzero(column.is_null().to_numpy(zero_copy_only=False))[0])
+        message = f"{path}: row {row:,} of {name} is missing; leave such rows out"
+        raise InputError(message)
 
 
 def _column(name: str, batches: Any) -> Any:
@@ -139,10 +175,20 @@ def _column(name: str, batches: Any) -> Any:
     return found
 
 
-def _wide(path: Path, names: list[str], batches: Any) -> Any:
+def _wide(path: Path, names: list[str], batches: Any, whole: bool) -> Any:
+    """Return columns of numbers as a matrix.
+
+    A missing number becomes NaN; where the numbers are whole, which cannot be, it is an error.
+    """
+
     def pieces() -> Iterator[np.ndarray]:
+        start = 0
         for batch in batches(names):
-            columns = [batch.column(name).to_numpy(zero_copy_only=False) for name in names]
-            yield np.stack(columns, 1)
+            columns = [getattr(c, "storage", c) for c in map(batch.column, names)]
+            for name, column in zip(names, columns, strict=True):
+                if whole:
+                    _require_all(path, name, column, start)
+            yield np.stack([_numbers(column) for column in columns], 1)
+            start += len(batch)
 
     return spooled(str(path), pieces())

@@ -4,39 +4,60 @@ import warnings
 import zipfile
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from jssl.data.lazy_rows import by_columns, stacked
-from jssl.data.readers import Contents, Entry, require_library
+from jssl.data.readers import NESTED, Contents, Entry, leaf, require_library
+from jssl.data.readers.text_layout import LABELS
 from jssl.errors import InputError
+from jssl.unreadable import torch_fault
 
 _NAMES = 3
 """Levels of nested dictionaries that are searched for tensors."""
 
 
+class _Found(NamedTuple):
+    """What a file holds.
+
+    Attributes:
+        arrays: by name; lists are batches, joined along their first axis.
+        rows: lists of vectors that could be rows, by name.
+        uneven: the shapes of lists that are no batches.
+    """
+
+    arrays: dict[str, Entry]
+    rows: dict[str, Entry]
+    uneven: list[str]
+
+
 def contents(path: Path) -> Contents:
     """Return the tensors of a file: one, a list of batches, or nested dictionaries of these.
+
+    A list of vectors of floating point numbers of one length is rows where the file holds no other
+    matrix and it is not called as labels are; otherwise it is batches of numbers.
 
     Raises:
         InputError: for a damaged file, one of Python objects, and lists that are not batches where
             the file holds nothing else.
     """
     torch = require_library("torch", path, "the command that pytorch.org shows for this system")
-    found: dict[str, Entry] = {}
-    uneven: list[str] = []
+    found = _Found({}, {}, [])
     with warnings.catch_warnings():  # PyTorch warns of how a quantised tensor was saved
         warnings.simplefilter("ignore", UserWarning)
         loaded = _load(torch, path)
-    _collect(torch, loaded, "", found, uneven, path.stem, 0)
-    if uneven and not found:
+    _collect(torch, loaded, "", found, path, 0)
+    if found.uneven and not found.arrays:
         message = (
-            f"{path} holds a list of tensors of different shapes, {uneven[0]}; save batches of "
-            "rows of equal dimension, or a dictionary such as {'embeddings': z, 'labels': y}"
+            f"{path} holds a list of tensors of different shapes, {found.uneven[0]}; save "
+            "batches of rows of equal dimension, or a dictionary such as "
+            "{'embeddings': z, 'labels': y}"
         )
         raise InputError(message)
-    return found
+    if all(len(entry.shape) < 2 for entry in found.arrays.values()):
+        return found.arrays | found.rows
+    return found.arrays
 
 
 def _load(torch: Any, path: Path) -> Any:
@@ -71,32 +92,46 @@ def _collect(
     torch: Any,
     value: Any,
     prefix: str,
-    found: dict[str, Entry],
-    uneven: list[str],
-    name: str,
+    found: _Found,
+    path: Path,
     depth: int,
 ) -> None:
-    """Add the arrays of a value to `found`, and shapes of lists that are no batches to `uneven`."""
+    """Add the arrays of a value to `found`."""
+    name = prefix or path.stem
     if isinstance(value, torch.Tensor):
+        if value.is_nested:
+            _add_nested(path, name, value, found)
+            return
         dtype = str(value.dtype).removeprefix("torch.")
-        found[prefix or name] = Entry(tuple(value.shape), dtype, partial(_array, torch, value))
+        found.arrays[name] = Entry(tuple(value.shape), dtype, partial(_array, torch, value))
     elif isinstance(value, dict) and depth < _NAMES:
         for key, item in value.items():
             below = f"{prefix}/{key}" if prefix else str(key)
-            _collect(torch, item, below, found, uneven, name, depth + 1)
+            _collect(torch, item, below, found, path, depth + 1)
     elif isinstance(value, list | tuple) and value:
         if all(isinstance(item, torch.Tensor) and item.ndim for item in value):
-            if len({tuple(item.shape[1:]) for item in value}) > 1:
+            nested = [item for item in value if item.is_nested]
+            if nested:
+                _add_nested(path, name, nested[0], found)
+            elif len({tuple(item.shape[1:]) for item in value}) > 1:
                 shapes = dict.fromkeys(str(tuple(item.shape)) for item in value)
-                uneven.append(" and ".join(list(shapes)[:3]))
+                found.uneven.append(" and ".join(list(shapes)[:3]))
             else:
-                _batches(torch, list(value), prefix or name, found)
+                _batches(torch, list(value), name, found)
         elif all(isinstance(item, int | str) for item in value):
-            found[prefix or name] = Entry((len(value),), "list", lambda: list(value))
+            found.arrays[name] = Entry((len(value),), "list", lambda: list(value))
 
 
-def _batches(torch: Any, batches: list[Any], name: str, found: dict[str, Entry]) -> None:
-    """Add a list of batches as one array."""
+def _add_nested(path: Path, name: str, tensor: Any, found: _Found) -> None:
+    def refuse() -> Any:
+        message = f"{path}: {name} is {torch_fault(leaf(name), tensor)}"
+        raise InputError(message)
+
+    found.arrays[name] = Entry((tensor.size(0),), NESTED, refuse)
+
+
+def _batches(torch: Any, batches: list[Any], name: str, found: _Found) -> None:
+    """Add a list of batches as one array; of vectors of one length, as rows too."""
     shape = (sum(len(batch) for batch in batches), *batches[0].shape[1:])
     dtype = str(batches[0].dtype).removeprefix("torch.")
 
@@ -104,7 +139,15 @@ def _batches(torch: Any, batches: list[Any], name: str, found: dict[str, Entry])
         arrays = [_array(torch, batch) for batch in batches]
         return stacked(arrays) if len(shape) == 2 else np.concatenate(arrays)
 
-    found[name] = Entry(shape, dtype, read)
+    found.arrays[name] = Entry(shape, dtype, read)
+    sizes = {tuple(batch.shape) for batch in batches}
+    floats = batches[0].is_floating_point() and leaf(name).lower() not in LABELS
+    if len(shape) == 1 and len(sizes) == 1 and floats:
+
+        def rows() -> Any:
+            return np.stack([_array(torch, batch) for batch in batches])
+
+        found.rows[name] = Entry((len(batches), len(batches[0])), dtype, rows)
 
 
 def _array(torch: Any, tensor: Any) -> Any:
@@ -116,6 +159,7 @@ def _array(torch: Any, tensor: Any) -> Any:
         tensor = tensor.to_dense()
     if tensor.is_quantized:
         tensor = tensor.dequantize()
+    tensor = tensor.resolve_conj().resolve_neg()  # NumPy knows no such views
     name = str(tensor.dtype).removeprefix("torch.")
     if name == "bfloat16" or name.startswith("float8"):
         import ml_dtypes
