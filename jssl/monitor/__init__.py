@@ -4,6 +4,6 @@ from jssl._lazy import attach
 
 __getattr__, __dir__ = attach(
     __name__,
-    modules=("judged", "libraries", "lightning", "measures", "monitor", "sums", "unusable"),
+    modules=("judged", "libraries", "lightning", "measures", "monitor", "sums"),
     members={"Monitor": "monitor"},
 )
