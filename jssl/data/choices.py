@@ -6,8 +6,7 @@ What was chosen among several arrays is said in a note. The weights of a model a
 import re
 from pathlib import Path
 
-from jssl.data.readers import READERS, UNREAD, Contents, Entry, leaf
-from jssl.data.readers.text_layout import LABELS
+from jssl.data.readers import LABELS, READERS, UNREAD, Contents, Entry, leaf
 from jssl.errors import InputError
 
 EMBEDDINGS = ("embeddings", "embedding", "emb", "features", "feature", "z")
@@ -40,9 +39,15 @@ def choose_embeddings(file: Path, contents: Contents, key: str | None) -> str:
     if key is not None:
         require_key(file, contents, key)
         return key
+    names = [name for name, entry in contents.items() if _is_matrix(entry)]
+    if not names and READERS.get(file.suffix.lower()) == "text_files":
+        message = (
+            f"{file} has no column of numbers for the embeddings, apart from labels and numbers of "
+            f"rows; it holds {listed(contents)}"
+        )
+        raise InputError(message)
     if set(contents) == {file.stem}:
         return file.stem
-    names = [name for name, entry in contents.items() if _is_matrix(entry)]
     names = names or [name for name, entry in contents.items() if entry.dtype in UNREAD]
     names = [name for name in names if _lower(name) not in LABELS] or names
     called = [name for name in names if _lower(name) in EMBEDDINGS]

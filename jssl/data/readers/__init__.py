@@ -37,6 +37,12 @@ class Entry(NamedTuple):
 Contents = Mapping[str, Entry]
 """The arrays of a file by name."""
 
+LABELS = ("labels", "label", "y", "targets", "target", "classes", "class")
+"""Names of arrays and columns of labels, the first ones before the others.
+
+A column of text called y holds labels only where no other is called x.
+"""
+
 READERS = {
     ".npy": "numpy_files",
     ".npz": "numpy_files",

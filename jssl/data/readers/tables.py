@@ -13,8 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from jssl.data.readers import Contents, Entry, require_library
-from jssl.data.readers.text_layout import LABELS
+from jssl.data.readers import LABELS, Contents, Entry, require_library
 from jssl.data.spool import spooled
 from jssl.errors import InputError
 

@@ -9,8 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from jssl.data.lazy_rows import by_columns, stacked
-from jssl.data.readers import NESTED, Contents, Entry, leaf, require_library
-from jssl.data.readers.text_layout import LABELS
+from jssl.data.readers import LABELS, NESTED, Contents, Entry, leaf, require_library
 from jssl.errors import InputError
 from jssl.unreadable import torch_fault
 
