@@ -42,11 +42,14 @@ def _answer_beside_noise(forecast: Values, answer: str, stands_for: str) -> str:
     if (forecast.columns["noise share"][learned] <= 0.5).any():
         return answer
     last = count_of(float(forecast.steps[learned].max()))
+    kept = forecast.settings.get("kept in the long run", 0)
+    long_run = " In a much longer run other directions replace these; a caveat says which."
     return (
         f"These {forecast.settings['pairs']:,} pairs do not show which dimension to take: along "
-        "every direction that is learned the views differ more than they agree. Training on these "
-        f"pairs would learn {learned.sum()} of {len(learned)} dimensions under {stands_for}, "
-        f"half-learned by step {last} at learning rate {forecast.learning_rate:.3g}."
+        "every direction that is learned at first the views differ more than they agree. Training "
+        f"on these pairs would learn {learned.sum()} of {len(learned)} dimensions under "
+        f"{stands_for}, half-learned by step {last} at learning rate {forecast.learning_rate:.3g}."
+        f"{long_run if kept else ''}"
     )
 
 
