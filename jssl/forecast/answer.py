@@ -11,6 +11,7 @@ from jssl.forecast.fresh_views import FreshViews
 from jssl.forecast.given_encoder import GivenEncoder
 from jssl.forecast.limit import Limit, Question, limit_of, mode_count
 from jssl.forecast.lost_dimensions import LostDimensions, lost_dimensions
+from jssl.forecast.own_function import in_own_dtype, without_other_leaves
 from jssl.forecast.result import Forecast
 from jssl.forecast.summary import summary_of
 from jssl.forecast.values import without_steps
@@ -43,7 +44,12 @@ def answer(
     n = len(first) // question.draws
     with float64():
         both: Any = np.concatenate([first, second])
+        encoder = _callable_on(encoder, both)
         limit = limit_of(question, encoder, both)
+        if encoder.simulate and not encoder.step:
+            from jssl.forecast.simulated_cost import require_affordable  # imports Optax
+
+            require_affordable(limit, encoder, both, drawn)
         lost = lost_dimensions(
             first[:n],
             second[:n],
@@ -65,7 +71,7 @@ def answer(
     forecast = _forecast(limit, found, lost, n, encoder)
     settings = _settings(question, encoder, first[:n], limit, temperature)
     forecast = forecast._replace(settings=settings)
-    explanation = _explanation(limit, encoder)
+    explanation = _explanation(limit, found)
     notes = [*notes, *_noise_of_views(limit.rule.off_diagonal, n, question.draws)]
     caveats = caveats_of(forecast, limit.rule, explanation, limit.ends, limit.kernels.own)
     forecast = without_steps(forecast)
@@ -73,13 +79,21 @@ def answer(
     return forecast._replace(summary=tuple(summary), caveats=(*notes, *caveats))
 
 
-def _explanation(limit: Limit, encoder: GivenEncoder) -> str:
+def _callable_on(encoder: GivenEncoder, views: Any) -> GivenEncoder:
+    """Return the encoder, a function of arrays alone that takes the views in their dtype."""
+    if encoder.apply is None or hasattr(encoder.apply, "state_dict"):
+        return encoder
+    apply, params = without_other_leaves(encoder.apply, encoder.params)
+    return encoder._replace(apply=in_own_dtype(apply, params, views), params=params)
+
+
+def _explanation(limit: Limit, found: Found) -> str:
     """Return what the closed form of the limit misses, and where the exact loss ends.
 
     Outputs of a network of finite width leak into one another, and the closed form does not
     describe which subspace they learn.
     """
-    followed = encoder.width is not None or encoder.apply is not None or encoder.torch is not None
+    followed = len(found.networks) > 0
     lines = [] if followed else [explain(limit.estimate)]
     steps, final = limit.leading_steps, limit.ends.leading
     if steps is not None and final is not None and np.isfinite(steps[0]):

@@ -106,7 +106,7 @@ def read_encoder(
         raise not_linear()
     shapes = jax.eval_shape(lambda p: p, params)
     block = min(64, max(1, empirical.block_for(shapes, 2**29)))
-    gram = np.asarray(empirical.empirical_ntk(apply, params, views, block=block))
+    gram = np.asarray(empirical.empirical_ntk(apply, params, views, block=block), np.float64)
     rounding = float(max(jnp.finfo(x.dtype).eps for x in (embedded, *_floating(params))))
     return OwnEncoder(gram, start, rounding, deviation)
 
@@ -126,10 +126,10 @@ def _check_call(apply: Apply, params: Params, views: Array, dim: int) -> None:
         raise InputError(message)
 
 
-def check_embeddings(start: np.ndarray, rows: int, dim: int) -> None:
-    """Raise for embeddings of another shape, not finite or all zero."""
+def check_embeddings(start: np.ndarray, rows: int, dim: int, what: str = "apply") -> None:
+    """Raise for embeddings of another shape, not finite or all zero; `what` returned them."""
     if start.shape != (rows, dim):
-        message = f"apply must return ({rows}, dim = {dim}); it returns {start.shape}"
+        message = f"{what} must return ({rows}, dim = {dim}); it returns {start.shape}"
         raise InputError(message)
     if not np.isfinite(start).all() or not start.any():
         message = "the encoder's embeddings at the start must be finite and not all zero"

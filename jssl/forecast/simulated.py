@@ -30,7 +30,7 @@ from jssl.sweeps.opening import open_study
 from jssl.sweeps.plan import predicted_seconds
 from jssl.sweeps.run import run_chunks
 from jssl.sweeps.study import make_study
-from jssl.sweeps.workload import make_workload
+from jssl.sweeps.workload import Workload, make_workload
 from jssl.types import Array, Model, Pairs, Params, Problem
 
 LIMIT = 1800.0
@@ -108,24 +108,12 @@ def train(
     if weight_decay:
         message = "simulate does not cover weight_decay; drop one of them"
         raise InputError(message)
-    problem = _problem(networks, reduction, scale, rate)
-    records = np.unique(np.geomspace(1, steps, _RECORDS).astype(int))
-    study = make_study(
-        lambda: problem,
-        {"seed": count},
-        records,
-        observe=lambda _: _observe(problem, reduction),
-        seed=seed,
-        chunk_seconds=_CHUNK_SECONDS,
-    )
-    plan, result = open_study(make_workload(make_grid(study))).create()
+    problem = problem_of(networks, reduction, scale, rate)
+    records, workload = workload_of(problem, reduction, count, steps, seed)
+    plan, result = open_study(workload).create()
     seconds = sum(predicted_seconds(plan))
     if seconds > limit:
-        message = (
-            f"training {steps:,} steps would take about {duration(seconds)}, above the limit of "
-            f"{duration(limit)}; take fewer pairs, a smaller width or dim, or a smaller simulate"
-        )
-        raise InputError(message)
+        raise too_long(steps, seconds, limit)
 
     def show(done: SweepProgress) -> None:
         if progress is not None:
@@ -137,7 +125,31 @@ def train(
     return np.array([_half_steps(records, values, levels) for values in np.asarray(seen, float)])
 
 
-def _problem(networks: Networks, reduction: Reduction, scale: float, rate: float) -> Problem:
+def workload_of(
+    problem: Problem, reduction: Reduction, count: int, steps: int, seed: int
+) -> tuple[np.ndarray, Workload]:
+    """Return the recorded steps, and the training of `count` networks as a workload of a sweep."""
+    records = np.unique(np.geomspace(1, steps, _RECORDS).astype(int))
+    study = make_study(
+        lambda: problem,
+        {"seed": count},
+        records,
+        observe=lambda _: _observe(problem, reduction),
+        seed=seed,
+        chunk_seconds=_CHUNK_SECONDS,
+    )
+    return records, make_workload(make_grid(study))
+
+
+def too_long(steps: int, seconds: float, limit: float, bound: str = "about") -> InputError:
+    """Return the error for a training that would take too long."""
+    return InputError(
+        f"training {steps:,} steps would take {bound} {duration(seconds)}, above the limit of "
+        f"{duration(limit)}; take fewer pairs, a smaller width or dim, or a smaller simulate"
+    )
+
+
+def problem_of(networks: Networks, reduction: Reduction, scale: float, rate: float) -> Problem:
     """Return the training of the networks, whose starts are those of the forecast."""
     views = jnp.asarray(reduction.views)
     if reduction.fresh is None:
