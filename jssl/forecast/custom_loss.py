@@ -15,9 +15,10 @@ import numpy as np
 
 from jssl.errors import InputError
 from jssl.forecast.modes import Modes, functions_of, largest_value
-from jssl.forecast.rules import Rule
+from jssl.forecast.rules import RULES, Rule
 from jssl.forecast.steps import Ends, LossPairings, Steps
 from jssl.formulas.steps import crossing_times
+from jssl.losses.registry import LOSSES
 from jssl.theory.finite_width import embedding_loss, mode_flow
 from jssl.theory.landscape.pairing import Pairing
 from jssl.theory.stepwise import descent_delay
@@ -61,7 +62,7 @@ def custom_rule(loss: Loss, samples: int, dim: int) -> tuple[Rule, LossPairings]
             "the loss has no second derivative at zero embeddings, as losses that normalise or "
             "take a square root; the forecast needs a loss that is smooth there"
         )
-        raise InputError(message)
+        raise InputError(message + _by_name(loss))
     same = [n * (column[view, 0] - column[view, 1:].mean()) for view, column in enumerate(columns)]
     across = n * (columns[0][1, 0] - columns[0][1, 1:].mean())
     pairing = Pairing(float(same[0]) + 0.0, float(2 * across), float(same[1]) + 0.0)
@@ -75,7 +76,17 @@ def custom_rule(loss: Loss, samples: int, dim: int) -> tuple[Rule, LossPairings]
             if not size
             else "near zero embeddings, the loss does not treat all samples and outputs alike"
         )
-        raise InputError(message + "; the forecast does not cover such losses")
+        message += "; the forecast does not cover such losses"
+        raise InputError(message + ("" if size else _normalised(loss, probe)))
+    form = np.array([[pairing.first, pairing.cross / 2], [pairing.cross / 2, pairing.second]])
+    growth = np.linalg.eigvalsh(form)
+    if growth[-1] <= 1e-6 * np.abs(growth).max():
+        message = (
+            "the loss makes nothing grow from zero embeddings, which are a minimum of it: add a "
+            "term that prevents collapse, as those on the variance or the cross-correlation of "
+            "the embeddings do"
+        )
+        raise InputError(message)
     rule = Rule("vicreg_squared", 2.0, 1.0, centred=bool(errors[1] < errors[0]))
     return rule, LossPairings(pairing, pairing, pairing, rule.centred)
 
@@ -163,6 +174,11 @@ def _hessian_product(loss: Loss, n: int, dim: int) -> Callable[[np.ndarray], np.
     except Exception as error:
         reason = " ".join(str(error).split())[:200]
         message = f"loss(za, zb) fails for two embeddings ({n}, {dim}): {reason}"
+        if _is_of_torch(loss) or "must be Tensor" in reason:
+            message = "the loss is of PyTorch: write it in JAX, with jax.numpy"
+            message += f", as loss(za, zb) of two arrays ({n}, {dim}), or pass a name"
+        elif isinstance(error, jax.errors.TracerArrayConversionError):
+            message = f"{message}; write it in JAX, with jax.numpy"
         raise InputError(message) from error
     shape, dtype = getattr(value, "shape", None), getattr(value, "dtype", None)
     if shape != () or dtype is None or not jnp.issubdtype(dtype, jnp.floating):
@@ -177,6 +193,28 @@ def _hessian_product(loss: Loss, n: int, dim: int) -> Callable[[np.ndarray], np.
         raise InputError(message)
     product = jax.jit(lambda v: jax.jvp(jax.grad(whole), (zero,), (v,))[1])
     return lambda v: np.asarray(product(jnp.asarray(v)))
+
+
+def _is_of_torch(loss: Any) -> bool:
+    places = (getattr(loss, "__module__", None), type(loss).__module__)
+    return hasattr(loss, "state_dict") or any(str(x).split(".")[0] == "torch" for x in places)
+
+
+def _normalised(loss: Loss, z: np.ndarray) -> str:
+    """Return what to do if the loss does not change with the size of the embeddings."""
+    once, twice = (float(loss(*jnp.asarray(size * z))) for size in (1.0, 2.0))
+    if abs(once - twice) > 1e-6 * abs(once):
+        return ""
+    return ". A loss that normalises embeddings is not smooth at zero" + _by_name(loss)
+
+
+def _by_name(loss: Any) -> str:
+    """Return the advice to pass the name of a loss, with that of this one where it has one."""
+    function = getattr(loss, "func", loss)
+    known = [name for name in RULES if LOSSES[name].function is function]
+    if not known:
+        return "; for a loss that jssl knows, pass its name, such as loss='simclr'"
+    return f"; pass its name, loss='{'simclr' if known == ['nt_xent'] else known[0]}'"
 
 
 def _paired(v: np.ndarray, pairing: Pairing, centred: bool) -> np.ndarray:

@@ -123,7 +123,11 @@ def grams(model: Model, views: Array) -> tuple[np.ndarray, np.ndarray]:
 
 
 def kernels_of(encoder: GivenEncoder, views: Array, dim: int, decayed: bool) -> Kernels:
-    """Return the kernels of an encoder, named or of the user, on all views (2n, ...)."""
+    """Return the kernels of an encoder, named or of the user, on all views (2n, ...).
+
+    Raises:
+        InputError: as the readers of encoders, and for a kernel's name beside another encoder.
+    """
     own: OwnEncoder | None = None
     nngp: np.ndarray | None = None
     if encoder.torch is not None:
@@ -134,6 +138,12 @@ def kernels_of(encoder: GivenEncoder, views: Array, dim: int, decayed: bool) -> 
     elif encoder.gram is not None:
         own = encoder.gram.read(len(views), dim, decayed=decayed)
         nngp = own.gram if own.start is None else None
+    if own is not None and encoder.named:
+        message = (
+            "kernel= names an encoder of jssl; leave it out, since apply=, torch= or gram= gives "
+            "another encoder"
+        )
+        raise InputError(message)
     if own is not None:
         gram = own.gram
     else:

@@ -21,7 +21,7 @@ import numpy as np
 
 from jssl.data.checks import require_count, require_range
 from jssl.data.views import View
-from jssl.errors import InputError
+from jssl.errors import InputError, shown
 from jssl.forecast.answer import answer
 from jssl.forecast.custom_loss import Loss
 from jssl.forecast.finite import Progress, check_size
@@ -36,9 +36,6 @@ from jssl.forecast.result import Forecast as Forecast
 from jssl.forecast.rules import Rule, rule_of
 from jssl.theory.landscape.dictionary import SIMCLR
 from jssl.types import Array, Params
-
-KERNEL = "mlp-relu-3"
-"""Kernel by default."""
 
 
 def predict(
@@ -91,14 +88,15 @@ def predict(
             `loss(za, zb) -> scalar` of two embeddings (n, dim), smooth at zero.
         dim: embedding dimension.
         kernel: `linear`, `mlp-<activation>-<layers>` or `conv-<activation>-<layers>`: the encoder
-            in NTK parametrisation. None is `mlp-relu-3`, and `linear` for `jepa` and `lejepa`;
-            `jepa` takes `linear-<layers>` with 1 to 64 layers as well.
+            in NTK parametrisation, where no other is given. None is `mlp-relu-3`, and `linear` for
+            `jepa` and `lejepa`; `jepa` takes `linear-<layers>` with 1 to 64 layers as well.
         width: hidden neurons or channels of `kernel`; None for the limit of infinite width.
         nets: number of random networks of that width, whose median and spread are the forecast;
             8 if None.
         apply: `apply(params, x) -> z` (n, dim) of the user's encoder; its empirical tangent kernel
             and its initial embedding are then used instead of `kernel`.
-        params: parameters of `apply` at the start of training, or at step `step`.
+        params: parameters of `apply` at the start of training, or at step `step`: any pytree, such
+            as a module of Equinox. Leaves that are not floating-point arrays are held fixed.
         torch: a PyTorch module (n, ...) -> (n, dim) in the place of `apply` and `params`.
         gram: Gram matrix of an encoder, computed elsewhere, in the place of the encoder. Its rows
             are all first views and then all second views. Either (2n, 2n), the tangent kernel of
@@ -149,7 +147,6 @@ def predict(
             linear_loss(loss), kernel, dim, trade_off, batch, learning_rate, scale, seed, progress
         )
         return _of_linear_encoder(pairs, asked, refused)
-    kernel = KERNEL if kernel is None else kernel
     encoder = given_encoder(
         kernel, width, nets, apply, params, torch, given_gram(gram, start), step, simulate,
         weight_decay,
@@ -157,9 +154,15 @@ def predict(
     notes: list[str] = []
     drawn: FreshViews | None = None
     if fresh is not None:
+        if encoder.gram is not None:
+            message = (
+                "fresh draws views of its own, which a given Gram matrix does not have as rows: "
+                "leave fresh out, or pass apply= or torch= in the place of gram="
+            )
+            raise InputError(message)
         views, drawn = drawn_views(pairs, fresh, seed)
     else:
-        views = channels_last(*two_views(pairs), kernel, not encoder.own, notes)
+        views = channels_last(*two_views(pairs), encoder.kernel, not encoder.own, notes)
     parts, clean = _parts_of(loss, temperature, placement, views, clean_first)
     if drawn is not None and (clean or placement != SIMCLR):
         message = "fresh views augment both views; drop placement and clean_first"
@@ -200,7 +203,13 @@ def _parts_of(
         return (name, _tempered(rule, temperature), None), clean
     if callable(loss) and placement == SIMCLR:
         return (getattr(loss, "__name__", "the given loss"), None, loss), False
-    message = "loss must be a name or a function of two embeddings; a placement needs simclr"
+    if callable(loss):
+        message = "a placement needs the loss simclr, by its name; leave placement or the loss out"
+    else:
+        message = (
+            "loss must be a name such as 'simclr', or a function loss(za, zb) of two embeddings; "
+            f"got {shown(loss)}"
+        )
     raise InputError(message)
 
 

@@ -68,9 +68,15 @@ def drawn_views(samples: Any, fresh: str | View, seed: int) -> tuple[Any, FreshV
     Raises:
         InputError: for samples or views that cannot be used.
     """
-    view = named(fresh) if isinstance(fresh, str) else fresh
+    view = named(without_fresh(fresh)[0]) if isinstance(fresh, str) else fresh
     if not callable(view):
         message = f"fresh must name views such as 'crop,noise', or be a function; got {shown(view)}"
+        raise InputError(message)
+    if _are_pairs(samples):
+        message = (
+            "with fresh=, pass samples (n, ...) in the place of pairs, one array: both views are "
+            "drawn from them; for pairs that training uses unchanged, leave fresh out"
+        )
         raise InputError(message)
     try:
         x = two_views((samples, samples))[0]
@@ -102,7 +108,39 @@ def _checked(
     if pairs.first.shape != x.shape:
         message = f"fresh(key, x) must keep the shape {x.shape[1:]}; got {pairs.first.shape[1:]}"
         raise InputError(message)
-    return np.asarray(pairs.first, np.float64), np.asarray(pairs.second, np.float64)
+    views = np.asarray(pairs.first, np.float64), np.asarray(pairs.second, np.float64)
+    if not all(np.isfinite(v).all() for v in views):
+        message = (
+            f"fresh(key, x) returns values that are not finite for a sample {x.shape[1:]}; change "
+            "the view, the samples are finite"
+        )
+        raise InputError(message)
+    return views
+
+
+def without_fresh(views: str) -> tuple[str, bool]:
+    """Return the names of views without the word `fresh`, and whether it was among them.
+
+    Example:
+        >>> without_fresh("Fresh, crop,noise=0.1")
+        ('crop,noise=0.1', True)
+
+    Raises:
+        InputError: for `fresh` alone.
+    """
+    parts = [part.strip() for part in views.split(",")]
+    kept = [part for part in parts if part.lower() != "fresh"]
+    if not kept:
+        message = "fresh says that views are drawn anew in every step; name them: fresh,crop,noise"
+        raise InputError(message)
+    return ",".join(kept), len(kept) < len(parts)
+
+
+def _are_pairs(samples: Any) -> bool:
+    """Return whether samples are two arrays of them."""
+    if not isinstance(samples, tuple | list) or len(samples) not in (2, 3):
+        return False
+    return all(x is None or getattr(x, "ndim", 0) > 1 for x in samples)
 
 
 def averaged(gram: np.ndarray, draws: int, part: slice = slice(None)) -> np.ndarray:

@@ -10,6 +10,9 @@ from jssl.forecast.own_encoder import not_linear
 from jssl.forecast.torch_encoder import TorchEncoder
 from jssl.types import Array, Params
 
+KERNEL = "mlp-relu-3"
+"""Kernel by default."""
+
 NETS = 8
 """Random networks of one width that a forecast follows by default."""
 
@@ -30,6 +33,7 @@ class GivenEncoder(NamedTuple):
         gram: Gram matrix of the user's encoder, or None.
         step: number of steps after which the parameters were saved.
         simulate: number of networks that are trained.
+        named: whether a kernel was given by its name.
     """
 
     kernel: str
@@ -41,6 +45,7 @@ class GivenEncoder(NamedTuple):
     gram: GramEncoder | None = None
     step: int = 0
     simulate: int = 0
+    named: bool = False
 
     @property
     def own(self) -> bool:
@@ -56,7 +61,7 @@ class GivenEncoder(NamedTuple):
 
 
 def given_encoder(
-    kernel: str,
+    kernel: str | None,
     width: int | None,
     nets: int | None,
     apply: Callable[[Params, Array], Array] | None,
@@ -86,6 +91,8 @@ def given_encoder(
     if nets == 1:
         message = "nets must be at least 2, since the spread of the steps is that between networks"
         raise InputError(message)
+    named = kernel is not None
+    kernel = KERNEL if kernel is None else kernel
     if not isinstance(kernel, str):
         message = f"kernel must be a name such as mlp-relu-3; got {shown(kernel)}"
         raise InputError(message)
@@ -105,7 +112,7 @@ def given_encoder(
     if gram is not None and not (apply is None and params is None and torch is None):
         message = "pass gram= alone, without apply, params and torch"
         raise InputError(message)
-    encoder = GivenEncoder(kernel, width, nets, apply, params, torch, gram, step, simulate)
+    encoder = GivenEncoder(kernel, width, nets, apply, params, torch, gram, step, simulate, named)
     if width is not None and encoder.own:
         message = "width belongs to kernel=; the given encoder has a width of its own"
         raise InputError(message)

@@ -1,5 +1,6 @@
 """Check the pairs of the user, and find whether their first views are clean."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import jax.numpy as jnp
@@ -15,6 +16,8 @@ from jssl.types import Pairs
 MOST = 4000
 """Largest number of pairs, which gives a Gram matrix (8000, 8000) of float64, 512 MB."""
 
+_FEWEST = 4  # pairs of a forecast; a shorter list of arrays is one of inputs, not of samples
+
 
 def two_views(pairs: Any) -> tuple[np.ndarray, np.ndarray]:
     """Return first and second views in float64; integers count as the same real numbers.
@@ -29,9 +32,17 @@ def two_views(pairs: Any) -> tuple[np.ndarray, np.ndarray]:
     """
     try:
         first, second = pairs[:2]
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, KeyError) as error:
         message = "pairs must be Pairs, or two arrays of first and second views"
         raise InputError(message) from error
+    for name, given in (("first", first), ("second", second)):
+        if _is_several(given):
+            kind = type(given).__name__
+            message = (
+                f"pairs.{name} is a {kind} of several arrays; pass one array per view (n, ...), "
+                "such as the inputs of each sample, flattened and joined by numpy.concatenate"
+            )
+            raise InputError(message)
     views = [to_numpy(name, v) for name, v in (("first", first), ("second", second))]
     for name, v in zip(("first", "second"), views, strict=True):
         if v.dtype.kind not in "fiu":
@@ -53,6 +64,18 @@ def two_views(pairs: Any) -> tuple[np.ndarray, np.ndarray]:
         message = "all views are equal: the pairs must contain different samples"
         raise InputError(message)
     return first, second
+
+
+def _is_several(view: Any) -> bool:
+    """Return whether a view is a mapping, or two or three arrays or arrays of different shapes."""
+    if isinstance(view, Mapping):
+        return True
+    if not isinstance(view, tuple | list):
+        return False
+    shapes = [tuple(x.shape) for x in view if hasattr(x, "shape")]
+    if not shapes or len(shapes) < len(view):
+        return False
+    return len(set(shapes)) > 1 or (len(shapes) < _FEWEST and len(shapes[0]) > 1)
 
 
 def clean_views(

@@ -150,9 +150,10 @@ def mode_count(dim: int, pairs: int) -> int:
     """
     count = min(dim + max(dim // 2, 8), pairs // 2 - 1)
     if dim > count:
+        remedy = f"take dim <= {count}" if count > 0 else "take more pairs"
         message = (
             f"dim {dim} needs more than {2 * dim + 2} pairs, since half of them are held out; got "
-            f"{pairs}"
+            f"{pairs}: {remedy}"
         )
         raise InputError(message)
     return count

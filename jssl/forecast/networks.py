@@ -11,7 +11,7 @@ import numpy as np
 from jssl.data.checks import require_count
 from jssl.errors import InputError
 from jssl.forecast.encoders import parse_kernel
-from jssl.memory import require_memory
+from jssl.memory import free_memory, require_memory
 from jssl.models import conv, mlp
 from jssl.models.activations import activation as find_activation
 from jssl.models.factors import dense_factors
@@ -93,11 +93,13 @@ def random_networks(
     """
     model = network(kernel, width, shape, dim)
     count = require_count("nets", count, high=1000)
-    sizes: Any = jax.eval_shape(model.init, jax.random.key(0))
-    one = sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(sizes))
-    require_memory(
-        f"{count} networks of width {width:,}", (count + 10) * one, "take a smaller width"
-    )
+    needed = partial(_bytes, kernel, count, shape, dim)
+    if needed(width) > free_memory():
+        most = _largest_width(needed, width, free_memory())
+        remedy = f"take a width of at most {most:,}" if most else "take smaller samples"
+        plural = "s" if count > 1 else ""
+        what = f"a forecast of {count} network{plural} of width {width:,}"
+        require_memory(what, needed(width), remedy)
 
     def start(seed: Array, i: Array) -> Params:
         return model.init(start_key(jax.random.fold_in(jax.random.key(seed), i)))
@@ -107,6 +109,23 @@ def random_networks(
     kind, activation, _ = parse_kernel(kernel, shape)
     factors = _factors(activation) if kind == "mlp" else None
     return Networks(model.apply, params, width, model.init, factors)
+
+
+def _bytes(kernel: str, count: int, shape: tuple[int, ...], dim: int, width: int) -> float:
+    """Return the bytes of the networks' parameters and of ten more copies for their kernels."""
+    sizes: Any = jax.eval_shape(network(kernel, width, shape, dim).init, jax.random.key(0))
+    one = sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(sizes))
+    return float((count + 10) * one)
+
+
+def _largest_width(needed: Callable[[int], float], width: int, free: float) -> int:
+    """Return the largest width below `width` that fits in free bytes, to two digits; 0 for none."""
+    low, high = 0, width
+    while high - low > max(low // 50, 1):
+        middle = (low + high) // 2
+        low, high = (middle, high) if needed(middle) <= free else (low, middle)
+    unit = 10 ** max(len(str(low)) - 2, 0)
+    return low // unit * unit
 
 
 @cache

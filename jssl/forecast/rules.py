@@ -132,7 +132,8 @@ def rule_of(loss: str, placement: str = SIMCLR) -> tuple[str, Rule]:
     lower = loss.lower().replace("-", "_")
     name = ALIASES.get(lower, lower)
     if name not in LOSSES:
-        error = unknown_name("loss", loss, (*LOSSES, *ALIASES))
+        aliases = (alias for alias, of in ALIASES.items() if of in RULES)
+        error = unknown_name("loss", loss, (*RULES, *LINEAR_LOSSES, *aliases))
         raise error
     if name not in RULES:
         theory = ELSEWHERE.get(name)

@@ -55,13 +55,49 @@ class TorchEncoder:
         views = np.asarray(views)
         if decayed:
             raise not_linear()
+        self._check_call(views, dim)
         start = self.embed(views)
-        check_embeddings(start, len(views), dim)
+        check_embeddings(start, len(views), dim, "the module")
         check_rows(self.embed, views, start)
+        self._check_gradients(views)
         gram = np.mean([self._kernel(views, k, k) for k in range(dim)], axis=0)
         rows = views[np.unique(np.linspace(0, len(views) - 1, _SAMPLES).astype(int))]
         rounding = float(self.torch.finfo(self._dtype()).eps)
         return OwnEncoder(gram, start, rounding, self._deviation(rows, dim))
+
+    def _check_call(self, views: np.ndarray, dim: int) -> None:
+        """Raise for a module that fails, or that does not return one tensor."""
+        few = self._tensor(views[: min(2, len(views))])
+        try:
+            with self.torch.no_grad():
+                found = self._call(self.params, few)
+        except Exception as error:
+            reason = " ".join(str(error).split())[:200]
+            message = (
+                f"the module fails for a batch of views, one tensor ({len(views)}, "
+                f"{', '.join(map(str, views.shape[1:]))}): {reason}; {_advice(views.shape)}"
+            )
+            raise InputError(message) from error
+        if not self.torch.is_tensor(found):
+            message = (
+                f"the module must return one tensor ({len(views)}, dim = {dim}); for views "
+                f"{views.shape} it returns {type(found).__name__}: pass a module whose forward "
+                "returns the embeddings alone"
+            )
+            raise InputError(message)
+
+    def _check_gradients(self, views: np.ndarray) -> None:
+        """Raise for a module that torch.func cannot differentiate row by row."""
+        try:
+            self._gradients(views[:1], 0)
+        except Exception as error:
+            reason = " ".join(str(error).split())[:200]
+            message = (
+                f"torch.func cannot differentiate the module for views {views.shape}: {reason}; "
+                "let forward depend on its parameters by differentiable operations, without "
+                "changes in place or branches on values"
+            )
+            raise InputError(message) from error
 
     def mode_kernel(
         self, views: np.ndarray, weights: np.ndarray, progress: Callable[[float], None]
@@ -141,3 +177,18 @@ class TorchEncoder:
     def _tensor(self, x: Any) -> Any:
         like = next(iter(self.params.values()))
         return self.torch.tensor(np.array(x), dtype=like.dtype, device=like.device)
+
+
+def _advice(shape: tuple[int, ...]) -> str:
+    """Return what to change where a module does not take views of a shape."""
+    if len(shape) == 4 and shape[-1] <= 4 < shape[1]:
+        return (
+            "convolutions of PyTorch take (n, channels, height, width): pass pairs whose views are "
+            "numpy.moveaxis(x, -1, 1)"
+        )
+    if len(shape) == 2:
+        return (
+            "pass a module with forward(self, x) for rows of numbers, or pairs in the shape that "
+            "it takes, such as images (n, channels, height, width)"
+        )
+    return "pass a module with forward(self, x), and pairs in the shape that it takes"
