@@ -74,11 +74,11 @@ class Predict:
     images: Optional[str] = None
     """Images from which --views makes pairs: a folder, an .npz file, or the name of a data set \
 (digits, fashion_mnist, cifar10, stl10)."""
-    views: str = "crop,noise"
+    views: Optional[str] = None
     """Augmentations of --images, such as crop=0.5,flip,noise=0.1; one or more of blur, \
 brightness, crop, cutout, flip, grayscale, identity, jitter, noise, resized_crop, shift, or simclr \
-for its usual recipe. The word fresh among them says that training draws views anew in every \
-step, as in fresh,simclr."""
+for its usual recipe; by default crop,noise. The word fresh among them says that training draws \
+views anew in every step, as in fresh,simclr."""
     loss: str = "barlow_twins_linearized"
     """Loss: simclr, barlow_twins_linearized, barlow_twins, vicreg_squared, vicreg, \
 spectral_contrastive, info_nce. For linear encoders also jepa and lejepa."""

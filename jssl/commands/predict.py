@@ -18,6 +18,7 @@ from jssl.data.views import View, named
 from jssl.errors import InputError
 from jssl.forecast.forecast import MOST, predict
 from jssl.forecast.fresh_views import MOST as MOST_SAMPLES
+from jssl.forecast.fresh_views import without_fresh
 from jssl.forecast.linear_found import linear_loss
 from jssl.forecast.page import page_of
 from jssl.forecast.result import Forecast
@@ -29,6 +30,8 @@ from jssl.report.page import write_page
 from jssl.single_use import compile_cheaply
 
 Views = tuple[np.ndarray, np.ndarray]
+VIEWS = "crop,noise"
+"""Augmentations of images by default."""
 _PATIENCE = 2.0
 """Seconds after which random starts show progress."""
 
@@ -36,7 +39,7 @@ _PATIENCE = 2.0
 def run_predict(
     pairs: Path | None,
     images: str | None,
-    views: str,
+    views: str | None,
     out: Path,
     count: int,
     size: int | None,
@@ -52,15 +55,15 @@ def run_predict(
     if (pairs is None) == (images is None):
         message = "pass --pairs FILE, or --images FOLDER with --views crop,noise"
         raise InputError(message)
+    if pairs is not None:
+        _refuse_for_pairs(views, size)
+    views = VIEWS if views is None else views
     require_count("count", count, low=4, high=MOST)
     require_count("seed", seed, low=0, high=2**32 - 1)
     folder = new_report_folder(out, overwrite=overwrite)
     notes: list[str] = []
     names, fresh = without_fresh(views)
     if pairs is not None:
-        if fresh:
-            message = "fresh views need --images: pairs in a file are fixed"
-            raise InputError(message)
         both: Any = _thin(read_pairs(pairs), count, seed, notes)
     else:
         assert images is not None
@@ -80,6 +83,20 @@ def run_predict(
         print(sentence)
     print(f"{page} and {data.name}")
     return 0
+
+
+def _refuse_for_pairs(views: str | None, size: int | None) -> None:
+    """Raise for options of --images beside --pairs."""
+    if views is not None and without_fresh(views)[1]:
+        message = "fresh views need --images: pairs in a file are fixed"
+        raise InputError(message)
+    for option, value in (("--views", views), ("--size", size)):
+        if value is not None:
+            message = (
+                f"{option} changes --images; pairs in a file are used as they are: leave {option} "
+                "out"
+            )
+            raise InputError(message)
 
 
 def read_pairs(path: Path) -> Views:
@@ -104,24 +121,6 @@ def read_pairs(path: Path) -> Views:
         raise InputError(message)
     loaded = load_arrays(path, names)
     return loaded[names[0]], loaded[names[1]]
-
-
-def without_fresh(views: str) -> tuple[str, bool]:
-    """Return the names of views without the word `fresh`, and whether it was among them.
-
-    Example:
-        >>> without_fresh("fresh, crop,noise=0.1")
-        ('crop,noise=0.1', True)
-
-    Raises:
-        InputError: for `fresh` alone.
-    """
-    parts = [part.strip() for part in views.split(",")]
-    kept = [part for part in parts if part != "fresh"]
-    if not kept:
-        message = "fresh says that views are drawn anew in every step; name them: fresh,crop,noise"
-        raise InputError(message)
-    return ",".join(kept), len(kept) < len(parts)
 
 
 def image_samples(
@@ -217,7 +216,9 @@ def _thin(both: Views, count: int, seed: int, notes: list[str]) -> Views:
         raise InputError(message)
     rows = min(len(first), count)
     needed = 2 * rows * math.prod(first.shape[1:]) * 8  # as float64
-    require_memory(f"{rows:,} pairs of {first.shape[1:]}", needed, "take fewer with --count")
+    require_memory(
+        f"a set of {rows:,} pairs of {first.shape[1:]}", needed, "take fewer with --count"
+    )
     if len(first) <= count:
         return np.asarray(first), np.asarray(second)
     chosen = np.sort(np.random.default_rng(seed).choice(len(first), count, replace=False))
