@@ -182,6 +182,11 @@ def _companions(
             "The probes of checkpoints were left out: the checkpoints do not contain the "
             "same samples in the same order."
         )
+    if classes is not None:
+        notes.append(
+            "The probes of all checkpoints use one split of the rows, which is not that of the "
+            "probes of the embeddings: their accuracies of one file differ by their errors."
+        )
     return views, classes, notes
 
 

@@ -46,7 +46,9 @@ class Copies(NamedTuple):
     any_copies: bool
 
 
-def find_copies(z: np.ndarray, classes: np.ndarray, at: np.ndarray, total: int) -> Copies:
+def find_copies(
+    z: np.ndarray, classes: np.ndarray, at: np.ndarray, total: int, *, ordered: bool = True
+) -> Copies:
     """Return the groups of rows that are copies or views of one sample.
 
     Example:
@@ -60,13 +62,14 @@ def find_copies(z: np.ndarray, classes: np.ndarray, at: np.ndarray, total: int) 
         classes: (n,) integers from 0.
         at: (n,) positions of these rows in the file.
         total: rows of the file.
+        ordered: whether views of one sample are also looked for by their positions in the file.
     """
     n = len(z)
     alone = np.arange(n)
     distances, nearest = _neighbours(z)
     candidates = [
         (_by_distance(z, distances, nearest), NEIGHBOURS),
-        (_by_order(classes, at, total, nearest[:, 0]), COPIES),
+        (_by_order(classes, at, total, nearest[:, 0]) if ordered else None, COPIES),
     ]
     groups, refused = alone, 0
     for candidate, most in candidates:

@@ -46,7 +46,7 @@ def history_summary(
             "The spectra of the centred rows are equal, so nothing was learned between the "
             "checkpoints."
         )
-    if steps is not None:
+    if steps is not None and kinds[-1] not in ("near one point", "complete"):
         lines.append(_steps(t, steps))
     if relation.changed and table.best is not None:
         lines.append(_best(table, names))
@@ -59,17 +59,22 @@ def _collapses(t: np.ndarray, kinds: tuple[str, ...]) -> list[str]:
     Example:
         >>> _collapses(np.array([0.0, 100.0, 200.0]), ("none", "dimensional", "none"))
         ['Collapse (dimensional) begins at checkpoint 100 and is over at checkpoint 200.']
+        >>> _collapses(np.array([0.0, 100.0]), ("complete", "complete"))
+        ['Collapse (complete) is there at the first checkpoint and does not end.']
     """
     ranked = [STATES.index(kind) for kind in kinds]
     lines = []
-    for i in range(1, len(kinds)):
-        if ranked[i] <= ranked[i - 1]:
+    for i in range(len(kinds)):
+        if ranked[i] <= (ranked[i - 1] if i else 0):
             continue
         better = next((j for j in range(i + 1, len(kinds)) if ranked[j] < ranked[i]), None)
-        line = f"Collapse ({kinds[i]}) begins at checkpoint {t[i]:g}"
+        where = f"begins at checkpoint {t[i]:g}" if i else "is there at the first checkpoint"
+        line = f"Collapse ({kinds[i]}) {where}"
         if better is not None:
             then = f"is {kinds[better]}" if ranked[better] else "is over"
             line += f" and {then} at checkpoint {t[better]:g}"
+        elif not i:
+            line += " and does not end" if ranked[-1] == ranked[0] else ""
         lines.append(f"{line}.")
     more = len(lines) - 3
     return lines[:3] + ([f"{more:,} more collapses follow."] if more > 0 else [])

@@ -67,7 +67,7 @@ def probe(
             [], ["The probes were left out: they need four labelled rows or more."], False
         )
     scaled = standardised(z, tolerance)
-    copies = find_copies(scaled, classes, at, total)
+    copies = find_copies(scaled, classes, at, total, ordered=samples is None)
     groups, together = copies.groups, copies.any_copies
     caveats = [] if copies.caveat is None else [copies.caveat]
     if samples is not None:

@@ -174,10 +174,33 @@ def test_a_collapse_that_is_over_later_is_told_with_its_end_and_unnumbered_names
     report = json.loads(capsys.readouterr().out)
     text = " ".join(report["caveats"])
     assert "in the order s0.npy to final.npy, because the name final.npy has no number" in text
-    assert not any("Collapse (" in line for line in report["summary"])
+    line = "Collapse (dimensional) is there at the first checkpoint and is over at checkpoint 2."
+    assert line in report["summary"]
     seen = jssl.diagnose(NOISE, checkpoints=[NOISE, flat, 1.1 * flat, NOISE, NOISE + 0.1])
     line = "Collapse (dimensional) begins at checkpoint 1 and is over at checkpoint 3."
     assert line in seen.summary
     files = ["s0.npy", "s100.npy", "s200.npy", "s300.npy"]
     assert cli.run(["diagnose", "z.npy", "--json", "--checkpoints", *files]) == 0
     assert "no number" not in " ".join(json.loads(capsys.readouterr().out)["caveats"])
+
+
+def test_a_collapse_at_the_first_checkpoint_is_told_and_a_collapsed_end_has_learned_nothing():
+    point = 5 + 1e-5 * NOISE
+    seen = jssl.diagnose(NOISE, checkpoints=[point, point + 1e-6, 1.1 * point])
+    assert "Collapse (complete) is there at the first checkpoint and does not end." in seen.summary
+    seen = jssl.diagnose(NOISE, checkpoints=[point, NOISE, 1.1 * NOISE])
+    assert (
+        "Collapse (complete) is there at the first checkpoint and is over at checkpoint 1."
+        in seen.summary
+    )
+    seen = jssl.diagnose(NOISE, checkpoints=[NOISE, 1.1 * NOISE, point])
+    assert "Collapse (complete) begins at checkpoint 2." in seen.summary
+    assert not any("learned" in line for line in seen.summary)
+
+
+def test_it_is_said_that_probes_of_checkpoints_have_a_split_of_their_own():
+    checkpoints = run(0.0, 2.0)
+    seen = jssl.diagnose(checkpoints["z-2"], LABELS, checkpoints=checkpoints)
+    assert any(
+        "use one split of the rows, which is not that" in line for line in seen.history.caveats
+    )

@@ -219,7 +219,8 @@ def test_what_was_there_at_the_first_checkpoint_is_not_reported_as_learned_betwe
     grown = jssl.diagnose(
         Z, checkpoints=[Z * np.array([1, g, 0, 0, 0, 0]) for g in (0.1, 0.5, 1.0)]
     )
-    assert "1 of them was half-learned at the first checkpoint" in grown.summary[-1]
+    early = "1 of them was half-learned at the first checkpoint"
+    assert any(early in line for line in grown.summary)
     assert "One checkpoint was read" in jssl.diagnose(Z, checkpoints=[Z]).summary[-1]
 
 

@@ -300,3 +300,19 @@ def test_far_rows_are_found_beside_rows_that_are_much_farther(sizes):
     least = np.square(z[chosen] - z[len(sizes) :].mean(0)).sum(1).min()
     others = np.square(z[len(sizes) :] - z[len(sizes) :].mean(0)).sum(1)
     assert least > FAR * np.median(others)
+
+
+@pytest.mark.parametrize(
+    ("mean", "scale"), [(1e4, 1), (1e4, 50), (1e4, 2000), (1e3, 30), (100, 10)]
+)
+def test_a_coordinate_with_a_larger_mean_than_variance_is_set_aside_among_many(mean, scale):
+    z = np.random.default_rng(1).normal(size=(300, 64))
+    z[:, 2] = mean + scale * z[:, 2]
+    assert kind(z) == "none"
+    assert said(z, "Coordinate 2 has a large constant offset")
+
+
+def test_rows_along_one_of_few_axes_are_a_complete_collapse_and_no_outlier():
+    z = 1e-3 * np.random.default_rng(1).normal(size=(300, 8))
+    z[:, 2] = 1 + 0.5 * np.abs(np.random.default_rng(2).normal(size=300))
+    assert kind(z) == "complete"

@@ -134,3 +134,16 @@ def test_rows_of_one_sample_are_on_one_side_of_the_split_where_samples_are_given
 def test_numbers_of_samples_that_do_not_fit_are_one_line(bad):
     with pytest.raises(InputError, match="samples must be"):
         jssl.diagnose(np.eye(10), np.arange(10) % 2, samples=bad)
+
+
+def test_given_samples_are_the_groups_and_none_are_guessed_from_the_order():
+    """200 samples of 10 tokens: the error is that of 100 tested samples, not of 50 groups of 20."""
+    rng = np.random.default_rng(0)
+    samples = np.repeat(np.arange(200), 10)
+    z = np.repeat(rng.normal(size=(200, 64)), 10, 0) + 1.5 * rng.normal(size=(2000, 64))
+    labels = np.repeat(np.arange(200) % 4, 10)
+    seen = jssl.diagnose(z, labels, samples=samples)
+    (probe,) = (m for name, m in seen.metrics.items() if name.startswith("linear probe"))
+    p = np.clip(probe.value, 0.01, 0.99)
+    assert probe.error == pytest.approx((p * (1 - p) / 100) ** 0.5, rel=0.15)
+    assert not any("They form" in line for line in seen.caveats)

@@ -185,7 +185,7 @@ def test_the_help_of_predict_lists_every_loss_and_view():
     listed = loss[1].replace("\\ ", "").split(", ")
     assert {losses.registry.ALIASES.get(name, name) for name in listed} == set(RULES)
     listed = re.search(r"one or more of (.*?)\.", text)[1].replace("\\ ", "").split(", ")
-    assert listed.pop() == "or simclr for its usual recipe"
+    assert listed.pop() == "or simclr for its usual recipe; by default crop,noise"
     assert {*listed, "simclr"} == set(VIEWS)
 
 

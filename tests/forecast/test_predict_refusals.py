@@ -188,7 +188,7 @@ def test_the_early_estimate_refuses_no_simulation_near_the_limit(monkeypatch):
     """A simulation of 100 s by its trace is not refused under a limit of 10 s: rates are rough."""
     from jssl.forecast import simulated
 
-    given = LOSS | {"kernel": "mlp-tanh-1", "width": 8, "nets": 1, "simulate": 1, "scale": 1e-2}
+    given = LOSS | {"kernel": "mlp-tanh-1", "width": 8, "nets": 2, "simulate": 1, "scale": 1e-2}
     real = simulated_cost.predicted_seconds
     monkeypatch.setattr(
         simulated_cost, "predicted_seconds", lambda plan: (0.0, 100.0 + real(plan)[1])
