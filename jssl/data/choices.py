@@ -6,6 +6,9 @@ What was chosen among several arrays is said in a note. The weights of a model a
 import re
 from pathlib import Path
 
+import numpy as np
+
+from jssl.data.array_files import is_narrow_number
 from jssl.data.readers import LABELS, READERS, UNREAD, Contents, Entry, leaf
 from jssl.errors import InputError
 
@@ -20,6 +23,7 @@ _WEIGHT = re.compile(
 """Names of the weights of models of PyTorch, Flax and Keras, and of the states of optimisers."""
 
 _SHOWN = 12
+_BLOCK = 4096
 
 
 def choose_embeddings(file: Path, contents: Contents, key: str | None) -> str:
@@ -65,7 +69,7 @@ def choose_embeddings(file: Path, contents: Contents, key: str | None) -> str:
 
 
 def choose_labels(
-    file: Path, contents: Contents, embeddings: str, rows: int, key: str | None
+    file: Path, contents: Contents, embeddings: str, rows: int, key: str | None, tokens: int = 1
 ) -> tuple[str | None, list[str], list[str]]:
     """Return the name of the labels beside the embeddings, or None, and notes on the choice.
 
@@ -77,19 +81,21 @@ def choose_labels(
         embeddings: the name of the embeddings.
         rows: of the embeddings.
         key: the name of the labels where one is given.
+        tokens: of each row, where each is a row of the report: labels may be those of tokens.
 
     Raises:
         InputError: for an unknown key, or one whose array has another number of entries.
     """
     if key is not None:
         require_key(file, contents, key)
-        if contents[key].shape[:1] not in ((rows,), (None,)):
-            message = f"{file}: '{key}' is {contents[key]}, for {rows:,} rows; labels need one each"
+        if contents[key].shape[:1] not in ((rows,), (None,), (rows * tokens,)):
+            what = f"'{key}' is {contents[key]}, for {_counted(rows, tokens)}"
+            message = f"{file}: {what}; labels need one each"
             raise InputError(message)
         return key, [], []
     named = [name for name in contents if name != embeddings and _lower(name) in LABELS]
     named.sort(key=lambda name: (LABELS.index(_lower(name)), len(name)))
-    faults = {name: _label_fault(name, contents[name], rows) for name in named}
+    faults = {name: _label_fault(name, contents[name], rows, tokens) for name in named}
     fitting = [name for name in named if faults[name] is None]
     unused = [
         unused_labels(label_name(name, file), f"it {fault}")
@@ -103,13 +109,50 @@ def choose_labels(
     return fitting[0], [f"{chosen}, not {others}." if others else f"{chosen}."], unused
 
 
-def _label_fault(name: str, entry: Entry, rows: int) -> str | None:
+def _label_fault(name: str, entry: Entry, rows: int, tokens: int) -> str | None:
     """Return why an array beside the embeddings cannot be the labels, or None."""
     if entry.dtype in UNREAD:
         return UNREAD[entry.dtype].format(name=leaf(name))
-    if entry.shape not in ((rows,), (None,), (rows, 1)):
-        return f"is {entry}, for {rows:,} rows"
-    return None
+    if entry.shape[:1] in ((rows,), (None,), (rows * tokens,)):
+        if holds_labels(entry):
+            return None
+        if len(entry.shape) == 2:
+            return f"is {entry}, which is neither one column nor one-hot"
+    return f"is {entry}, for {_counted(rows, tokens)}"
+
+
+def _counted(rows: int, tokens: int) -> str:
+    return f"{rows:,} rows" if tokens == 1 else f"{rows:,} samples of {tokens:,} tokens each"
+
+
+def called_labels(name: str) -> bool:
+    """Return whether an array is called as labels are.
+
+    Example:
+        >>> called_labels("obs/labels")
+        True
+    """
+    return _lower(name) in LABELS
+
+
+def holds_labels(entry: Entry) -> bool:
+    """Return whether an array has the shape of labels: a vector, one column, or one-hot."""
+    if len(entry.shape) != 2 or entry.shape[1] == 1 or entry.dtype in UNREAD:
+        return len(entry.shape) in (1, 2)
+    try:
+        values = entry.read()
+        starts = range(0, len(values), _BLOCK)
+        return all(_is_one_hot(np.asarray(values[low : low + _BLOCK])) for low in starts)
+    except Exception:  # of a damaged file; where the labels are read, the reason is said
+        return True
+
+
+def _is_one_hot(rows: np.ndarray) -> bool:
+    if is_narrow_number(rows.dtype):
+        rows = rows.astype(np.float32)
+    if rows.dtype.kind not in "iufb":
+        return False
+    return bool((((rows == 1).sum(1) == 1) & ((rows != 0).sum(1) == 1)).all())
 
 
 def label_name(name: str, file: Path) -> str:
@@ -139,7 +182,7 @@ def label_file_names(contents: Contents, key: str | None) -> list[str]:
     if len(contents) == 1:
         return list(contents)
     flat = [name for name, entry in contents.items() if len(entry.shape) == 1]
-    named = [name for name in flat if _lower(name) in LABELS]
+    named = [name for name in contents if called_labels(name) and holds_labels(contents[name])]
     return sorted(named, key=lambda name: LABELS.index(_lower(name)))[:1] or flat
 
 

@@ -13,8 +13,9 @@ import numpy as np
 from jssl.data.array_files import stored_as_void
 from jssl.data.choices import choose_embeddings, choose_labels, label_name, unused_labels
 from jssl.data.file_sets import expand_files
-from jssl.data.label_files import joined
+from jssl.data.label_files import joined, labels_at, token_note
 from jssl.data.label_files import read_label_files as read_label_files
+from jssl.data.label_files import read_labels_for as read_labels_for
 from jssl.data.label_files import read_labels_of as read_labels_of
 from jssl.data.lazy_rows import stacked
 from jssl.data.readers import Contents
@@ -38,6 +39,7 @@ class EmbeddingSet(NamedTuple):
         samples: (n,) number of the sample of each row, where rows are its tokens; else None.
         named: how notes call the labels of the first file.
         unused: why arrays that are called as labels are not used; they are among the notes.
+        on_labels: those of the notes that say which labels are used.
     """
 
     z: Any
@@ -50,13 +52,30 @@ class EmbeddingSet(NamedTuple):
     samples: np.ndarray | None = None
     named: str | None = None
     unused: tuple[str, ...] = ()
+    on_labels: tuple[str, ...] = ()
+
+    @property
+    def on_rows(self) -> tuple[str, ...]:
+        """Those of the notes that are not about labels beside the embeddings."""
+        return tuple(n for n in self.notes if n not in (*self.on_labels, *self.unused))
+
+    def with_labels(self, labels: Any, notes: Sequence[str]) -> "EmbeddingSet":
+        """Return the same with labels of another file, and without what those beside it say."""
+        return self._replace(
+            labels=labels,
+            notes=(*self.on_rows, *notes),
+            named=None,
+            unused=(),
+            on_labels=tuple(notes),
+        )
 
     def without_labels(self, reason: str) -> "EmbeddingSet":
         """Return the same without labels that cannot be used, and a note that says why."""
         note = unused_labels(str(self.named), reason)
-        others = tuple(line for line in self.notes if not line.startswith("The labels are "))
+        others = tuple(line for line in self.notes if line not in self.on_labels)
+        unused = (*self.unused, note)
         return self._replace(
-            labels=None, notes=(*others, note), unused=(*self.unused, note), named=None
+            labels=None, notes=(*others, note), unused=unused, named=None, on_labels=()
         )
 
 
@@ -64,13 +83,11 @@ class _Part(NamedTuple):
     """The rows of one file, as `EmbeddingSet`, and how many of them are of one sample."""
 
     z: Any
-    labels: Any
     notes: list[str]
     key: str | None
     pooled: bool
     tokens: int
-    named: str | None
-    unused: list[str]
+    beside: "_Labels"
 
 
 def read_embeddings(
@@ -130,35 +147,57 @@ def read_embeddings(
             continue
         read.append(part)
         used.append(file)
-        for line in part.notes:
+        for line in (*part.notes, *part.beside.notes, *part.beside.unused):
             notes.setdefault(line.replace(str(file), ""), line)
     if not read:
         nothing = f"{(empty or [''])[0].rstrip('.')}; give a file with rows"
         raise InputError(failures[0] if failures else nothing)
-    labels, lacking = _labels_of(read, used)
+    labels, lacking = _labels_of(read, used, asked=label_key is not None)
+    about = [line for part in read for line in part.beside.notes]
+    used_labels = labels is not None
+    chosen = [line for line in notes.values() if used_labels or line not in about]
+    spread = _spread(read) if used_labels else []
     return EmbeddingSet(
         stacked([part.z for part in read]),
         labels,
         tuple(used),
         tuple(failures),
-        (*notes.values(), *empty, *lacking),
+        (*chosen, *spread, *empty, *lacking),
         read[0].key,
         any(part.pooled for part in read),
         _samples(read),
-        read[0].named,
-        tuple(line for part in read for line in part.unused),
+        read[0].beside.named,
+        (*(line for part in read for line in part.beside.unused), *lacking),
+        (*(line for line in chosen if line in about), *spread),
     )
 
 
-def _labels_of(read: Sequence[_Part], used: Sequence[Path]) -> tuple[Any, list[str]]:
-    """Return the labels of all files, or None and a note where only some hold any."""
-    labels = [part.labels for part in read]
+def _labels_of(
+    read: Sequence[_Part], used: Sequence[Path], *, asked: bool
+) -> tuple[Any, list[str]]:
+    """Return the labels of all files, or None and a note where they are not used."""
+    labels = [part.beside.labels for part in read]
     known = [names is not None for names in labels]
-    if all(known):
-        return labels[0] if len(labels) == 1 else joined(labels), []
     if not any(known):
         return None, []
-    return None, [f"Labels were not used: {used[known.index(False)]} holds none."]
+    if not all(known):
+        lacking = known.index(False)
+        some = " that can be used" if read[lacking].beside.unused else ""
+        return None, [f"Labels were not used: {used[lacking]} holds none{some}."]
+    if len(labels) == 1:
+        return labels[0], []
+    try:
+        return joined(labels), []
+    except InputError as error:
+        if asked:
+            raise
+        return None, [f"Labels were not used: {error}."]
+
+
+def _spread(read: Sequence[_Part]) -> list[str]:
+    """Return the note for labels of samples that count for all their tokens, if there are any."""
+    counts = [part.beside.samples for part in read]
+    return [token_note(sum(counts))] if any(counts) else []
 
 
 def _read(source: StoredEmbeddings, label_key: str | None, called: str) -> _Part:
@@ -175,37 +214,51 @@ def _read(source: StoredEmbeddings, label_key: str | None, called: str) -> _Part
     key = name if len(contents) > 1 and source.key is None else None
     if key is not None:
         notes.append(f"The {called} are '{name}' of {file}.")
-    beside = _labels_beside(file, contents, name, rows, label_key)
-    labels = beside.labels
     tokens = len(z) // rows
-    if labels is not None and tokens > 1:
-        labels = np.repeat(np.asarray(labels, object), tokens)
-    notes += [*beside.notes, *beside.unused]
+    beside = _labels_beside(file, contents, name, (rows, tokens), label_key)
     if source.dtype is None:
         notes += stored_as_void({called: stored})
     pooled = len(contents[name].shape) == 3
-    return _Part(z, labels, notes, key, pooled, tokens, beside.named, beside.unused)
+    return _Part(z, notes, key, pooled, tokens, beside)
 
 
 class _Labels(NamedTuple):
-    """Labels beside embeddings, as in `EmbeddingSet`."""
+    """Labels beside embeddings, as in `EmbeddingSet`.
+
+    Attributes:
+        labels: one for each row, or None.
+        named: how notes call them.
+        notes: on their choice.
+        unused: why others are not used.
+        samples: how many labels there are, where each is that of all tokens of a sample; else 0.
+    """
 
     labels: Any
     named: str | None
     notes: list[str]
     unused: list[str]
+    samples: int = 0
 
 
 def _labels_beside(
-    file: Path, contents: Contents, embeddings: str, rows: int, key: str | None
+    file: Path, contents: Contents, embeddings: str, counts: tuple[int, int], key: str | None
 ) -> _Labels:
-    """Return the labels beside the embeddings; without a key they may be unusable."""
-    chosen, notes, unused = choose_labels(file, contents, embeddings, rows, key)
+    """Return the labels beside the embeddings; without a key they may be unusable.
+
+    Args:
+        file: what is read.
+        contents: its arrays.
+        embeddings: name of the embeddings.
+        counts: of their samples, and of the tokens of each that are rows.
+        key: name of the labels.
+    """
+    rows, tokens = counts
+    chosen, notes, unused = choose_labels(file, contents, embeddings, rows, key, tokens)
     if chosen is None:
         return _Labels(None, None, notes, unused)
     try:
         labels = read_entry(file, contents[chosen])
-        if len(labels) != rows:
+        if len(labels) not in (rows, rows * tokens):
             message = f"{file}: '{chosen}' has {len(labels):,} entries for {rows:,} rows"
             raise InputError(message)
     except InputError as error:
@@ -213,7 +266,11 @@ def _labels_beside(
             raise
         note = unused_labels(label_name(chosen, file), str(error))
         return _Labels(None, None, [], [*unused, note])
-    return _Labels(labels, label_name(chosen, file), notes, unused)
+    named = label_name(chosen, file)
+    if len(labels) == rows * tokens:
+        return _Labels(labels, named, notes, unused)
+    each = labels_at(labels, np.repeat(np.arange(rows), tokens))
+    return _Labels(each, named, notes, unused, samples=rows)
 
 
 def _samples(parts: Sequence[_Part]) -> np.ndarray | None:

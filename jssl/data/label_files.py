@@ -75,6 +75,49 @@ def read_label_files(
     return labels, notes + header
 
 
+def read_labels_for(
+    paths: str | Path | Iterable[str | Path],
+    key: str | None,
+    rows: int,
+    samples: np.ndarray | None,
+) -> tuple[Any, list[str]]:
+    """Return the labels of rows, and notes on what was chosen; a sample's are those of its tokens.
+
+    Args:
+        paths: as `read_label_files`; likewise the key.
+        key: name of the labels.
+        rows: how many rows have labels.
+        samples: (rows,) number of the sample of each row, where rows are its tokens; else None.
+
+    Raises:
+        InputError: as `read_label_files`.
+    """
+    names, notes = read_label_files(paths, key, rows)
+    if samples is None or len(names) == rows:
+        return names, notes
+    count = int(samples.max(initial=-1)) + 1
+    of_samples, more = read_label_files(paths, key, count)
+    if len(of_samples) != count:
+        return names, notes
+    return labels_at(of_samples, samples), [*more, token_note(count)]
+
+
+def labels_at(labels: Any, samples: np.ndarray) -> np.ndarray:
+    """Return the labels of the samples of rows. A list keeps its kinds, as objects.
+
+    Example:
+        >>> labels_at(["cat", None], np.array([0, 0, 1])).tolist()
+        ['cat', 'cat', None]
+    """
+    array = np.asarray(labels, object) if isinstance(labels, list) else np.asarray(labels)
+    return array[samples]
+
+
+def token_note(count: int) -> str:
+    """Return the caveat for labels of samples where rows are tokens."""
+    return f"Each of the {count:,} labels counts for all tokens of its sample."
+
+
 def _without_header(file: Path, labels: Any, rows: int | None) -> tuple[Any, list[str]]:
     """Return the labels of a table of text without their header, and a note where it had one."""
     if rows is None or len(labels) != rows + 1 or file.suffix.lower() not in (".csv", ".tsv"):
@@ -90,9 +133,25 @@ def _without_header(file: Path, labels: Any, rows: int | None) -> tuple[Any, lis
 
 
 def joined(labels: Sequence[Any]) -> np.ndarray:
-    """Return labels of several files; where kinds differ, as objects."""
+    """Return labels of several files; where kinds differ, as objects.
+
+    Example:
+        >>> joined([np.zeros(4), np.zeros((5, 3))])
+        Traceback (most recent call last):
+        ...
+        jssl.errors.InputError: the labels of several files do not fit together: (4,), (5, 3); ...
+
+    Raises:
+        InputError: for one-hot labels beside others, or of other numbers of columns.
+    """
     arrays = [np.asarray(part) for part in labels]
     kinds = {array.dtype.kind for array in arrays}
-    if len(kinds) > 1 or kinds & set("OUS"):
+    one_hot = all(a.ndim == 2 for a in arrays) and kinds <= set("iufb")
+    if not one_hot and (len(kinds) > 1 or kinds & set("OUS")):
         arrays = [np.asarray(part, object) for part in labels]
-    return np.concatenate([a[:, 0] if a.shape[1:] == (1,) else a for a in arrays])
+    arrays = [a[:, 0] if a.shape[1:] == (1,) else a for a in arrays]
+    if len({a.shape[1:] for a in arrays}) > 1:
+        shapes = ", ".join(dict.fromkeys(str(a.shape) for a in arrays))
+        message = f"the labels of several files do not fit together: {shapes}; save one per row"
+        raise InputError(message)
+    return np.concatenate(arrays)

@@ -9,6 +9,7 @@ import pytest
 from safetensors.numpy import save_file
 
 from jssl.data.embedding_files import read_embeddings, read_label_files
+from jssl.diagnosis.labels import read_labels
 from jssl.errors import InputError
 
 Z = np.random.default_rng(0).normal(size=(30, 4)).astype(np.float32)
@@ -69,6 +70,24 @@ def test_labels_go_before_targets(folder, suffix):
     labels, notes = read_label_files(path)
     np.testing.assert_array_equal(labels, LABELS)
     assert f"The labels are 'labels' of {path}." in notes
+
+
+@pytest.mark.parametrize("suffix", WRITERS)
+@pytest.mark.parametrize("dtype", [int, bool, np.float32, np.float16])
+def test_one_hot_labels_of_any_number_are_used(folder, suffix, dtype):
+    path, hot = f"z{suffix}", np.eye(3)[LABELS]
+    WRITERS[suffix](path, {"embeddings": Z, "labels": hot.astype(dtype)})
+    found = read_embeddings(path)
+    np.testing.assert_array_equal(found.labels, hot)
+    assert f"The labels are 'labels' of {path}." in found.notes
+
+
+def test_one_hot_labels_of_bfloat16_are_used(folder):
+    torch = pytest.importorskip("torch")
+    hot = torch.eye(3)[torch.tensor(LABELS)].bfloat16()
+    torch.save({"embeddings": torch.tensor(Z), "labels": hot}, "z.pt")
+    found = read_embeddings("z.pt").labels
+    assert read_labels(found, len(Z)).classes.tolist() == LABELS.tolist()
 
 
 def test_labels_in_one_column_are_used_and_are_no_embeddings(folder):

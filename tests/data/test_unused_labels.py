@@ -10,7 +10,7 @@ import pytest
 import jssl
 from jssl.commands import main as cli
 from jssl.data.archives import load_arrays
-from jssl.data.embedding_files import read_embeddings
+from jssl.data.embedding_files import read_embeddings, read_labels_of
 from jssl.errors import InputError
 
 RNG = np.random.default_rng(0)
@@ -111,3 +111,35 @@ def test_labels_in_columns_and_in_vectors_are_joined(folder):
     np.savez("b.npz", z=Z, labels=labels[:, None])
     found = read_embeddings(["a.npz", "b.npz"]).labels
     np.testing.assert_array_equal(found, np.tile(labels, 2))
+
+
+def test_labels_of_a_set_in_which_a_file_has_none_are_not_named(folder):
+    labels = np.arange(60) % 3
+    np.savez("a.npz", z=Z, labels=labels)
+    np.savez("none.npz", z=Z)
+    np.savez("objects.npz", z=Z, labels=NAMES)
+    np.savez("hot.npz", z=Z, labels=np.eye(3)[labels])
+    for other, said in (
+        ("none", "none.npz holds none."),
+        ("objects", "objects.npz holds none that can be used."),
+        (
+            "hot",
+            "the labels of several files do not fit together: (60,), (60, 3); save one per row.",
+        ),
+    ):
+        found = read_embeddings(["a.npz", f"{other}.npz"])
+        assert found.labels is None
+        assert f"Labels were not used: {said}" in found.notes
+        assert not any("The labels are" in line for line in found.notes)
+
+
+def test_one_hot_labels_of_several_files_are_joined(folder):
+    labels = np.arange(60) % 3
+    np.savez("a.npz", z=Z, labels=np.eye(3)[labels])
+    np.savez("b.npz", z=Z, labels=np.eye(3, dtype=int)[labels])
+    assert read_embeddings(["a.npz", "b.npz"]).labels.argmax(1).tolist() == [*labels] * 2
+    np.savez("c.npz", z=Z, labels=np.eye(4)[labels])
+    with pytest.raises(InputError, match=r"do not fit together: \(60, 3\), \(60, 4\)"):
+        read_embeddings(["a.npz", "c.npz"], label_key="labels")
+    with pytest.raises(InputError, match=r"do not fit together: \(60, 3\), \(60, 4\)"):
+        read_labels_of(["a.npz", "c.npz"])
