@@ -6,14 +6,12 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from jssl.commands.checkpoint_files import stored_runs
 from jssl.data.embedding_files import (
     EmbeddingSet,
     StoredEmbeddings,
     read_embeddings,
-    read_label_files,
+    read_labels_for,
 )
 from jssl.diagnosis.diagnosis import diagnose
 from jssl.diagnosis.given_split import Split
@@ -181,14 +179,8 @@ def _with_labels(
         if needed and found.labels is None and found.unused:
             raise InputError(found.unused[0].rstrip("."))
         return found, found.labels
-    names, notes = read_label_files(labels, key, len(found.z))
-    if found.samples is not None and len(names) != len(found.z):
-        count = int(found.samples.max(initial=-1)) + 1
-        of_samples, more = read_label_files(labels, key, count)
-        if len(of_samples) == count:
-            names = np.asarray(of_samples, object)[found.samples]
-            notes = [*more, f"Each of the {count:,} labels counts for all tokens of its sample."]
-    return found._replace(notes=(*found.notes, *notes)), names
+    names, notes = read_labels_for(labels, key, len(found.z), found.samples)
+    return found.with_labels(names, notes), names
 
 
 def _named(files: Sequence[Path]) -> str:

@@ -98,7 +98,11 @@ def checked(name: str, z: Any) -> np.ndarray:
 
 
 def compare_checked(
-    arrays: Mapping[str, np.ndarray], labels: Any, criterion: str, seed: int
+    arrays: Mapping[str, np.ndarray],
+    labels: Any,
+    criterion: str,
+    seed: int,
+    samples: np.ndarray | None = None,
 ) -> EncoderComparison:
     """Return the comparison of embeddings that are `checked`.
 
@@ -107,12 +111,14 @@ def compare_checked(
         labels: as `compare_encoders`.
         criterion: one of `jssl.encoders.ranking.CRITERIA`.
         seed: as `compare_encoders`.
+        samples: (n,) numbers of the samples, as `jssl.diagnose`; used where there are labels.
 
     Raises:
         InputError: for other numbers of rows, fewer than 8 rows, and labels that do not fit.
     """
     count = _same_count(arrays)
-    diagnoses = {name: diagnose(z, labels, seed=seed) for name, z in arrays.items()}
+    groups = None if labels is None else samples
+    diagnoses = {name: diagnose(z, labels, seed=seed, samples=groups) for name, z in arrays.items()}
     draws = np.random.default_rng(seed)
     chosen = np.arange(count)
     if count > ROWS:

@@ -107,10 +107,9 @@ def test_compare_refuses_weights_and_options_without_their_partner(tmp_path, cap
     np.savez(tmp_path / "model.npz", **weights)
     assert cli.run(["compare", str(tmp_path / "model.npz")]) == 2
     assert "holds the weights of a model" in capsys.readouterr().err
-    np.save(tmp_path / "a.npy", np.eye(9))
-    files = [str(tmp_path / "a.npy")] * 2
-    assert cli.run(["compare", *files, "--label-key", "y"]) == 2
-    assert "--label-key needs --labels" in capsys.readouterr().err
+    np.savez(tmp_path / "a.npz", h=np.eye(9), z=np.eye(9))
+    assert cli.run(["compare", str(tmp_path / "a.npz"), "--label-key", "y"]) == 2
+    assert "a.npz has no 'y'; it holds h (9, 9)" in capsys.readouterr().err
 
 
 def test_each_token_may_be_a_row_without_labels_and_with_those_of_samples(folder, capsys):
@@ -183,3 +182,22 @@ def test_a_comparison_without_files_of_constants_and_with_labels_beside_them(fol
     seen = capsys.readouterr()
     assert "at least one of them is constant" in seen.out
     assert seen.err == ""
+
+
+@pytest.mark.parametrize("beside", [LABELS[::-1], np.linspace(0, 1, 40)])
+def test_only_the_labels_that_are_used_are_named(folder, capsys, beside):
+    np.savez("p.npz", z=Z, labels=beside)
+    np.savez("l.npz", z=Z, labels=LABELS)
+    assert cli.run(["diagnose", "p.npz", "--labels", "l.npz", "--json"]) == 0
+    caveats = json.loads(capsys.readouterr().out)["caveats"]
+    assert [c for c in caveats if "'labels'" in c] == ["The labels are 'labels' of l.npz."]
+
+
+def test_one_hot_labels_of_samples_count_for_their_tokens(folder, capsys):
+    np.save("hot.npy", np.eye(2)[LABELS])
+    summaries = []
+    for labels in ("y.npy", "hot.npy"):
+        options = ["--pool", "none", "--labels", labels, "--json"]
+        assert cli.run(["diagnose", "tokens.npy", *options]) == 0
+        summaries.append(json.loads(capsys.readouterr().out)["summary"])
+    assert summaries[0] == summaries[1]
