@@ -12,7 +12,7 @@ import numpy as np
 
 from jssl.data.array_files import stored_as_void
 from jssl.data.choices import choose_embeddings, choose_labels, label_name, unused_labels
-from jssl.data.file_sets import expand_files
+from jssl.data.file_sets import NamedColumns, expand_files, note_on_columns
 from jssl.data.label_files import joined, labels_at, token_note
 from jssl.data.label_files import read_label_files as read_label_files
 from jssl.data.label_files import read_labels_for as read_labels_for
@@ -88,6 +88,7 @@ class _Part(NamedTuple):
     pooled: bool
     tokens: int
     beside: "_Labels"
+    columns: tuple[str, ...]
 
 
 def read_embeddings(
@@ -130,15 +131,14 @@ def read_embeddings(
     failures: list[str] = []
     empty: list[str] = []
     notes: dict[str, str] = {}  # without the name of the file -> the first such note
+    columns = None
     for file in expand_files(given):
         try:
             part = _read(StoredEmbeddings(file, key, dtype, pool), label_key, name)
-            if read and part.z.shape[1] != read[0].z.shape[1]:
-                message = (
-                    f"{file} has {part.z.shape[1]:,} columns and {used[0]} has "
-                    f"{read[0].z.shape[1]:,}; files of one set need the same number"
-                )
-                raise InputError(message)
+            if read:
+                _require_width(used[0], read[0].z.shape[1], file, part.z.shape[1])
+            own = NamedColumns(file, part.columns)
+            part.notes.extend(note_on_columns(columns, own) if columns else [])
         except NoRows:
             empty.append(f"{file} holds no rows.")
             continue
@@ -147,6 +147,7 @@ def read_embeddings(
             continue
         read.append(part)
         used.append(file)
+        columns = columns or (own if own.names else None)
         for line in (*part.notes, *part.beside.notes, *part.beside.unused):
             notes.setdefault(line.replace(str(file), ""), line)
     if not read:
@@ -170,6 +171,16 @@ def read_embeddings(
         (*(line for part in read for line in part.beside.unused), *lacking),
         (*(line for line in chosen if line in about), *spread),
     )
+
+
+def _require_width(first: Path, width: int, file: Path, own: int) -> None:
+    """Raise an error for a file with another number of columns than the first one."""
+    if own != width:
+        message = (
+            f"{file} has {own:,} columns and {first} has {width:,}; files of one set need the same "
+            "number"
+        )
+        raise InputError(message)
 
 
 def _labels_of(
@@ -219,7 +230,8 @@ def _read(source: StoredEmbeddings, label_key: str | None, called: str) -> _Part
     if source.dtype is None:
         notes += stored_as_void({called: stored})
     pooled = len(contents[name].shape) == 3
-    return _Part(z, notes, key, pooled, tokens, beside)
+    columns = contents[name].columns
+    return _Part(z, notes, key, pooled, tokens, beside, columns)
 
 
 class _Labels(NamedTuple):

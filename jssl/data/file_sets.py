@@ -4,7 +4,7 @@ import glob
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from jssl.data.readers import READERS
 from jssl.errors import InputError
@@ -63,6 +63,53 @@ def readable_files(folder: Path) -> list[Path]:
         message = f"{folder} contains no readable file ({', '.join(READERS)}){below}"
         raise InputError(message)
     return readable
+
+
+class NamedColumns(NamedTuple):
+    """The names of the columns of a file.
+
+    Attributes:
+        file: its path.
+        names: of the columns, in order; empty where the file gives none.
+    """
+
+    file: Path
+    names: tuple[str, ...]
+
+
+def note_on_columns(first: NamedColumns, other: NamedColumns) -> list[str]:
+    """Return a caveat where two files call their columns differently.
+
+    Example:
+        >>> a, b = (NamedColumns(Path(f"{x}.csv"), (f"{x}0", f"{x}1")) for x in "ab")
+        >>> note_on_columns(a, b)[0][:67]
+        "b.csv calls column 1 'b0' and a.csv 'a0'; the columns are matched b"
+
+    Files without names are matched by position; so are names that count, such as 0, 1, 2.
+
+    Raises:
+        InputError: where a name stands at different positions: the coordinates would be mixed.
+    """
+    pairs = list(enumerate(zip(first.names, other.names, strict=False), 1))
+    differing = [(i, old, new) for i, (old, new) in pairs if old != new and old and new]
+    if not differing:
+        return []
+    i, old, new = differing[0]
+    what = f"{other.file} calls column {i:,} '{new}' and {first.file} '{old}'"
+    shared = set(first.names).intersection(other.names)
+    if any(name in shared for _, *both in differing for name in both) and not (
+        _is_count(first.names) and _is_count(other.names)
+    ):
+        message = f"{what}; write the columns of all files in one order"
+        raise InputError(message)
+    return [f"{what}; the columns are matched by position. If they differ, leave a file out."]
+
+
+def _is_count(names: Sequence[str]) -> bool:
+    """Return whether names are whole numbers that count by one."""
+    if not all(name.isdecimal() for name in names):
+        return False
+    return all(int(name) == int(names[0]) + i for i, name in enumerate(names))
 
 
 def _in_folder(folder: Path) -> list[Path]:

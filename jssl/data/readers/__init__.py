@@ -20,12 +20,14 @@ class Entry(NamedTuple):
         dtype: of its values, for messages.
         read: () -> the array, memory-mapped or spooled where it is large; labels may be a list.
         notes: what the reader chose without being asked, such as a header that it left out.
+        columns: the names of the columns of a matrix, where the file gives some.
     """
 
     shape: tuple[int | None, ...]
     dtype: str
     read: Callable[[], Any]
     notes: tuple[str, ...] = ()
+    columns: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         """Return the shape and dtype in one phrase."""

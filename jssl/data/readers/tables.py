@@ -51,10 +51,10 @@ def contents(path: Path) -> Contents:
     if len(fractions) > 1:
         read = partial(_wide, path, fractions, batches, False)
         notes = _left_out(path, integers)
-        found[WIDE] = Entry((count, len(fractions)), "columns", read, notes)
+        found[WIDE] = Entry((count, len(fractions)), "columns", read, notes, tuple(fractions))
     elif len(integers) > 1 and not fractions and all(len(e.shape) == 1 for e in found.values()):
         read = partial(_wide, path, integers, batches, True)
-        found[INTEGERS] = Entry((count, len(integers)), "columns", read)
+        found[INTEGERS] = Entry((count, len(integers)), "columns", read, (), tuple(integers))
     return found
 
 

@@ -48,8 +48,9 @@ def contents(path: Path) -> Contents:
             read = partial(_column, layout, i)
             found[name or f"column {i}"] = Entry((None,), "column", read, layout.notes)
     if layout.numbers:
-        shape = (None, len(layout.numbers))
-        found[NUMBERS] = Entry(shape, "numbers", partial(_matrix, layout), layout.notes)
+        shape, read = (None, len(layout.numbers)), partial(_matrix, layout)
+        names = tuple(layout.names[i] for i in layout.numbers) if layout.header else ()
+        found[NUMBERS] = Entry(shape, "numbers", read, layout.notes, names)
     return found
 
 
