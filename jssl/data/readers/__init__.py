@@ -63,13 +63,15 @@ READERS = {
 """Suffix of a file -> the module that reads it."""
 
 
-OBJECTS, SPARSE, NESTED = "Python objects", "sparse", "nested tensor"
+OBJECTS, SPARSE, NESTED, LISTS = "Python objects", "sparse", "nested tensor", "list of objects"
 
 UNREAD = {
     OBJECTS: "holds Python objects, which are not unpickled; save strings with "
     "numpy.array({name}, dtype=str), numbers with dtype=float",
     SPARSE: "is a sparse matrix; choose a dense array with --key, or save {name}.toarray()",
-    NESTED: "is a nested tensor; pass one row for each sample, such as the mean of {name} over it",
+    NESTED: "is a nested tensor; pass one row for each sample, such as "
+    "torch.stack([part.mean(0) for part in {name}.unbind()])",
+    LISTS: "is a list that cannot become an array; save one tensor",
 }
 """What the `dtype` of an entry is called that is listed and not read -> what to do about it."""
 

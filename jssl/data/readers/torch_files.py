@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from jssl.data.lazy_rows import by_columns, stacked
-from jssl.data.readers import LABELS, NESTED, Contents, Entry, leaf, require_library
+from jssl.data.readers import LABELS, NESTED, Contents, Entry, leaf, require_library, unread
+from jssl.data.readers.torch_lists import list_entry, uneven_vectors
 from jssl.errors import InputError
-from jssl.unreadable import torch_fault
 
 _NAMES = 3
 """Levels of nested dictionaries that are searched for tensors."""
@@ -24,25 +24,29 @@ class _Found(NamedTuple):
         arrays: by name; lists are batches, joined along their first axis.
         rows: lists of vectors that could be rows, by name.
         uneven: the shapes of lists that are no batches.
+        lists: other lists, which are refused when they are read, by name.
     """
 
     arrays: dict[str, Entry]
     rows: dict[str, Entry]
     uneven: list[str]
+    lists: dict[str, Entry]
 
 
 def contents(path: Path) -> Contents:
     """Return the tensors of a file: one, a list of batches, or nested dictionaries of these.
 
     A list of vectors of floating point numbers of one length is rows where the file holds no other
-    matrix and it is not called as labels are; otherwise it is batches of numbers.
+    matrix and it is not called as labels are; otherwise it is batches of numbers. Lists of other
+    things are listed where the file holds no matrix or they are called as labels, and refused when
+    they are read.
 
     Raises:
-        InputError: for a damaged file, one of Python objects, and lists that are not batches where
-            the file holds nothing else.
+        InputError: for a damaged file, one of Python objects, a model, and one without tensors or
+            with lists that are not batches and nothing else.
     """
     torch = require_library("torch", path, "the command that pytorch.org shows for this system")
-    found = _Found({}, {}, [])
+    found = _Found({}, {}, [], {})
     with warnings.catch_warnings():  # PyTorch warns of how a quantised tensor was saved
         warnings.simplefilter("ignore", UserWarning)
         loaded = _load(torch, path)
@@ -55,8 +59,16 @@ def contents(path: Path) -> Contents:
         )
         raise InputError(message)
     if all(len(entry.shape) < 2 for entry in found.arrays.values()):
-        return found.arrays | found.rows
-    return found.arrays
+        held = found.arrays | found.rows | found.lists
+        if not held:
+            message = (
+                f"{path} holds no tensors or lists of them; save the embeddings with "
+                "torch.save(z, path)"
+            )
+            raise InputError(message)
+        return held
+    labels = {name: entry for name, entry in found.lists.items() if leaf(name).lower() in LABELS}
+    return found.arrays | labels
 
 
 def _load(torch: Any, path: Path) -> Any:
@@ -66,6 +78,8 @@ def _load(torch: Any, path: Path) -> Any:
     if archive and not zipfile.is_zipfile(path):
         message = f"cannot read {path} (it is cut off before its end); write it again"
         raise InputError(message)
+    if archive:
+        _refuse_script(path)
     try:
         try:
             return torch.load(path, mmap=True, **options)
@@ -85,6 +99,18 @@ def _load(torch: Any, path: Path) -> Any:
             "save the tensors only, with torch.save(embeddings, path)"
         )
         raise InputError(message) from error
+
+
+def _refuse_script(path: Path) -> None:
+    """Raise an error for a model that torch.jit.save wrote: it keeps constants beside its data."""
+    with zipfile.ZipFile(path) as archive:
+        names = archive.namelist()
+    if any(name.endswith("/constants.pkl") for name in names):
+        message = (
+            f"{path} holds a model of TorchScript and no embeddings; save those that it computes, "
+            "torch.save(model(x).detach(), path)"
+        )
+        raise InputError(message)
 
 
 def _collect(
@@ -116,20 +142,21 @@ def _collect(
                 shapes = dict.fromkeys(str(tuple(item.shape)) for item in value)
                 found.uneven.append(" and ".join(list(shapes)[:3]))
             else:
-                _batches(torch, list(value), name, found)
+                _batches(torch, list(value), name, path, found)
         elif all(isinstance(item, int | str) for item in value):
             found.arrays[name] = Entry((len(value),), "list", lambda: list(value))
+        else:
+            found.lists[name] = list_entry(torch, path, name, value)
 
 
 def _add_nested(path: Path, name: str, tensor: Any, found: _Found) -> None:
     def refuse() -> Any:
-        message = f"{path}: {name} is {torch_fault(leaf(name), tensor)}"
-        raise InputError(message)
+        raise unread(path, name, NESTED)
 
     found.arrays[name] = Entry((tensor.size(0),), NESTED, refuse)
 
 
-def _batches(torch: Any, batches: list[Any], name: str, found: _Found) -> None:
+def _batches(torch: Any, batches: list[Any], name: str, path: Path, found: _Found) -> None:
     """Add a list of batches as one array; of vectors of one length, as rows too."""
     shape = (sum(len(batch) for batch in batches), *batches[0].shape[1:])
     dtype = str(batches[0].dtype).removeprefix("torch.")
@@ -141,7 +168,9 @@ def _batches(torch: Any, batches: list[Any], name: str, found: _Found) -> None:
     found.arrays[name] = Entry(shape, dtype, read)
     sizes = {tuple(batch.shape) for batch in batches}
     floats = batches[0].is_floating_point() and leaf(name).lower() not in LABELS
-    if len(shape) == 1 and len(sizes) == 1 and floats:
+    if len(shape) == 1 and len(sizes) > 1 and floats:
+        found.rows[name] = uneven_vectors(path, name, dtype, [len(batch) for batch in batches])
+    elif len(shape) == 1 and floats:
 
         def rows() -> Any:
             return np.stack([_array(torch, batch) for batch in batches])
