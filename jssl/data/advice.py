@@ -70,7 +70,7 @@ def shape_advice(shape: tuple[int, ...]) -> str:
     if not shape:
         return ": pass an array of one row for each sample"
     if 0 in shape[1:]:
-        return ": it has no columns"
+        return ": it has no columns; save at least one"
     if len(shape) == 1:
         return ": pass one row for each sample, such as z.reshape(-1, dim)"
     if len(shape) == 3:

@@ -243,7 +243,7 @@ def check_values(name: str, z: np.ndarray) -> None:
         what = "row" if len(bad) == 1 else "rows"
         message = (
             f"{name} has {len(bad):,} {what} with values that are not finite, at {where}; "
-            "drop or repair them"
+            "drop or repair them (rows are counted from 0)"
         )
         raise InputError(message)
     if largest and not 1 / LARGEST <= largest <= LARGEST:

@@ -194,7 +194,7 @@ def pooled(name: str, z: Any, pool: str | None) -> Any:
         message = f"pool must be {', '.join(POOLS)}; got {pool}"
         raise InputError(message)
     if not tokens:
-        message = f"{name} is {z.shape}: no token to pool"
+        message = f"{name} is {z.shape}: no token to pool; save at least one for each row"
         raise InputError(message)
     if pool == "cls":
         return LazyRows(

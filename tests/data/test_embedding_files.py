@@ -150,7 +150,9 @@ def test_columns_of_floats_are_a_matrix_and_ragged_or_missing_lists_are_named(fo
     pq.write_table(pa.table({f"e{i}": Z[:, i] for i in range(4)} | {"label": NAMES}), "w.parquet")
     np.testing.assert_array_equal(values("w.parquet"), Z)
     pq.write_table(pa.table({"z": [[1.0, 2.0], [3.0]]}), "ragged.parquet")
-    with pytest.raises(InputError, match="differ in length: 2 in row 0, 1 in row 1"):
+    with pytest.raises(
+        InputError, match=r"2 in row 0, 1 in row 1 \(rows are counted from 0\); give all"
+    ):
         read_embeddings("ragged.parquet")
     pq.write_table(pa.table({"z": [[1.0, 2.0], None]}), "missing.parquet")
     with pytest.raises(InputError, match="row 1 of z is missing"):

@@ -31,9 +31,9 @@ def refusal_of(text, capsys, encoding="utf-8"):
 
 
 BAD = {
-    "oops": "is not a number; write a number, or leave the cell empty",
-    "?": "is not a number; write a number, or leave the cell empty",
-    "missing": "is not a number; write a number, or leave the cell empty",
+    "oops": "is not a number; write a number, or leave the row out",
+    "?": "is not a number; write a number, or leave the row out",
+    "missing": "is not a number; write a number, or leave the row out",
     "12%": "has a percent sign; write the number without it",
     "1_000": "has a separator between thousands; write it without",
     "1 000": "has a separator between thousands; write it without",

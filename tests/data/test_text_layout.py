@@ -119,9 +119,11 @@ def test_uneven_rows_and_mixed_decimals_are_one_line_with_their_place(folder, ca
 
 
 def test_a_missing_value_in_the_first_row_does_not_drop_its_column(folder):
-    for text in ("1.5,,2.5\n1,2,3\n", "a,b,c\n1.5,,2.5\n1,2,3\n"):
+    places = {"1.5,,2.5\n1,2,3\n": "line 1, cell 2", "a,b,c\n1.5,,2.5\n1,2,3\n": "line 2, column b"}
+    for text, place in places.items():
         Path("z.csv").write_text(text)
-        np.testing.assert_array_equal(read_embeddings("z.csv").z, [[1.5, np.nan, 2.5], [1, 2, 3]])
+        with pytest.raises(InputError, match=f"z.csv: {place}: it is empty; write a number"):
+            read_embeddings("z.csv")
 
 
 @pytest.mark.parametrize("header", ["label", "species", "0"])

@@ -83,3 +83,25 @@ def test_tensors_and_lists_without_quotation_marks_are_one_line():
         Path("z.csv").write_text(text)
         with pytest.raises(InputError, match=r"without quotation marks; remove the brackets"):
             read_embeddings("z.csv")
+
+
+@pytest.mark.parametrize("header", [True, False])
+def test_tuples_of_numbers_are_read_as_lists_are(header):
+    table = pd.DataFrame({"embedding": list(map(tuple, Z.tolist()))})
+    table.to_csv("z.csv", index=False, header=header)
+    np.testing.assert_array_equal(read_embeddings("z.csv").z, Z)
+    table = pd.DataFrame({"embedding": [(x,) for x in Z[:, 0].tolist()], "label": ["(a, b)"] * 300})
+    table.to_csv("z.csv", index=False)
+    np.testing.assert_array_equal(read_embeddings("z.csv").z, Z[:, :1])
+
+
+def test_a_tuple_of_other_things_and_one_without_quotation_marks_are_one_line():
+    pd.DataFrame({"embedding": [(1.0, 2.0)] * 40 + [(1.0, "a")]}).to_csv("z.csv", index=False)
+    with pytest.raises(InputError, match=r"line 42, column embedding: '\(1.0, 'a'\)' is not a lis"):
+        read_embeddings("z.csv")
+    pd.DataFrame({"embedding": [((1.0, 2.0), (3.0, 4.0))] * 40}).to_csv("z.csv", index=False)
+    with pytest.raises(InputError, match=r"line 2, column embedding: '.*' is not a list such as"):
+        read_embeddings("z.csv")
+    Path("z.csv").write_text("embedding\n(0.1, 0.2)\n(0.3, 0.4)\n")
+    with pytest.raises(InputError, match="without quotation marks; remove the brackets"):
+        read_embeddings("z.csv")

@@ -139,7 +139,8 @@ def _matrix(path: Path, name: str, column: Any, start: int) -> np.ndarray:
             row = start + int(np.flatnonzero(lengths != lengths[0])[0])
             message = (
                 f"{path}: the lists of {name} differ in length: {lengths[0]} in row {start:,}, "
-                f"{lengths[row - start]} in row {row:,}"
+                f"{lengths[row - start]} in row {row:,} (rows are counted from 0); give all rows "
+                "the same number, or leave such rows out"
             )
             raise InputError(message)
         width = int(lengths[0]) if len(lengths) else 0
@@ -163,7 +164,10 @@ def _require_all(path: Path, name: str, column: Any, start: int) -> None:
     """Raise an error for the first missing value of a column."""
     if column.null_count:
         row = start + int(np.flatnonzero(column.is_null().to_numpy(zero_copy_only=False))[0])
-        message = f"{path}: row {row:,} of {name} is missing; leave such rows out"
+        message = (
+            f"{path}: row {row:,} of {name} is missing; leave such rows out (rows are counted from "
+            "0)"
+        )
         raise InputError(message)
 
 

@@ -24,6 +24,8 @@ _NUMBER = re.compile(
 )
 _SPACED = re.compile(r"\s*[+-]?\d{1,3}([ _'’\u00a0\u2009\u202f]\d{3})+([.,]\d+)?\s*")
 _PERCENT = re.compile(r"\s*[+-]?\d+([.,]\d+)?\s*%\s*")
+_BETWEEN = re.compile(r"[\s,()\[\]]+")
+"""What stands between the numbers of nested lists and tuples."""
 _SHOWN = 40
 
 
@@ -105,7 +107,7 @@ def fault_of(text: str, decimal: str) -> str:
     elif is_number(text) and text.strip().lower().lstrip("+-") != "nan":
         says = "is not a number in the digits 0 to 9, a sign and a decimal point; write it so"
     else:
-        says = "is not a number; write a number, or leave the cell empty if it is missing"
+        says = "is not a number; write a number, or leave the row out if it is missing"
     return f"{shown(text)} {says}"
 
 
@@ -121,27 +123,38 @@ def shown(text: str) -> str:
 
 
 def is_list(text: str) -> bool:
-    """Return whether a cell holds a list in brackets, as pandas writes one, or a tensor.
+    """Return whether a cell holds a list in brackets, a tuple of numbers or a tensor.
+
+    Words in parentheses, and a number in them, are no tuple.
 
     Example:
-        >>> is_list("[0.1, 0.2]"), is_list("tensor([0.1])"), is_list("[a")
-        (True, True, False)
+        >>> [is_list(cell) for cell in ("[0.1, 0.2]", "(0.1, 0.2)", "tensor([0.1])", "(a, b)")]
+        [True, True, True, False]
     """
     text = text.strip()
+    if text.startswith("(") and text.endswith(")"):
+        parts = [part for part in _BETWEEN.split(text) if part]
+        return all(map(is_number, parts)) and (len(parts) > 1 or "," in text)
     return (text.startswith("[") and text.endswith("]")) or text.startswith(("tensor([", "array(["))
 
 
+def _parts(text: str) -> list[str]:
+    """Return what stands in a list between commas or spaces; a tuple may end with a comma."""
+    inside = text.strip()[1:-1].strip()
+    inside = inside.removesuffix(",") if text.strip().startswith("(") else inside
+    return inside.split("," if "," in inside else None)
+
+
 def numbers_of(text: str) -> np.ndarray | None:
-    """Return the numbers of a list, separated by commas or spaces; None where it holds others.
+    """Return the numbers of a list or tuple, between commas or spaces; None where it holds others.
 
     Example:
         >>> numbers_of("[0.5, 2]").tolist(), numbers_of("[0.5 2.]").tolist(), numbers_of("[a]")
         ([0.5, 2.0], [0.5, 2.0], None)
     """
-    inside = text.strip()[1:-1]
     if not is_list(text):
         return None
     try:
-        return np.array(inside.split("," if "," in inside else None), np.float64)
+        return np.array(_parts(text), np.float64)
     except ValueError:
         return None

@@ -9,6 +9,7 @@ from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
 from functools import partial
 from itertools import islice
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -83,10 +84,21 @@ def _require_whole(layout: Layout) -> None:
 
 
 def _rows(layout: Layout) -> Generator[tuple[int, list[str]], None, None]:
-    """Yield the number of the line of each row, and its cells; raise where they are uneven."""
+    """Yield the number of the line of each row, and its cells; raise where they are uneven.
+
+    Empty lines are left out, but in a table of one column they are missing cells. Its last line may
+    be empty.
+    """
     path, columns = layout.source.path, len(layout.names)
+    single, empty = columns == 1, None
     with layout.source.open(layout.skip, errors="replace") as text:
-        for line, row in numbered_rows(path, text, layout.separator, layout.skip):
+        for line, row in numbered_rows(path, text, layout.separator, layout.skip, blank=single):
+            if empty is not None:
+                message = f"{path}: line {empty:,} is empty; write its value, or remove the line"
+                raise InputError(message)
+            if single and not "".join(row).strip() and row != [""]:
+                empty = line
+                continue
             if len(row) != columns:
                 short = f"{len(row):,} of {columns:,} cells"
                 long = f"{len(row):,} cells, and the first line {columns:,}"
@@ -105,7 +117,8 @@ def _require_even(layout: Layout) -> None:
     if source.line_break == b"\n" and separator != b" ":
         with source.path.open("rb") as file:
             if all(
-                (line.count(separator) == columns - 1 or not line.strip()) and b'"' not in line
+                (line.count(separator) == columns - 1 if line.strip() else columns > 1)
+                and b'"' not in line
                 for line in islice(file, layout.skip, None)
             ):
                 return
@@ -165,9 +178,26 @@ def _matrix(layout: Layout) -> Any:
             for table in tables:
                 if empty and table[empty].notna().any(axis=None):
                     _refuse_late_values(layout)
-                yield table[numbers].to_numpy(np.float64)
+                values = table[numbers].to_numpy(np.float64)
+                if not np.isfinite(values).all():
+                    _refuse_not_finite(layout)
+                yield values
 
     return spooled(str(layout.source.path), pieces())
+
+
+def _refuse_not_finite(layout: Layout) -> None:
+    """Raise an error for the first cell of the matrix that holds no finite number."""
+    with closing(_rows(layout)) as rows:
+        for line, row in rows:
+            for i in layout.numbers:
+                if row[i] in MISSING or not isfinite(float(row[i].replace(layout.decimal, "."))):
+                    says = f"{shown(row[i])} is not a finite number" if row[i] else "it is empty"
+                    message = (
+                        f"{layout.source.path}: line {line:,}, {layout.column(i)}: {says}; write a "
+                        "number, or leave the row out"
+                    )
+                    raise InputError(message)
 
 
 def _refuse_late_values(layout: Layout) -> None:

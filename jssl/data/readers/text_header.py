@@ -90,8 +90,7 @@ def _mixed(
         )
     message = (
         f"{path}: line 1 holds {shown(words[0])} beside numbers such as {shown(numbers[0])}; if it "
-        "is a row, write a number there or leave the cell empty; if it is a header, write words "
-        "only"
+        "is a row, write a number there or leave the row out; if it is a header, write words only"
     )
     raise InputError(message)
 

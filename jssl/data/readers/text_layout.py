@@ -87,7 +87,7 @@ def layout_of(path: Path) -> Layout:
     source = source_of(path)
     comments, lines, whole = first_lines(source)
     if not any(line.strip() for line in lines):
-        message = f"{path} is empty"
+        message = f"{path} is empty; write rows of numbers to it, or leave it out"
         raise InputError(message)
     separator = separator_of(path, lines)
     numbered = list(numbered_rows(path, lines, separator, len(comments), whole))
@@ -97,7 +97,7 @@ def layout_of(path: Path) -> Layout:
     header, notes = header_of(path, rows, sorted(kinds.numbers + kinds.lists))
     skip = len(comments)
     if header:
-        skip, rows = numbered[1][0] - 1, rows[1:]
+        skip, rows = _lines_above(numbered), rows[1:]
     first = numbered[0][1]
     names = tuple(map(str.strip, first)) if header else tuple(map(str, range(len(first))))
     if comments:
@@ -125,6 +125,12 @@ def layout_of(path: Path) -> Layout:
         last,
         tuple(notes),
     )
+
+
+def _lines_above(numbered: Sequence[tuple[int, list[str]]]) -> int:
+    """Return how many lines stand above the first row, which is empty where a cell is missing."""
+    line, first = numbered[0]
+    return line + first[0].count("\n") if len(first) == 1 else numbered[1][0] - 1
 
 
 def _kinds(rows: Sequence[Sequence[str]]) -> _Kinds:

@@ -21,6 +21,7 @@ SEPARATORS = {
 _THOUSANDS = re.compile(r"\s*[+-]?[1-9]\d{0,2}[,.]\d{3}\s*", re.ASCII)
 """A number such as 1,234, which is one with a decimal sign as well."""
 _LIST = re.compile(r"(^|[,;|\t])\s*\[+\s*[+-]?[\d.]")
+_TUPLE = re.compile(r"\s*\(+\s*[+-]?[\d.]+(e[+-]?\d+)?\s*", re.ASCII | re.IGNORECASE)
 _INTEGER = re.compile(r"\s*[+-]?\d+\s*", re.ASCII)
 
 
@@ -73,7 +74,9 @@ def _rows(lines: Sequence[str], separator: str) -> list[list[str]]:
 
 
 def _is_cut(cell: str) -> bool:
-    """Return whether a list of numbers begins in a cell and does not end in it."""
+    """Return whether a list or tuple of numbers begins in a cell and does not end in it."""
+    if _TUPLE.fullmatch(cell):
+        return True
     return _LIST.search(cell) is not None and cell.count("[") > cell.count("]")
 
 

@@ -134,7 +134,12 @@ def rows_of(lines: Iterable[str], separator: str) -> Any:
 
 
 def numbered_rows(
-    path: Path, lines: Iterable[str], separator: str, skip: int = 0, whole: bool = True
+    path: Path,
+    lines: Iterable[str],
+    separator: str,
+    skip: int = 0,
+    whole: bool = True,
+    blank: bool = False,
 ) -> Iterator[tuple[int, list[str]]]:
     r"""Yield the number of the first line of each row that is not blank, and its cells.
 
@@ -149,6 +154,7 @@ def numbered_rows(
         skip: how many lines stand above.
         whole: whether the last line is that of the file; else a row that is open there is left
             out.
+        blank: whether blank lines are yielded as well, as rows without cells.
 
     Raises:
         InputError: for a quotation mark that is not closed, and a cell that is too long for one.
@@ -159,7 +165,7 @@ def numbered_rows(
         for row in rows:
             if held:
                 yield held
-            held = (skip + start + 1, row) if row else None
+            held = (skip + start + 1, row) if row or blank else None
             start = rows.line_num
     except csv.Error as error:
         limit = csv.field_size_limit()
