@@ -1,7 +1,7 @@
 """`jssl diagnose`: read embeddings from files, print the summary, write the report."""
 
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from jssl.data.embedding_files import (
     read_embeddings,
     read_labels_for,
 )
+from jssl.data.file_sets import note_on_columns
 from jssl.diagnosis.diagnosis import diagnose
 from jssl.diagnosis.given_split import Split
 from jssl.diagnosis.labels import read_labels
@@ -73,7 +74,7 @@ def run_diagnose(
         None if path is None else _with_labels([path], of_path, label_key, options, needed=True)
         for path, of_path in ((train, train_labels), (test, test_labels))
     )
-    second = None if views is None else read_embeddings(views, name="views", **options)
+    second = None if views is None else _views(views, given, options)
     stored, stored_views = (
         stored_runs(paths, **options) if paths else None
         for paths in (checkpoints, checkpoint_views)
@@ -152,6 +153,19 @@ def _hold_tokens(stored: Any) -> bool:
     if isinstance(stored, StoredEmbeddings):
         return stored.holds_tokens()
     return any(map(_hold_tokens, (stored or {}).values()))
+
+
+def _views(path: Path, given: EmbeddingSet, options: Mapping[str, Any]) -> EmbeddingSet:
+    """Return the views of a file, with a caveat where its columns have other names.
+
+    Raises:
+        InputError: where its columns have the same names in another order.
+    """
+    second = read_embeddings(path, name="views", **options)
+    if not (given.columns and second.columns) or given.z.shape[1] != second.z.shape[1]:
+        return second
+    notes = note_on_columns(given.columns, second.columns)
+    return second._replace(notes=(*second.notes, *notes))
 
 
 def _with_labels(

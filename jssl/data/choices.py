@@ -38,7 +38,7 @@ def choose_embeddings(file: Path, contents: Contents, key: str | None) -> str:
         InputError: for no or several candidates, an unknown key, and the weights of a model.
     """
     if not contents:
-        message = f"{file} contains no arrays"
+        message = f"{file} contains no arrays; save an array (n, dim) to it"
         raise InputError(message)
     if key is not None:
         require_key(file, contents, key)
@@ -47,7 +47,7 @@ def choose_embeddings(file: Path, contents: Contents, key: str | None) -> str:
     if not names and READERS.get(file.suffix.lower()) == "text_files":
         message = (
             f"{file} has no column of numbers for the embeddings, apart from labels and numbers of "
-            f"rows; it holds {listed(contents)}"
+            f"rows; write one column for each dimension: it holds {listed(contents)}"
         )
         raise InputError(message)
     if set(contents) == {file.stem}:

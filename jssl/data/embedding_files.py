@@ -40,6 +40,7 @@ class EmbeddingSet(NamedTuple):
         named: how notes call the labels of the first file.
         unused: why arrays that are called as labels are not used; they are among the notes.
         on_labels: those of the notes that say which labels are used.
+        columns: the names of the columns and the file that gives them; None without names.
     """
 
     z: Any
@@ -53,6 +54,7 @@ class EmbeddingSet(NamedTuple):
     named: str | None = None
     unused: tuple[str, ...] = ()
     on_labels: tuple[str, ...] = ()
+    columns: NamedColumns | None = None
 
     @property
     def on_rows(self) -> tuple[str, ...]:
@@ -131,7 +133,7 @@ def read_embeddings(
     failures: list[str] = []
     empty: list[str] = []
     notes: dict[str, str] = {}  # without the name of the file -> the first such note
-    columns = None
+    columns: NamedColumns | None = None
     for file in expand_files(given):
         try:
             part = _read(StoredEmbeddings(file, key, dtype, pool), label_key, name)
@@ -170,6 +172,7 @@ def read_embeddings(
         read[0].beside.named,
         (*(line for part in read for line in part.beside.unused), *lacking),
         (*(line for line in chosen if line in about), *spread),
+        columns,
     )
 
 

@@ -91,7 +91,8 @@ def rows_of(source: StoredEmbeddings, name: str, contents: Contents, stored: Any
         to_numpy(what, z[:1])  # raises: its type is unknown
     refuse_fields(what, z)
     if z.ndim not in (2, 3) or not z.shape[-1]:
-        message = f"{what} is {z.shape}; embeddings are (n, dim){shape_advice(z.shape)}"
+        advice = contents[name].advice or shape_advice(z.shape)
+        message = f"{what} is {z.shape}; embeddings are (n, dim){advice}"
         raise InputError(message)
     if z.dtype.kind not in "fiub" and not is_narrow_number(z.dtype):
         words, remedy = words_of(z.dtype)

@@ -21,6 +21,7 @@ class Entry(NamedTuple):
         read: () -> the array, memory-mapped or spooled where it is large; labels may be a list.
         notes: what the reader chose without being asked, such as a header that it left out.
         columns: the names of the columns of a matrix, where the file gives some.
+        advice: why it is no matrix and what to do; empty where its shape says so.
     """
 
     shape: tuple[int | None, ...]
@@ -28,6 +29,7 @@ class Entry(NamedTuple):
     read: Callable[[], Any]
     notes: tuple[str, ...] = ()
     columns: tuple[str, ...] = ()
+    advice: str = ""
 
     def __str__(self) -> str:
         """Return the shape and dtype in one phrase."""

@@ -16,6 +16,11 @@ from jssl.errors import InputError
 _NAMES = 3
 """Levels of nested dictionaries that are searched for tensors."""
 
+_OF_INTEGERS = (
+    ": a list of vectors of integers is read as batches of labels; if each is a sample, save one "
+    "tensor with torch.stack"
+)
+
 
 class _Found(NamedTuple):
     """What a file holds.
@@ -165,7 +170,9 @@ def _batches(torch: Any, batches: list[Any], name: str, path: Path, found: _Foun
         arrays = [_array(torch, batch) for batch in batches]
         return stacked(arrays) if len(shape) == 2 else np.concatenate(arrays)
 
-    found.arrays[name] = Entry(shape, dtype, read)
+    integers = len(shape) == 1 and not batches[0].is_floating_point()
+    advice = _OF_INTEGERS if integers else ""
+    found.arrays[name] = Entry(shape, dtype, read, advice=advice)
     sizes = {tuple(batch.shape) for batch in batches}
     floats = batches[0].is_floating_point() and leaf(name).lower() not in LABELS
     if len(shape) == 1 and len(sizes) > 1 and floats:
