@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from jssl.commands.arguments import Command, Report, Reproduce, Sweep
 
 
-SMALL_COUNT = 500
+SMALL_COUNT = 2000
 """Pairs up to which a forecast uses one thread of BLAS."""
 
 
