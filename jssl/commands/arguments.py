@@ -137,8 +137,9 @@ class Diagnose:
 
     embeddings: Annotated[Paths, tyro.conf.Positional]
     """Files of embeddings (n, dim), a folder or a pattern; several files are one set, in natural \
-order. Supported formats: .npy, .npz, .pt, .pth, .safetensors, .parquet, .arrow, .feather, .h5, \
-.hdf5, .h5ad, .csv, .tsv. Files are read in chunks and may be larger than memory."""
+order, or in that given if it is not alphabetical. Supported formats: .npy, .npz, .pt, .pth, \
+.safetensors, .parquet, .arrow, .feather, .h5, .hdf5, .h5ad, .csv, .tsv. Files are read in chunks \
+and may be larger than memory."""
     key: Optional[str] = None
     """Name of the embeddings in files of several arrays, such as obsm/X_scVI."""
     dtype: Optional[str] = None

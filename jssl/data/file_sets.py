@@ -16,15 +16,20 @@ _SHOWN = 12
 def expand_files(paths: Sequence[str | Path]) -> list[Path]:
     """Return the files that paths, folders and patterns name, those of each in natural order.
 
+    Files that are given one by one keep their order, unless it is alphabetical, as a shell expands
+    a pattern: they are then in natural order too.
+
     Example:
-        >>> expand_files(["z.npy"])
-        [PosixPath('z.npy')]
+        >>> [file.name for file in expand_files(["z0.npy", "z10.npy", "z9.npy"])]
+        ['z0.npy', 'z9.npy', 'z10.npy']
 
     Raises:
         InputError: for a pattern that matches nothing, or a folder of no readable files or of
             several formats.
     """
     files: list[Path] = []
+    if len(paths) > 2 and list(map(str, paths)) == sorted(map(str, paths)):
+        paths = sorted(paths, key=natural_order)
     for path in (str(expanded(Path(p))) for p in paths):
         if Path(path).is_dir():
             files += _in_folder(Path(path))

@@ -97,7 +97,9 @@ def follow(
     Raises:
         InputError: where nothing could be read.
     """
+    checkpoints, order = _in_order(checkpoints)
     read, failures, caveats = _read(checkpoints, given.dim, "checkpoint")
+    caveats = order + caveats
     every = list(read.values())
     found = [spectrum_of(z) for z in every]
     spectra = np.stack([np.resize(s.eigenvalues, given.dim) for s in found])
@@ -135,6 +137,19 @@ def follow(
         summary,
         caveats + notes,
     )
+
+
+def _in_order(checkpoints: Any) -> tuple[Any, list[str]]:
+    """Return named checkpoints in the order of their numbers, and a caveat where it was another."""
+    if not isinstance(checkpoints, Mapping):
+        return checkpoints, []
+    values = {str(name): value for name, value in checkpoints.items()}
+    names = by_number(list(values))
+    numbers = [int(re.findall(r"\d+", _without_suffix(n))[-1]) for n in names if _is_numbered(n)]
+    if len(numbers) < len(names) or names == list(values) or sorted(set(numbers)) != numbers:
+        return checkpoints, []
+    note = f"The checkpoints were put in the order of the numbers in their names, {names[0]} to "
+    return {name: values[name] for name in names}, [f"{note}{names[-1]}."]
 
 
 def _unnumbered(names: tuple[str, ...]) -> list[str]:

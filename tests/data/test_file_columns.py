@@ -94,3 +94,15 @@ def test_labels_between_the_columns_do_not_change_their_names():
     found = read_embeddings(["p1.csv", "p2.csv"])
     assert len(found.z) == 60
     assert not any("calls column" in note for note in found.notes)
+
+
+def test_files_that_a_shell_lists_are_in_natural_order_and_another_order_is_kept():
+    """Twelve parts, alphabetically 0, 1, 10, 11, 2 ...: labels and views are in natural order."""
+    names = [f"part_{i}.npy" for i in range(12)]
+    for i, name in enumerate(names):
+        np.save(name, np.full((2, 1), float(i)))
+    natural = np.repeat(np.arange(12.0), 2)
+    for given in (sorted(names), names, "part_*.npy"):
+        np.testing.assert_array_equal(read_embeddings(given).z[:, 0], natural)
+    asked = ["part_2.npy", "part_0.npy", "part_10.npy"]
+    np.testing.assert_array_equal(read_embeddings(asked).z[:, 0], [2, 2, 0, 0, 10, 10])

@@ -2,6 +2,9 @@
 
 import datetime
 import decimal
+import json
+import subprocess
+import sys
 import warnings
 
 import h5py
@@ -10,6 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import safetensors.numpy as safetensors_numpy
 import scipy.sparse
 
 import jssl
@@ -219,3 +223,17 @@ def test_an_opened_archive_and_a_path_object_are_named(folder):
         jssl.diagnose(stored)
     with pytest.raises(InputError, match=r"labels is a path .*numpy.load\('.*y.npy'\)$"):
         jssl.diagnose(Z, folder / "y.npy")
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32", "float16", "bfloat16", "int64"])
+def test_each_usual_type_of_safetensors_is_read_by_a_command_in_a_new_process(dtype, folder):
+    """ml_dtypes is not imported there; safetensors needs it for bfloat16."""
+    z = np.round(8 * np.random.default_rng(0).normal(size=(40, 6))).astype(dtype)
+    safetensors_numpy.save_file({"embeddings": z}, "z.safetensors")
+    command = [sys.executable, "-m", "jssl", "diagnose", "z.safetensors", "--json"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    np.save("z.npy", z.astype(np.float64))
+    expected = subprocess.run(
+        [*command[:4], "z.npy", "--json"], capture_output=True, text=True, check=True
+    )
+    assert json.loads(done.stdout)["summary"] == json.loads(expected.stdout)["summary"]

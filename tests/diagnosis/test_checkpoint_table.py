@@ -204,3 +204,14 @@ def test_it_is_said_that_probes_of_checkpoints_have_a_split_of_their_own():
     assert any(
         "use one split of the rows, which is not that" in line for line in seen.history.caveats
     )
+
+
+def test_named_checkpoints_are_put_in_the_order_of_their_numbers():
+    """As a dictionary from sorted file names gives them: 10, 100, 20."""
+    given = {"10": 0.1 * NOISE, "100": 0.5 * NOISE, "20": 0.2 * NOISE}
+    right = {name: given[name] for name in ("10", "20", "100")}
+    seen, expected = (jssl.diagnose(NOISE, checkpoints=each) for each in (given, right))
+    assert seen.summary == expected.summary
+    assert seen.history.t.tolist() == [10, 20, 100]
+    said = "The checkpoints were put in the order of the numbers in their names, 10 to 100."
+    assert [said in each.history.caveats for each in (seen, expected)] == [True, False]

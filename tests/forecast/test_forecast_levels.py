@@ -113,3 +113,18 @@ def test_a_history_at_another_learning_rate_is_compared_at_the_same_time():
     seen = jssl.compare(forecast, history)
     np.testing.assert_allclose(seen.half_times_predicted, seen.half_times_simulated, rtol=1e-9)
     assert seen.largest["eigenvalues"] < 1e-9
+
+
+def test_what_the_intervals_say_of_the_kernels_change_is_that_of_the_given_encoder():
+    """Known for random networks, larger from the weights of PyTorch, and not from a matrix."""
+    model = mlp(6, 2, width=64, depth=2, activation="tanh")
+    params = model.init(jax.random.key(0))
+    given = {"loss": "barlow_twins_linearized", "dim": 2}
+    own = jssl.predict(PAIRS, **given, apply=model.apply, params=params)
+    assert any("such as the default ones of PyTorch and Equinox" in line for line in own.caveats)
+    views = np.concatenate(PAIRS)
+    start = np.asarray(model.apply(params, jnp.asarray(views)))
+    alone = jssl.predict(PAIRS, **given, gram=views @ views.T, start=start)
+    assert any("is not known and is not part of the intervals" in line for line in alone.caveats)
+    random = jssl.predict(PAIRS, **given, kernel="mlp-tanh-1", width=32, nets=2)
+    assert any("by its measured size in relu networks; it is" in line for line in random.caveats)

@@ -15,8 +15,8 @@ from jssl.errors import InputError
 _FLOAT8 = {"F8_E4M3": "float8_e4m3fn", "F8_E5M2": "float8_e5m2", "F8_E8M0": "float8_e8m0fnu"}
 """What the format calls a type of 8 bits -> what ml_dtypes calls it."""
 
-_PACKED = ("F4", "F6")
-"""How the types begin whose values are not whole bytes."""
+_PACKED = ("F4", "F6_")
+"""How the types begin whose values are not whole bytes; F64 is none of them."""
 
 
 def contents(path: Path) -> Contents:
@@ -32,6 +32,8 @@ def contents(path: Path) -> Contents:
         elif kind.startswith(_PACKED):
             read = partial(_packed, path, name, kind)
         else:
+            if kind == "BF16":
+                import ml_dtypes  # noqa: F401  (safetensors then finds the type in NumPy)
             read = partial(_read, file, name, shape)
         found[name] = Entry(shape, _FLOAT8.get(kind, kind.lower()), read)
     return found
