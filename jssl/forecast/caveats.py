@@ -106,10 +106,10 @@ def _encoder(forecast: Values, own: OwnEncoder | None) -> list[str]:
     )
     if own is not None and own.start is not None:
         change = (
-            "Its change is part of the intervals by its size in networks whose weights start with "
-            "variances of about 1 or 2 over the number of inputs of a layer. From smaller weights, "
-            "such as the default ones of PyTorch and Equinox, it is larger: dimensions after the "
-            "first came 1.2 to 1.9 times sooner than forecast. With apply=, simulate=1 shows it."
+            "Its change is part of the intervals by its size in networks in NTK parametrisation. "
+            "From smaller weights, such as the default ones of PyTorch and Equinox, it is larger: "
+            "dimensions after the first come sooner than forecast. With apply=, simulate=1 shows "
+            "it."
         )
     if not len(forecast.networks):
         change = "Its change during training is not known and is not part of the intervals."

@@ -36,6 +36,9 @@ _LOOKS = 8  # points of the trajectory at which the curvature is computed
 def custom_rule(loss: Loss, samples: int, dim: int) -> tuple[Rule, LossPairings]:
     """Return the rule of a loss with its name, and its pairings, from its derivatives at zero.
 
+    The views' cross-moment has the coefficient 1 in the pairing; a factor of the loss is part of
+    the rule's signal, so that the final C does not depend on it.
+
     Example:
         >>> rule, pairings = custom_rule(lambda a, b: -2 * (a * b).sum(1).mean(), 5, 2)
         >>> rule.centred, [round(float(x), 6) for x in pairings.signal]
@@ -87,7 +90,9 @@ def custom_rule(loss: Loss, samples: int, dim: int) -> tuple[Rule, LossPairings]
             "the embeddings do"
         )
         raise InputError(message)
-    rule = Rule("vicreg_squared", 2.0, 1.0, centred=bool(errors[1] < errors[0]))
+    unit = pairing.cross if pairing.cross > 0 else 1.0  # C is the cross-moment, whatever the factor
+    pairing = Pairing(*(x / unit for x in pairing))
+    rule = Rule("vicreg_squared", 2 * unit, unit, centred=bool(errors[1] < errors[0]))
     return rule, LossPairings(pairing, pairing, pairing, rule.centred)
 
 
@@ -103,8 +108,8 @@ def custom_ends(
     root = np.sqrt(values)
     both = functions_of(gram, modes.vectors, False) / root
     count = min(dim, len(values))
-    slowest = float(values[count - 1])
-    times = np.append(0, np.geomspace(1e-2, 1, _POINTS)) * 3 * np.log(1 / _START) / (4 * slowest)
+    growth = 2 * rule.signal * float(values[count - 1])  # of the slowest one
+    times = np.append(0, np.geomspace(1e-2, 1, _POINTS)) * 3 * np.log(1 / _START) / growth
     start = _START * np.eye(len(values), dim)
     flow = mode_flow(
         embedding_loss(loss, *both), _uncoupled(values, dim), start, times, farthest=_FARTHEST
@@ -125,7 +130,7 @@ def custom_ends(
     stacked = np.concatenate([functions_of(gram, modes.vectors, False)[v] for v in (0, 1)]) / root
     curvature = max(_curvature(loss, gram, stacked @ b) for b in looks)
     opposite = Pairing(*(-x for x in pairings.signal))
-    curvature = max(curvature, 4 * largest_value(gram, rule.centred, opposite))
+    curvature = max(curvature, 2 * rule.signal * largest_value(gram, rule.centred, opposite))
     return Ends(rule.signal * values, learned, scales, 0.0, (), curvature)
 
 

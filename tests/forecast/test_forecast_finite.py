@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from own_training import MODEL, RATE, trained
 
 import jssl
 from jssl import losses
@@ -89,6 +90,7 @@ def test_quadratic_form_of_a_loss_is_that_of_its_rule(name):
         np.array(pairings.signal), stated.signal / 2 * np.array([0.0, 1.0, 0.0]), atol=1e-6
     )
     assert rule.centred == stated.centred
+    assert rule.signal == pytest.approx(stated.signal, rel=1e-6)
 
 
 def test_centring_of_a_loss_is_found():
@@ -118,37 +120,13 @@ def test_losses_that_are_not_covered_are_refused(loss, says):
 
 def test_forecast_of_the_rest_from_a_checkpoint_is_that_of_going_on():
     """Own network; parameters after 60 steps and their forecast, against training to the end."""
-    views = jnp.asarray(np.concatenate(PAIRS))
-    n, rate = len(PAIRS[0]), 0.02
-    model = mlp(6, 2, width=128, depth=1, activation="tanh", output_scale=0.05)
-    loss = losses.get("barlow_twins_linearized")
-
-    def value(p):
-        z = model.apply(p, views)
-        return loss(z[:n], z[n:])
-
-    @jax.jit
-    def descend(p):
-        return jax.lax.fori_loop(
-            0, 20, lambda _, p: jax.tree.map(lambda a, g: a - rate * g, p, jax.grad(value)(p)), p
-        )
-
-    params, kept, seen = model.init(jax.random.key(0)), None, []
-    for step in range(0, 1200, 20):
-        z = np.asarray(model.apply(params, views))
-        c = z[:n].T @ z[n:] / n
-        seen.append(np.linalg.eigvalsh((c + c.T) / 2)[::-1])
-        if step == 60:
-            kept = params
-        params = descend(params)
-    trained = 20 * np.argmax(np.array(seen) > 0.5, 0)
-    assert (trained > 0).all()
+    half, kept = trained(PAIRS, 1200)
     found = jssl.predict(
-        PAIRS, loss="barlow_twins_linearized", dim=2, apply=model.apply, params=kept, step=60,
-        learning_rate=rate,
+        PAIRS, loss="barlow_twins_linearized", dim=2, apply=MODEL.apply, params=kept[60], step=60,
+        learning_rate=RATE,
     )  # fmt: skip
     assert found.settings["step"] == 60
-    np.testing.assert_allclose(found.steps[1], trained[1], rtol=0.15, atol=20)
+    np.testing.assert_allclose(found.steps[1], half[1], rtol=0.15, atol=20)
 
 
 def test_intervals_contain_networks_that_spread_and_widen_with_the_coupling():

@@ -102,8 +102,7 @@ def first_lines(source: Source) -> tuple[list[str], list[str], bool]:
         (['# by hand\n'], ['1,2\n'], True)
 
     Comments begin with #, or name the separator for Excel, and stand above numbers: words may begin
-    with #. A cell of several lines
-    is not cut.
+    with #. A cell of several lines is not cut.
     """
     comments: list[str] = []
     lines: list[str] = []
