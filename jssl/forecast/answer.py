@@ -1,12 +1,12 @@
 """The answer to a checked question: the numbers of a forecast, its sentences and its settings."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any, Optional
 
 import numpy as np
 
 from jssl.forecast.caveats import caveats_of
 from jssl.forecast.finite import Progress, final_eigenvalues
-from jssl.forecast.finite_steps import Found, finite_steps
+from jssl.forecast.finite_steps import Found, finite_steps, followed_flow
 from jssl.forecast.fresh_views import FreshViews
 from jssl.forecast.given_encoder import GivenEncoder
 from jssl.forecast.limit import Limit, Question, limit_of, mode_count
@@ -20,7 +20,12 @@ from jssl.theory.landscape.dictionary import SIMCLR
 from jssl.theory.landscape.estimate import Z
 from jssl.theory.stepwise import explain
 
+if TYPE_CHECKING:
+    from jssl.forecast.own_flow import Followed
+
 _FEW = 10  # samples times off-diagonal weight: below it, noise of fresh views slows later steps
+
+_STABLE = 1.0  # default learning rate times the largest curvature; descent is unstable above 2
 
 _FIRST = {
     (False, True): "as given",
@@ -59,17 +64,26 @@ def answer(
             placement=question.placement,
             clean_first=question.clean,
         )
+        followed = None
+        if _can_follow(question, encoder):
+            followed = followed_flow(limit, encoder, both, progress)
+        if followed is not None and question.learning_rate is None:
+            stable = _STABLE / followed.curvature
+            if limit.rate > stable:
+                question = question._replace(learning_rate=stable)
+                limit = limit_of(question, encoder, both, limit.kernels)
         found = finite_steps(
             limit,
             encoder,
             both,
+            followed,
             fresh=drawn,
             weight_decay=question.weight_decay,
             seed=question.seed,
             progress=progress,
         )
     forecast = _forecast(limit, found, lost, n, encoder)
-    settings = _settings(question, encoder, first[:n], limit, temperature)
+    settings = _settings(question, encoder, first[:n], limit, temperature) | _of_flow(followed)
     forecast = forecast._replace(settings=settings)
     explanation = _explanation(limit, found)
     notes = [*notes, *_noise_of_views(limit.rule.off_diagonal, n, question.draws)]
@@ -77,6 +91,13 @@ def answer(
     forecast = without_steps(forecast)
     summary = summary_of(forecast, limit.rule)
     return forecast._replace(summary=tuple(summary), caveats=(*notes, *caveats))
+
+
+def _can_follow(question: Question, encoder: GivenEncoder) -> bool:
+    """Return whether the gradient flow of the user's own network on its pairs is what is asked."""
+    network = encoder.apply is not None or encoder.torch is not None
+    fixed = question.draws == 1 and question.placement == SIMCLR
+    return network and fixed and not question.weight_decay
 
 
 def _callable_on(encoder: GivenEncoder, views: Any) -> GivenEncoder:
@@ -190,6 +211,17 @@ def _settings(
         "weight decay": question.weight_decay,
         "step": encoder.step,
         "seed": question.seed,
+    }
+
+
+def _of_flow(followed: Optional["Followed"]) -> dict[str, Any]:
+    """Return what was found along the gradient flow of the user's own network."""
+    if followed is None:
+        return {}
+    return {
+        "gradients of the flow": followed.gradients,
+        "dimensions followed": int((~np.isnan(followed.times)).sum()),
+        "largest curvature": followed.curvature,
     }
 
 

@@ -11,6 +11,7 @@ from jssl.forecast.values import Values
 from jssl.theory.landscape.dictionary import SIMCLR
 
 _SHOWN = 8
+_STABLE = 2.0  # learning rate times curvature at which gradient descent stops being stable
 _NOTICED = 0.05  # deviation of the outputs' kernels from which it is a caveat
 
 
@@ -24,6 +25,7 @@ def caveats_of(
             f"The learning rate is above the largest stable one, {forecast.stable_rate:.3g}: "
             "training diverges or drifts along flat directions, and no step is predicted."
         )
+    lines += _of_flow(forecast)
     if forecast.relative_start > 0.3 and not forecast.settings.get("step"):
         lines.append(
             f"The start is {forecast.relative_start:.2g} of the final amplitude, which is too "
@@ -75,7 +77,12 @@ def _never_learned(forecast: Values, ends: Ends) -> list[str]:
             f"an eigenvalue must exceed {ends.threshold:.2g} to be learned."
         )
     absent = ends.learned[: len(forecast.steps)] & ~np.isfinite(forecast.steps[:modes])
-    if absent.any():
+    if absent.any() and forecast.settings.get("gradients of the flow"):
+        lines.append(
+            f"The network does not half-learn {int(absent.sum())} of the dimensions, whose modes "
+            "would be learned in the limit: on these pairs it can lower the loss without them."
+        )
+    elif absent.any():
         lines.append(
             f"The initial embedding has no component along {int(absent.sum())} of the modes (up to "
             "rounding), for example because outputs are copies of each other or a layer is "
@@ -100,20 +107,7 @@ def _encoder(forecast: Values, own: OwnEncoder | None) -> list[str]:
             "dimensions after the first are learned sooner: with three hidden relu layers of 256, "
             "two to three times sooner. Pass width= (--width) for the forecast at a finite width."
         ]
-    change = (
-        "Its change is part of the intervals, by its measured size in relu networks; it is smaller "
-        "in wider encoders."
-    )
-    if own is not None and own.start is not None:
-        change = (
-            "Its change is part of the intervals by its size in networks in NTK parametrisation. "
-            "From smaller weights, such as the default ones of PyTorch and Equinox, it is larger: "
-            "dimensions after the first come sooner than forecast. With apply=, simulate=1 shows "
-            "it."
-        )
-    if not len(forecast.networks):
-        change = "Its change during training is not known and is not part of the intervals."
-    lines = [f"The tangent kernel is assumed to stay as it is at the start. {change}"]
+    lines = [_kernel_change(forecast, own)]
     if own is None:
         lines.append(
             "The forecast is for NTK parametrisation and plain gradient descent. Momentum, Adam, "
@@ -132,6 +126,52 @@ def _encoder(forecast: Values, own: OwnEncoder | None) -> list[str]:
             "The outputs' tangent kernels differ from one common kernel, in some combination of "
             f"outputs by {own.deviation.whole:.0%} of it. The forecast uses all blocks of the "
             "kernel."
+        )
+    return lines
+
+
+def _kernel_change(forecast: Values, own: OwnEncoder | None) -> str:
+    if forecast.settings.get("gradients of the flow"):
+        return (
+            f"The gradient flow of the network was followed by "
+            f"{forecast.settings['gradients of the flow']:,} gradients of all pairs, the change of "
+            "its tangent kernel included. The intervals hold the error of this integration, and "
+            "not the noise of mini-batches, momentum or Adam."
+        )
+    if own is not None and own.linear:
+        return "The encoder is linear in its parameters: its tangent kernel does not change."
+    change = (
+        "Its change is part of the intervals, by its measured size in relu networks; it is smaller "
+        "in wider encoders."
+    )
+    if own is not None and own.start is not None:
+        change = (
+            "Its change is part of the intervals by its size in networks in NTK parametrisation. "
+            "From smaller weights, such as the default ones of PyTorch and Equinox, it is larger: "
+            "dimensions after the first come sooner than forecast."
+        )
+    if not len(forecast.networks):
+        change = "Its change during training is not known and is not part of the intervals."
+    return f"The tangent kernel is assumed to stay as it is at the start. {change}"
+
+
+def _of_flow(forecast: Values) -> list[str]:
+    """Return where gradient descent leaves the gradient flow, or where that was not followed."""
+    lines, settings = [], forecast.settings
+    curvature, rate = settings.get("largest curvature", 0.0), forecast.learning_rate
+    if curvature * rate > _STABLE and rate < forecast.stable_rate:
+        lines.append(
+            "While the dimensions are learned, the largest curvature of the loss rises to "
+            f"{curvature:.3g}, where gradient descent is stable below a learning rate of "
+            f"{_STABLE / curvature:.2g} only. At {rate:.3g}, training may oscillate or diverge: "
+            f"pass learning_rate={_STABLE / curvature / 2:.1g} for steps that hold."
+        )
+    dim, followed = len(forecast.steps), settings.get("dimensions followed")
+    if followed is not None and followed < dim:
+        lines.append(
+            f"The gradient flow was followed until {followed} of {dim} dimensions are half-learned "
+            f"({settings['gradients of the flow']:,} gradients of all pairs). The others are "
+            "forecast with the tangent kernel of the start; they come sooner if it grows."
         )
     return lines
 

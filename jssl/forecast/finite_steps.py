@@ -1,6 +1,6 @@
 """The steps of a forecast: of the limit, of random networks, of an own encoder, of a checkpoint."""
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Optional
 
 import jax.numpy as jnp
 import numpy as np
@@ -8,11 +8,14 @@ import numpy as np
 from jssl.forecast.finite import Progress, Reduction, finite_forecast
 from jssl.forecast.fresh_views import FreshViews
 from jssl.forecast.given_encoder import GivenEncoder
-from jssl.forecast.intervals import Intervals, finite_intervals
+from jssl.forecast.intervals import Intervals, finite_intervals, followed_intervals
 from jssl.forecast.limit import Limit
 from jssl.forecast.networks import Networks, random_networks
 from jssl.forecast.own_encoder import NEGLIGIBLE
 from jssl.types import Array
+
+if TYPE_CHECKING:
+    from jssl.forecast.own_flow import Followed
 
 _MARGIN = 3.0  # integrated time over the last time of the limit
 _SMALL = 1e-3  # start from which the time of a checkpoint's forecast is estimated
@@ -23,7 +26,8 @@ class Found(NamedTuple):
 
     Attributes:
         intervals: (dim,) each.
-        networks: (nets, dim) steps of each network; (0, dim) in the limit.
+        networks: (nets, dim) steps of each network with the kernel of its start; (0, dim) in the
+            limit.
         simulated: (runs, dim) steps of trained networks.
     """
 
@@ -32,10 +36,30 @@ class Found(NamedTuple):
     simulated: np.ndarray
 
 
+def followed_flow(
+    limit: Limit, encoder: GivenEncoder, views: Array, progress: Progress | None
+) -> Optional["Followed"]:
+    """Return the gradient flow of the user's own network on fixed pairs, views (2n, ...).
+
+    None for a network whose outputs do not affect each other, which the limit describes, and for
+    one that is linear in its parameters, for which F-5 is exact.
+    """
+    if not _interact(limit, encoder) or _is_linear(limit):
+        return None
+    from jssl.forecast.own_flow import follow_network  # imports the losses
+
+    networks = _networks(encoder, views, len(limit.intervals.steps), 0)
+    assert networks is not None
+    reduction = _reduction(limit, encoder, views, None)
+    last = _last_time(limit, encoder.step)
+    return follow_network(networks, reduction, limit.ends, last, limit.start.scale, progress)
+
+
 def finite_steps(
     limit: Limit,
     encoder: GivenEncoder,
     views: Array,
+    followed: Optional["Followed"],
     *,
     fresh: FreshViews | None,
     weight_decay: float,
@@ -43,6 +67,16 @@ def finite_steps(
     progress: Progress | None,
 ) -> Found:
     """Return the steps and their intervals; those of the limit where outputs do not interact.
+
+    Args:
+        limit: the answer in the limit.
+        encoder: as it was given.
+        views: (2n, ...).
+        followed: the gradient flow of the user's own network, where it was followed.
+        fresh: where the views are drawn anew in every step.
+        weight_decay: factor of the squared norm of the parameters.
+        seed: of the subset of pairs and of fresh views.
+        progress: called with a description and the share that is done.
 
     Raises:
         InputError: as `random_networks` and `jssl.forecast.simulated.train`.
@@ -52,46 +86,51 @@ def finite_steps(
     networks = _networks(encoder, views, dim, seed)
     if networks is None:
         return Found(limit.intervals, none, none)
-    own = limit.kernels.own
-    taken = views.astype(jnp.float32) if encoder.width is not None else views
-    known = (limit.kernels.gram, limit.modes, limit.rule, limit.pairings, limit.loss)
-    reduction = Reduction(*known, np.asarray(taken), fresh)
-    intervals, found = limit.intervals, none
-    if own is None or own.deviation.whole > NEGLIGIBLE or encoder.step:
-        finite = finite_forecast(
-            networks,
-            reduction,
-            limit.ends,
-            _last_time(limit, encoder.step),
-            limit.start.scale,
-            limit.rate,
-            weight_decay=weight_decay,
-            seed=seed,
-            progress=progress,
-        )
+    reduction = _reduction(limit, encoder, views, fresh)
+    given: dict[str, Any] = {"seed": seed, "weight_decay": weight_decay, "progress": progress}
+    intervals, found, scale, rate = limit.intervals, none, limit.start.scale, limit.rate
+    if _interact(limit, encoder):
+        last = _last_time(limit, encoder.step)
+        finite = finite_forecast(networks, reduction, limit.ends, last, scale, rate, **given)
         found = finite.steps + encoder.step
-        intervals = finite_intervals(finite._replace(steps=found), limit.intervals)
+        coupling = 0.0 if _is_linear(limit) else finite.coupling
+        of_start = finite._replace(steps=found, coupling=coupling)
+        intervals = finite_intervals(of_start, limit.intervals)
+        before = np.all(finite.steps <= 0, axis=0)
+        if followed is not None:
+            steps = followed.steps(rate)
+            own = followed_intervals(steps, followed.rises / rate, intervals, encoder.step)
+            intervals, before = own, np.where(np.isnan(steps), before, steps <= 0)
         if encoder.step:
-            before = np.all(finite.steps <= 0, axis=0)
             intervals = _with_learned(intervals, before, encoder.step)
     runs = none
     if encoder.simulate:
         from jssl.forecast.simulated import train  # imports Optax
 
-        last = int(np.ceil(1.2 * intervals.high[np.isfinite(intervals.high)].max(initial=1)))
-        runs = encoder.step + train(
-            networks,
-            reduction,
-            limit.ends,
-            count=encoder.simulate,
-            scale=limit.start.scale,
-            rate=limit.rate,
-            steps=max(last - encoder.step, 1),
-            seed=seed,
-            weight_decay=weight_decay,
-            progress=progress,
-        )
+        end = int(np.ceil(1.2 * intervals.high[np.isfinite(intervals.high)].max(initial=1)))
+        asked: dict[str, Any] = {"count": encoder.simulate, "steps": max(end - encoder.step, 1)}
+        asked |= {"scale": scale, "rate": rate}
+        runs = encoder.step + train(networks, reduction, limit.ends, **asked, **given)
     return Found(intervals, found, runs)
+
+
+def _interact(limit: Limit, encoder: GivenEncoder) -> bool:
+    """Return whether the outputs of the networks affect each other."""
+    own = limit.kernels.own
+    return own is None or own.deviation.whole > NEGLIGIBLE or encoder.step > 0
+
+
+def _is_linear(limit: Limit) -> bool:
+    """Return whether the user's encoder is linear in its parameters."""
+    return limit.kernels.own is not None and limit.kernels.own.linear
+
+
+def _reduction(
+    limit: Limit, encoder: GivenEncoder, views: Array, fresh: FreshViews | None
+) -> Reduction:
+    taken = views.astype(jnp.float32) if encoder.width is not None else views
+    known = (limit.kernels.gram, limit.modes, limit.rule, limit.pairings, limit.loss)
+    return Reduction(*known, np.asarray(taken), fresh)
 
 
 def _with_learned(intervals: Intervals, learned: np.ndarray, step: int) -> Intervals:

@@ -3,8 +3,8 @@
 Steps are compared on a logarithmic scale. The spread over random networks of one width holds both
 the random start and the width. What F-5 leaves out, the change of the kernel during training
 (F-9), is of relative size 8 % sqrt(j - 1) in dimension j for relu networks with three hidden layers
-of 256, measured, and falls as width^{-1/2}; `coupling` measures the same power of the width for any
-network.
+of 256, measured, and falls as width^{-1/2}; `coupling` measures the same power of the width for
+networks in NTK parametrisation. The gradient flow of the user's own network holds that change.
 """
 
 from typing import NamedTuple
@@ -100,7 +100,7 @@ def finite_intervals(finite: Finite, limit: Intervals) -> Intervals:
         [100, 95, 105]
 
     Args:
-        finite: half times of each network.
+        finite: half times of each network; with coupling 0, their kernels do not change.
         limit: intervals of the limit, (dim,).
     """
     nets = len(finite.steps)
@@ -133,6 +133,41 @@ def finite_intervals(finite: Finite, limit: Intervals) -> Intervals:
         np.where(learned, start, np.nan),
         np.where(learned, width, np.nan),
         np.where(learned, limit.new_data_errors * ratio, np.nan),
+    )
+
+
+def followed_intervals(
+    steps: np.ndarray, rises: np.ndarray, known: Intervals, at: int
+) -> Intervals:
+    """Return the intervals of a network whose own gradient flow was followed, (dim,).
+
+    What is left is the error of the integration, and of descent beside its flow: of the order of
+    a step and of `_LEAST` of the time.
+
+    Args:
+        steps: (dim,) steps from the given parameters; NaN for dimensions that were not followed so
+            far, whose intervals stay those with the kernel of the start.
+        rises: (dim,) steps from 10 % to 90 %, or NaN.
+        known: intervals with the kernel of the start.
+        at: step of the given parameters.
+    """
+    learned, missing = np.isfinite(steps), np.isnan(steps)
+    own = np.where(learned, steps, 0)
+    error = np.hypot(_LEAST * own, 1)
+    half = 1.645 * error
+    remaining = np.where(np.isfinite(known.steps), known.steps - at, 0)
+    ratio = np.where(remaining > 0, own / np.where(remaining > 0, remaining, 1), 1)
+    of_flow = Intervals(
+        np.where(learned, at + own, np.inf),
+        np.where(learned & np.isfinite(rises), rises, known.rises),
+        np.where(learned, at + own**2 / (own + half), np.inf),
+        np.where(learned, at + own + half, np.inf),
+        np.where(learned, 0, np.nan),
+        np.where(learned, error, np.nan),
+        np.where(learned, known.new_data_errors * ratio, np.nan),
+    )
+    return Intervals(
+        *(np.where(missing, old, new) for old, new in zip(known, of_flow, strict=True))
     )
 
 

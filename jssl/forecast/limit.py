@@ -87,15 +87,18 @@ class Limit(NamedTuple):
     leading_steps: np.ndarray | None
 
 
-def limit_of(question: Question, encoder: GivenEncoder, views: Array) -> Limit:
-    """Return the answer in the limit for views (2n, ...).
+def limit_of(
+    question: Question, encoder: GivenEncoder, views: Array, kernels: Kernels | None = None
+) -> Limit:
+    """Return the answer in the limit for views (2n, ...), and kernels if they are known.
 
     Raises:
         InputError: as `kernels_of`, `custom_rule` and `modes_with_errors`.
     """
     dim, decay, n = question.dim, question.weight_decay, len(views) // 2 // question.draws
     draws = np.random.default_rng(question.seed)
-    kernels = kernels_of(encoder, views, dim, decay > 0)
+    if kernels is None:
+        kernels = kernels_of(encoder, views, dim, decay > 0)
     own = question.loss
     if own is None:
         assert question.rule is not None

@@ -62,12 +62,14 @@ class OwnEncoder(NamedTuple):
         start: (2n, dim) embeddings at the start; None for a random start with covariance `gram`.
         rounding: relative rounding error of `start`.
         deviation: of the outputs' kernels from `gram` times the identity.
+        linear: whether the encoder is linear in its parameters, so that its kernel never changes.
     """
 
     gram: np.ndarray
     start: np.ndarray | None
     rounding: float
     deviation: Deviation
+    linear: bool = False
 
 
 def read_encoder(
@@ -102,13 +104,14 @@ def read_encoder(
     check_rows(lambda x: apply(params, x), views, start)
     chosen = np.unique(np.linspace(0, len(views) - 1, _SAMPLES).astype(int))
     deviation = kernel_deviation(apply, params, views[chosen], dim)
-    if decayed and not _is_linear(apply, params, views[chosen]):
+    linear = _is_linear(apply, params, views[chosen])
+    if decayed and not linear:
         raise not_linear()
     shapes = jax.eval_shape(lambda p: p, params)
     block = min(64, max(1, empirical.block_for(shapes, 2**29)))
     gram = np.asarray(empirical.empirical_ntk(apply, params, views, block=block), np.float64)
     rounding = float(max(jnp.finfo(x.dtype).eps for x in (embedded, *_floating(params))))
-    return OwnEncoder(gram, start, rounding, deviation)
+    return OwnEncoder(gram, start, rounding, deviation, linear)
 
 
 def _check_call(apply: Apply, params: Params, views: Array, dim: int) -> None:

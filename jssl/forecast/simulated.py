@@ -11,14 +11,12 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
-from jssl import losses
 from jssl.data import pairs as samplers
 from jssl.eigenvalues import EigenvaluesOf
 from jssl.errors import InputError
+from jssl.forecast.exact_loss import learned_moment, training_loss
 from jssl.forecast.finite import Progress, Reduction, final_levels
 from jssl.forecast.networks import Networks
-from jssl.forecast.reduced import Loss
-from jssl.forecast.rules import Rule
 from jssl.forecast.steps import Ends
 from jssl.formulas.steps import crossing_times
 from jssl.models import centred
@@ -31,46 +29,13 @@ from jssl.sweeps.plan import predicted_seconds
 from jssl.sweeps.run import run_chunks
 from jssl.sweeps.study import make_study
 from jssl.sweeps.workload import Workload, make_workload
-from jssl.types import Array, Model, Pairs, Params, Problem
+from jssl.types import Model, Pairs, Params, Problem
 
 LIMIT = 1800.0
 """Longest simulation in seconds, as estimated by the plan of the sweep."""
 
 _RECORDS = 400
 _CHUNK_SECONDS = 10.0  # between two reports of progress
-
-
-def training_loss(rule: Rule, own: Loss | None = None) -> Loss:
-    """Return the loss that a forecast is for, as a function of two embeddings.
-
-    Example:
-        >>> from jssl.forecast.rules import RULES
-        >>> z = jnp.array([[1.0], [-1.0]])
-        >>> float(training_loss(RULES["barlow_twins"])(z, z))
-        0.0
-
-    It is the loss that the rule stands for, where that differs from the named one.
-
-    Args:
-        rule: of the loss.
-        own: loss of the user, which is returned.
-    """
-    if own is not None:
-        return own
-    if rule.own_spread:
-        loss = losses.get("barlow_twins_linearized", redundancy=rule.off_diagonal)
-    elif rule.tempered:
-        score = "dot" if rule.views_apart else "euclidean"
-        return losses.get("info_nce", temperature=1 / rule.signal, score=score)
-    else:
-        loss = losses.get("vicreg_squared" if rule.centred else "spectral_contrastive")
-    if not rule.centred:
-        return loss
-
-    def of_centred(za: Array, zb: Array) -> Array:
-        return loss(za - za.mean(0), zb - zb.mean(0))
-
-    return of_centred
 
 
 def train(
@@ -176,22 +141,12 @@ def _half_steps(records: np.ndarray, values: np.ndarray, levels: np.ndarray) -> 
 
 def _observe(problem: Problem, reduction: Reduction) -> Callable[..., dict[str, Any]]:
     """Return the observable C of the forecast's pairs."""
-    signal, centre, draws = reduction.pairings.signal, reduction.rule.centred, reduction.draws
     views = jnp.asarray(reduction.views)
     n = len(views) // 2
-
-    def mean_of(z: Array) -> Array:
-        return z.reshape(draws, n // draws, -1).mean(0)
 
     def observe(params: Params, pairs: Pairs) -> dict[str, Any]:
         del pairs
         za, zb = (problem.model.apply(params, x) for x in (views[:n], views[n:]))
-        if centre:
-            za, zb = za - za.mean(0), zb - zb.mean(0)
-        ma, mb = mean_of(za), mean_of(zb)
-        cross = ma.T @ mb
-        total = signal.cross * (cross + cross.T) / 2 / len(ma)
-        own = signal.first * za.T @ za + signal.second * zb.T @ zb
-        return {"eigenvalues": EigenvaluesOf(total + own / n)}
+        return {"eigenvalues": EigenvaluesOf(learned_moment(za, zb, reduction))}
 
     return observe

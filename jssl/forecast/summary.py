@@ -181,6 +181,13 @@ def _limit(forecast: Values) -> list[str]:
         return []
     shown = "; ".join(_shown(x, forecast) for x in forecast.limit_steps[:_SHOWN])
     nets = len(forecast.networks)
+    if forecast.settings.get("gradients of the flow"):
+        fixed = "; ".join(_shown(x, forecast) for x in forecast.networks[0, :_SHOWN])
+        return [
+            "The steps are those of the given network under its own gradient flow. If its tangent "
+            f"kernel stayed as it is at the start, they would be {fixed}; in the limit, where "
+            f"outputs do not affect each other, {shown}."
+        ]
     what = (
         f"{nets} random networks of width {forecast.settings['width']:,}"
         if forecast.settings.get("width")

@@ -44,7 +44,7 @@ class TorchEncoder:
     def embed(self, views: Any) -> np.ndarray:
         """Return the embeddings (rows, dim) of views (rows, ...)."""
         with self.torch.no_grad():
-            return np.asarray(self._call(self.params, self._tensor(views)).cpu(), np.float64)
+            return np.asarray(self.call(self.params, self.tensor(views)).cpu(), np.float64)
 
     def read(self, views: Any, dim: int, *, decayed: bool) -> OwnEncoder:
         """Return the mean tangent kernel and the start; see `own_encoder.read_encoder`.
@@ -67,10 +67,10 @@ class TorchEncoder:
 
     def _check_call(self, views: np.ndarray, dim: int) -> None:
         """Raise for a module that fails, or that does not return one tensor."""
-        few = self._tensor(views[: min(2, len(views))])
+        few = self.tensor(views[: min(2, len(views))])
         try:
             with self.torch.no_grad():
-                found = self._call(self.params, few)
+                found = self.call(self.params, few)
         except Exception as error:
             reason = " ".join(str(error).split())[:200]
             message = (
@@ -106,8 +106,8 @@ class TorchEncoder:
         dim = self.embed(views[:1]).shape[1]
         modes = weights.shape[1]
         blocks = [slice(i, i + _ROWS) for i in range(0, len(views), _ROWS)]
-        inputs = [self._tensor(views[block]) for block in blocks]
-        parts = [self._tensor(weights[block]) for block in blocks]
+        inputs = [self.tensor(views[block]) for block in blocks]
+        parts = [self.tensor(weights[block]) for block in blocks]
         gram = np.empty((modes, dim, modes, dim))
         for output in range(dim):
             for mode in range(modes):
@@ -115,7 +115,7 @@ class TorchEncoder:
                 column: np.ndarray = np.zeros((modes, dim))
                 for x, w in zip(inputs, parts, strict=True):
                     moved = self.func.jvp(
-                        lambda p, x=x: self._call(p, x), (self.params,), (gradient,)
+                        lambda p, x=x: self.call(p, x), (self.params,), (gradient,)
                     )[1]
                     column = column + np.asarray((w.T @ moved).detach().cpu(), np.float64)
                 gram[:, :, mode, output] = column
@@ -126,7 +126,7 @@ class TorchEncoder:
         """Return J^T of the weights of one mode in one output."""
         total: dict[str, Any] = {}
         for x, w in zip(inputs, parts, strict=True):
-            z, backward = self.func.vjp(lambda p, x=x: self._call(p, x), self.params)
+            z, backward = self.func.vjp(lambda p, x=x: self.call(p, x), self.params)
             cotangent = self.torch.zeros_like(z)
             cotangent[:, output] = w[:, mode]
             (gradient,) = backward(cotangent)
@@ -154,10 +154,10 @@ class TorchEncoder:
         """Return the gradients (rows, parameters) of one output at each row."""
 
         def one(params: dict[str, Any], x: Any) -> Any:
-            return self._call(params, x[None])[0, output]
+            return self.call(params, x[None])[0, output]
 
         each = self.func.vmap(self.func.grad(one), in_dims=(None, 0))
-        found = each(self.params, self._tensor(views))
+        found = each(self.params, self.tensor(views))
         flat = [g.detach().reshape(len(views), -1) for g in found.values()]
         return self.torch.cat(flat, dim=1)
 
@@ -168,13 +168,15 @@ class TorchEncoder:
         theta = np.asarray((flat @ flat.T).cpu(), np.float64).reshape(dim, n, dim, n)
         return Deviation.of(np.transpose(theta, (1, 0, 3, 2)))
 
-    def _call(self, params: dict[str, Any], x: Any) -> Any:
+    def call(self, params: dict[str, Any], x: Any) -> Any:
+        """Return the embeddings, a tensor, at other parameters."""
         return self.func.functional_call(self.module, params | self.fixed, (x,))
 
     def _dtype(self) -> Any:
         return next(iter(self.params.values())).dtype
 
-    def _tensor(self, x: Any) -> Any:
+    def tensor(self, x: Any) -> Any:
+        """Return an array as a tensor with the dtype and on the device of the parameters."""
         like = next(iter(self.params.values()))
         return self.torch.tensor(np.array(x), dtype=like.dtype, device=like.device)
 

@@ -13,7 +13,7 @@ import jssl
 from jssl import losses
 from jssl.commands import main as cli
 from jssl.errors import InputError
-from jssl.forecast import finite, simulated
+from jssl.forecast import exact_loss, finite, simulated
 from jssl.forecast.custom_loss import custom_rule
 from jssl.forecast.finite import Finite, check_size
 from jssl.forecast.given_pairs import channels_last
@@ -242,12 +242,12 @@ def test_a_simulation_that_would_take_hours_is_refused_before_it_starts():
 def test_losses_that_are_trained_are_those_of_the_forecast(name, score):
     za, zb = np.random.default_rng(0).normal(size=(2, 9, 3))
     del score
-    found = simulated.training_loss(RULES[name])(jnp.asarray(za), jnp.asarray(zb))
+    found = exact_loss.training_loss(RULES[name])(jnp.asarray(za), jnp.asarray(zb))
     expected = losses.get(name)(jnp.asarray(za), jnp.asarray(zb))
     difference = float(found - expected)
     zero = jnp.zeros((9, 3))
     constant = float(
-        simulated.training_loss(RULES[name])(zero, zero) - losses.get(name)(zero, zero)
+        exact_loss.training_loss(RULES[name])(zero, zero) - losses.get(name)(zero, zero)
     )
     np.testing.assert_allclose(difference, constant, atol=1e-9)
 
