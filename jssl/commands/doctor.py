@@ -23,9 +23,15 @@ def examine() -> int:
     precision = f"{default} by default; commands use {double} on the CPU where theory needs it"
     table.add_row("precision", precision)
     table.add_row("infinite-width kernels", "of dense networks: part of jssl")
-    table.add_row("convolutional kernels", neural_tangents.installed()[1])
+    table.add_row("convolutional kernels", _convolutional())
     for name, place in images.available().items():
         missing = "not found; set JSSL_DATA to the folder that contains it"
         table.add_row(f"data: {name}", str(place) if place else missing)
     Console().print(table)
     return 0
+
+
+def _convolutional() -> str:
+    """Return one line on neural-tangents, which is tried where it is installed."""
+    present, message = neural_tangents.installed()
+    return neural_tangents.status()[1] if present else message

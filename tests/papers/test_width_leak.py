@@ -4,6 +4,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from jssl._compat import neural_tangents
+from jssl.errors import InputError
 from jssl.papers import Settings
 from jssl.papers.width import leak, leak_runs
 from jssl.types import Pairs
@@ -13,6 +15,23 @@ CASE = leak_runs.Setting(
     Pairs(jnp.zeros((1, 1)), jnp.zeros((1, 1))), GAMMA, np.eye(2, 3), 0.05, jnp.zeros(0)
 )
 SLOPE = 1 / (8 * GAMMA[1] * CASE.rate)
+
+
+def test_the_leak_is_studied_without_neural_tangents(monkeypatch):
+    """Its networks are dense; whatever takes the kernels of convolutional ones does not stop it."""
+
+    def absent():
+        message = "neural-tangents is not installed"
+        raise InputError(message)
+
+    def train(case, width, scale):
+        assert case.values[0] > 0
+        raise StopIteration
+
+    monkeypatch.setattr(neural_tangents, "load", absent)
+    monkeypatch.setattr(leak_runs, "train", train)
+    with pytest.raises(StopIteration):
+        leak.leak_between_outputs(Settings())
 
 
 def test_the_limit_in_the_place_of_the_forecast_fails():

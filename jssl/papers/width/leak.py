@@ -10,7 +10,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jssl._compat import neural_tangents
 from jssl.diagnostics import paired_exponent
 from jssl.figures import new_figure
 from jssl.papers.claims import at_least, at_most, close
@@ -31,9 +30,6 @@ FEWEST = 8
 
 def leak_between_outputs(settings: Settings) -> Part:
     """Test the size of the leak, its sign, and the times that follow from it."""
-    if not neural_tangents.status()[0]:
-        remark = "The leak between outputs was not studied, because neural-tangents is not usable."
-        return Part([], [], (remark,))
     seeds = {"quick": 16, "paper": 64, "large": 256}[settings.scale]
     case = leak_runs.setting_of(settings, seeds)
     followed = case._replace(keys=case.keys[: max(FEWEST, seeds // 4)])
