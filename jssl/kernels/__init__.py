@@ -5,6 +5,7 @@ from jssl._lazy import attach
 __getattr__, __dir__ = attach(
     __name__,
     modules=(
+        "checkpoint",
         "contrastive",
         "definite",
         "dense",
@@ -17,6 +18,7 @@ __getattr__, __dir__ = attach(
         "lanczos",
         "matrix_free",
         "pairing",
+        "processes",
         "products",
         "tiles",
     ),

@@ -10,7 +10,6 @@ import hashlib
 import os
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
@@ -20,14 +19,14 @@ import numpy as np
 from jssl.arithmetic import working
 from jssl.data.checks import require_count, require_name, require_range
 from jssl.errors import InputError
-from jssl.kernels import krylov
+from jssl.kernels import krylov, processes
+from jssl.kernels.checkpoint import Checkpoint
 from jssl.kernels.contrastive import ContrastiveModes
 from jssl.kernels.infinite import KINDS, kernel_of
 from jssl.kernels.inputs import check_inputs, check_scale_of_inputs
 from jssl.kernels.mode_checks import check_definite, not_converged, too_few
 from jssl.kernels.pairing import swap_views
 from jssl.kernels.tiles import KernelProduct
-from jssl.paths import expanded
 from jssl.types import Array, Model, Pairs
 
 TYPICAL = 8
@@ -79,6 +78,10 @@ def leading_modes(
     tile, and 14 blocks of (2n, width): 2 GB at 2n = 100,000 and 16 modes in float32. Runs on the
     host: it cannot be jitted.
 
+    The tiles are spread over the devices of the process and, under `jax.distributed.initialize`,
+    over all processes. Each makes the same call and gets the same modes; the blocks, the
+    checkpoint, `progress` and `most_hours` are those of process 0.
+
     Args:
         model: a model with an infinite-width kernel.
         pairs: n positive pairs. Their dtype, at least float32, is that of all arithmetic.
@@ -101,7 +104,8 @@ def leading_modes(
 
     Raises:
         InputError: as in `contrastive_modes`; for dim above n, inputs that are not finite or not
-            scaled, a longer run than `most_hours`, or a checkpoint of another run.
+            scaled, a longer run than `most_hours`, a checkpoint of another run, or processes that
+            were given different pairs.
 
     References:
         Simon et al. 2023, arXiv 2303.15438, section 5.
@@ -117,38 +121,47 @@ def leading_modes(
     width = min(max(dim + 8, 64), size) if width is None else width
     width = require_count("width", width, low=dim, high=size)
     tolerance = float(np.finfo(dtype).eps) ** (2 / 3) if tolerance is None else tolerance
-    store = None if checkpoint is None else _Store(checkpoint, model, views, kind, dim, width)
-    product = KernelProduct(model, views, kind=kind, tile=tile)
+    part = processes.share()
+    digest = ""
+    if checkpoint is not None or part != (0, 1):
+        digest = _same_everywhere(model, views, kind, dim, width, tile)
+    product = KernelProduct(model, views, kind=kind, tile=tile, part=part)
     del views  # the product has its own copy
-    space = None if store is None else store.read()
-    done = 0 if space is None else int(space.steps)
-    _check_hours(product.estimate(width) * (max(TYPICAL - done, 2)) / 3600, most_hours, size // 2)
-    run = _Run(product, dim, tolerance, progress)
-    if space is None:
-        key = jax.random.key(0) if key is None else key
-        space = run.begin(jax.random.normal(key, (size, width), dtype))
-    while bool(_unfinished(space, tolerance, products)):
+
+    def compute(multiply: processes.Multiply) -> ContrastiveModes:
+        store = None if checkpoint is None else Checkpoint(checkpoint, digest)
+        space = None if store is None else store.read()
+        left = max(TYPICAL - (0 if space is None else int(space.steps)), 2)
+        _check_hours(product.estimate(width) * left / 3600, most_hours, size // 2)
+        run = _Run(multiply, dtype, dim, tolerance, progress)
+        if space is None:
+            start = jax.random.key(0) if key is None else key
+            space = run.begin(jax.random.normal(start, (size, width), dtype))
+        while bool(_unfinished(space, tolerance, products)):
+            if store is not None:
+                store.write(space)
+            space = run.advance(space)
         if store is not None:
             store.write(space)
-        space = run.advance(space)
-    if store is not None:
-        store.write(space)
-    return _modes(space, dim, tolerance)
+        return _modes(space, dim, tolerance)
+
+    return processes.led(product, compute, ContrastiveModes)
 
 
 class _Run:
     def __init__(
         self,
-        product: KernelProduct,
+        multiply: processes.Multiply,
+        dtype: Any,
         dim: int,
         tolerance: float,
         progress: Callable[[Progress], None] | None,
     ) -> None:
-        self._product, self._dim, self._tolerance = product, dim, tolerance
+        self._product, self._dim, self._tolerance = multiply, dim, tolerance
         self._progress, self._products, self._bound = progress, 0, np.inf
         # The mean of all inputs has most of the energy, and other directions about 1 / size of it:
         # a floor that grows with the size would drop them. Sums over tiles round to a few eps.
-        self._floor = 4 * float(np.finfo(product.dtype).eps)
+        self._floor = 4 * float(np.finfo(dtype).eps)
 
     def begin(self, start: Array) -> krylov.Space:
         block = _smoothed(self._multiply(start))
@@ -236,44 +249,18 @@ def _check_hours(hours: float, most: float, n: int) -> None:
         raise InputError(message)
 
 
-class _Store:
-    """The state of a run in a file, with a digest of what it belongs to."""
-
-    def __init__(
-        self, path: Any, model: Model, views: np.ndarray, kind: str, dim: int, width: int
-    ) -> None:
-        self._path: Path = expanded(path)
-        if not self._path.parent.is_dir():
-            message = f"no folder {self._path.parent} for the checkpoint; create it first"
-            raise InputError(message)
-        few = jnp.asarray(views[:3])
-        probe = np.asarray(kernel_of(model)(few, few)[KINDS.index(kind)], np.float64)
-        digest = hashlib.sha256(np.ascontiguousarray(views).tobytes())
-        about = (views.shape, str(views.dtype), kind, dim, width, [f"{k:.4g}" for k in probe.flat])
-        digest.update(repr(about).encode())
-        self._digest = digest.hexdigest()
-
-    def read(self) -> krylov.Space | None:
-        if not self._path.exists():
-            return None
-        try:
-            with np.load(self._path) as held:
-                digest = str(held["digest"])
-                fields = {name: jnp.asarray(held[name]) for name in krylov.Space._fields}
-        except (OSError, ValueError, KeyError, EOFError) as error:
-            message = f"{self._path} is not a checkpoint of this function; delete it"
-            raise InputError(message) from error
-        if digest != self._digest:
-            message = (
-                f"{self._path} belongs to other pairs, another model, or another dim or width; "
-                "delete it, or give another file"
-            )
-            raise InputError(message)
-        return krylov.Space(**fields)
-
-    def write(self, space: krylov.Space) -> None:
-        beside = self._path.with_name(self._path.name + ".part")
-        held: dict[str, Any] = {name: np.asarray(part) for name, part in space._asdict().items()}
-        with beside.open("wb") as file:
-            np.savez(file, digest=self._digest, **held)
-        os.replace(beside, self._path)
+def _same_everywhere(
+    model: Model, views: np.ndarray, kind: str, dim: int, width: int, tile: int | None
+) -> str:
+    """Return a digest of the work, and raise where another process was given other work."""
+    few = jnp.asarray(views[:3])
+    probe = np.asarray(kernel_of(model)(few, few)[KINDS.index(kind)], np.float64).ravel()
+    digest = hashlib.sha256(np.ascontiguousarray(views).tobytes())
+    about = (views.shape, str(views.dtype), kind, dim, width)
+    shared = digest.copy()
+    shared.update(repr((*about, tile)).encode())
+    padded = np.zeros(9)  # of one length for fewer than three views too
+    padded[: len(probe)] = probe
+    processes.require_same(shared.digest(), padded)
+    digest.update(repr((*about, [f"{k:.4g}" for k in probe])).encode())
+    return digest.hexdigest()

@@ -34,7 +34,7 @@ class KernelProduct:
 
     Attributes:
         size: rows of Z.
-        tiles: tiles of the upper half.
+        tiles: tiles of the upper half, those of this part.
         dtype: of the products.
     """
 
@@ -46,6 +46,7 @@ class KernelProduct:
         kind: str = "ntk",
         tile: int | None = None,
         devices: Sequence[jax.Device] | None = None,
+        part: tuple[int, int] = (0, 1),
     ) -> None:
         """Prepare the inputs.
 
@@ -54,26 +55,29 @@ class KernelProduct:
             views: (size, ...) Z, floating, at least float32.
             kind: "ntk" or "nngp".
             tile: rows of a tile; None for `TILE`, or fewer for few inputs.
-            devices: None for all of the default backend.
+            devices: None for all of the default backend in this process.
+            part: (index, count) for that part of the tiles; the products of all parts add up to
+                k(Z, Z) v.
         """
         assert model.kernel is not None
         self.size = len(views)
         self._tile = min(TILE, -(-self.size // 64) * 64) if tile is None else tile
         starts = range(0, self.size, self._tile)
-        self._pairs = [(i, j) for i in starts for j in starts if i <= j]
+        index, count = part
+        self._pairs = [(i, j) for i in starts for j in starts if i <= j][index::count]
         self.tiles = len(self._pairs)
         devices = jax.local_devices() if devices is None else list(devices)
-        index, dtype = KINDS.index(kind), views.dtype
+        output, dtype = KINDS.index(kind), views.dtype
         on_cpu = all(device.platform == "cpu" for device in devices)
         self._parts: _HostTiles | _DeviceTiles
         if on_cpu and isinstance(model.kernel, DenseKernel) and model.kernel.is_on_host():
-            self._parts = _HostTiles(model.kernel, views, index, self._tile)
+            self._parts = _HostTiles(model.kernel, views, output, self._tile)
         else:
-            self._parts = _DeviceTiles(model.kernel, views, index, self._tile, devices)
+            self._parts = _DeviceTiles(model.kernel, views, output, self._tile, devices)
         self.dtype = dtype
 
     def __call__(self, v: Any, tick: Tick | None = None) -> np.ndarray:
-        """Return k(Z, Z) v for v (size, columns), in NumPy."""
+        """Return k(Z, Z) v for v (size, columns), or what this part adds to it, in NumPy."""
         padded = np.zeros((-(-self.size // self._tile) * self._tile, v.shape[1]), self.dtype)
         padded[: self.size] = v
         total = self._parts.product(self._pairs, padded, tick)
