@@ -205,7 +205,7 @@ def _sweep(command: Sweep | Report) -> int:
 
 
 def _prepare_jax(command: Command) -> None:
-    """Keep compiled programs in the user's cache folder; keep none without a home folder.
+    """Keep compiled programs in the user's cache folder, if there is one and JAX can read them.
 
     At `quick`, the claims of papers compile hundreds of programs that run once.
     """
@@ -217,6 +217,12 @@ def _prepare_jax(command: Command) -> None:
         from jssl.single_use import compile_cheaply_by_default
 
         compile_cheaply_by_default()
+    import jaxlib
+
+    if jaxlib.__version__ in ("0.10.0", "0.10.1"):
+        # On many CPUs they keep programs and then refuse them, each with kilobytes of errors on
+        # the terminal (issue 38445 of JAX).
+        return
     try:
         cache = expanded(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "jssl" / "xla"
     except InputError:

@@ -13,6 +13,7 @@ import pytest
 
 from jssl import papers
 from jssl.commands import main as cli
+from jssl.commands.arguments import parse
 from jssl.commands.paper_names import paper_names
 from jssl.papers.claims import close
 from jssl.papers.outcome import Experiment, Part
@@ -260,3 +261,15 @@ def test_a_command_called_from_python_leaves_the_environment_as_it_is(tmp_path, 
     cli.run(["reproduce", "no-such-paper"])
     cli.run(["diagnose", "z.npy"])
     assert dict(os.environ) == before
+
+
+@pytest.mark.parametrize(("version", "kept"), [("0.10.1", False), ("0.10.2", True)])
+def test_programs_are_kept_where_jax_can_read_them(tmp_path, monkeypatch, version, kept):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    for name in ("JAX_COMPILATION_CACHE_DIR", "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"):
+        monkeypatch.setenv(name, "")  # so that it is taken away again
+        monkeypatch.delenv(name)
+    monkeypatch.setattr("jaxlib.__version__", version)
+    cli._prepare_jax(parse(["doctor"]))
+    cache = os.environ.get("JAX_COMPILATION_CACHE_DIR")
+    assert cache == (str(tmp_path / "jssl" / "xla") if kept else None)
