@@ -101,8 +101,8 @@ default."""
     scale: Optional[float] = None
     """Factor by which the initial embeddings are multiplied; by default, small enough \
 for separate steps."""
-    temperature: float = 0.5
-    """Temperature, for losses that use one."""
+    temperature: Optional[float] = None
+    """Temperature, for losses that use one; 0.5 by default."""
     trade_off: Optional[float] = None
     """Weight of SIGReg in lejepa, above 0 and below 1; 0.05 by default."""
     batch: Optional[int] = None

@@ -205,10 +205,11 @@ def _augmentation(forecast: Values) -> list[str]:
             f" {lost.lost:,} are lost, and {lost.undecided:,} are undecided within the sampling "
             "error."
         )
-    if np.isfinite(lost.factor) and lost.factor > 0:
+    next_factor = np.min(lost.factors[: lost.rank], initial=np.inf)
+    if 0 < next_factor < np.inf:
         lines.append(
             f"The first of the {lost.rank} remaining dimensions would be lost at "
-            f"{lost.factor:.2g} times the variance of this augmentation."
+            f"{next_factor:.2g} times the variance of this augmentation."
         )
     gone = lost.factors[(lost.factors < 1) & (lost.factors > 0)]
     if len(gone):

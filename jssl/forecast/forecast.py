@@ -37,6 +37,9 @@ from jssl.forecast.rules import Rule, rule_of
 from jssl.theory.landscape.dictionary import SIMCLR
 from jssl.types import Array, Params
 
+TEMPERATURE = 0.5
+"""Temperature by default."""
+
 
 def predict(
     pairs: Any,
@@ -56,7 +59,7 @@ def predict(
     simulate: int = 0,
     learning_rate: float | None = None,
     scale: float | None = None,
-    temperature: float = 0.5,
+    temperature: float | None = None,
     trade_off: float | None = None,
     batch: int | None = None,
     weight_decay: float = 0.0,
@@ -110,11 +113,12 @@ def predict(
             or a function `view(key, x) -> x` of one sample. `pairs` are then samples (n, ...), and
             the modes are those of the distribution of their views.
         simulate: number of these networks that are also trained, on the same pairs.
-        learning_rate: of gradient descent on the loss; None for a tenth of the largest stable one.
+        learning_rate: of gradient descent on the loss; None for a tenth of the largest stable one,
+            and less for a network of the user whose curvature rises during training.
         scale: multiplies the encoder's initial embedding, > 0; None for an initial amplitude
             of a thousandth of the final one, small enough for separate steps. For `jepa`, the size
             w_0 of each layer and of the predictor; None for a tenth of the final one.
-        temperature: for losses that use one.
+        temperature: for losses that use one, such as simclr; None for 0.5.
         trade_off: of `lejepa`, the weight of SIGReg; None for 0.05.
         batch: number of samples of a batch of `lejepa`; None for all pairs.
         weight_decay: >= 0, factor of the squared norm of the parameters; only for encoders that
@@ -142,6 +146,7 @@ def predict(
         refused = {"width": width, "apply": apply, "params": params, "torch": torch, "nets": nets}
         refused |= {"step": step, "simulate": simulate, "weight_decay": weight_decay}
         refused |= {"placement": placement != SIMCLR, "clean_first": clean_first}
+        refused |= {"temperature": temperature}
         refused |= {"gram": gram is not None, "start": start is not None, "fresh": bool(fresh)}
         asked = LinearQuestion(
             linear_loss(loss), kernel, dim, trade_off, batch, learning_rate, scale, seed, progress
@@ -173,7 +178,7 @@ def predict(
     )
     if encoder.finite:
         check_size(mode_count(dim, len(views[0]) // draws), dim)
-    return answer(question, encoder, views, drawn, notes, temperature, progress)
+    return answer(question, encoder, views, drawn, notes, temperature or TEMPERATURE, progress)
 
 
 def _of_linear_encoder(pairs: Any, asked: LinearQuestion, refused: Mapping[str, Any]) -> Forecast:
@@ -191,7 +196,7 @@ def _of_linear_encoder(pairs: Any, asked: LinearQuestion, refused: Mapping[str, 
 
 def _parts_of(
     loss: str | Loss,
-    temperature: float,
+    temperature: float | None,
     placement: str,
     views: tuple[np.ndarray, np.ndarray],
     clean_first: bool | None,
@@ -200,9 +205,14 @@ def _parts_of(
     if isinstance(loss, str):
         name, rule = rule_of(loss, placement)
         clean = clean_views(*views, placement, clean_first)
-        return (name, _tempered(rule, temperature), None), clean
+        if temperature is not None and not rule.tempered:
+            raise _no_temperature(name)
+        return (name, _tempered(rule, temperature or TEMPERATURE), None), clean
     if callable(loss) and placement == SIMCLR:
-        return (getattr(loss, "__name__", "the given loss"), None, loss), False
+        name = getattr(loss, "__name__", "the given loss")
+        if temperature is not None:
+            raise _no_temperature(name)
+        return (name, None, loss), False
     if callable(loss):
         message = "a placement needs the loss simclr, by its name; leave placement or the loss out"
     else:
@@ -213,13 +223,21 @@ def _parts_of(
     raise InputError(message)
 
 
+def _no_temperature(name: str) -> InputError:
+    return InputError(f"temperature has no effect on {name}: leave it out, or take the loss simclr")
+
+
 def _check_numbers(
-    learning_rate: float | None, scale: float | None, temperature: float, weight_decay: float
+    learning_rate: float | None,
+    scale: float | None,
+    temperature: float | None,
+    weight_decay: float,
 ) -> None:
     for what, value in (("learning_rate", learning_rate), ("scale", scale)):
         if value is not None:
             require_range(what, value, 1e-300, 1e300)
-    require_range("temperature", temperature, 1e-6)
+    if temperature is not None:
+        require_range("temperature", temperature, 1e-6)
     require_range("weight_decay", weight_decay, 0, float(np.finfo(float).max))
 
 

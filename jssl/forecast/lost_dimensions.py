@@ -29,8 +29,8 @@ class LostDimensions(NamedTuple):
         undecided: number of them within 3.9 standard errors of it.
         lost: number of the others, which augmentation or weight decay removes.
         rank: number of dimensions of a linear encoder with `dim` outputs at the minimum.
-        factor: the multiple of this augmentation at which the first of these `rank` dimensions is
-            lost; infinite under placements that lose none.
+        factor: the multiple of this augmentation at which the first of `dim` dimensions is lost;
+            below 1 if one is lost already, infinite under placements that lose none.
         reduced: the number of input dimensions, if they were reduced to 512, else 0.
         trust: how accurate the rank is, as `Landscape.rank_trust`.
         factors: (dim or fewer,) the multiple of this augmentation at which each dimension is lost,
@@ -105,7 +105,7 @@ def lost_dimensions(
         undecided=undecided,
         lost=a.shape[1] - surviving - undecided,
         rank=rank,
-        factor=float(np.min(factors[:rank], initial=np.inf)),
+        factor=float(np.min(factors, initial=np.inf)),
         reduced=wide if wide > WIDEST else 0,
         trust=minimum.rank_trust,
         factors=factors,

@@ -20,7 +20,7 @@ class Values(NamedTuple):
             for those never learned. Where the learning rate is too large for training to be
             stable, this and every other step of the forecast is NaN.
         steps: (dim,) the same in steps of gradient descent; the median over networks where a
-            width is given.
+            width is given, and those of the gradient flow of a network of the user.
         low: (dim,) 5 % quantile of `steps` for training on these pairs.
         high: (dim,) 95 % quantile.
         start_errors: (dim,) standard errors of `steps` from the random start.
@@ -29,13 +29,15 @@ class Values(NamedTuple):
             are no errors for training on these pairs.
         limit_steps: (dim,) steps in the limit of infinite width, where outputs do not affect each
             other.
-        networks: (nets, dim) steps of each network of finite width; (0, dim) in the limit.
+        networks: (nets, dim) steps of each network of finite width, with the tangent kernel of its
+            start; (0, dim) in the limit.
         simulated: (runs, dim) steps of trained networks, of the first of these networks.
         final: (dim,) eigenvalues of C at the end, of the dimensions that are learned, descending
             (for `lejepa`, and for `jepa` where modes are independent, in the order of the modes);
             0 for the others.
         rises: (dim,) steps in which each dimension rises from 10 % to 90 % of its final value.
-        learning_rate: given, or a tenth of the largest stable one.
+        learning_rate: given, or a tenth of the largest stable one; less for a network of the user
+            whose curvature rises during training (`settings["largest curvature"]`).
         stable_rate: the largest stable learning rate from a small start. Negative modes, and
             variance that the views do not share, lower it.
         scale: factor of the encoder's initial embedding, given or suggested.

@@ -121,7 +121,7 @@ def test_dimensions_that_the_augmentation_takes_away_are_counted(placement, deca
     assert (seen.carried, seen.surviving, seen.lost) == (3, surviving, lost)
     assert seen.rank == surviving
     if lost == 1:
-        assert seen.factor > 1
+        assert seen.factor < 1 < seen.factors[seen.rank - 1]  # that of the lost one, of the next
 
 
 def test_a_network_of_ones_own_is_read_at_its_own_start():

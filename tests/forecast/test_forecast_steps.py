@@ -195,6 +195,8 @@ def test_the_place_of_the_augmentation_decides_on_the_steps(clean):
     assert seen.lost.rank == 1
     np.testing.assert_allclose(seen.eigenvalues, [0.95], rtol=1e-6)
     np.testing.assert_allclose(seen.lost.factors, [20, 2 / 3], rtol=1e-6)
+    assert seen.lost.factor == pytest.approx(2 / 3)  # by hand: mode 2 has 1 - 1.5 f
+    assert any("would be lost at 20 times" in caveat for caveat in seen.caveats)
     assert any("grow under clean-augmented-clean: 1" in caveat for caveat in seen.caveats)
     assert any("kept below 0.67 times" in sentence for sentence in seen.caveats)
     assert seen.settings["first views"] == ("clean" if clean else "augmented")

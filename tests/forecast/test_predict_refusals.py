@@ -27,6 +27,12 @@ def linear(params, x):
 OWN = {"apply": linear, "params": jnp.eye(2, 6)}
 
 
+@pytest.mark.parametrize("loss", ["barlow_twins", "vicreg", "jepa", lambda a, b: -(a * b).mean()])
+def test_a_temperature_is_refused_by_losses_that_have_none(loss):
+    assert "temperature" in refusal(loss=loss, temperature=0.1)
+    assert jssl.predict(PAIRS, **(LOSS | {"loss": "simclr"}), temperature=0.1, kernel="linear")
+
+
 def not_finite(key, x):
     return x * jnp.nan
 
