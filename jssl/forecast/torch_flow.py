@@ -50,7 +50,7 @@ class TorchSystem(System):
         params = self._moved_params(b)
         if len(self._inputs) == 1:
             return -self._pull(params, self._inputs[0], self._of_loss)
-        every = self._of_loss(self._embed(b))  # a pass of its own: one block is in memory at a time
+        every = self._of_loss(self._embed(b) + self._base)  # a pass of its own: one block is in memory at a time
         total = np.zeros(self.size)
         for i, x in enumerate(self._inputs):
             block = every[i * _ROWS : (i + 1) * _ROWS]
@@ -71,16 +71,16 @@ class TorchSystem(System):
         ]
         return self._weights.T @ _numpy(self._encoder.torch.cat(parts))
 
-    def _of_loss(self, z: np.ndarray) -> np.ndarray:
-        """Return the gradient of the loss with respect to the embeddings (2n, dim)."""
-        return np.asarray(self._gradient(jnp.asarray(z)))
+    def _of_loss(self, outputs: np.ndarray) -> np.ndarray:
+        """Return the gradient of the loss with respect to the module's outputs (2n, dim)."""
+        return np.asarray(self._gradient(jnp.asarray(outputs - self._base)))
 
     def _pull(
         self, params: dict[str, Any], x: Any, of_z: Callable[[Any], np.ndarray]
     ) -> np.ndarray:
-        """Return J^T of a function of the embeddings of a block."""
+        """Return J^T of a function of the outputs of a block."""
         z, backward = self._encoder.func.vjp(lambda p: self._encoder.call(p, x), params)
-        (gradient,) = backward(self._encoder.tensor(of_z(_numpy(z) - self._base)))
+        (gradient,) = backward(self._encoder.tensor(of_z(_numpy(z))))
         return np.concatenate([_numpy(gradient[name]).ravel() for name in self._names])
 
     def _embed(self, b: np.ndarray) -> np.ndarray:

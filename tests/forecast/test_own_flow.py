@@ -123,6 +123,8 @@ def test_more_rows_than_a_block_have_the_same_flow(monkeypatch):
     np.testing.assert_allclose(blocks.steps, whole.steps, rtol=1e-3)
 
 
+# PyTorch itself calls functions that it deprecates.
+@pytest.mark.filterwarnings("ignore:.torch.jit:DeprecationWarning")
 def test_a_module_of_pytorch_has_the_flow_of_the_same_function_of_jax(monkeypatch):
     torch = pytest.importorskip("torch")
     from jssl.forecast import torch_flow
