@@ -6,9 +6,11 @@ V = W Q,
     C = V diag(g) V^T,    dL/dV = (dL/dC + (dL/dC)^T) V diag(g),
 
 costs two products of (dim, dim) by (dim, m) a step, where pairs cost two of (dim, m) by (m, 2n)
-more. An optimiser that commutes with rotations of the input makes the same steps in V as in W.
-Whether a loss depends on C alone, an encoder is z = W x and an optimiser commutes is not read from
-their names but tried (`agrees`). Simon et al. 2023, arXiv 2303.15438, section 4.
+more. Losses of C that are quadratic in each of its entries alone, L = c + sum_ij b_ij C_ij +
+a_ij C_ij^2 / 2, such as linearised Barlow Twins, need no other product: a, b, c follow from the
+loss at 0 and at 1. An optimiser that commutes with rotations of the input makes the same steps in V
+as in W. Whether a loss depends on C alone, an encoder is z = W x and an optimiser commutes is not
+read from their names but tried (`agrees`). Simon et al. 2023, arXiv 2303.15438, section 4.
 """
 
 import hashlib
@@ -39,11 +41,13 @@ class Basis:
     Attributes:
         values: (m,) g, ascending.
         vectors: (m, m) Q, with columns as eigenvectors.
+        quadratic: whether the loss is quadratic in each entry of C alone.
     """
 
-    def __init__(self, values: np.ndarray, vectors: np.ndarray) -> None:
-        self.values, self.vectors = values, vectors
-        self.digest = hashlib.sha256(values.tobytes() + vectors.tobytes()).hexdigest()
+    def __init__(self, values: np.ndarray, vectors: np.ndarray, *, quadratic: bool = False) -> None:
+        self.values, self.vectors, self.quadratic = values, vectors, quadratic
+        content = values.tobytes() + vectors.tobytes() + bytes([quadratic])
+        self.digest = hashlib.sha256(content).hexdigest()
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Basis) and self.digest == other.digest
@@ -103,6 +107,7 @@ def in_eigenbasis(problem: Problem, basis: Basis, observe: Observe | None = None
         observe: of the problem; None for the loss and the eigenvalues of C.
     """
     see = observe_embeddings(problem) if observe is None else observe
+    quadratic = _coefficients(problem, jnp.result_type(float)) if basis.quadratic else None
 
     def rotated(params: Params, back: bool = False) -> Params:
         def one(leaf: Array) -> Array:
@@ -114,7 +119,11 @@ def in_eigenbasis(problem: Problem, basis: Basis, observe: Observe | None = None
     def objective(params: Params, pairs: Pairs, key: Array) -> Array:
         del pairs, key
         (v,) = jax.tree.leaves(params)
-        return loss_of_matrix(problem, cross_moment(v, constant(basis.values).astype(v.dtype)))
+        matrix = cross_moment(v, constant(basis.values).astype(v.dtype))
+        if quadratic is None:
+            return loss_of_matrix(problem, matrix)
+        a, b, c = (x.astype(v.dtype) for x in quadratic)
+        return c + jnp.sum(matrix * (b + a / 2 * matrix))
 
     model = problem.model._replace(init=lambda key: rotated(problem.model.init(key)))
     return Reduced(
@@ -152,6 +161,50 @@ def loss_of_matrix(problem: Problem, matrix: Array) -> Array:
     """
     size = math.sqrt(len(matrix))
     return problem.loss(size * jnp.eye(len(matrix), dtype=matrix.dtype), size * matrix)
+
+
+def _coefficients(problem: Problem, dtype: Any) -> tuple[Array, Array, Array]:
+    """Return a, b (dim, dim) and c of L = c + sum_ij b_ij C_ij + a_ij C_ij^2 / 2."""
+    dim = jax.tree.leaves(jax.eval_shape(problem.model.init, jax.random.key(0)))[0].shape[0]
+    of_matrix = jax.value_and_grad(lambda matrix: loss_of_matrix(problem, matrix))
+    value, slope = of_matrix(jnp.zeros((dim, dim), dtype))
+    return of_matrix(jnp.ones((dim, dim), dtype))[1] - slope, slope, value
+
+
+def is_quadratic(problem: Problem) -> bool:
+    """Return whether a loss of C is quadratic in each of its entries alone, at random C.
+
+    Example:
+        >>> import jssl
+        >>> from jssl import losses, models
+        >>> loss = losses.get("barlow_twins_linearized")
+        >>> problem = jssl.Problem(None, models.linear(3, 2), loss, None)
+        >>> is_quadratic(problem), is_quadratic(problem._replace(loss=lambda a, b: loss(a, b) ** 2))
+        (True, False)
+
+    Args:
+        problem: one with concrete numbers, whose loss depends on C alone.
+    """
+    draws = np.random.default_rng(0)
+
+    def both(matrices: Array) -> Any:
+        a, b, c = _coefficients(problem, matrices.dtype)
+        of_loss = jax.vmap(jax.value_and_grad(lambda m: loss_of_matrix(problem, m)))(matrices)
+        values = c + jnp.sum(matrices * (b + a / 2 * matrices), axis=(1, 2))
+        return of_loss, (values, b + a * matrices)
+
+    with float64():
+        try:
+            dim = jax.tree.leaves(jax.eval_shape(problem.model.init, jax.random.key(0)))[0].shape[0]
+            matrices = draws.normal(size=(STEPS, dim, dim))
+            found, expected = compile_cheaply(both)(matrices + np.swapaxes(matrices, 1, 2))
+        except Exception:  # whatever a loss raises for numbers that it was not made for
+            return False
+        pairs = zip(map(np.asarray, found), map(np.asarray, expected), strict=True)
+        return all(
+            bool(np.isfinite(x).all()) and np.abs(x - y).max() <= _AGREE * np.abs(x).max()
+            for x, y in pairs
+        )
 
 
 def agrees(problem: Problem, basis: Basis) -> bool:

@@ -147,4 +147,4 @@ figure
 #
 # `jssl.predict(pairs, apply=..., params=...)` forecasts a network of your own, `torch=module` a PyTorch module, and
 # `params=..., step=...` the rest of a training from a checkpoint. The guide on networks of finite width describes them,
-# and says how well forecasts came true in 29 cases.
+# and says how well forecasts came true.

@@ -9,7 +9,7 @@ import pytest
 import jssl
 from jssl import losses, models
 from jssl.data import pairs
-from jssl.eigenbasis import agrees, basis_of, cross_moment, in_eigenbasis
+from jssl.eigenbasis import Basis, agrees, basis_of, cross_moment, in_eigenbasis, is_quadratic
 from jssl.optim import gradient_descent
 
 RNG = np.random.default_rng(0)
@@ -76,10 +76,28 @@ def test_other_models_and_pairs_have_no_basis():
     assert agrees(asked, basis_of(asked)) is False
 
 
+@pytest.mark.parametrize(
+    ("loss", "quadratic"),
+    [
+        (LINEARIZED, True),
+        (losses.get(LINEARIZED, redundancy=0.3), True),
+        (of_c, False),
+        (lambda za, zb: jnp.trace(za.T @ zb / len(za)) ** 2, False),  # couples entries
+        (lambda za, zb: jnp.trace(za.T @ zb / len(za)), True),
+        (lambda za, zb: jnp.log(jnp.sum(za * zb)), False),  # not finite at 0
+    ],
+)
+def test_losses_that_are_quadratic_in_each_entry_are_recognised(loss, quadratic):
+    assert is_quadratic(problem(loss)) is quadratic
+
+
+@pytest.mark.parametrize("quadratic", [False, True])
 @pytest.mark.parametrize("rule", [gradient_descent(0.02), optax.sgd(0.02, momentum=0.9)])
-def test_training_in_the_basis_is_training(rule):
-    asked = problem(rule=rule, model=models.linear(8, 3, scale=0.1))
-    reduced = in_eigenbasis(asked, basis_of(asked))
+def test_training_in_the_basis_is_training(rule, quadratic):
+    asked = problem(losses.get(LINEARIZED, redundancy=0.5), rule, models.linear(8, 3, scale=0.1))
+    basis = basis_of(asked)
+    basis = Basis(basis.values, basis.vectors, quadratic=quadratic)
+    reduced = in_eigenbasis(asked, basis)
     key = jax.random.key(3)
     plain, other = (
         jax.jit(jssl.run(p, [0, 1, 50, 400], see))(key).observables

@@ -50,7 +50,8 @@ class TorchSystem(System):
         params = self._moved_params(b)
         if len(self._inputs) == 1:
             return -self._pull(params, self._inputs[0], self._of_loss)
-        every = self._of_loss(self._embed(b) + self._base)  # a pass of its own: one block is in memory at a time
+        # A pass of its own for the gradient of the loss: one block is in memory at a time.
+        every = self._of_loss(self._embed(b) + self._base)
         total = np.zeros(self.size)
         for i, x in enumerate(self._inputs):
             block = every[i * _ROWS : (i + 1) * _ROWS]

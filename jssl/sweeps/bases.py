@@ -11,14 +11,13 @@ from typing import Any
 import jax
 import numpy as np
 
-from jssl.eigenbasis import Basis, agrees, basis_of
+from jssl.eigenbasis import Basis, agrees, basis_of, is_quadratic
 from jssl.errors import InputError
 from jssl.sweeps.axes import WIDTH
 from jssl.sweeps.costs import cost_of_trace
 from jssl.sweeps.grid import Program, values_at
 from jssl.sweeps.programs import Spec, make_jaxpr, number_shapes, problem_of
 from jssl.sweeps.workload import Workload, digest_of, traced_program
-from jssl.types import Problem
 
 WORTH = 5.0
 """Predicted seconds of a program's runs from which the eigenbasis is tried."""
@@ -68,11 +67,12 @@ def with_stored(workload: Workload, programs: Iterable[Program]) -> Workload:
     """
     chosen = {}
     for program in programs:
-        basis = basis_of(_problem(workload, program))
+        fields = _first_numbers(workload, program)
+        basis = basis_of(problem_of(workload.spec, program.static, dict(fields)))
         if basis is None:
             message = "the pairs of this sweep are no longer fixed; name another store"
             raise InputError(message)
-        chosen[program.static] = basis
+        chosen[program.static] = _with_form(basis, workload.spec, program.static, fields)
     return with_known(workload, chosen)
 
 
@@ -108,11 +108,26 @@ def _basis_of(
     basis = basis_of(problem)
     if basis is None or _pairs_depend_on_numbers(spec, static, traced):
         return None
-    return basis if agrees(problem, basis) else None
+    return _with_form(basis, spec, static, fields) if agrees(problem, basis) else None
 
 
-def _problem(workload: Workload, program: Program) -> Problem:
-    return problem_of(workload.spec, program.static, dict(_first_numbers(workload, program)))
+def _with_form(
+    basis: Basis,
+    spec: Spec,
+    static: tuple[tuple[str, Any], ...],
+    fields: tuple[tuple[str, float], ...],
+) -> Basis:
+    """Return the basis, which knows whether the loss is quadratic in each entry of C alone.
+
+    It is tried at the first numbers and at others, since an exponent among them may be 2 by chance.
+    """
+    other = {name: 0.73 * value if value else 0.37 for name, value in fields}
+    try:
+        both = [problem_of(spec, static, numbers) for numbers in (dict(fields), other)]
+    except Exception:  # whatever make_problem raises for numbers that it was not asked for
+        return basis
+    quadratic = all(map(is_quadratic, both))
+    return Basis(basis.values, basis.vectors, quadratic=quadratic)
 
 
 def _first_numbers(workload: Workload, program: Program) -> tuple[tuple[str, float], ...]:

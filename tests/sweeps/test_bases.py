@@ -71,6 +71,25 @@ def test_programs_that_cannot_be_reduced_are_computed_as_they_are(worth):
     assert planned(noisy, AXES)["eigenbasis"] == [0]
 
 
+def test_a_form_that_holds_for_the_first_numbers_only_is_not_used(worth):
+    """With exponent 2, the first value of the axis, the loss is quadratic in each entry of C."""
+
+    def power(learning_rate, exponent):
+        def loss(za, zb):
+            half = za.T @ zb / len(za)
+            return jnp.sum(jnp.abs((half + half.T) / 2 - jnp.eye(len(half))) ** exponent)
+
+        return make_problem(learning_rate)._replace(loss=loss)
+
+    axes, options = {**AXES, "exponent": [2.0, 3.0]}, {"record_steps": [0, 100], "progress": False}
+    found = []
+    for seconds in (0.0, np.inf):
+        worth(seconds)
+        found.append(jssl.sweep(power, axes, **options))
+    for name in found[0].data_vars:
+        np.testing.assert_allclose(found[0][name], found[1][name], rtol=1e-9, atol=1e-12)
+
+
 def test_short_sweeps_are_computed_as_they_are():
     assert "eigenbasis" not in planned(make_problem, AXES)
 
