@@ -20,16 +20,22 @@ class CompileAhead:
         6.0
     """
 
-    def __init__(self, order: Iterable[Hashable], lower: Callable[[Any], Any]) -> None:
+    def __init__(
+        self,
+        order: Iterable[Hashable],
+        lower: Callable[[Any], Any],
+        meanwhile: Callable[[], object] | None = None,
+    ) -> None:
         """Store the order.
 
         Args:
             order: names of programs, in the order in which they will be asked for; repetitions
                 are dropped.
             lower: `lower(name)` gives what `jax.jit(f).lower(...)` gives.
+            meanwhile: called once, while the first program is compiled.
         """
         self.order = list(dict.fromkeys(order))
-        self.lower = lower
+        self.lower, self.meanwhile = lower, meanwhile
         self.threads = ThreadPoolExecutor(2, "compile")
         self.compiled: dict[Any, Future[Any] | None] = {}
 
@@ -39,6 +45,9 @@ class CompileAhead:
         for near in self.order[at : at + 2]:
             if near not in self.compiled:
                 self.compiled[near] = self.threads.submit(self.lower(near).compile)
+        if self.meanwhile is not None:
+            self.meanwhile()
+            self.meanwhile = None
         waited = self.compiled[name]
         if waited is not None:
             waited.result()

@@ -25,7 +25,7 @@ from jssl.sweeps.compile_ahead import CompileAhead
 from jssl.sweeps.costs import note_compiled, note_rate
 from jssl.sweeps.plan import Chunk, Plan, chunks, count_runs, runs_of
 from jssl.sweeps.programs import Calls, calls, share
-from jssl.sweeps.store import Result
+from jssl.sweeps.store import Result, import_xarray
 from jssl.sweeps.workload import digest_of, lane_arguments, mesh_of, on_one_device
 
 Arrays = dict[str, np.ndarray]
@@ -197,7 +197,7 @@ def compiler_of(waiting: Iterable[Chunk], settings: RunSettings) -> CompileAhead
         shared = share((settings.key, settings.increments), settings.meshes[layout])
         return functions.whole.lower(*lanes, *shared)
 
-    return CompileAhead(first, lower)
+    return CompileAhead(first, lower, import_xarray)
 
 
 def _compute(

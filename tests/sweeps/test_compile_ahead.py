@@ -93,3 +93,22 @@ def test_waiting_for_launched_work_is_no_compilation(monkeypatch):
     jssl.sweep(linear_problem, axes, **options | {"progress": seen.append})
     assert seen[-1].spent["compute"] >= 4 * 0.3
     assert seen[-1].spent["compile"] < seen[-1].spent["compute"]
+
+
+def test_other_work_is_done_once_while_the_first_program_is_compiled():
+    order, lock = [], threading.Event()
+
+    class Lowered:
+        def compile(self):
+            lock.wait(60)
+            order.append("compiled")
+
+    def meanwhile():
+        order.append("meanwhile")
+        lock.set()
+
+    with CompileAhead([0, 1], lambda _: Lowered(), meanwhile) as compiler:
+        compiler.ready(0)
+        compiler.ready(1)
+    assert order[0] == "meanwhile"
+    assert order.count("meanwhile") == 1

@@ -28,6 +28,7 @@ __getattr__, __dir__ = attach(  # a report reads a store without importing JAX
         "check_whole": "integrity",
         "create": "making",
         "finished_names": "integrity",
+        "import_xarray": "results",
         "in_memory": "results",
         "in_store": "results",
         "is_free": "making",

@@ -97,6 +97,13 @@ def in_memory(
     return Result(write, lambda: dict(done), done.get, lambda _: None, checkpoint, dataset)
 
 
+def import_xarray() -> None:
+    """Import xarray and what it imports with its first array, which a result needs at its end."""
+    import xarray as xr
+
+    xr.Variable((), 0.0)
+
+
 def in_store(path: str | os.PathLike[str]) -> Result:
     """Return the result in a store, in a folder or at a URL."""
     import zarr
