@@ -2,8 +2,8 @@ r"""The user's own network: the gradient flow of its parameters, followed in ful
 
 F-5 holds the tangent kernel as it is at the start. From small weights, such as the default ones of
 PyTorch, the kernel changes by more than its own size while a dimension is learned, and dimensions
-after the first come up to twice sooner. Nothing that is known at the start tells by how much. A
-stabilised method follows the flow itself,
+after the first come much sooner. By how much depends on the path of the parameters. A stabilised
+method follows the flow itself,
 
     d theta / dt = -grad L(theta)
 
