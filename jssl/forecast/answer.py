@@ -2,6 +2,8 @@
 
 from typing import TYPE_CHECKING, Any, Optional
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 
 from jssl.forecast.caveats import caveats_of
@@ -11,7 +13,7 @@ from jssl.forecast.fresh_views import FreshViews
 from jssl.forecast.given_encoder import GivenEncoder
 from jssl.forecast.limit import Limit, Question, limit_of, mode_count
 from jssl.forecast.lost_dimensions import LostDimensions, lost_dimensions
-from jssl.forecast.own_function import in_own_dtype, without_other_leaves
+from jssl.forecast.own_function import in_32_bits, in_own_dtype, without_other_leaves
 from jssl.forecast.result import Forecast
 from jssl.forecast.summary import summary_of
 from jssl.forecast.values import without_steps
@@ -46,6 +48,7 @@ def answer(
 ) -> Forecast:
     """Return the forecast of a checked question, with its sentences and settings."""
     first, second = views
+    few_bits = _of_few_bits(encoder)
     n = len(first) // question.draws
     with float64():
         both: Any = np.concatenate([first, second])
@@ -83,10 +86,12 @@ def answer(
             progress=progress,
         )
     forecast = _forecast(limit, found, lost, n, encoder)
-    settings = _settings(question, encoder, first[:n], limit, temperature) | _of_flow(followed)
+    settings = _settings(question, encoder, first[:n], limit, temperature) | _of_flow(
+        followed, limit.rate
+    )
     forecast = forecast._replace(settings=settings)
     explanation = _explanation(limit, found)
-    notes = [*notes, *_noise_of_views(limit.rule.off_diagonal, n, question.draws)]
+    notes = [*notes, *few_bits, *_noise_of_views(limit.rule.off_diagonal, n, question.draws)]
     caveats = caveats_of(forecast, limit.rule, explanation, limit.ends, limit.kernels.own)
     forecast = without_steps(forecast)
     summary = summary_of(forecast, limit.rule)
@@ -105,6 +110,7 @@ def _callable_on(encoder: GivenEncoder, views: Any) -> GivenEncoder:
     if encoder.apply is None or hasattr(encoder.apply, "state_dict"):
         return encoder
     apply, params = without_other_leaves(encoder.apply, encoder.params)
+    params = in_32_bits(params)
     return encoder._replace(apply=in_own_dtype(apply, params, views), params=params)
 
 
@@ -172,6 +178,17 @@ def _forecast(
     )
 
 
+def _of_few_bits(encoder: GivenEncoder) -> list[str]:
+    """Return what is said of a network whose parameters have 16 bits."""
+    leaves = jax.tree.leaves(encoder.params) if encoder.apply is not None else []
+    if not any(getattr(leaf, "dtype", None) in (jnp.bfloat16, jnp.float16) for leaf in leaves):
+        return []
+    return [
+        "Parameters of 16 bits were followed in float32. Training in 16 bits rounds small updates "
+        "away and is slower, or learns nothing."
+    ]
+
+
 def _noise_of_views(off_diagonal: float, samples: int, draws: int) -> list[str]:
     """Return what is not covered where the views of a step vary more than the loss distinguishes.
 
@@ -214,7 +231,7 @@ def _settings(
     }
 
 
-def _of_flow(followed: Optional["Followed"]) -> dict[str, Any]:
+def _of_flow(followed: Optional["Followed"], rate: float) -> dict[str, Any]:
     """Return what was found along the gradient flow of the user's own network."""
     if followed is None:
         return {}
@@ -222,6 +239,8 @@ def _of_flow(followed: Optional["Followed"]) -> dict[str, Any]:
         "gradients of the flow": followed.gradients,
         "dimensions followed": int((~np.isnan(followed.times)).sum()),
         "largest curvature": followed.curvature,
+        "steps followed": followed.reached / rate,
+        "finite gradients": followed.finite,
     }
 
 

@@ -11,6 +11,7 @@ from jssl.forecast.values import Values
 from jssl.theory.landscape.dictionary import SIMCLR
 
 _SHOWN = 8
+_LARGE = 0.3  # start over the final amplitude from which steps are not separate
 _STABLE = 2.0  # learning rate times curvature at which gradient descent stops being stable
 _NOTICED = 0.05  # deviation of the outputs' kernels from which it is a caveat
 
@@ -26,7 +27,7 @@ def caveats_of(
             "training diverges or drifts along flat directions, and no step is predicted."
         )
     lines += _of_flow(forecast)
-    if forecast.relative_start > 0.3 and not forecast.settings.get("step"):
+    if forecast.relative_start > _LARGE and not forecast.settings.get("step"):
         lines.append(
             f"The start is {forecast.relative_start:.2g} of the final amplitude, which is too "
             "large for separate steps. A time at or near 0 means that the dimension is learned "
@@ -34,8 +35,14 @@ def caveats_of(
         )
     if rule.caveat:
         lines.append(rule.caveat)
-    start = f"The start is {forecast.relative_start:.1g} of the final amplitude."
-    lines.append(f"{explanation} {start}".strip())
+    start = _start(forecast, own)
+    if explanation or start:
+        lines.append(f"{explanation} {start}".strip())
+    if forecast.settings["temperature"] != "none":
+        lines.append(
+            f"The temperature of the loss is {forecast.settings['temperature']:g}. Pass "
+            "temperature= for another one."
+        )
     off = np.abs(forecast.eigenvalues - forecast.held_out) > 3.9 * forecast.errors
     off = off[: len(forecast.steps)]  # later modes have no output
     if off.any():
@@ -53,6 +60,20 @@ def caveats_of(
         )
     lines += [*_never_learned(forecast, ends), *_encoder(forecast, own), *_limits(forecast)]
     return [*lines, *_augmentation(forecast)]
+
+
+def _start(forecast: Values, own: OwnEncoder | None) -> str:
+    """Return how small the start is, and of which function of the user's network."""
+    line = ""
+    if forecast.relative_start <= _LARGE or forecast.settings.get("step"):
+        line = f"The start is {forecast.relative_start:.1g} of the final amplitude."
+    if own is None or own.start is None or forecast.scale == 1:
+        return line
+    return (
+        f"{line} It is that of f(params, x) - {1 - forecast.scale:.6g} f(start, x), with start the "
+        "given parameters (jssl.models.centred): train this function, or pass scale=1 for the "
+        "network as it is."
+    ).strip()
 
 
 def _never_learned(forecast: Values, ends: Ends) -> list[str]:
@@ -77,7 +98,14 @@ def _never_learned(forecast: Values, ends: Ends) -> list[str]:
             f"an eigenvalue must exceed {ends.threshold:.2g} to be learned."
         )
     absent = ends.learned[: len(forecast.steps)] & ~np.isfinite(forecast.steps[:modes])
-    if absent.any() and forecast.settings.get("gradients of the flow"):
+    if forecast.settings.get("gradients of the flow"):
+        absent = absent & np.isfinite(forecast.limit_steps[:modes])
+    if not forecast.settings.get("finite gradients", True):
+        lines.append(
+            f"The gradient of the network is not finite after step "
+            f"{forecast.settings['steps followed']:,.0f}: training ends there."
+        )
+    elif absent.any() and forecast.settings.get("gradients of the flow"):
         lines.append(
             f"The network does not half-learn {int(absent.sum())} of the dimensions, whose modes "
             "would be learned in the limit: on these pairs it can lower the loss without them."
@@ -170,8 +198,9 @@ def _of_flow(forecast: Values) -> list[str]:
     if followed is not None and followed < dim:
         lines.append(
             f"The gradient flow was followed until {followed} of {dim} dimensions are half-learned "
-            f"({settings['gradients of the flow']:,} gradients of all pairs). The others are "
-            "forecast with the tangent kernel of the start; they come sooner if it grows."
+            f"({settings['gradients of the flow']:,} gradients of all pairs). The others are not "
+            "learned until there. The end of their intervals is the step with the tangent kernel "
+            "of the start; they come sooner if it grows."
         )
     return lines
 
@@ -197,13 +226,13 @@ def _augmentation(forecast: Values) -> list[str]:
     lost = forecast.lost
     decay = " and weight decay" if forecast.settings["weight decay"] else ""
     lines = [
-        f"For a linear encoder, {lost.surviving:,} of the {lost.carried:,} directions of the views "
-        f"survive augmentation{decay}."
+        f"A linear encoder on the same views would keep {lost.surviving:,} of their "
+        f"{lost.carried:,} directions under the augmentation{decay}."
     ]
     if lost.lost or lost.undecided:
         lines[0] += (
-            f" {lost.lost:,} are lost, and {lost.undecided:,} are undecided within the sampling "
-            "error."
+            f" {lost.lost:,} would be lost, and for {lost.undecided:,} the sampling error does not "
+            "decide."
         )
     next_factor = np.min(lost.factors[: lost.rank], initial=np.inf)
     if 0 < next_factor < np.inf:

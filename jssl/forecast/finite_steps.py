@@ -8,7 +8,12 @@ import numpy as np
 from jssl.forecast.finite import Progress, Reduction, finite_forecast
 from jssl.forecast.fresh_views import FreshViews
 from jssl.forecast.given_encoder import GivenEncoder
-from jssl.forecast.intervals import Intervals, finite_intervals, followed_intervals
+from jssl.forecast.intervals import (
+    Intervals,
+    finite_intervals,
+    followed_intervals,
+    given_intervals,
+)
 from jssl.forecast.limit import Limit
 from jssl.forecast.networks import Networks, random_networks
 from jssl.forecast.own_encoder import NEGLIGIBLE
@@ -41,10 +46,9 @@ def followed_flow(
 ) -> Optional["Followed"]:
     """Return the gradient flow of the user's own network on fixed pairs, views (2n, ...).
 
-    None for a network whose outputs do not affect each other, which the limit describes, and for
-    one that is linear in its parameters, for which F-5 is exact.
+    None for an encoder that is linear in its parameters, for which F-5 is exact.
     """
-    if not _interact(limit, encoder) or _is_linear(limit):
+    if _is_linear(limit):
         return None
     from jssl.forecast.own_flow import follow_network  # imports the losses
 
@@ -88,7 +92,8 @@ def finite_steps(
         return Found(limit.intervals, none, none)
     reduction = _reduction(limit, encoder, views, fresh)
     given: dict[str, Any] = {"seed": seed, "weight_decay": weight_decay, "progress": progress}
-    intervals, found, scale, rate = limit.intervals, none, limit.start.scale, limit.rate
+    found, scale, rate = none, limit.start.scale, limit.rate
+    intervals = given_intervals(limit.intervals) if encoder.own else limit.intervals
     if _interact(limit, encoder):
         last = _last_time(limit, encoder.step)
         finite = finite_forecast(networks, reduction, limit.ends, last, scale, rate, **given)
@@ -99,7 +104,14 @@ def finite_steps(
         before = np.all(finite.steps <= 0, axis=0)
         if followed is not None:
             steps = followed.steps(rate)
-            own = followed_intervals(steps, followed.rises / rate, intervals, encoder.step)
+            own = followed_intervals(
+                steps,
+                followed.rises / rate,
+                intervals,
+                encoder.step,
+                followed.reached / rate,
+                limit.rule.off_diagonal if limit.rule.own_spread else 1.0,
+            )
             intervals, before = own, np.where(np.isnan(steps), before, steps <= 0)
         if encoder.step:
             intervals = _with_learned(intervals, before, encoder.step)
@@ -115,9 +127,14 @@ def finite_steps(
 
 
 def _interact(limit: Limit, encoder: GivenEncoder) -> bool:
-    """Return whether the outputs of the networks affect each other."""
+    """Return whether F-5 says more than the limit: outputs that affect each other, or a checkpoint.
+
+    The limit describes neither; nor, alone, a network of the user whose kernel changes.
+    """
     own = limit.kernels.own
-    return own is None or own.deviation.whole > NEGLIGIBLE or encoder.step > 0
+    if own is None or own.deviation.whole > NEGLIGIBLE or encoder.step > 0:
+        return True
+    return encoder.gram is None and not own.linear
 
 
 def _is_linear(limit: Limit) -> bool:

@@ -116,8 +116,11 @@ def predict(
         learning_rate: of gradient descent on the loss; None for a tenth of the largest stable one,
             and less for a network of the user whose curvature rises during training.
         scale: multiplies the encoder's initial embedding, > 0; None for an initial amplitude
-            of a thousandth of the final one, small enough for separate steps. For `jepa`, the size
-            w_0 of each layer and of the predictor; None for a tenth of the final one.
+            of a thousandth of the final one, small enough for separate steps, and for 1 at a
+            checkpoint. The function that is trained is then f(params, x) - (1 - scale) f(start, x),
+            as `jssl.models.centred` makes it; at a checkpoint, `apply` is that function. For
+            `jepa`, the size w_0 of each layer and of the predictor; None for a tenth of the final
+            one.
         temperature: for losses that use one, such as simclr; None for 0.5.
         trade_off: of `lejepa`, the weight of SIGReg; None for 0.05.
         batch: number of samples of a batch of `lejepa`; None for all pairs.

@@ -23,6 +23,8 @@ LEVEL = 0.9
 _COUPLING = 0.08  # of relu networks with three hidden layers of 256, on digits
 _CHANGE = 0.08  # relative error from the change of their kernel, per root of a dimension
 _LEAST = 0.02
+_LOOSE = 0.1  # off-diagonal weight below which outputs are hardly kept apart while they rise
+_AMPLIFIED = 0.1
 
 
 class Intervals(NamedTuple):
@@ -136,24 +138,49 @@ def finite_intervals(finite: Finite, limit: Intervals) -> Intervals:
     )
 
 
+def given_intervals(limit: Intervals) -> Intervals:
+    """Return the intervals of an encoder of the user in the limit, (dim,), with their least width.
+
+    Its start is known and is no source of error, but the closed form is not exact.
+    """
+    known = np.isfinite(limit.steps)
+    steps = np.where(known, limit.steps, 0)
+    error = np.where(known, np.hypot(np.nan_to_num(limit.start_errors), _LEAST * steps), np.nan)
+    half = 1.645 * np.nan_to_num(error)
+    low = np.where(known, steps**2 / np.maximum(steps + half, 1e-300), limit.low)
+    high = np.where(known, steps + half, limit.high)
+    return limit._replace(low=low, high=high, start_errors=error)
+
+
 def followed_intervals(
-    steps: np.ndarray, rises: np.ndarray, known: Intervals, at: int
+    steps: np.ndarray,
+    rises: np.ndarray,
+    known: Intervals,
+    at: int,
+    reached: float,
+    off_diagonal: float,
 ) -> Intervals:
     """Return the intervals of a network whose own gradient flow was followed, (dim,).
 
     What is left is the error of the integration, and of descent beside its flow: of the order of
-    a step and of `_LEAST` of the time.
+    a step and of `_LEAST` of the time. Where outputs are hardly kept apart, later dimensions
+    amplify it: descent at two stable rates differs by a tenth there.
 
     Args:
         steps: (dim,) steps from the given parameters; NaN for dimensions that were not followed so
-            far, whose intervals stay those with the kernel of the start.
+            far, which come between the last step that was followed and that with the kernel of the
+            start.
         rises: (dim,) steps from 10 % to 90 %, or NaN.
         known: intervals with the kernel of the start.
         at: step of the given parameters.
+        reached: number of steps that were followed.
+        off_diagonal: weight with which the loss keeps outputs apart.
     """
     learned, missing = np.isfinite(steps), np.isnan(steps)
     own = np.where(learned, steps, 0)
-    error = np.hypot(_LEAST * own, 1)
+    relative = np.full(len(own), _LEAST if off_diagonal > _LOOSE else _AMPLIFIED)
+    relative[:1] = _LEAST
+    error = np.hypot(relative * own, 1)
     half = 1.645 * error
     remaining = np.where(np.isfinite(known.steps), known.steps - at, 0)
     ratio = np.where(remaining > 0, own / np.where(remaining > 0, remaining, 1), 1)
@@ -166,9 +193,14 @@ def followed_intervals(
         np.where(learned, error, np.nan),
         np.where(learned, known.new_data_errors * ratio, np.nan),
     )
-    return Intervals(
-        *(np.where(missing, old, new) for old, new in zip(known, of_flow, strict=True))
+    later = np.isfinite(known.high) & (known.high > at + reached)
+    known = known._replace(
+        steps=np.maximum(known.steps, at + reached),
+        low=np.full(len(own), at + reached),
+        high=np.where(later, known.high, np.inf),
     )
+    both = zip(known, of_flow, strict=True)
+    return Intervals(*(np.where(missing, old, new) for old, new in both))
 
 
 def _medians(values: np.ndarray) -> np.ndarray:

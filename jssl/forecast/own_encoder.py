@@ -99,6 +99,9 @@ def read_encoder(
         raise InputError(message)
     _check_call(apply, params, views, dim)
     embedded = jax.jit(apply)(params, views)
+    if jnp.iscomplexobj(embedded):
+        message = "the encoder's embeddings are complex; return real numbers"
+        raise InputError(message)
     start = np.asarray(embedded, np.float64)
     check_embeddings(start, len(views), dim)
     check_rows(lambda x: apply(params, x), views, start)
@@ -136,6 +139,22 @@ def check_embeddings(start: np.ndarray, rows: int, dim: int, what: str = "apply"
         raise InputError(message)
     if not np.isfinite(start).all() or not start.any():
         message = "the encoder's embeddings at the start must be finite and not all zero"
+        raise InputError(message)
+
+
+def check_gram(gram: np.ndarray) -> None:
+    """Raise for a tangent kernel that is not finite, or zero."""
+    if not np.isfinite(gram).all():
+        message = (
+            "the derivative of the encoder's embeddings with respect to its parameters is not "
+            "finite at the start"
+        )
+        raise InputError(message)
+    if not gram.any():
+        message = (
+            "the encoder's embeddings do not depend on its parameters, so that training changes "
+            "nothing: look for stop_gradient or detach"
+        )
         raise InputError(message)
 
 
@@ -202,6 +221,7 @@ def kernel_deviation(apply: Apply, params: Params, x: Array, dim: int) -> Deviat
             block = blocks(params, x, units[a : a + group], units[b : b + group])
             theta[:, a : a + group, :, b : b + group] = block
             theta[:, b : b + group, :, a : a + group] = np.transpose(block, (2, 3, 0, 1))
+    check_gram(theta)
     return Deviation.of(theta)
 
 

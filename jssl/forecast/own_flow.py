@@ -30,14 +30,14 @@ from jssl.kernels.gradients import in_blocks, split_params
 from jssl.theory.finite_width.host_stabilised import Record, System, follow_on_host
 from jssl.types import Array, Params
 
-MOST = 5000
+MOST = 20_000
 """Largest number of gradients of all pairs."""
 
 _RISEN = 1.8  # times half of the final eigenvalue: where a dimension has risen
 _AFTER = 1.3  # times the last half time: until when the rises are followed
 _ROWS = 512  # rows that pass through the network at a time
 _BESIDE = 1e-3  # of the norm of the parameters
-_LEAST_GROWTH = 1e-4  # eigenvalue at the start over the largest one: below it, the leak starts it
+_LEAST_GROWTH = 1e-4  # start of a dimension over the largest one: below it, the leak starts it
 
 
 class Followed(NamedTuple):
@@ -49,6 +49,8 @@ class Followed(NamedTuple):
         rises: (dim,) time from 10 % to 90 %; NaN where it was not followed so far.
         folds: (dim,) e-folds by which the amplitude of each dimension grows until then.
         gradients: number of gradients of all pairs.
+        reached: time until which the flow was followed.
+        finite: whether its gradient was finite until then.
         curvature: largest curvature of the loss on the way to the last half time.
     """
 
@@ -56,6 +58,8 @@ class Followed(NamedTuple):
     rises: np.ndarray
     folds: np.ndarray
     gradients: int
+    reached: float
+    finite: bool
     curvature: float
 
     def steps(self, rate: float) -> np.ndarray:
@@ -121,15 +125,18 @@ def _half_times(record: Record, values: np.ndarray, levels: np.ndarray) -> Follo
     low, half, high = (
         crossing_times(record.times, logs, np.log(share * levels), np) for share in (0.2, 1, _RISEN)
     )
-    first = np.maximum(values[0, :k], _LEAST_GROWTH * max(values[0, 0], 1e-300))
-    learned, missing = np.isfinite(levels), np.inf if record.complete else np.nan
+    largest = float(np.linalg.norm(record.coordinates[0], 2)) ** 2
+    first = np.maximum(values[0, :k], _LEAST_GROWTH * max(largest, 1e-300))
+    unknown = not record.complete and record.slopes >= MOST
+    learned, missing = np.isfinite(levels), np.nan if unknown else np.inf
     times, rises, folds = np.full(dim, np.inf), np.full(dim, np.nan), np.zeros(dim)
     times[:k] = np.where(learned, np.where(np.isnan(half), missing, half), np.inf)
     rises[:k] = high - low
     folds[:k] = np.log(np.maximum(np.where(learned, levels, 0) / first, 1)) / 2
     until = record.times <= np.max(times[np.isfinite(times)], initial=-np.inf)
     curvature = record.rates[until if until.any() else slice(None)].max()
-    return Followed(times, rises, folds, record.slopes, float(curvature))
+    reached, finite = float(record.times[-1]), record.complete or record.slopes >= MOST
+    return Followed(times, rises, folds, record.slopes, reached, finite, float(curvature))
 
 
 class _JaxSystem(System):

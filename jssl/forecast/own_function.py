@@ -73,6 +73,23 @@ def in_own_dtype(apply: Apply, params: Params, views: Any) -> Apply:
     return cast
 
 
+def in_32_bits(params: Params) -> Params:
+    """Return parameters whose floating leaves have 32 bits or more.
+
+    Example:
+        >>> [x.dtype.name for x in in_32_bits([jnp.ones(2, jnp.bfloat16), jnp.arange(2)])]
+        ['float32', 'int32']
+
+    In 16 bits, the first updates of a small start are rounded away.
+    """
+
+    def one(leaf: Array) -> Array:
+        few = _is_floating(leaf) and jnp.finfo(leaf.dtype).bits < 32
+        return jnp.asarray(leaf, jnp.float32) if few else leaf
+
+    return jax.tree.map(one, params)
+
+
 def _is_floating(leaf: Any) -> bool:
     return bool(jnp.issubdtype(leaf.dtype, jnp.floating))
 

@@ -60,7 +60,7 @@ RULES: dict[str, Rule] = {
         own_spread=True,
         centred=True,
         off_diagonal=0.0051,
-        stands_for="barlow_twins without batch normalisation",
+        stands_for="barlow_twins without batch normalisation on centred views",
         caveat="Batch normalisation of the embeddings is not part of the theory. The order of the "
         "dimensions is that of the loss without it. The times hold for an off-diagonal weight of "
         "0.0051 and a constant diagonal of the cross-correlation. So small a weight hardly keeps "

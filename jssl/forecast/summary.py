@@ -204,11 +204,11 @@ def _simulated(forecast: Values) -> list[str]:
         return []
     runs = ["; ".join(count_of(float(x)) for x in run[:_SHOWN]) for run in forecast.simulated]
     inside = (forecast.simulated >= forecast.low) & (forecast.simulated <= forecast.high)
+    count = "1 run" if len(runs) == 1 else f"{len(runs)} runs"
     known = np.isfinite(forecast.simulated) & np.isfinite(forecast.steps)
     share = inside[known].mean() if known.any() else 0.0
     if forecast.diverges:
-        return [f"Trained ({len(runs)} runs): {' | '.join(runs)}."]
+        return [f"Trained ({count}): {' | '.join(runs)}."]
     return [
-        f"Trained ({len(runs)} runs): {' | '.join(runs)}. Of these steps, {share:.0%} lie in the "
-        "intervals."
+        f"Trained ({count}): {' | '.join(runs)}. Of these steps, {share:.0%} lie in the intervals."
     ]

@@ -14,6 +14,7 @@ from jssl.forecast.own_encoder import (
     Deviation,
     OwnEncoder,
     check_embeddings,
+    check_gram,
     check_rows,
     not_linear,
 )
@@ -37,6 +38,9 @@ class TorchEncoder:
         self.params = {name: p.detach() for name, p in named if p.requires_grad}
         self.fixed = {name: p.detach() for name, p in named if not p.requires_grad}
         self.fixed |= {name: b.detach().clone() for name, b in module.named_buffers()}
+        if any(self.torch.finfo(p.dtype).bits < 32 for p in self.params.values()):
+            message = "the module's parameters have 16 bits: pass module.float()"
+            raise InputError(message)
         if not self.params:
             message = "the module has no parameter that requires a gradient"
             raise InputError(message)
@@ -61,6 +65,7 @@ class TorchEncoder:
         check_rows(self.embed, views, start)
         self._check_gradients(views)
         gram = np.mean([self._kernel(views, k, k) for k in range(dim)], axis=0)
+        check_gram(gram)
         rows = views[np.unique(np.linspace(0, len(views) - 1, _SAMPLES).astype(int))]
         rounding = float(self.torch.finfo(self._dtype()).eps)
         return OwnEncoder(gram, start, rounding, self._deviation(rows, dim))

@@ -48,8 +48,8 @@ def test_the_table_of_ones_own_networks_is_that_of_the_benchmark():
     assert "| **all** | " + " | ".join(f"**{cell}**" for cell in cells) + " |" in PAGE
     share = facts("own_networks")["gradients over trained steps"]
     assert f"it takes {share:.2f} gradients of all pairs for each step of training" in PAGE
-    assert own_flow.MOST == 5000
-    assert "The forecast ends after 5,000 gradients" in PAGE
+    assert own_flow.MOST == 20_000
+    assert "The forecast ends after 20,000 gradients" in PAGE
 
 
 def _row_of(start):

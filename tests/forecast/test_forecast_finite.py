@@ -285,7 +285,7 @@ def test_the_command_forecasts_and_trains_a_width(tmp_path, monkeypatch, capsys)
     assert cli.run([*given, "--width", "32", "--nets", "2", "--simulate", "1"]) == 0
     out = capsys.readouterr().out
     assert "2 random networks of width 32" in out
-    assert "Trained (1 runs)" in out
+    assert "Trained (1 run)" in out
     page = (tmp_path / "jssl-predict" / "report.html").read_text()
     assert "limit of infinite width" in page
     assert cli.run([*given, "--kernel", "linear", "--width", "32", "--overwrite"]) == 2

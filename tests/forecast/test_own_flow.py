@@ -111,6 +111,60 @@ def test_dimensions_beyond_the_budget_have_the_kernel_of_the_start(monkeypatch):
     np.testing.assert_allclose(part.steps[:followed], whole.steps[:followed])
     np.testing.assert_allclose(part.steps[followed:], part.networks[0, followed:])
     assert any(f"until {followed} of 3 dimensions" in line for line in part.caveats)
+    later = part.low[followed:]
+    assert (later > part.steps[followed - 1]).all()
+    assert (later <= whole.steps[followed:]).all()
+    assert (part.high[followed:] >= whole.steps[followed:]).all()
+
+
+def test_one_output_is_followed_too():
+    """Its kernels are one kernel, but that changes, and an interval has a width."""
+    params = jax.tree.map(lambda a: 0.4 * a, small_start([64, 8, 8, 8, 1]))
+    given = {"loss": "barlow_twins_linearized", "dim": 1, "apply": TANH, "params": params}
+    seen = jssl.predict(PAIRS, **given, simulate=1)
+    assert seen.low[0] <= seen.simulated[0, 0] <= seen.high[0]
+    assert seen.settings["gradients of the flow"] > 0
+
+
+def test_copies_of_one_output_take_no_steps_more_than_the_output():
+    given = {"loss": "barlow_twins_linearized", "dim": 3, "learning_rate": 1e-3}
+    given |= {"params": small_start([64, 32, 3])}
+    seen = jssl.predict(
+        PAIRS, **given, apply=lambda p, x: jnp.tile(RELU(p, x)[:, :1], 3), simulate=1
+    )
+    assert seen.low[0] <= seen.simulated[0, 0] <= seen.high[0]
+    assert np.isinf(seen.steps[1:]).all()
+    assert not any("can lower the loss without them" in line for line in seen.caveats)
+
+
+def test_parameters_of_16_bits_are_followed_in_32():
+    params = small_start([64, 32, 2])
+    rounded = jax.tree.map(lambda a: a.astype(jnp.bfloat16), params)
+    given = {"loss": "barlow_twins_linearized", "dim": 2, "apply": TANH}
+    few = jssl.predict(PAIRS, **given, params=rounded)
+    same = jssl.predict(PAIRS, **given, params=jax.tree.map(lambda a: a.astype("float32"), rounded))
+    np.testing.assert_array_equal(few.steps, same.steps)
+    assert "16 bits" in few.caveats[0]
+
+
+def test_a_network_that_breaks_on_the_way_is_said_to():
+    params = small_start([64, 32, 2])
+
+    def breaks(p, x):
+        far = jnp.sum((p[-1][0] - params[-1][0]) ** 2) > 0.02
+        return TANH(p, x) + jnp.where(far, jnp.nan, 0.0)
+
+    seen = jssl.predict(PAIRS, loss="barlow_twins_linearized", dim=2, apply=breaks, params=params)
+    assert any("is not finite after step" in line for line in seen.caveats)
+    assert np.isinf(seen.steps[1])
+
+
+def test_the_function_that_is_trained_is_named():
+    given = {"loss": "vicreg", "dim": 2, "apply": TANH, "params": small_start([64, 32, 2])}
+    small = jssl.predict(PAIRS, **given)
+    assert any("train this function, or pass scale=1" in line for line in small.caveats)
+    whole = jssl.predict(PAIRS, **given, scale=1.0)
+    assert not any("pass scale=1" in line for line in whole.caveats)
 
 
 def test_more_rows_than_a_block_have_the_same_flow(monkeypatch):

@@ -2,6 +2,7 @@
 
 import time
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -31,6 +32,18 @@ OWN = {"apply": linear, "params": jnp.eye(2, 6)}
 def test_a_temperature_is_refused_by_losses_that_have_none(loss):
     assert "temperature" in refusal(loss=loss, temperature=0.1)
     assert jssl.predict(PAIRS, **(LOSS | {"loss": "simclr"}), temperature=0.1, kernel="linear")
+
+
+@pytest.mark.parametrize(
+    ("apply", "message"),
+    [
+        (lambda p, x: jax.lax.stop_gradient(x @ p.T), "do not depend on its parameters"),
+        (lambda p, x: x @ p.T + 0j, "are complex"),
+        (lambda p, x: x @ p.T + 0 * jnp.sqrt(jnp.abs(p - p).sum()), "parameters is not finite"),
+    ],
+)
+def test_networks_without_a_usable_derivative_are_refused(apply, message):
+    assert message in refusal(apply=apply, params=jnp.eye(2, 6))
 
 
 def not_finite(key, x):
