@@ -127,16 +127,16 @@ def _half_times(record: Record, values: np.ndarray, levels: np.ndarray) -> Follo
     )
     largest = float(np.linalg.norm(record.coordinates[0], 2)) ** 2
     first = np.maximum(values[0, :k], _LEAST_GROWTH * max(largest, 1e-300))
-    unknown = not record.complete and record.slopes >= MOST
-    learned, missing = np.isfinite(levels), np.nan if unknown else np.inf
+    ended = record.complete or not record.finite
+    learned, missing = np.isfinite(levels), np.inf if ended else np.nan
     times, rises, folds = np.full(dim, np.inf), np.full(dim, np.nan), np.zeros(dim)
     times[:k] = np.where(learned, np.where(np.isnan(half), missing, half), np.inf)
     rises[:k] = high - low
     folds[:k] = np.log(np.maximum(np.where(learned, levels, 0) / first, 1)) / 2
     until = record.times <= np.max(times[np.isfinite(times)], initial=-np.inf)
     curvature = record.rates[until if until.any() else slice(None)].max()
-    reached, finite = float(record.times[-1]), record.complete or record.slopes >= MOST
-    return Followed(times, rises, folds, record.slopes, reached, finite, float(curvature))
+    reached = float(record.times[-1])
+    return Followed(times, rises, folds, record.slopes, reached, record.finite, float(curvature))
 
 
 class _JaxSystem(System):

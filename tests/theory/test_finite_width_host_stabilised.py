@@ -86,6 +86,7 @@ def test_the_flow_ends_where_it_is_told_and_says_where_it_could_not_go_on():
     assert 5 < ended.times[-1] < 50
     short = follow_on_host(system, 1e3, never, most=40)
     assert not short.complete
+    assert short.finite
     assert short.slopes >= 40
 
 
@@ -96,6 +97,8 @@ def test_a_slope_that_is_not_finite_ends_the_flow():
 
     record = follow_on_host(_Breaks([1.0, 0.5]), 10.0, never, most=2000)
     assert not record.complete
+    assert not record.finite
+    assert record.slopes < 1000
     assert np.isfinite(record.coordinates).all()
     assert record.times[-1] < np.log(2.1)
 

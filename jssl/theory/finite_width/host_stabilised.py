@@ -24,6 +24,7 @@ _LOOKS = 6  # iterations before the first step; one more in every step
 _FIRST = 0.1  # first step times the largest rate
 _FORGOTTEN = 0.8  # of the largest rate, at each step: iteration may find less than the largest
 _SHORTEST = 1e-12  # step over the time so far, at which the flow ends
+_REFUSED = 40  # shorter and shorter steps in a row after which it ends too
 _START = 1e-2  # part of the largest coordinate at the start that counts as size of every coordinate
 
 
@@ -57,6 +58,7 @@ class Record(NamedTuple):
         rates: (steps,) largest rate, the spectral radius of F', as far as iteration finds it.
         slopes: number of slopes that were computed.
         complete: whether the flow reached the last time or was ended by `ends`.
+        finite: whether F was finite where the flow ends.
     """
 
     times: np.ndarray
@@ -64,6 +66,7 @@ class Record(NamedTuple):
     rates: np.ndarray
     slopes: int
     complete: bool
+    finite: bool
 
 
 class _Slopes:
@@ -111,11 +114,11 @@ def follow_on_host(
     rate, direction = _largest_rate(slope_at, system.beside, slope)
     times, seen, rates = [0.0], [system.observe(b)], [rate]
     floor = _START * float(np.abs(seen[0]).max())
-    length, ended = _FIRST / rate if rate > 0 else last, False
+    length, ended, refused, finite = _FIRST / rate if rate > 0 else last, False, 0, True
     while time < last and not ended and slope_at.count < most:
         whole = length >= last - time
         length = min(length, last - time, _STABLE * (_MOST**2 - 1) / (_SAFETY * max(rate, 1e-300)))
-        if length <= _SHORTEST * time:
+        if refused >= _REFUSED or length <= _SHORTEST * time:
             break
         new = _step(slope_at, b, slope, length, _SAFETY * rate)
         after = slope_at(new)
@@ -130,10 +133,14 @@ def follow_on_host(
             times.append(time)
             seen.append(y)
             rates.append(found)
-            ended = ends(time, y)
+            refused, ended = 0, ends(time, y)
+        else:
+            refused, finite = refused + 1, np.isfinite(error)
         length *= float(np.clip(0.8 * max(error, 1e-9) ** (-1 / 3), 0.1, 5))
     complete = ended or time >= last
-    return Record(np.array(times), np.array(seen), np.array(rates), slope_at.count, complete)
+    finite = bool(finite) or complete or slope_at.count >= most
+    arrays = np.array(times), np.array(seen), np.array(rates)
+    return Record(*arrays, slope_at.count, complete, finite)
 
 
 def _error(
