@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jssl.forecast.caveats import caveats_of
+from jssl.forecast.caveats import OWN_KERNEL, caveats_of
 from jssl.forecast.finite import Progress, final_eigenvalues
 from jssl.forecast.finite_steps import Found, finite_steps, followed_flow
 from jssl.forecast.fresh_views import FreshViews
@@ -211,7 +211,7 @@ def _settings(
     limit: Limit,
     temperature: float,
 ) -> dict[str, Any]:
-    kernel = "empirical, of the given encoder" if encoder.own else encoder.kernel
+    kernel = OWN_KERNEL if encoder.own else encoder.kernel
     kernel = kernel if encoder.gram is None else "the given Gram matrix"
     return {
         "loss": question.name,

@@ -11,6 +11,9 @@ from jssl.forecast.values import Values
 from jssl.theory.landscape.dictionary import SIMCLR
 
 _SHOWN = 8
+OWN_KERNEL = "empirical, of the given encoder"
+"""Setting `kernel` of a forecast for the user's encoder."""
+
 _LARGE = 0.3  # start over the final amplitude from which steps are not separate
 _STABLE = 2.0  # learning rate times curvature at which gradient descent stops being stable
 _NOTICED = 0.05  # deviation of the outputs' kernels from which it is a caveat
@@ -67,12 +70,13 @@ def _start(forecast: Values, own: OwnEncoder | None) -> str:
     line = ""
     if forecast.relative_start <= _LARGE or forecast.settings.get("step"):
         line = f"The start is {forecast.relative_start:.1g} of the final amplitude."
-    if own is None or own.start is None or forecast.scale == 1:
+    given = forecast.settings["kernel"] == OWN_KERNEL
+    if own is None or not given or forecast.scale == 1:
         return line
     return (
-        f"{line} It is that of f(params, x) - {1 - forecast.scale:.6g} f(start, x), with start the "
-        "given parameters (jssl.models.centred): train this function, or pass scale=1 for the "
-        "network as it is."
+        f"{line} The forecast is for the function f(params, x) - {1 - forecast.scale:.6g} f(start, "
+        "x), with start the given parameters (jssl.models.centred): train this function, or pass "
+        "scale=1 for the network as it is."
     ).strip()
 
 
