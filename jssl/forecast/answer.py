@@ -86,9 +86,8 @@ def answer(
             progress=progress,
         )
     forecast = _forecast(limit, found, lost, n, encoder)
-    settings = _settings(question, encoder, first[:n], limit, temperature) | _of_flow(
-        followed, limit.rate
-    )
+    settings = _settings(question, encoder, first[:n], limit, temperature)
+    settings |= _of_flow(followed, limit.rate, encoder.step)
     forecast = forecast._replace(settings=settings)
     explanation = _explanation(limit, found)
     notes = [*notes, *few_bits, *_noise_of_views(limit.rule.off_diagonal, n, question.draws)]
@@ -231,7 +230,7 @@ def _settings(
     }
 
 
-def _of_flow(followed: Optional["Followed"], rate: float) -> dict[str, Any]:
+def _of_flow(followed: Optional["Followed"], rate: float, step: int) -> dict[str, Any]:
     """Return what was found along the gradient flow of the user's own network."""
     if followed is None:
         return {}
@@ -239,7 +238,7 @@ def _of_flow(followed: Optional["Followed"], rate: float) -> dict[str, Any]:
         "gradients of the flow": followed.gradients,
         "dimensions followed": int((~np.isnan(followed.times)).sum()),
         "largest curvature": followed.curvature,
-        "steps followed": followed.reached / rate,
+        "steps followed": step + followed.reached / rate,
         "finite gradients": followed.finite,
     }
 

@@ -53,7 +53,7 @@ def caveats_of(
         more = "With more samples" if is_fresh(forecast) else "With fresh views or more samples"
         lines.append(
             f"From mode {first + 1} on, the in-sample eigenvalues are optimistic: the eigenvalue "
-            f"is {forecast.eigenvalues[first]:.2g} on all pairs and {forecast.held_out[first]:.2g} "
+            f"is {forecast.eigenvalues[first]:.3g} on all pairs and {forecast.held_out[first]:.3g} "
             f"± {forecast.errors[first]:.1g} on held-out pairs. {more}, these steps come later."
         )
     if is_fresh(forecast):
@@ -73,10 +73,12 @@ def _start(forecast: Values, own: OwnEncoder | None) -> str:
     given = forecast.settings["kernel"] == OWN_KERNEL
     if own is None or not given or forecast.scale == 1:
         return line
+    share = 1 - forecast.scale
+    sign = f"- {share:.6g}" if share > 0 else f"+ {-share:.6g}"
     return (
-        f"{line} The forecast is for the function f(params, x) - {1 - forecast.scale:.6g} f(start, "
-        "x), with start the given parameters (jssl.models.centred): train this function, or pass "
-        "scale=1 for the network as it is."
+        f"{line} The forecast is for the function f(params, x) {sign} f(start, x), with start the "
+        "given parameters (jssl.models.centred): train this function, or pass scale=1 for the "
+        "network as it is."
     ).strip()
 
 
@@ -88,6 +90,11 @@ def _never_learned(forecast: Values, ends: Ends) -> list[str]:
         lines.append(
             f"Modes that grow under {placement}: {modes}. Along all others, the augmentation "
             "exceeds the variance that the views share, and they are never learned."
+        )
+    elif modes < dim and forecast.settings.get("gradients of the flow"):
+        lines.append(
+            f"At the start, {modes} modes of the network's tangent kernel on these pairs are above "
+            "1e-5 of the largest. Dimensions beyond them are not followed and may be learned later."
         )
     elif modes < dim:
         lines.append(
@@ -168,7 +175,8 @@ def _kernel_change(forecast: Values, own: OwnEncoder | None) -> str:
             f"The gradient flow of the network was followed by "
             f"{forecast.settings['gradients of the flow']:,} gradients of all pairs, the change of "
             "its tangent kernel included. The intervals hold the error of this integration, and "
-            "not the noise of mini-batches, momentum or Adam."
+            "not the noise of mini-batches, momentum or Adam. Half-learned means half of the end "
+            "in the limit; fitting few pairs, the network may end above it."
         )
     if own is not None and own.linear:
         return "The encoder is linear in its parameters: its tangent kernel does not change."
@@ -229,15 +237,13 @@ def _augmentation(forecast: Values) -> list[str]:
     """Return what the same augmentation does to a linear encoder: another question."""
     lost = forecast.lost
     decay = " and weight decay" if forecast.settings["weight decay"] else ""
+    undecided = (
+        f"; for {lost.undecided:,} the sampling error does not decide" if lost.undecided else ""
+    )
     lines = [
-        f"A linear encoder on the same views would keep {lost.surviving:,} of their "
-        f"{lost.carried:,} directions under the augmentation{decay}."
+        f"Of the {lost.carried:,} directions of the same views, a linear encoder would keep "
+        f"{lost.surviving:,} and lose {lost.lost:,} under the augmentation{decay}{undecided}."
     ]
-    if lost.lost or lost.undecided:
-        lines[0] += (
-            f" {lost.lost:,} would be lost, and for {lost.undecided:,} the sampling error does not "
-            "decide."
-        )
     next_factor = np.min(lost.factors[: lost.rank], initial=np.inf)
     if 0 < next_factor < np.inf:
         lines.append(

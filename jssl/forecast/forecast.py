@@ -227,7 +227,9 @@ def _parts_of(
 
 
 def _no_temperature(name: str) -> InputError:
-    return InputError(f"temperature has no effect on {name}: leave it out, or take the loss simclr")
+    return InputError(
+        f"temperature has no effect on {name}: leave it out, or take simclr or info_nce"
+    )
 
 
 def _check_numbers(

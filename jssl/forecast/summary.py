@@ -100,6 +100,9 @@ def _answer(forecast: Values, rule: Rule) -> str:
     pairs = f"{forecast.settings['pairs']:,} {data}"
     if not learned:
         why = "the weight decay is too large or the start is zero"
+        if forecast.settings.get("gradients of the flow"):
+            until = _followed_until(forecast, "What its outputs learn")
+            return f"No dimension of the network is half-learned{under}. {until}"
         return f"No dimension will be learned{under}: {why}."
     rate = f"at learning rate {forecast.learning_rate:.3g}"
     last = f"half-learned by step {count_of(float(steps[-1]))} {rate}"
@@ -154,7 +157,17 @@ def _answer(forecast: Values, rule: Rule) -> str:
             f"{answer} The other outputs learn nothing at first; in the long run {later} "
             "dimensions are kept."
         )
+    if forecast.settings.get("gradients of the flow"):
+        return f"{answer} {_followed_until(forecast, 'What the other outputs learn')}"
     return f"{answer} The other outputs learn nothing."
+
+
+def _followed_until(forecast: Values, what: str) -> str:
+    """Return until when the flow of the user's own network was followed, and why not longer."""
+    until = f"{forecast.settings['steps followed']:,.0f}"
+    if not forecast.settings["finite gradients"]:
+        return f"Training ends near step {until}, where the gradient is not finite."
+    return f"{what} after step {until} is not computed."
 
 
 def _data(forecast: Values) -> str:

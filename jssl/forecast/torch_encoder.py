@@ -83,6 +83,9 @@ class TorchEncoder:
                 f"{', '.join(map(str, views.shape[1:]))}): {reason}; {_advice(views.shape)}"
             )
             raise InputError(message) from error
+        if self.torch.is_tensor(found) and found.is_complex():
+            message = "the encoder's embeddings are complex; return real numbers"
+            raise InputError(message)
         if not self.torch.is_tensor(found):
             message = (
                 f"the module must return one tensor ({len(views)}, dim = {dim}); for views "

@@ -135,6 +135,7 @@ def test_copies_of_one_output_take_no_steps_more_than_the_output():
     assert seen.low[0] <= seen.simulated[0, 0] <= seen.high[0]
     assert np.isinf(seen.steps[1:]).all()
     assert not any("can lower the loss without them" in line for line in seen.caveats)
+    assert "is not computed" in seen.summary[0]
 
 
 def test_parameters_of_16_bits_are_followed_in_32():
@@ -156,6 +157,7 @@ def test_a_network_that_breaks_on_the_way_is_said_to():
 
     seen = jssl.predict(PAIRS, loss="barlow_twins_linearized", dim=2, apply=breaks, params=params)
     assert any("is not finite after step" in line for line in seen.caveats)
+    assert "Training ends near step" in seen.summary[0]
     assert np.isinf(seen.steps[1])
 
 
@@ -163,6 +165,8 @@ def test_the_function_that_is_trained_is_named():
     given = {"loss": "vicreg", "dim": 2, "apply": TANH, "params": small_start([64, 32, 2])}
     small = jssl.predict(PAIRS, **given)
     assert any("train this function, or pass scale=1" in line for line in small.caveats)
+    large = jssl.predict(PAIRS, **given, scale=1.25)
+    assert any("f(params, x) + 0.25 f(start, x)" in line for line in large.caveats)
     whole = jssl.predict(PAIRS, **given, scale=1.0)
     assert not any("pass scale=1" in line for line in whole.caveats)
 

@@ -80,6 +80,7 @@ class _Slopes:
         return self.system.slope(b)
 
 
+@np.errstate(over="ignore", invalid="ignore")  # steps that are not finite are refused
 def follow_on_host(
     system: System,
     last: float,
