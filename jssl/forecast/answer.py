@@ -89,6 +89,8 @@ def answer(
     settings = _settings(question, encoder, first[:n], limit, temperature)
     settings |= _of_flow(followed, limit.rate, encoder.step)
     forecast = forecast._replace(settings=settings)
+    if followed is not None:
+        forecast = forecast._replace(curves=followed.curves(limit.rate, encoder.step))
     explanation = _explanation(limit, found)
     notes = [*notes, *few_bits, *_noise_of_views(limit.rule.off_diagonal, n, question.draws)]
     caveats = caveats_of(forecast, limit.rule, explanation, limit.ends, limit.kernels.own)

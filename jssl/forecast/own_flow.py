@@ -52,6 +52,8 @@ class Followed(NamedTuple):
         reached: time until which the flow was followed.
         finite: whether its gradient was finite until then.
         curvature: largest curvature of the loss on the way to the last half time.
+        path: times (points,) that were followed.
+        eigenvalues: (points, dim) of C at them, descending.
     """
 
     times: np.ndarray
@@ -61,10 +63,18 @@ class Followed(NamedTuple):
     reached: float
     finite: bool
     curvature: float
+    path: np.ndarray
+    eigenvalues: np.ndarray
 
     def steps(self, rate: float) -> np.ndarray:
         """Return the half times in steps of gradient descent, (dim,)."""
         return self.times / rate + np.where(self.times > 0, self.folds / 2, 0)
+
+    def curves(self, rate: float, step: int) -> dict[str, np.ndarray]:
+        """Return the eigenvalues over the steps of gradient descent, from step `step` on."""
+        first = self.times[0] if np.isfinite(self.times[0]) and self.times[0] > 0 else np.inf
+        late = self.folds[0] / 2 * np.minimum(self.path / first, 1)
+        return {"steps": step + self.path / rate + late, "eigenvalues": self.eigenvalues}
 
 
 def follow_network(
@@ -136,7 +146,8 @@ def _half_times(record: Record, values: np.ndarray, levels: np.ndarray) -> Follo
     until = record.times <= np.max(times[np.isfinite(times)], initial=-np.inf)
     curvature = record.rates[until if until.any() else slice(None)].max()
     reached = float(record.times[-1])
-    return Followed(times, rises, folds, record.slopes, reached, record.finite, float(curvature))
+    facts = record.slopes, reached, record.finite, float(curvature)
+    return Followed(times, rises, folds, *facts, record.times, values)
 
 
 class _JaxSystem(System):

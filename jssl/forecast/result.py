@@ -1,5 +1,6 @@
 """The result of `jssl.predict`: values that can be drawn and written."""
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,6 +15,18 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from jssl.report.page import Page
+
+
+def along(curves: Mapping[str, np.ndarray], steps: np.ndarray) -> np.ndarray:
+    """Return the eigenvalues of curves at some steps (points, dim), the last ones after the end.
+
+    Example:
+        >>> curves = {"steps": np.array([0.0, 2.0]), "eigenvalues": np.array([[1e-4], [1e-2]])}
+        >>> along(curves, np.array([1.0, 3.0])).round(6).tolist()  # exponential between two steps
+        [[0.001], [0.01]]
+    """
+    logs = np.log(np.maximum(curves["eigenvalues"], 1e-300))
+    return np.exp(np.stack([np.interp(steps, curves["steps"], each) for each in logs.T], axis=1))
 
 
 class Forecast(Written, Values):
@@ -49,6 +62,8 @@ class Forecast(Written, Values):
             order = np.arange(len(order))
         values = staircase(self, steps)[:, order] * self.final
         values = np.sort(values, axis=1)[:, ::-1]
+        if self.curves and not self.columns:
+            values = along(self.curves, steps)
         return Trajectory(steps, steps * self.learning_rate, {"eigenvalues": values})  # type: ignore[arg-type, dict-item]
 
     def plot(self) -> "Axes":

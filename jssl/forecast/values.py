@@ -54,8 +54,9 @@ class Values(NamedTuple):
         caveats: what is uncertain, the most important one first.
         settings: pairs, kernel, loss, dim.
         columns: what else is known of the modes, name -> (modes,), for `jepa` and `lejepa`.
-        curves: for `jepa` where training was integrated, `steps` (points,) and the eigenvalues of
-            C at them, `eigenvalues` (points, dim); empty otherwise.
+        curves: where training was integrated, `steps` (points,) and the eigenvalues of C at them,
+            `eigenvalues` (points, dim): for `jepa`, and for a network of the user whose gradient
+            flow was followed; empty otherwise.
     """
 
     eigenvalues: np.ndarray

@@ -62,6 +62,36 @@ def test_networks_with_small_weights_learn_when_their_flow_says_and_not_when_the
     assert any("under its own gradient flow" in line for line in seen.summary)
 
 
+def test_the_predicted_curve_is_that_of_training_from_the_start_to_the_end():
+    """Before the rise too, where a logistic curve of the same rise would be nearly 0."""
+    params, n = small_start([64, 32, 32, 2]), len(DIGITS)
+    forecast = jssl.predict(PAIRS, loss="barlow_twins_linearized", dim=2, apply=RELU, params=params)
+    views = jnp.asarray(np.concatenate(PAIRS))
+    base = (1 - forecast.scale) * RELU(params, views)
+    loss = jssl.losses.get("barlow_twins_linearized")
+
+    def embed(p):
+        return RELU(p, views) - base
+
+    @jax.jit
+    def descend(p):
+        slope = jax.grad(lambda p: loss(embed(p)[:n], embed(p)[n:]))(p)
+        return jax.tree.map(lambda a, g: a - jnp.float32(forecast.learning_rate) * g, p, slope)
+
+    steps, values = np.arange(0, int(1.2 * forecast.steps[-1])), []
+    for _ in steps:
+        z = np.asarray(embed(params), float)
+        c = z[:n].T @ z[n:] / n
+        values.append(np.linalg.eigvalsh((c + c.T) / 2)[::-1])
+        params = descend(params)
+    trained = np.array(values)
+    rate = forecast.learning_rate
+    seen = jssl.compare(forecast, jssl.Trajectory(steps, steps * rate, {"eigenvalues": trained}))
+    np.testing.assert_allclose(seen.half_times_predicted, seen.half_times_simulated, rtol=0.04)
+    predicted = forecast.trajectory(steps[:1]).observables["eigenvalues"][0]
+    np.testing.assert_allclose(predicted[0], trained[0, 0], rtol=1e-3)
+
+
 def test_the_rest_of_training_from_a_checkpoint_is_that_of_the_flow():
     given = {"loss": "barlow_twins_linearized", "dim": 3, "apply": TANH, "scale": 1.0}
     params = jax.tree.map(lambda a: 0.5 * a, small_start([64, 64, 3], seed=1))
