@@ -165,10 +165,16 @@ def loss_of_matrix(problem: Problem, matrix: Array) -> Array:
 
 def _coefficients(problem: Problem, dtype: Any) -> tuple[Array, Array, Array]:
     """Return a, b (dim, dim) and c of L = c + sum_ij b_ij C_ij + a_ij C_ij^2 / 2."""
-    dim = jax.tree.leaves(jax.eval_shape(problem.model.init, jax.random.key(0)))[0].shape[0]
+    dim = _dim(problem)
     of_matrix = jax.value_and_grad(lambda matrix: loss_of_matrix(problem, matrix))
     value, slope = of_matrix(jnp.zeros((dim, dim), dtype))
     return of_matrix(jnp.ones((dim, dim), dtype))[1] - slope, slope, value
+
+
+def _dim(problem: Problem) -> int:
+    """Return the number of rows of the one matrix of parameters."""
+    (leaf,) = jax.tree.leaves(jax.eval_shape(problem.model.init, jax.random.key(0)))
+    return int(leaf.shape[0])
 
 
 def is_quadratic(problem: Problem) -> bool:
@@ -195,16 +201,12 @@ def is_quadratic(problem: Problem) -> bool:
 
     with float64():
         try:
-            dim = jax.tree.leaves(jax.eval_shape(problem.model.init, jax.random.key(0)))[0].shape[0]
+            dim = _dim(problem)
             matrices = draws.normal(size=(STEPS, dim, dim))
             found, expected = compile_cheaply(both)(matrices + np.swapaxes(matrices, 1, 2))
         except Exception:  # whatever a loss raises for numbers that it was not made for
             return False
-        pairs = zip(map(np.asarray, found), map(np.asarray, expected), strict=True)
-        return all(
-            bool(np.isfinite(x).all()) and np.abs(x - y).max() <= _AGREE * np.abs(x).max()
-            for x, y in pairs
-        )
+        return _are_equal(found, expected)
 
 
 def agrees(problem: Problem, basis: Basis) -> bool:
@@ -228,11 +230,16 @@ def agrees(problem: Problem, basis: Basis) -> bool:
             first, second = _trial(problem, basis, tree)(draws / np.sqrt(size))
         except Exception:  # whatever a loss or an optimiser raises for other shapes or dtypes
             return False
-        pairs = zip(map(np.asarray, first), map(np.asarray, second), strict=True)
-        return all(
-            bool(np.isfinite(a).all()) and np.abs(a - b).max() <= _AGREE * np.abs(a).max()
-            for a, b in pairs
-        )
+        return _are_equal(first, second)
+
+
+def _are_equal(found: tuple[Array, ...], expected: tuple[Array, ...]) -> bool:
+    """Return whether arrays are finite and equal to rounding."""
+    pairs = zip(map(np.asarray, found), map(np.asarray, expected), strict=True)
+    return all(
+        bool(np.isfinite(a).all()) and np.abs(a - b).max() <= _AGREE * np.abs(a).max()
+        for a, b in pairs
+    )
 
 
 def _trial(problem: Problem, basis: Basis, tree: Any) -> Callable[[np.ndarray], Any]:

@@ -105,7 +105,7 @@ def follow_network(
         system = _JaxSystem(networks.apply, networks.params[0], views, loss, weights, scale)
     eigenvalues: list[np.ndarray] = []
 
-    def record(_: np.ndarray) -> np.ndarray:
+    def record() -> np.ndarray:
         z = system.embedded
         values = np.linalg.eigvalsh(learned_moment(z[:n], z[n:], reduction))[::-1]
         eigenvalues.append(values)
@@ -115,7 +115,8 @@ def follow_network(
     half_at = np.full(len(levels), np.inf)
 
     def ended(time: float, y: np.ndarray) -> bool:
-        values = record(y)[: len(levels)]
+        del y  # C is that of the embeddings themselves
+        values = record()[: len(levels)]
         half_at[values >= levels] = np.minimum(half_at, time)[values >= levels]
         if progress is not None:
             reached = np.isfinite(half_at).sum() / max(len(levels), 1)
@@ -123,7 +124,8 @@ def follow_network(
         risen = values >= _RISEN * levels
         return bool((risen | (time >= _AFTER * half_at.max())).all())
 
-    record(system.observe(np.zeros(system.size)))
+    system.observe(np.zeros(system.size))
+    record()
     followed = follow_on_host(system, last, ended, most=MOST)
     return _half_times(followed, np.array(eigenvalues), levels)
 
@@ -188,9 +190,9 @@ class _JaxSystem(System):
             return loss(z[:n], z[n:])
 
         @jax.jit
-        def coordinates(change: Array, step: Array, *fixed: Any) -> Any:
-            z, moved = jax.jvp(lambda c: embed(c, *fixed), (change,), (step,))
-            return z, coefficients.T @ moved
+        def coordinates(change: Array, step: Array, *fixed: Any) -> Array:
+            _, moved = jax.jvp(lambda c: embed(c, *fixed), (change,), (step,))
+            return coefficients.T @ moved
 
         self._embed, self._gradient, self._moved = (
             jax.jit(embed),
@@ -211,7 +213,7 @@ class _JaxSystem(System):
         return self._weights.T @ self.embedded
 
     def moved(self, b: np.ndarray, change: np.ndarray) -> np.ndarray:
-        return np.asarray(self._moved(b, change, *self._fixed)[1])
+        return np.asarray(self._moved(b, change, *self._fixed))
 
 
 def _in_blocks(views: Array) -> Array:

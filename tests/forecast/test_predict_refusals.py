@@ -31,7 +31,14 @@ OWN = {"apply": linear, "params": jnp.eye(2, 6)}
 @pytest.mark.parametrize("loss", ["barlow_twins", "vicreg", "jepa", lambda a, b: -(a * b).mean()])
 def test_a_temperature_is_refused_by_losses_that_have_none(loss):
     assert "temperature" in refusal(loss=loss, temperature=0.1)
-    assert jssl.predict(PAIRS, **(LOSS | {"loss": "simclr"}), temperature=0.1, kernel="linear")
+
+
+def test_a_temperature_is_that_of_simclr():
+    given = LOSS | {"loss": "simclr", "kernel": "linear"}
+    found = [jssl.predict(PAIRS, **given, temperature=t) for t in (None, 0.5, 0.1)]
+    np.testing.assert_array_equal(found[0].steps, found[1].steps)
+    assert not np.isclose(found[2].final, found[1].final).any()
+    assert any("temperature of the loss is 0.1." in line for line in found[2].caveats)
 
 
 @pytest.mark.parametrize(

@@ -42,18 +42,23 @@ def planned(problem, axes):
     return to_json(make_plan(make_workload(make_grid(study)), measure=False)[0])
 
 
+def same_with_and_without(worth, problem, axes, steps, see=None):
+    """Compare a sweep with its bases and without them; return both."""
+    found = []
+    for seconds in (0.0, np.inf):
+        worth(seconds)
+        found.append(jssl.sweep(problem, axes, record_steps=steps, observe=see, progress=False))
+    for name in found[0].data_vars:
+        np.testing.assert_allclose(found[0][name], found[1][name], rtol=1e-9, atol=1e-12)
+    return found
+
+
 AXES = {"learning_rate": [0.01, 0.02], "seed": 3}
 
 
 @pytest.mark.parametrize("see", [None, observe])
 def test_numbers_are_those_without_the_basis(see, worth):
-    options = {"record_steps": [0, 3, 200], "observe": see, "progress": False}
-    found = []
-    for seconds in (0.0, np.inf):
-        worth(seconds)
-        found.append(jssl.sweep(make_problem, AXES, **options))
-    for name in found[0].data_vars:
-        np.testing.assert_allclose(found[0][name], found[1][name], rtol=1e-9, atol=1e-12)
+    found = same_with_and_without(worth, make_problem, AXES, [0, 3, 200], see)
     assert not all(bool((found[0][n] == found[1][n]).all()) for n in found[0].data_vars)
 
 
@@ -81,13 +86,7 @@ def test_a_form_that_holds_for_the_first_numbers_only_is_not_used(worth):
 
         return make_problem(learning_rate)._replace(loss=loss)
 
-    axes, options = {**AXES, "exponent": [2.0, 3.0]}, {"record_steps": [0, 100], "progress": False}
-    found = []
-    for seconds in (0.0, np.inf):
-        worth(seconds)
-        found.append(jssl.sweep(power, axes, **options))
-    for name in found[0].data_vars:
-        np.testing.assert_allclose(found[0][name], found[1][name], rtol=1e-9, atol=1e-12)
+    same_with_and_without(worth, power, {**AXES, "exponent": [2.0, 3.0]}, [0, 100])
 
 
 def test_short_sweeps_are_computed_as_they_are():
