@@ -9,6 +9,8 @@ accelerator, the whole kernel is one program.
 import math
 import numbers
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -18,6 +20,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jssl.arithmetic import working
+from jssl.devices import cores
 from jssl.models.correlation import Directions, directions, gaps, gaps_of_product, unit_rows
 from jssl.models.expectations import NUMPY_COST
 from jssl.models.layers import flatten
@@ -25,13 +28,14 @@ from jssl.models.recursion import Gains, Network, Side, propagate, side
 from jssl.models.zonal import compiled as compiled_zonal
 from jssl.models.zonal import evaluate as evaluate_zonal
 from jssl.models.zonal import zonal
+from jssl.precision import float64
 from jssl.types import Array
 
 KINDS = ("nngp", "ntk")
 BLOCK = 512
 """Rows and columns of a block."""
 
-_PANEL = 4 * BLOCK, 16 * BLOCK  # of one product: those of single blocks are a third as fast
+_PANEL = 2 * BLOCK  # rows of one product: those of single blocks are a third as fast
 _NUMPY_STEP = 0.4  # nanoseconds of NumPy for a pair of inputs and a power of a polynomial
 _COMPILE = 0.25e9  # nanoseconds of NumPy that a compilation is worth
 
@@ -85,14 +89,7 @@ class DenseKernel:
         self, x1: np.ndarray, x2: np.ndarray | None, kinds: Sequence[str] = KINDS
     ) -> tuple[np.ndarray, ...]:
         """Return the kernels of these kinds of (n, in) floating NumPy arrays, in NumPy arrays."""
-        blocks = Blocks(self, x1, x2, kinds)
-        found = tuple(_aligned(blocks.shape, x1.dtype) for _ in kinds)
-        for rows, columns, parts in blocks:
-            for whole, part in zip(found, parts, strict=True):
-                whole[rows, columns] = part
-                if x2 is None and rows != columns:
-                    whole[columns, rows] = part.T
-        return found
+        return _on_host(self, x1, x2, tuple(KINDS.index(kind) for kind in kinds))
 
     def is_on_host(self, *inputs: Any) -> bool:
         """Return whether neither gains nor inputs are traced or on an accelerator."""
@@ -105,48 +102,46 @@ class DenseKernel:
             return False
 
 
-class Blocks:
-    """The blocks of the kernels of two sets of inputs on the host, or the upper half of one set's.
+def _on_host(
+    kernel: DenseKernel, x1: np.ndarray, x2: np.ndarray | None, kinds: tuple[int, ...]
+) -> tuple[np.ndarray, ...]:
+    """Multiply, and then apply the recursion over the layers to blocks, in threads.
 
-    Iterating gives `(rows, columns, parts)`: two slices and one (rows, columns) array a kind.
-
-    Attributes:
-        shape: (n1, n2).
+    All products come first: BLAS keeps its threads busy for a while after each of them.
     """
+    unit, length = unit_rows(x1)
+    centre = unit.mean(0)
+    first = second = directions(unit, centre), host_side(kernel, length)
+    if x2 is not None:
+        unit, length = unit_rows(x2)
+        second = directions(unit, centre), host_side(kernel, length)
+    shape = len(first[0].half), len(second[0].half)
+    found = tuple(_aligned(shape, x1.dtype) for _ in kinds)
+    entries = math.prod(shape) / (2 if x2 is None else 1)
+    evaluate = evaluator(kernel, x1.dtype, kinds, compiled=None, entries=entries)
+    for rows in _slices(0, shape[0], _PANEL):
+        columns = slice(rows.start if x2 is None else 0, shape[1])
+        factors = first[0].offset[rows], second[0].offset[columns].T
+        np.matmul(*factors, out=found[0][rows, columns])
 
-    def __init__(
-        self,
-        kernel: DenseKernel,
-        x1: np.ndarray,
-        x2: np.ndarray | None,
-        kinds: Sequence[str] = KINDS,
-    ) -> None:
-        self._symmetric = x2 is None
-        self._kinds = tuple(KINDS.index(kind) for kind in kinds)
-        unit, length = unit_rows(x1)
-        centre = unit.mean(0)
-        self._sides = [(directions(unit, centre), host_side(kernel, length))]
-        if x2 is not None:
-            unit, length = unit_rows(x2)
-        self._sides.append((directions(unit, centre), host_side(kernel, length)))
-        self.shape = tuple(len(at.half) for at, _ in self._sides)
-        entries = self.shape[0] * self.shape[1] / (2 if x2 is None else 1)
-        self._evaluate = evaluator(kernel, x1.dtype, self._kinds, compiled=None, entries=entries)
+    # a setting of JAX, such as 64 bits, holds in one thread alone
+    precision = float64 if x1.dtype == np.float64 else nullcontext
 
-    def __iter__(self) -> Iterator[tuple[slice, slice, tuple[np.ndarray, ...]]]:
-        (first, side1), (second, side2) = self._sides
-        n1, n2 = self.shape
-        for tall in _slices(0, n1, _PANEL[0]):
-            for wide in _slices(tall.start if self._symmetric else 0, n2, _PANEL[1]):
-                product = first.offset[tall] @ second.offset[wide].T
-                for rows, columns in _blocks(tall, wide, self._symmetric):
-                    part = product[_within(rows, tall), _within(columns, wide)]
-                    gap = gaps_of_product(part, _rows(first, rows), _rows(second, columns))
-                    sides = _part(side1, rows), _part(side2, columns)
-                    found = [np.asarray(kind) for kind in self._evaluate(gap, *sides)]
-                    if self._symmetric and rows == columns:
-                        found = [(part + part.T) / 2 for part in found]
-                    yield rows, columns, tuple(found)
+    def finish(rows: slice, columns: slice) -> None:
+        (at1, side1), (at2, side2) = first, second
+        gap = gaps_of_product(found[0][rows, columns], _rows(at1, rows), _rows(at2, columns))
+        with precision():
+            kernels = evaluate(gap, _part(side1, rows), _part(side2, columns))
+        for whole, part in zip(found, map(np.asarray, kernels), strict=True):
+            whole[rows, columns] = (part + part.T) / 2 if x2 is None and rows == columns else part
+            if x2 is None and rows != columns:
+                whole[columns, rows] = part.T
+
+    with ThreadPoolExecutor(cores()) as threads:
+        blocks = [threads.submit(finish, *at) for at in _blocks(shape, upper=x2 is None)]
+        for block in blocks:
+            block.result()
+    return found
 
 
 Evaluate = Callable[[Any, Side, Side], tuple[Any, ...]]
@@ -197,15 +192,11 @@ def _aligned(shape: tuple[int, ...], dtype: Any) -> np.ndarray:
     return raw[start : start + size].view(dtype).reshape(shape)
 
 
-def _blocks(tall: slice, wide: slice, upper: bool) -> Iterator[tuple[slice, slice]]:
-    for rows in _slices(tall.start, tall.stop, BLOCK):
-        for columns in _slices(wide.start, wide.stop, BLOCK):
-            if not upper or columns.start >= rows.start:
-                yield rows, columns
-
-
-def _within(part: slice, whole: slice) -> slice:
-    return slice(part.start - whole.start, part.stop - whole.start)
+def _blocks(shape: tuple[int, int], *, upper: bool) -> Iterator[tuple[slice, slice]]:
+    for rows in _slices(0, shape[0], BLOCK):
+        yield from (
+            (rows, columns) for columns in _slices(rows.start if upper else 0, shape[1], BLOCK)
+        )
 
 
 def _slices(first: int, last: int, step: int) -> list[slice]:

@@ -10,6 +10,7 @@ One polynomial in s for either half, interpolated once at Chebyshev points from 
 """
 
 from functools import lru_cache
+from itertools import zip_longest
 from typing import Any, NamedTuple
 
 import jax
@@ -55,10 +56,7 @@ def zonal(network: Network, gains: Gains, dtype: Any) -> Zonal | None:
     """
     if network.activation not in HOMOGENEOUS or network.biased:
         return None
-    angles = np.pi * (np.arange(2 * _MOST) + 0.5) / (2 * _MOST)
-    points = np.cos(angles)
-    transform = np.cos(np.outer(np.arange(_MOST), angles)) / _MOST
-    transform[0] /= 2
+    points, transform = _chebyshev(2 * _MOST)
     squares = (_CENTRE * (1 + points)) ** 2
     one = side(network, gains, np.ones(1))
     many = side(network, gains, np.ones(len(points)))
@@ -66,10 +64,7 @@ def zonal(network: Network, gains: Gains, dtype: Any) -> Zonal | None:
     for gap in (2 * squares, 2 - 2 * squares):
         values = np.stack([part[0] for part in propagate(network, gains, gap[None], one, many)], 1)
         halves.append(transform @ values)
-    size = np.maximum(np.abs(halves).max(axis=(0, 1)), 1e-300)
-    least = _DROPPED[np.finfo(dtype).bits]
-    large = (np.abs(halves) > least * size).any(axis=(0, 2))
-    degree = int(np.flatnonzero(large).max())
+    degree = _degree(halves, dtype)
     if degree > _MOST // 2:
         return None
     near, far = (
@@ -92,7 +87,7 @@ def evaluate(
         kinds: columns of the coefficients: 0 for NNGP, 1 for NTK.
     """
     if namespace(gap) is np:
-        return tuple(_in_numpy(polynomials, gap, kind) * first * second for kind in kinds)
+        return _in_numpy(polynomials, gap, first, second, kinds)
     xp, size = namespace(gap), first * second
     is_far = gap > 1
     half = xp.clip(xp.where(is_far, 2 - gap, gap), 0, 1) / 2
@@ -107,23 +102,62 @@ def evaluate(
     return tuple(found)
 
 
-def _in_numpy(polynomials: Zonal, gap: np.ndarray, kind: int) -> np.ndarray:
-    found = _horner(polynomials.near[:, kind], np.clip(gap, 0, 1))
+def _in_numpy(
+    polynomials: Zonal, gap: np.ndarray, first: Any, second: Any, kinds: tuple[int, ...]
+) -> tuple[np.ndarray, ...]:
     is_far = gap > 1
-    if is_far.any():
-        found[is_far] = _horner(polynomials.far[:, kind], np.clip(2 - gap[is_far], 0, 1))
+    found = _values(polynomials.near[:, kinds], _variable(gap))
+    far = _values(polynomials.far[:, kinds], _variable(2 - gap[is_far])) if is_far.any() else ()
+    for total, part in zip_longest(found, far):
+        if part is not None:
+            total[is_far] = part
+        total *= first
+        total *= second
+    return tuple(found)
+
+
+def _variable(gap: np.ndarray) -> np.ndarray:
+    y = np.clip(gap, 0, 1)
+    y /= 2
+    np.sqrt(y, out=y)
+    y /= gap.dtype.type(_CENTRE)
+    y -= 1
+    return y
+
+
+def _values(coefficients: np.ndarray, y: np.ndarray) -> list[np.ndarray]:
+    """Return polynomials, each of the degree that it needs from the smallest to the largest y."""
+    low, high = float(y.min()), float(y.max())
+    centre, half = (low + high) / 2, max(high - low, 1e-3) / 2
+    points, transform = _chebyshev(len(coefficients))
+    at, found = (y - y.dtype.type(centre)) / y.dtype.type(half), []
+    for powers in coefficients.T.astype(float):
+        narrow = transform @ np.polyval(powers, centre + half * points)
+        degree = _degree(narrow[:, None], y.dtype)
+        local = np.polynomial.chebyshev.cheb2poly(narrow[: degree + 1]).astype(y.dtype)
+        total = np.full_like(y, local[-1])
+        for coefficient in local[-2::-1]:
+            total *= at
+            total += coefficient
+        found.append(total)
     return found
 
 
-def _horner(coefficients: np.ndarray, gap: np.ndarray) -> np.ndarray:
-    y = np.sqrt(gap / 2)
-    y /= gap.dtype.type(_CENTRE)
-    y -= 1
-    total = np.full_like(y, coefficients[0])
-    for coefficient in coefficients[1:]:
-        total *= y
-        total += coefficient
-    return total
+@lru_cache(maxsize=64)
+def _chebyshev(count: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return Chebyshev points, and the matrix from values there to Chebyshev coefficients."""
+    angles = np.pi * (np.arange(count) + 0.5) / count
+    transform = np.cos(np.outer(np.arange(count), angles)) * (2 / count)
+    transform[0] /= 2
+    return np.cos(angles), transform
+
+
+def _degree(coefficients: Any, dtype: Any) -> int:
+    """Return the largest degree whose Chebyshev coefficient matters, of (..., degrees, kinds)."""
+    size = np.abs(coefficients)
+    size = size.reshape(-1, *size.shape[-2:])
+    large = size > _DROPPED[np.finfo(dtype).bits] * np.maximum(size.max(axis=(0, 1)), 1e-300)
+    return int(np.flatnonzero(large.any(axis=(0, 2))).max(initial=0))
 
 
 compiled = jax.jit(evaluate, static_argnums=4)
