@@ -2,8 +2,9 @@
 
 `contrastive_modes` needs the Gram matrix, 80 GB of float64 for 50,000 pairs. Here block Lanczos
 (`jssl.kernels.lanczos`) asks for products with it, and its tiles are computed for each product and
-thrown away (`jssl.kernels.tiles`). A product costs the same for many columns as for few, so that
-blocks are wide and products few. The state can be kept in a file after every product.
+thrown away (`jssl.kernels.tiles`). A product then costs the same for many columns as for few, so
+that blocks are wide and products few. The tiles of a small set, of up to 11,000 views in float32,
+are kept. The state can be kept in a file after every product.
 """
 
 import hashlib
@@ -26,7 +27,7 @@ from jssl.kernels.infinite import KINDS, kernel_of
 from jssl.kernels.inputs import check_inputs, check_scale_of_inputs
 from jssl.kernels.mode_checks import check_definite, not_converged, too_few
 from jssl.kernels.pairing import swap_views
-from jssl.kernels.tiles import KernelProduct
+from jssl.kernels.tiles import KernelProduct, are_kept
 from jssl.types import Array, Model, Pairs
 
 TYPICAL = 8
@@ -74,9 +75,9 @@ def leading_modes(
         >>> modes.coefficients.shape
         (80, 3)
 
-    The same modes as `contrastive_modes(gram(model, pairs), dim)`. Memory is that of the views, a
-    tile, and 14 blocks of (2n, width): 2 GB at 2n = 100,000 and 16 modes in float32. Runs on the
-    host: it cannot be jitted.
+    The same modes as `contrastive_modes(gram(model, pairs), dim)`. Memory is that of the views, 14
+    blocks of (2n, width), and a tile, or up to 256 MB of tiles that are kept: 2 GB at 2n = 100,000
+    and 16 modes in float32. Runs on the host: it cannot be jitted.
 
     The tiles are spread over the devices of the process and, under `jax.distributed.initialize`,
     over all processes. Each makes the same call and gets the same modes; the blocks, the
@@ -87,8 +88,9 @@ def leading_modes(
         pairs: n positive pairs. Their dtype, at least float32, is that of all arithmetic.
         dim: number of modes, at most n.
         kind: "ntk" or "nngp".
-        width: columns of a block; None for the larger of dim + 8 and 64, at most 2n. More columns
-            take fewer products and more memory.
+        width: columns of a block; None for dim + 8 where the tiles are kept and for at least 64
+            where each product computes them, at most 2n. More columns take fewer products and more
+            memory.
         tolerance: as in `contrastive_modes`.
         products: bound on the products with K.
         most_hours: longest run that is begun; the time is estimated from a few tiles first.
@@ -96,7 +98,7 @@ def leading_modes(
             call then continues. It is kept at the end.
         progress: called after every tile.
         key: typed key of the random start; the modes do not depend on it.
-        tile: rows of a tile; None for 2048, or fewer for few pairs.
+        tile: rows of a tile; None for 512, or fewer for few pairs.
 
     Returns:
         ContrastiveModes; `coefficients` (2n, dim), first views first, `residual` the bounds of
@@ -118,7 +120,8 @@ def leading_modes(
     dim = _dim(dim, size // 2)
     check_scale_of_inputs(model, views)
     require_range("most_hours", most_hours, 0)
-    width = min(max(dim + 8, 64), size) if width is None else width
+    if width is None:
+        width = min(dim + 8 if are_kept(size, dtype, tile) else max(dim + 8, 64), size)
     width = require_count("width", width, low=dim, high=size)
     tolerance = float(np.finfo(dtype).eps) ** (2 / 3) if tolerance is None else tolerance
     part = processes.share()

@@ -1,13 +1,13 @@
 """Products with an infinite-width kernel matrix that is never held.
 
-Square tiles are computed, multiplied and thrown away.
+Square tiles are computed, multiplied and thrown away, or kept where all of them are small together.
 Only the tiles of the upper half are computed; each serves its mirror image as well. On the CPU,
 tiles of dense networks are computed as `jssl.models.dense_kernel` does. Everything else, kernels of
 other models and accelerators, is one program a tile, and the tiles are spread over the devices.
 """
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -23,10 +23,30 @@ from jssl.types import Array, Model
 Tick = Callable[[float], None]
 """Called after every tile with the share of the product that is done."""
 
-TILE = 2048
+TILE = 512
 """Rows and columns of a tile."""
 
+KEPT = 2**28
+"""Bytes up to which all tiles are kept from one product to the next: 11,000 inputs in float32."""
+
 _PROBE = 3  # tiles that an estimate times, after one that compiles
+
+
+def rows_of_tile(size: int, tile: int | None) -> int:
+    """Return the rows of a tile of `size` inputs where `tile` are asked for, or None."""
+    return min(TILE, -(-size // 64) * 64) if tile is None else tile
+
+
+def are_kept(size: int, dtype: Any, tile: int | None = None) -> bool:
+    """Return whether the tiles of `size` inputs are small enough to be kept.
+
+    Example:
+        >>> are_kept(8_000, np.float32), are_kept(100_000, np.float32)
+        (True, False)
+    """
+    rows = rows_of_tile(size, tile)
+    side = -(-size // rows)
+    return side * (side + 1) // 2 * rows**2 * np.dtype(dtype).itemsize <= KEPT
 
 
 class KernelProduct:
@@ -61,7 +81,7 @@ class KernelProduct:
         """
         assert model.kernel is not None
         self.size = len(views)
-        self._tile = min(TILE, -(-self.size // 64) * 64) if tile is None else tile
+        self._tile = rows_of_tile(self.size, tile)
         starts = range(0, self.size, self._tile)
         index, count = part
         self._pairs = [(i, j) for i in starts for j in starts if i <= j][index::count]
@@ -70,10 +90,12 @@ class KernelProduct:
         output, dtype = KINDS.index(kind), views.dtype
         on_cpu = all(device.platform == "cpu" for device in devices)
         self._parts: _HostTiles | _DeviceTiles
+        is_kept = are_kept(self.size, dtype, tile)
         if on_cpu and isinstance(model.kernel, DenseKernel) and model.kernel.is_on_host():
-            self._parts = _HostTiles(model.kernel, views, output, self._tile)
+            self._parts = _HostTiles(model.kernel, views, output, self._tile, is_kept)
         else:
-            self._parts = _DeviceTiles(model.kernel, views, output, self._tile, devices)
+            computed = model.kernel, views, output, self._tile
+            self._parts = _DeviceTiles(*computed, is_kept, devices)
         self.dtype = dtype
 
     def __call__(self, v: Any, tick: Tick | None = None) -> np.ndarray:
@@ -97,7 +119,9 @@ class KernelProduct:
 
 
 class _HostTiles:
-    def __init__(self, kernel: DenseKernel, views: np.ndarray, index: int, tile: int) -> None:
+    def __init__(
+        self, kernel: DenseKernel, views: np.ndarray, index: int, tile: int, is_kept: bool
+    ) -> None:
         rows = -(-len(views) // tile) * tile
         flat = views.reshape(len(views), -1)
         offset, length = np.zeros((rows, flat.shape[1]), flat.dtype), np.zeros(rows, flat.dtype)
@@ -116,38 +140,34 @@ class _HostTiles:
         self._directions = [Directions(offset[at], half[at]) for at in parts]
         whole = host_side(kernel, length)
         self._sides = [Side(whole.root[at], whole.after[:, at]) for at in parts]
-        self._tile = tile
-        self._evaluate = _host_tile(kernel, views.dtype, index)
+        self._tile, self._is_kept = tile, is_kept
+        self._evaluate = jax.jit(evaluator(kernel, views.dtype, (index,), compiled=False))
+        self._kept: dict[tuple[int, int], np.ndarray] = {}
 
     def product(self, pairs: Any, v: np.ndarray, tick: Tick | None) -> np.ndarray:
         total, step = np.zeros_like(v), self._tile
         for done, (i, j) in enumerate(pairs, start=1):
             rows, columns = slice(i, i + step), slice(j, j + step)
-            gap = gaps(self._directions[i // step], self._directions[j // step])
-            if i == j:
-                gap = (gap + gap.T) / 2
-            sides = self._sides[i // step], self._sides[j // step]
-            forth, back = self._evaluate(gap, *sides, v[rows], v[columns])
-            total[rows] += forth
+            block = self._block(i, j)
+            total[rows] += block @ v[columns]
             if i != j:
-                total[columns] += back
+                total[columns] += block.T @ v[rows]
             if tick is not None:
                 tick(done / len(pairs))
         return total
 
-
-def _host_tile(kernel: DenseKernel, dtype: Any, index: int) -> Callable[..., tuple[Array, Array]]:
-    evaluate = evaluator(kernel, dtype, (index,), compiled=False)
-
-    @jax.jit
-    def multiply(
-        gap: Array, first: Side, second: Side, upper: Array, lower: Array
-    ) -> tuple[Array, Array]:
-        (block,) = evaluate(gap, first, second)
-        with jax.default_matmul_precision("highest"):
-            return block @ lower, block.T @ upper
-
-    return multiply
+    def _block(self, i: int, j: int) -> np.ndarray:
+        if (i, j) in self._kept:
+            return self._kept[i, j]
+        first, second = i // self._tile, j // self._tile
+        gap = gaps(self._directions[first], self._directions[second])
+        if i == j:
+            gap = (gap + gap.T) / 2
+        (found,) = self._evaluate(gap, self._sides[first], self._sides[second])
+        block = np.asarray(found)
+        if self._is_kept:
+            self._kept[i, j] = block
+        return block
 
 
 class _DeviceTiles:
@@ -157,49 +177,61 @@ class _DeviceTiles:
         views: np.ndarray,
         index: int,
         tile: int,
+        is_kept: bool,
         devices: Sequence[jax.Device],
     ) -> None:
         # the last row again, so that a kernel that divides by lengths stays finite
         padding = [(0, -len(views) % tile)] + [(0, 0)] * (views.ndim - 1)
         padded = np.pad(views, padding, mode="edge")
         self._views = [jax.device_put(padded, device) for device in devices]
-        self._devices, self._tile = devices, tile
-        self._add = partial(_device_tile, kernel, index, tile)
+        self._devices, self._tile, self._is_kept = devices, tile, is_kept
+        self._block = partial(_device_block, kernel, index, tile)
+        self._kept: dict[tuple[int, int], Array] = {}
+        self._device_of: dict[tuple[int, int], int] = {}  # one of `devices`, in turn
 
     def product(self, pairs: Any, v: np.ndarray, tick: Tick | None) -> np.ndarray:
         vectors = [jax.device_put(v, device) for device in self._devices]
         totals = [jnp.zeros_like(vector) for vector in vectors]
-        for done, (at, pair) in enumerate(self._spread(pairs), start=1):
-            totals[at] = self._add(totals[at], self._views[at], vectors[at], *pair)
+        for done, pair in enumerate(pairs, start=1):
+            at = self._device_of.setdefault(pair, len(self._device_of) % len(self._devices))
+            block = self._kept.get(pair)
+            if block is None:
+                block = self._block(self._views[at], *pair)
+            if self._is_kept:
+                self._kept[pair] = block
+            totals[at] = _add(totals[at], block, vectors[at], *pair)
             if done % (4 * len(self._devices)) == 0:
                 totals[at].block_until_ready()  # bounds the queue
             if tick is not None:
                 tick(done / len(pairs))
         return sum((np.asarray(total) for total in totals), start=np.zeros_like(v))
 
-    def _spread(self, pairs: Any) -> Iterator[tuple[int, tuple[int, int]]]:
-        for number, pair in enumerate(pairs):
-            yield number % len(self._devices), pair
+
+def _rows(array: Array, start: Array, count: int) -> Array:
+    return jax.lax.dynamic_slice_in_dim(array, start, count)
 
 
-@partial(jax.jit, static_argnums=(0, 1, 2), donate_argnums=3)
-def _device_tile(
+@partial(jax.jit, static_argnums=(0, 1, 2))
+def _device_block(
     kernel: Callable[[Array, Array], tuple[Array, Array]],
     index: int,
     tile: int,
-    total: Array,
     views: Array,
-    v: Array,
     i: Array,
     j: Array,
 ) -> Array:
-    def rows(array: Array, start: Array) -> Array:
-        return jax.lax.dynamic_slice_in_dim(array, start, tile)
+    return kernel(_rows(views, i, tile), _rows(views, j, tile))[index]
+
+
+@partial(jax.jit, donate_argnums=0)
+def _add(total: Array, block: Array, v: Array, i: Array, j: Array) -> Array:
+    tile = len(block)
 
     def add(total: Array, start: Array, part: Array) -> Array:
-        return jax.lax.dynamic_update_slice_in_dim(total, rows(total, start) + part, start, 0)
+        return jax.lax.dynamic_update_slice_in_dim(
+            total, _rows(total, start, tile) + part, start, 0
+        )
 
-    block = kernel(rows(views, i), rows(views, j))[index]
     with jax.default_matmul_precision("highest"):
-        total = add(total, i, block @ rows(v, j))
-        return add(total, j, jnp.where(i == j, 0, block.T @ rows(v, i)))
+        total = add(total, i, block @ _rows(v, j, tile))
+        return add(total, j, jnp.where(i == j, 0, block.T @ _rows(v, i, tile)))

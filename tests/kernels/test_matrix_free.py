@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from jssl.errors import InputError
-from jssl.kernels import contrastive_modes, embed, infinite, matrix_free
+from jssl.kernels import contrastive_modes, embed, infinite, matrix_free, tiles
 from jssl.kernels.matrix_free import leading_modes
 from jssl.kernels.tiles import KernelProduct
 from jssl.models import centred, conv, linear, mlp, residual
@@ -49,6 +49,28 @@ def test_products_are_those_of_the_gram_matrix(name, kind):
     np.testing.assert_allclose(product(v, shares.append), gram @ v, rtol=1e-9, atol=1e-9)
     assert len(shares) == product.tiles == 6
     assert shares[-1] == 1
+
+
+@pytest.mark.parametrize("name", ["relu", "linear"])  # of a dense network, and any other
+@pytest.mark.parametrize(("kept", "computed"), [(True, 3), (False, 6)])
+def test_small_tiles_are_computed_once_and_large_ones_for_every_product(
+    name, kept, computed, monkeypatch
+):
+    monkeypatch.setattr(tiles, "KEPT", 3 * 64**2 * 8 if kept else 3 * 64**2 * 8 - 1)
+    views = np.concatenate([view[:60] for view in PAIRS[:2]])
+    product = KernelProduct(MODELS[name], views, tile=64)
+    assert tiles.are_kept(120, views.dtype, 64) == kept
+    calls, evaluate = [], "_evaluate" if name == "relu" else "_block"
+    compute = getattr(product._parts, evaluate)
+    monkeypatch.setattr(
+        product._parts, evaluate, lambda *args: calls.append(len(args)) or compute(*args)
+    )
+    v = RNG.standard_normal((120, 3))
+    first = product(v)
+    np.testing.assert_array_equal(product(v), first)
+    assert len(calls) == computed
+    gram = np.asarray(infinite.kernel(MODELS[name], views))
+    np.testing.assert_allclose(first, gram @ v, rtol=1e-9, atol=1e-9)
 
 
 @pytest.mark.parametrize(("name", "dim"), [("relu", 8), ("biased", 5), ("residual", 4)])
@@ -174,7 +196,9 @@ def test_tiles_are_spread_over_devices():
         from jssl.models import linear
         x = np.random.default_rng(0).normal(size=(70, 5)).astype(np.float32)
         v = np.ones((70, 2), np.float32)
-        found = KernelProduct(linear(5, 1), x, tile=16)(v)
+        product = KernelProduct(linear(5, 1), x, tile=16)
+        product.estimate(2)  # of some tiles, which are then kept
+        found = product(v)
         np.testing.assert_allclose(found, x @ (x.T @ v), rtol=1e-4, atol=1e-4)
         print(jax.device_count())
     """

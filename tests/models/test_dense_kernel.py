@@ -284,6 +284,23 @@ def test_polynomials_of_homogeneous_networks_are_the_recursion(activation, hidde
             np.testing.assert_allclose(found, known, rtol=0, atol=tolerance * known.max())
 
 
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize(("low", "high"), [(0.5, 0.9), (0.99, 1.01), (1.4, 1.4), (0, 2)])
+def test_polynomials_of_a_block_have_the_degree_that_its_angles_need(low, high, dtype, monkeypatch):
+    network, gains = Network("relu", 3), Gains(2**0.5)
+    polynomials = zonal.zonal(network, gains, np.dtype(dtype))
+    degrees, degree = [], zonal._degree
+    monkeypatch.setattr(zonal, "_degree", lambda *a: degrees.append(degree(*a)) or degrees[-1])
+    gap = np.linspace(low, high, 301, dtype=dtype)[None]
+    one, many = (side(network, gains, np.ones(n)) for n in (1, 301))
+    expected = propagate(network, gains, gap.astype(float), one, many)
+    sizes = np.ones((1, 1), dtype), np.ones_like(gap)
+    tolerance = 3e-13 if dtype == "float64" else 4e-7
+    for found, known in zip(zonal.evaluate(polynomials, gap, *sizes), expected, strict=True):
+        np.testing.assert_allclose(found, known, rtol=0, atol=tolerance * known.max())
+    assert (max(degrees) < len(polynomials.near) - 5) == (high - low < 2)
+
+
 def test_networks_that_are_not_homogeneous_have_no_polynomials():
     for network in (Network("erf", 2), Network("relu", 2, biased=True)):
         assert zonal.zonal(network, Gains(1.0, bias=0.1), np.dtype("float64")) is None
