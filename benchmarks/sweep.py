@@ -41,7 +41,7 @@ import jssl
 from benchmarks import harness
 from benchmarks import sweep_peers as peers
 from jssl import losses, models
-from jssl.data import pairs
+from jssl.data import normals, pairs
 from jssl.devices import use_all_cores
 from jssl.optim import gradient_descent
 from jssl.types import Array, Pairs, Problem
@@ -98,8 +98,9 @@ def noise_problem(learning_rate: Any) -> Problem:
         w = jax.lax.stop_gradient(params["weight"])
         gram = w @ w.T
         inverse, root = inverse_of_two(gram), root_of_two(gram)
-        one, two, rest = jnp.split(jax.random.normal(key, (2 * len(x) + w.shape[1], 2)), cuts)
-        seen = [draws @ root.T for draws in (one, two)]
+        draws = normals(key, (2 * len(x) + w.shape[1], 2))
+        one, two, rest = jnp.split(draws, cuts)
+        seen = [part @ root.T for part in (one, two)]
         z = [jax.nn.sigmoid(x @ w.T + rho * a) for a in seen]
         loss = -jnp.mean(jnp.sum(z[0] * z[1], 1))
         slopes = [-(z[1 - i] * z[i] * (1 - z[i])) / len(x) for i in range(2)]

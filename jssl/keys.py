@@ -1,4 +1,4 @@
-"""The check of a random key."""
+"""The checks of a random key."""
 
 from typing import Any
 
@@ -31,3 +31,31 @@ def require_key(key: Any, name: str = "key") -> Any:
         message = f"{name} must be one key; map over the {key.shape} keys with jax.vmap"
         raise InputError(message)
     return key
+
+
+def require_threefry(key: Any, what: str = "draws") -> None:
+    """Raise InputError unless the key is typed and threefry.
+
+    Under vmap the numbers that a seed draws with `rbg` depend on the other seeds.
+
+    Example:
+        >>> import jax
+        >>> require_threefry(jax.random.key(0, impl="rbg"))
+        Traceback (most recent call last):
+        ...
+        jssl.errors.InputError: draws need a threefry key, as jax.random.key(0) gives; got rbg
+
+    Args:
+        key: one typed key, or many.
+        what: what needs it, in the message.
+    """
+    import jax
+
+    dtype = getattr(key, "dtype", None)
+    if dtype is None or not jax.dtypes.issubdtype(dtype, jax.dtypes.prng_key):
+        message = f"{what} need a typed key, as jax.random.key(0) gives"
+        raise InputError(message)
+    name = str(jax.random.key_impl(key))
+    if "threefry" not in name:
+        message = f"{what} need a threefry key, as jax.random.key(0) gives; got {name}"
+        raise InputError(message)

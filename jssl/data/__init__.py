@@ -5,6 +5,7 @@ from jssl._lazy import attach
 __getattr__, __dir__ = attach(
     __name__,
     modules=(
+        "draws",
         "embedding_files",
         "images",
         "masks",
@@ -40,6 +41,7 @@ __getattr__, __dir__ = attach(
         "masked_pairs": "masks",
         "mixture": "toy",
         "named": "views",
+        "normals": "draws",
         "pair_moments": "moments",
         "pairs_with_cross_moment": "toy",
         "pairs_with_moments": "moments",

@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jssl.errors import InputError
+from jssl.keys import require_threefry
 from jssl.memory import require_memory
 from jssl.types import Array, Params
 
@@ -73,7 +73,7 @@ def nested_normals(
         InputError: if a key is not a typed threefry key.
     """
     for key in keys:
-        check_key(key)
+        require_threefry(key, "starts")
     data = jnp.stack([jax.random.key_data(key) for key in keys])
     drawn = _draws(tuple((i, (), shape) for i, shape in enumerate(shapes)))(data[None])
     dtype = jnp.result_type(float) if dtype is None else dtype
@@ -102,7 +102,7 @@ def normals_at(
     Raises:
         InputError: if the key is not a typed threefry key.
     """
-    check_key(key)
+    require_threefry(key, "starts")
     pieces = tuple((0, path, shape) for path, shape in zip(paths, shapes, strict=True))
     return [normals[0] for normals in _draws(pieces)(jax.random.key_data(key)[None, None])]
 
@@ -226,25 +226,3 @@ def crop(params: Params, like: Params) -> Params:
         return leaf[tuple(slice(size) for size in target.shape)]
 
     return jax.tree.map(shrink, params, like)
-
-
-def check_key(key: Array) -> None:
-    """Raise InputError unless the key is typed and threefry.
-
-    Under vmap the numbers that a seed draws with `rbg` depend on the other seeds.
-
-    Example:
-        >>> import jax
-        >>> check_key(jax.random.key(0, impl="rbg"))
-        Traceback (most recent call last):
-        ...
-        jssl.errors.InputError: starts need a threefry key, as jax.random.key(0) gives; got rbg
-    """
-    dtype = getattr(key, "dtype", None)
-    if dtype is None or not jnp.issubdtype(dtype, jax.dtypes.prng_key):
-        message = "starts need a typed key, as jax.random.key(0) gives"
-        raise InputError(message)
-    name = str(jax.random.key_impl(key))
-    if "threefry" not in name:
-        message = f"starts need a threefry key, as jax.random.key(0) gives; got {name}"
-        raise InputError(message)

@@ -15,7 +15,6 @@ from jssl.models import one_layer
 from jssl.optim import gradient_descent
 from jssl.papers import Settings
 from jssl.papers.learnability import comparison, noise, simulate, statistical, variants
-from jssl.papers.learnability.normals import normals, threefry
 from jssl.papers.learnability.reduced import cholesky, orthonormal_rows, reduced_gradient
 from jssl.papers.learnability.seeds import Design, Numbers, draw
 from jssl.theory.learnability import expected_loss
@@ -24,40 +23,6 @@ from jssl.types import Rival
 
 def keys(count, seed=0):
     return jax.random.split(jax.random.key(seed), count)
-
-
-@pytest.mark.parametrize("count", [1, 2, 7])
-def test_words_are_those_of_jax_threefry(count):
-    key = jax.random.key(5)
-    first, second = threefry(key, count)
-    counters = jnp.concatenate([jnp.arange(count, dtype=jnp.uint32), jnp.zeros(count, jnp.uint32)])
-    theirs = jax.extend.random.threefry_2x32(jax.random.key_data(key), counters)
-    np.testing.assert_array_equal(jnp.concatenate([first, second]), theirs)
-
-
-@pytest.mark.parametrize(("dtype", "tolerance"), [("float32", 1e-5), ("float64", 1e-9)])
-def test_normals_are_quantiles_of_the_words(dtype, tolerance):
-    key = jax.random.key(6)
-    first, second = (np.asarray(w, np.uint64) for w in threefry(key, 500))
-    if dtype == "float32":
-        uniform = (np.r_[first, second] // 2**9 + 0.5) / 2**23
-    else:
-        uniform = (first // 2**5 * 2**26 + second // 2**6 + 0.5) / 2**53
-    draws = normals(key, len(uniform), dtype)
-    np.testing.assert_allclose(draws, scipy.stats.norm.ppf(uniform), rtol=tolerance, atol=tolerance)
-
-
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_normals_are_standard_normal(dtype):
-    draws = np.asarray(jax.jit(jax.vmap(lambda k: normals(k, 421, dtype)))(keys(300)), float)
-    assert scipy.stats.kstest(draws.ravel(), "norm").pvalue > 1e-4
-    assert np.isfinite(draws).all()
-    count = draws.size
-    for power, moment, spread in ((1, 0, 1), (2, 1, 2), (3, 0, 15), (4, 3, 96)):
-        assert abs((draws**power).mean() - moment) < 4 * (spread / count) ** 0.5
-    beside = np.corrcoef(draws[:, :-1].ravel(), draws[:, 1:].ravel())[0, 1]
-    halves = np.corrcoef(draws[:, :210].ravel(), draws[:, 211:].ravel())[0, 1]
-    assert max(abs(beside), abs(halves)) < 4 / (count / 2) ** 0.5
 
 
 @pytest.mark.parametrize(("activation", "correlation"), [("sigmoid", 0.0), ("tanh", -0.7)])

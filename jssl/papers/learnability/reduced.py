@@ -20,7 +20,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from jssl.papers.learnability.normals import normals
+from jssl.data.draws import normals
 from jssl.types import Array
 
 UNROLLED = 8

@@ -17,10 +17,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jssl.data.draws import normals
 from jssl.devices import cores
 from jssl.losses.learnability import decayed_cross_entropy
 from jssl.models.activations import activation as named
-from jssl.papers.learnability.normals import normals
 from jssl.papers.learnability.reduced import reduced_gradient
 from jssl.papers.learnability.seeds import Design, Numbers, Seeds, check, draw
 from jssl.single_use import compile_for_many_steps

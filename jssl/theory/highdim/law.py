@@ -24,8 +24,8 @@ import numpy as np
 
 from jssl.data.checks import require_count
 from jssl.errors import InputError, shown
+from jssl.keys import require_threefry
 from jssl.memory import require_memory
-from jssl.models.width import check_key
 from jssl.number_checks import real_array
 from jssl.theory.highdim.settings import LARGEST, OnePass, check
 from jssl.types import Array
@@ -87,7 +87,7 @@ def chain(
         InputError: for numbers out of range, more runs than memory holds, or a run that diverges.
     """
     setting = check(setting)
-    check_key(key)
+    require_threefry(key, "starts")
     if setting.law.points.shape[1] != 1:
         message = f"a chain needs one signal; got {setting.law.points.shape[1]}"
         raise InputError(message)
