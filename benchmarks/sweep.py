@@ -100,14 +100,16 @@ def noise_problem(learning_rate: Any) -> Problem:
         inverse, root = inverse_of_two(gram), root_of_two(gram)
         draws = normals(key, (2 * len(x) + w.shape[1], 2))
         one, two, rest = jnp.split(draws, cuts)
-        seen = [part @ root.T for part in (one, two)]
-        z = [jax.nn.sigmoid(x @ w.T + rho * a) for a in seen]
+        seen = [part[:, :1] * root[:, 0] + part[:, 1:] * root[:, 1] for part in (one, two)]
+        clean = x @ w.T
+        z = [jax.nn.sigmoid(clean + rho * a) for a in seen]
         loss = -jnp.mean(jnp.sum(z[0] * z[1], 1))
         slopes = [-(z[1 - i] * z[i] * (1 - z[i])) / len(x) for i in range(2)]
-        along = sum(c.T @ a for c, a in zip(slopes, seen, strict=True)) @ inverse @ w
-        spread = root_of_two(sum(c.T @ c for c in slopes) + 1e-20 * jnp.eye(2))
+        both = jnp.concatenate(slopes)
+        along = both.T @ jnp.concatenate(seen) @ inverse @ w
+        spread = root_of_two(both.T @ both + 1e-20 * jnp.eye(2))
         off = spread @ (rest.T - rest.T @ w.T @ inverse @ w)
-        gradient = sum(c.T @ x for c in slopes) + rho * (along + off)
+        gradient = (slopes[0] + slopes[1]).T @ x + rho * (along + off)
         decay = jnp.sum(params["weight"] ** 2) / 800
         return decay + loss + jnp.sum(gradient * (params["weight"] - w))
 
