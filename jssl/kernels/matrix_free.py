@@ -27,7 +27,7 @@ from jssl.kernels.infinite import KINDS, kernel_of
 from jssl.kernels.inputs import check_inputs, check_scale_of_inputs
 from jssl.kernels.mode_checks import check_definite, not_converged, too_few
 from jssl.kernels.pairing import swap_views
-from jssl.kernels.tiles import KernelProduct, are_kept
+from jssl.kernels.tiles import KernelProduct
 from jssl.types import Array, Model, Pairs
 
 TYPICAL = 8
@@ -98,7 +98,7 @@ def leading_modes(
             call then continues. It is kept at the end.
         progress: called after every tile.
         key: typed key of the random start; the modes do not depend on it.
-        tile: rows of a tile; None for 512, or fewer for few pairs.
+        tile: rows of a tile; None for 512 on the CPU and 2048 elsewhere, or fewer for few pairs.
 
     Returns:
         ContrastiveModes; `coefficients` (2n, dim), first views first, `residual` the bounds of
@@ -120,15 +120,15 @@ def leading_modes(
     dim = _dim(dim, size // 2)
     check_scale_of_inputs(model, views)
     require_range("most_hours", most_hours, 0)
-    if width is None:
-        width = min(dim + 8 if are_kept(size, dtype, tile) else max(dim + 8, 64), size)
-    width = require_count("width", width, low=dim, high=size)
     tolerance = float(np.finfo(dtype).eps) ** (2 / 3) if tolerance is None else tolerance
     part = processes.share()
+    product = KernelProduct(model, views, kind=kind, tile=tile, part=part)
+    if width is None:
+        width = min(dim + 8 if product.are_kept else max(dim + 8, 64), size)
+    width = require_count("width", width, low=dim, high=size)
     digest = ""
     if checkpoint is not None or part != (0, 1):
         digest = _same_everywhere(model, views, kind, dim, width, tile)
-    product = KernelProduct(model, views, kind=kind, tile=tile, part=part)
     del views  # the product has its own copy
 
     def compute(multiply: processes.Multiply) -> ContrastiveModes:

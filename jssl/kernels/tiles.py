@@ -23,30 +23,13 @@ from jssl.types import Array, Model
 Tick = Callable[[float], None]
 """Called after every tile with the share of the product that is done."""
 
-TILE = 512
-"""Rows and columns of a tile."""
+TILE = {"cpu": 512}
+"""Platform -> rows and columns of a tile; 2048 on those not named, which launch each program."""
 
 KEPT = 2**28
 """Bytes up to which all tiles are kept from one product to the next: 11,000 inputs in float32."""
 
 _PROBE = 3  # tiles that an estimate times, after one that compiles
-
-
-def rows_of_tile(size: int, tile: int | None) -> int:
-    """Return the rows of a tile of `size` inputs where `tile` are asked for, or None."""
-    return min(TILE, -(-size // 64) * 64) if tile is None else tile
-
-
-def are_kept(size: int, dtype: Any, tile: int | None = None) -> bool:
-    """Return whether the tiles of `size` inputs are small enough to be kept.
-
-    Example:
-        >>> are_kept(8_000, np.float32), are_kept(100_000, np.float32)
-        (True, False)
-    """
-    rows = rows_of_tile(size, tile)
-    side = -(-size // rows)
-    return side * (side + 1) // 2 * rows**2 * np.dtype(dtype).itemsize <= KEPT
 
 
 class KernelProduct:
@@ -55,6 +38,7 @@ class KernelProduct:
     Attributes:
         size: rows of Z.
         tiles: tiles of the upper half, those of this part.
+        are_kept: whether the tiles of all parts are small enough to be kept.
         dtype: of the products.
     """
 
@@ -75,28 +59,28 @@ class KernelProduct:
             views: (size, ...) Z, floating, at least float32.
             kind: "ntk" or "nngp".
             tile: rows of a tile; None for `TILE`, or fewer for few inputs.
-            devices: None for all of the default backend in this process.
+            devices: of one platform; None for all of the default backend in this process.
             part: (index, count) for that part of the tiles; the products of all parts add up to
                 k(Z, Z) v.
         """
         assert model.kernel is not None
         self.size = len(views)
-        self._tile = rows_of_tile(self.size, tile)
-        starts = range(0, self.size, self._tile)
-        index, count = part
-        self._pairs = [(i, j) for i in starts for j in starts if i <= j][index::count]
-        self.tiles = len(self._pairs)
         devices = jax.local_devices() if devices is None else list(devices)
-        output, dtype = KINDS.index(kind), views.dtype
-        on_cpu = all(device.platform == "cpu" for device in devices)
+        usual = TILE.get(devices[0].platform, 2048)
+        self._tile = min(usual, -(-self.size // 64) * 64) if tile is None else tile
+        starts = range(0, self.size, self._tile)
+        every = [(i, j) for i in starts for j in starts if i <= j]
+        self.are_kept = len(every) * self._tile**2 * views.dtype.itemsize <= KEPT
+        index, count = part
+        self._pairs = every[index::count]
+        self.tiles, self.dtype = len(self._pairs), views.dtype
+        given = model.kernel, views, KINDS.index(kind), self._tile, self.are_kept
         self._parts: _HostTiles | _DeviceTiles
-        is_kept = are_kept(self.size, dtype, tile)
+        on_cpu = devices[0].platform == "cpu"
         if on_cpu and isinstance(model.kernel, DenseKernel) and model.kernel.is_on_host():
-            self._parts = _HostTiles(model.kernel, views, output, self._tile, is_kept)
+            self._parts = _HostTiles(*given)
         else:
-            computed = model.kernel, views, output, self._tile
-            self._parts = _DeviceTiles(*computed, is_kept, devices)
-        self.dtype = dtype
+            self._parts = _DeviceTiles(*given, devices)
 
     def __call__(self, v: Any, tick: Tick | None = None) -> np.ndarray:
         """Return k(Z, Z) v for v (size, columns), or what this part adds to it, in NumPy."""

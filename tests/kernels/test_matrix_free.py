@@ -59,7 +59,7 @@ def test_small_tiles_are_computed_once_and_large_ones_for_every_product(
     monkeypatch.setattr(tiles, "KEPT", 3 * 64**2 * 8 if kept else 3 * 64**2 * 8 - 1)
     views = np.concatenate([view[:60] for view in PAIRS[:2]])
     product = KernelProduct(MODELS[name], views, tile=64)
-    assert tiles.are_kept(120, views.dtype, 64) == kept
+    assert product.are_kept == kept
     calls, evaluate = [], "_evaluate" if name == "relu" else "_block"
     compute = getattr(product._parts, evaluate)
     monkeypatch.setattr(
