@@ -46,7 +46,7 @@ def normals(key: Array, shape: int | tuple[int, ...], dtype: Any = jnp.float32) 
         InputError: if the key is not a typed threefry key.
     """
     require_threefry(key)
-    shape = (int(shape),) if np.ndim(shape) == 0 else tuple(shape)
+    shape = tuple(map(int, np.atleast_1d(shape)))
     count = math.prod(shape)
     wide = jnp.dtype(dtype) == jnp.float64
     first, second = threefry(key, count if wide else (count + 1) // 2)

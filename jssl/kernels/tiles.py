@@ -74,13 +74,13 @@ class KernelProduct:
         index, count = part
         self._pairs = every[index::count]
         self.tiles, self.dtype = len(self._pairs), views.dtype
-        given = model.kernel, views, KINDS.index(kind), self._tile, self.are_kept
+        given = views, KINDS.index(kind), self._tile, self.are_kept
         self._parts: _HostTiles | _DeviceTiles
         on_cpu = devices[0].platform == "cpu"
         if on_cpu and isinstance(model.kernel, DenseKernel) and model.kernel.is_on_host():
-            self._parts = _HostTiles(*given)
+            self._parts = _HostTiles(model.kernel, *given)
         else:
-            self._parts = _DeviceTiles(*given, devices)
+            self._parts = _DeviceTiles(model.kernel, *given, devices)
 
     def __call__(self, v: Any, tick: Tick | None = None) -> np.ndarray:
         """Return k(Z, Z) v for v (size, columns), or what this part adds to it, in NumPy."""
