@@ -137,10 +137,13 @@ def _on_host(
             if x2 is None and rows != columns:
                 whole[columns, rows] = part.T
 
+    blocks = list(_blocks(shape, upper=x2 is None))
+    if len(blocks) == 1:  # a small kernel starts no thread
+        finish(*blocks[0])
+        return found
     with ThreadPoolExecutor(cores()) as threads:
-        blocks = [threads.submit(finish, *at) for at in _blocks(shape, upper=x2 is None)]
-        for block in blocks:
-            block.result()
+        for done in [threads.submit(finish, *block) for block in blocks]:
+            done.result()
     return found
 
 
