@@ -16,7 +16,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jssl.keys import require_threefry
+from jssl.data.checks import require_count
+from jssl.errors import InputError
+from jssl.keys import require_key, require_threefry
 from jssl.types import Array
 
 _ROTATIONS = ((13, 15, 26, 6), (17, 29, 16, 24))
@@ -37,18 +39,24 @@ def normals(key: Array, shape: int | tuple[int, ...], dtype: Any = jnp.float32) 
     Args:
         key: a typed threefry key.
         shape: of the draws, static.
-        dtype: float32 or float64.
+        dtype: float32 or float64; where 64 bits are off, both are float32.
 
     Returns:
         Draws of that shape. They can be jitted, and mapped over keys.
 
     Raises:
-        InputError: if the key is not a typed threefry key.
+        InputError: if the key is not one typed threefry key, a size is no whole number, or the
+            dtype is another.
     """
-    require_threefry(key)
-    shape = tuple(map(int, np.atleast_1d(shape)))
-    count = math.prod(shape)
-    wide = jnp.dtype(dtype) == jnp.float64
+    require_threefry(require_key(key))
+    sizes = (shape,) if np.ndim(shape) == 0 else tuple(shape)  # type: ignore[arg-type]
+    sizes = tuple(require_count("a size of the shape", size, low=0) for size in sizes)
+    count = math.prod(sizes)
+    if jnp.dtype(dtype) not in (jnp.float32, jnp.float64):
+        message = f"normals are float32 or float64; got {jnp.dtype(dtype).name}"
+        raise InputError(message)
+    dtype = jax.dtypes.canonicalize_dtype(dtype)  # float32 where 64 bits are off
+    wide = dtype == jnp.float64
     first, second = threefry(key, count if wide else (count + 1) // 2)
     if wide:
         cell = (first >> 5).astype(dtype) * 2.0**26 + (second >> 6).astype(dtype)
@@ -56,7 +64,7 @@ def normals(key: Array, shape: int | tuple[int, ...], dtype: Any = jnp.float32) 
     else:
         words = jnp.concatenate([first, second])[:count]
         uniform = (2 * (words >> 9).astype(dtype) + 1) * 2.0**-23 - 1
-    return math.sqrt(2) * jax.lax.erf_inv(uniform).reshape(shape)
+    return math.sqrt(2) * jax.lax.erf_inv(uniform).reshape(sizes)
 
 
 def threefry(key: Array, blocks: int) -> tuple[Array, Array]:

@@ -1,8 +1,10 @@
 """The state of `jssl.kernels.leading_modes` in a file, with a digest of what it belongs to."""
 
 import os
+import zlib
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import jax.numpy as jnp
 import numpy as np
@@ -33,10 +35,18 @@ class Checkpoint:
         if not self._path.exists():
             return None
         try:
-            with np.load(self._path) as held:
+            with self._path.open("rb") as file, np.load(file) as held:
                 digest = str(held["digest"])
                 fields = {name: jnp.asarray(held[name]) for name in krylov.Space._fields}
-        except (OSError, ValueError, KeyError, EOFError) as error:
+        except (
+            OSError,
+            ValueError,
+            KeyError,
+            EOFError,
+            TypeError,
+            BadZipFile,
+            zlib.error,
+        ) as error:
             message = f"{self._path} is not a checkpoint of this function; delete it"
             raise InputError(message) from error
         if digest != self._digest:

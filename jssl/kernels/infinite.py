@@ -16,7 +16,7 @@ import numpy as np
 from jssl.arithmetic import working
 from jssl.data.checks import require_count
 from jssl.errors import InputError, unknown_name
-from jssl.kernels.inputs import check_inputs
+from jssl.kernels.inputs import check_inputs, check_views
 from jssl.models.dense_kernel import KINDS as KINDS
 from jssl.models.dense_kernel import DenseKernel
 from jssl.types import Array, Model, Pairs
@@ -102,7 +102,9 @@ def gram(model: Model, pairs: Pairs, *, kind: str = "ntk", rows: int | None = No
     References:
         Simon et al., arXiv 2303.15438, section 4.4.
     """
-    views = jnp.concatenate([pairs.first, pairs.second])
+    check_inputs(first=pairs.first, second=pairs.second)
+    check_views(pairs.first, pairs.second)
+    views = jnp.concatenate([jnp.asarray(pairs.first), jnp.asarray(pairs.second)])
     return kernel(model, views, kind=kind, rows=rows)
 
 

@@ -4,8 +4,8 @@ from typing import Any
 
 import numpy as np
 
-from jssl.errors import InputError
-from jssl.host_arithmetic import host_value
+from jssl.errors import InputError, shown
+from jssl.host_arithmetic import host_value, not_numbers, without_mask
 from jssl.models.dense_kernel import DenseKernel
 from jssl.models.zonal import HOMOGENEOUS
 from jssl.types import Model
@@ -34,12 +34,19 @@ def check_inputs(**inputs: Any) -> None:
     for name, x in inputs.items():
         if x is None:
             continue
-        if not np.ndim(x) or not len(x):
-            message = f"a kernel needs at least one input on either side; {name} is {np.shape(x)}"
+        x = without_mask(name, x)
+        try:
+            shape = np.shape(x)
+        except ValueError as error:  # lists of unequal lengths
+            raise not_numbers(name, shown(x)) from error
+        if not shape or not shape[0]:
+            message = f"a kernel needs at least one input on either side; {name} is {shape}"
             raise InputError(message)
         known = host_value(x)
         if known is None or known.dtype.kind in "biu":
             continue
+        if known.dtype.kind in "OSU":
+            raise not_numbers(name, shown(known))
         finite = np.isfinite(known).reshape(len(known), -1).all(1)
         if not finite.all():
             row = int(np.argmin(finite))
@@ -47,6 +54,20 @@ def check_inputs(**inputs: Any) -> None:
                 f"{name} has a value that is not finite in row {row}; drop or repair such rows"
             )
             raise InputError(message)
+
+
+def check_views(first: Any, second: Any) -> None:
+    """Raise where the views of pairs differ in shape.
+
+    Example:
+        >>> check_views(np.ones((3, 2)), np.ones((4, 2)))
+        Traceback (most recent call last):
+        ...
+        jssl.errors.InputError: the views must match row by row; got (3, 2) and (4, 2)
+    """
+    if np.shape(first) != np.shape(second):
+        message = f"the views must match row by row; got {np.shape(first)} and {np.shape(second)}"
+        raise InputError(message)
 
 
 def check_scale_of_inputs(model: Model, x: Any) -> None:

@@ -24,7 +24,7 @@ from jssl.kernels import krylov, processes
 from jssl.kernels.checkpoint import Checkpoint
 from jssl.kernels.contrastive import ContrastiveModes
 from jssl.kernels.infinite import KINDS, kernel_of
-from jssl.kernels.inputs import check_inputs, check_scale_of_inputs
+from jssl.kernels.inputs import check_inputs, check_scale_of_inputs, check_views
 from jssl.kernels.mode_checks import check_definite, not_converged, too_few
 from jssl.kernels.pairing import swap_views
 from jssl.kernels.tiles import KernelProduct
@@ -121,6 +121,9 @@ def leading_modes(
     check_scale_of_inputs(model, views)
     require_range("most_hours", most_hours, 0)
     tolerance = float(np.finfo(dtype).eps) ** (2 / 3) if tolerance is None else tolerance
+    require_range("tolerance", tolerance, 0)
+    products = require_count("products", products, low=2)
+    tile = None if tile is None else require_count("tile", tile)
     part = processes.share()
     product = KernelProduct(model, views, kind=kind, tile=tile, part=part)
     if width is None:
@@ -134,8 +137,9 @@ def leading_modes(
     def compute(multiply: processes.Multiply) -> ContrastiveModes:
         store = None if checkpoint is None else Checkpoint(checkpoint, digest)
         space = None if store is None else store.read()
-        left = max(TYPICAL - (0 if space is None else int(space.steps)), 2)
-        _check_hours(product.estimate(width) * left / 3600, most_hours, size // 2)
+        if space is None or bool(_unfinished(space, tolerance, products)):
+            left = max(TYPICAL - (0 if space is None else int(space.steps)), 2)
+            _check_hours(product.estimate(width) * left / 3600, most_hours, size // 2)
         run = _Run(multiply, dtype, dim, tolerance, progress)
         if space is None:
             start = jax.random.key(0) if key is None else key
@@ -226,9 +230,7 @@ def _modes(space: krylov.Space, dim: int, tolerance: float) -> ContrastiveModes:
 def _stacked(pairs: Pairs) -> np.ndarray:
     """Return both views in one array of at least float32, with few copies."""
     first, second = np.asarray(pairs.first), np.asarray(pairs.second)
-    if first.shape != second.shape:
-        message = f"the views must match row by row; got {first.shape} and {second.shape}"
-        raise InputError(message)
+    check_views(first, second)
     dtype = np.dtype(working(first=first[:1], second=second[:1])[0].dtype)
     views = np.empty((2 * len(first), *first.shape[1:]), dtype)
     views[: len(first)], views[len(first) :] = first, second
@@ -245,8 +247,9 @@ def _dim(dim: int, n: int) -> int:
 
 def _check_hours(hours: float, most: float, n: int) -> None:
     if hours > most:
+        shown = f"{hours:.1f}" if hours >= 0.1 else f"{hours:.1g}"
         message = (
-            f"{n:,} pairs would take about {hours:.1f} hours here, more than most_hours={most:g}: "
+            f"{n:,} pairs would take about {shown} hours here, more than most_hours={most:g}: "
             f"pass most_hours={np.ceil(hours * 1.5):g} and a checkpoint, or take fewer pairs"
         )
         raise InputError(message)

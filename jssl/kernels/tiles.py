@@ -17,6 +17,7 @@ import numpy as np
 
 from jssl.models.correlation import Directions, directions, gaps, unit_rows
 from jssl.models.dense_kernel import KINDS, DenseKernel, evaluator, host_side
+from jssl.models.layers import flatten
 from jssl.models.recursion import Side
 from jssl.types import Array, Model
 
@@ -104,10 +105,10 @@ class KernelProduct:
 
 class _HostTiles:
     def __init__(
-        self, kernel: DenseKernel, views: np.ndarray, index: int, tile: int, is_kept: bool
+        self, kernel: DenseKernel, views: Any, index: int, tile: int, is_kept: bool
     ) -> None:
         rows = -(-len(views) // tile) * tile
-        flat = views.reshape(len(views), -1)
+        flat = flatten(views, kernel.in_dim)
         offset, length = np.zeros((rows, flat.shape[1]), flat.dtype), np.zeros(rows, flat.dtype)
         # rows of padding: of length zero, far from all others, and their rows of v are zero
         half, parts = (

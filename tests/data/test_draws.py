@@ -63,5 +63,28 @@ def test_draws_have_a_shape_and_follow_the_key_alone(dtype):
 
 @pytest.mark.parametrize("key", [0, np.zeros(2, np.uint32), jax.random.key(0, impl="rbg")])
 def test_other_keys_are_refused(key):
-    with pytest.raises(InputError, match=r"draws need a (typed|threefry) key"):
+    with pytest.raises(InputError, match=r"draws need a threefry key|must be a typed key"):
         normals(key, 3)
+
+
+@pytest.mark.parametrize("shape", [-1, 2.5, (2, 2.7), (2, -3), "3", None])
+def test_shapes_are_whole_numbers(shape):
+    with pytest.raises(InputError, match="a size of the shape must be a whole number"):
+        normals(jax.random.key(0), shape)
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16", int])
+def test_other_dtypes_are_refused(dtype):
+    with pytest.raises(InputError, match="normals are float32 or float64; got"):
+        normals(jax.random.key(0), 3, dtype)
+
+
+@pytest.mark.float32
+def test_float64_is_float32_where_64_bits_are_off():
+    draws = normals(jax.random.key(0), 1000, "float64")
+    np.testing.assert_array_equal(draws, normals(jax.random.key(0), 1000))
+
+
+def test_many_keys_at_once_are_refused():
+    with pytest.raises(InputError, match="key must be one key"):
+        normals(jax.random.split(jax.random.key(0)), 3)

@@ -189,6 +189,56 @@ def test_memory_is_linear_in_the_number_of_pairs():
     assert peak < 3000**2 * 8 / 4
 
 
+@pytest.mark.parametrize("function", [leading_modes, lambda m, p, _: infinite.gram(m, p)])
+@pytest.mark.parametrize(
+    ("first", "second", "said"),
+    [
+        (np.ones((4, 5)), np.ones((4, 5)), "with 6 numbers per sample"),
+        (np.ones(6), np.ones(6), "with 6 numbers per sample"),
+        (np.ones((4, 6)), np.ones((3, 6)), "must match row by row"),
+        (np.ma.masked_equal(np.eye(4, 6), 1), np.ones((4, 6)), "masked values"),
+        ([["a"] * 6] * 4, [["a"] * 6] * 4, "must be"),
+        ([[1.0, 2.0], [1.0]], [[1.0, 2.0], [1.0]], "must be"),
+    ],
+)
+def test_views_that_are_not_those_of_the_network_are_refused(function, first, second, said):
+    with pytest.raises(InputError, match=said):
+        function(MODELS["relu"], Pairs(first, second), 2)
+
+
+@pytest.mark.parametrize(
+    "option",
+    [{"tile": 0}, {"tile": 1.5}, {"tolerance": np.nan}, {"tolerance": -1}, {"products": 0}],
+)
+def test_options_out_of_range_are_named(option):
+    (name,) = option
+    with pytest.raises(InputError, match=f"{name} must be"):
+        leading_modes(MODELS["relu"], PAIRS, 2, **option)
+
+
+@pytest.mark.parametrize("damage", ["half", "byte", "array"])
+def test_a_damaged_checkpoint_is_named(damage, tmp_path):
+    file = tmp_path / "modes.npz"
+    leading_modes(MODELS["relu"], PAIRS, 2, checkpoint=file)
+    content = file.read_bytes()
+    if damage == "array":
+        with file.open("wb") as opened:
+            np.save(opened, np.ones(3))
+    else:
+        middle = len(content) // 2
+        rest = b"" if damage == "half" else b"###" + content[middle + 3 :]
+        file.write_bytes(content[:middle] + rest)
+    with pytest.raises(InputError, match="is not a checkpoint of this function; delete it"):
+        leading_modes(MODELS["relu"], PAIRS, 2, checkpoint=file)
+
+
+def test_a_finished_checkpoint_needs_no_more_hours(tmp_path):
+    file = tmp_path / "modes.npz"
+    found = leading_modes(MODELS["relu"], PAIRS, 2, checkpoint=file)
+    again = leading_modes(MODELS["relu"], PAIRS, 2, checkpoint=file, most_hours=1e-12)
+    np.testing.assert_array_equal(found.eigenvalues, again.eigenvalues)
+
+
 def test_tiles_are_spread_over_devices():
     code = """if True:
         import jax, numpy as np
