@@ -1,9 +1,9 @@
 """Standard normals from an unrolled threefry generator, for losses and data that draw every step.
 
 On a CPU, `jax.random.normal` runs the twenty rounds of threefry as a loop with a pass over memory
-for each round. Unrolled rounds are fused with the operations that follow, and both words of a round
-are used: 420 draws take less than half of the time. The random bits are those of
-`jax.extend.random.threefry_2x32`; the numbers differ from those of `jax.random.normal`.
+for each round. Unrolled rounds are fused with the operations that follow, and both words that they
+give are used. The random bits are those of `jax.extend.random.threefry_2x32`; the numbers differ
+from those of `jax.random.normal`.
 
 References:
     Salmon, Moraes, Dror, Shaw, "Parallel random numbers: as easy as 1, 2, 3", SC 2011.
