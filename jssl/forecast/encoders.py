@@ -148,6 +148,6 @@ def kernels_of(encoder: GivenEncoder, views: Array, dim: int, decayed: bool) -> 
         gram = own.gram
     else:
         model = named_encoder(encoder.kernel, views.shape[1:])
-        check_scale_of_inputs(model, views)
+        check_scale_of_inputs(model, pairs=views)
         nngp, gram = grams(model, views)
     return Kernels((gram + gram.T) / 2, nngp, own)

@@ -16,7 +16,7 @@ import numpy as np
 from jssl.arithmetic import working
 from jssl.data.checks import require_count
 from jssl.errors import InputError, unknown_name
-from jssl.kernels.inputs import check_inputs, check_views
+from jssl.kernels.inputs import check_inputs, check_pairs, check_scale_of_inputs
 from jssl.models.dense_kernel import KINDS as KINDS
 from jssl.models.dense_kernel import DenseKernel
 from jssl.types import Array, Model, Pairs
@@ -56,16 +56,22 @@ def kernel(
 
     Raises:
         InputError: the model has no kernel, the kind is unknown, there are no inputs, they are not
-            finite real numbers, `rows` is below 1, or the model is convolutional and
+            finite real numbers or are pixels of 0 to 255 for a kernel that depends on their scale,
+            `rows` is below 1, or the model is convolutional and
             neural-tangents is missing.
     """
+    kernel_of(model)
+    check_inputs(x1=x1, **({} if x2 is None else {"x2": x2}))
+    check_scale_of_inputs(model, x1=x1, x2=x2)
+    return _of_checked(model, x1, x2, kind, rows)
+
+
+def _of_checked(model: Model, x1: Array, x2: Array | None, kind: str, rows: int | None) -> Array:
     if kind not in KINDS:
         error = unknown_name("kind of kernel", kind, KINDS)
         raise error
-    function = kernel_of(model)
+    function, index = kernel_of(model), KINDS.index(kind)
     rows = None if rows is None else require_count("rows", rows)
-    check_inputs(x1=x1, x2=x2)
-    index = KINDS.index(kind)
     if isinstance(function, DenseKernel) and function.is_on_host(x1, x2):
         return function.of_kinds(x1, None if x2 is x1 else x2, [kind])[0]
     if x2 is None or x2 is x1:
@@ -102,10 +108,10 @@ def gram(model: Model, pairs: Pairs, *, kind: str = "ntk", rows: int | None = No
     References:
         Simon et al., arXiv 2303.15438, section 4.4.
     """
-    check_inputs(first=pairs.first, second=pairs.second)
-    check_views(pairs.first, pairs.second)
+    kernel_of(model)
+    check_pairs(model, pairs)
     views = jnp.concatenate([jnp.asarray(pairs.first), jnp.asarray(pairs.second)])
-    return kernel(model, views, kind=kind, rows=rows)
+    return _of_checked(model, views, None, kind, rows)
 
 
 def kernel_of(model: Model) -> "Function":

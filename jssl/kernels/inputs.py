@@ -4,11 +4,10 @@ from typing import Any
 
 import numpy as np
 
+from jssl.arithmetic import working
 from jssl.errors import InputError, shown
 from jssl.host_arithmetic import host_value, not_numbers, without_mask
-from jssl.models.dense_kernel import DenseKernel
-from jssl.models.zonal import HOMOGENEOUS
-from jssl.types import Model
+from jssl.types import Model, Pairs
 
 _PIXELS = -64, 320  # range of pixels of 0 to 255 after noise
 _SATURATED = 16.0  # root mean square of inputs that pixels scaled to [0, 1] never have
@@ -26,14 +25,15 @@ def check_inputs(**inputs: Any) -> None:
     Traced values pass.
 
     Args:
-        **inputs: arrays by their names in the message; None passes.
+        **inputs: arrays by their names in the message.
 
     Raises:
         InputError: see above.
     """
     for name, x in inputs.items():
         if x is None:
-            continue
+            message = f"{name} is None; give an array of inputs"
+            raise InputError(message)
         x = without_mask(name, x)
         try:
             shape = np.shape(x)
@@ -56,6 +56,25 @@ def check_inputs(**inputs: Any) -> None:
             raise InputError(message)
 
 
+def check_pairs(model: Model, pairs: Pairs) -> None:
+    """Raise for pairs that `check_inputs`, `check_views` or `check_scale_of_inputs` refuses.
+
+    Example:
+        >>> from jssl.models import mlp
+        >>> check_pairs(mlp(2, 1), (np.ones((3, 2)), np.ones((3, 2))))
+        Traceback (most recent call last):
+        ...
+        jssl.errors.InputError: pairs must be jssl.types.Pairs(first, second); got ...
+    """
+    if not hasattr(pairs, "first") or not hasattr(pairs, "second"):
+        message = f"pairs must be jssl.types.Pairs(first, second); got {shown(pairs)}"
+        raise InputError(message)
+    views = {"first": pairs.first, "second": pairs.second}
+    check_inputs(**views)
+    check_views(*views.values())
+    check_scale_of_inputs(model, **views)
+
+
 def check_views(first: Any, second: Any) -> None:
     """Raise where the views of pairs differ in shape.
 
@@ -70,37 +89,54 @@ def check_views(first: Any, second: Any) -> None:
         raise InputError(message)
 
 
-def check_scale_of_inputs(model: Model, x: Any) -> None:
-    """Raise for pixels of 0 to 255 before an activation that saturates or oscillates there.
+def check_scale_of_inputs(model: Model, **inputs: Any) -> None:
+    """Raise for inputs that overflow, or pixels of 0 to 255 where a kernel depends on the scale.
 
     Example:
         >>> from jssl.models import mlp
-        >>> check_scale_of_inputs(mlp(2, 1, activation="tanh"), np.array([[255.0, 80.0]]))
+        >>> check_scale_of_inputs(mlp(2, 1, activation="tanh"), x1=np.array([[255.0, 80.0]]))
         Traceback (most recent call last):
         ...
-        jssl.errors.InputError: the inputs look like pixels of 0 to 255 ...; divide them by 255
+        jssl.errors.InputError: the values of x1 look like pixels of 0 to 255 ...
 
-    The kernels of relu, leaky relu and linear networks without biases are homogeneous, so that the
-    scale of the inputs changes neither modes nor their order: those pass.
+    tanh saturates there, and sin oscillates. The kernels of relu, leaky relu and linear networks
+    without biases are homogeneous, so that the scale of the inputs changes neither modes nor their
+    order: those pass, and so do kernel functions of one's own and traced values.
 
     Args:
         model: the encoder.
-        x: (n, ...) inputs.
+        **inputs: (n, ...) arrays by their names in the message; None passes.
 
     Raises:
         InputError: see above.
     """
-    kernel, known = model.kernel, host_value(x)
-    if known is None or not known.size or not isinstance(kernel, DenseKernel):
-        return
-    network = kernel.network
-    if network.activation in HOMOGENEOUS and not network.biased:
-        return
+    depends_on_scale = not getattr(model.kernel, "is_homogeneous", True)
+    for name, x in inputs.items():
+        known = None if x is None else host_value(x)
+        if known is not None and known.size:
+            _check_overflow(name, known, 4 if depends_on_scale else 2)
+            if depends_on_scale:
+                _check_pixels(name, known)
+
+
+def _check_overflow(name: str, known: np.ndarray, power: int) -> None:
+    """Raise where this power of the length of an input might overflow."""
+    dtype = working(**{name: known[:1]})[0].dtype
+    size = max(float(known.max()), -float(known.min()))
+    if size > float(np.finfo(dtype).max) ** (1 / power) / known[0].size ** 0.5:
+        message = (
+            f"{name} has values up to {size:.1e}, and the kernel of these inputs overflows "
+            f"{dtype}; divide them by a constant"
+        )
+        raise InputError(message)
+
+
+def _check_pixels(name: str, known: np.ndarray) -> None:
     squares = (np.sum(np.square(part, dtype=np.float64)) for part in np.array_split(known, 64))
     size = float(np.sqrt(sum(squares) / known.size))
     if size > _SATURATED and known.min() >= _PIXELS[0] and known.max() <= _PIXELS[1]:
         message = (
-            f"the inputs look like pixels of 0 to 255 (root mean square {size:.3g}), for which "
-            f"the kernel of {network.activation} degenerates; divide them by 255"
+            f"the values of {name} look like pixels of 0 to 255 (root mean square {size:.3g}), and "
+            "this kernel depends on their scale; divide them by 255"
         )
         raise InputError(message)

@@ -24,10 +24,11 @@ from jssl.kernels import krylov, processes
 from jssl.kernels.checkpoint import Checkpoint
 from jssl.kernels.contrastive import ContrastiveModes
 from jssl.kernels.infinite import KINDS, kernel_of
-from jssl.kernels.inputs import check_inputs, check_scale_of_inputs, check_views
+from jssl.kernels.inputs import check_pairs
 from jssl.kernels.mode_checks import check_definite, not_converged, too_few
 from jssl.kernels.pairing import swap_views
 from jssl.kernels.tiles import KernelProduct
+from jssl.keys import require_key
 from jssl.types import Array, Model, Pairs
 
 TYPICAL = 8
@@ -114,11 +115,11 @@ def leading_modes(
     """
     require_name("kind of kernel", kind, KINDS)
     kernel_of(model)
-    check_inputs(first=pairs.first, second=pairs.second)
+    check_pairs(model, pairs)
+    key = jax.random.key(0) if key is None else require_key(key)
     views = _stacked(pairs)
     size, dtype = len(views), views.dtype
     dim = _dim(dim, size // 2)
-    check_scale_of_inputs(model, views)
     require_range("most_hours", most_hours, 0)
     tolerance = float(np.finfo(dtype).eps) ** (2 / 3) if tolerance is None else tolerance
     require_range("tolerance", tolerance, 0)
@@ -142,8 +143,7 @@ def leading_modes(
             _check_hours(product.estimate(width) * left / 3600, most_hours, size // 2)
         run = _Run(multiply, dtype, dim, tolerance, progress)
         if space is None:
-            start = jax.random.key(0) if key is None else key
-            space = run.begin(jax.random.normal(start, (size, width), dtype))
+            space = run.begin(jax.random.normal(key, (size, width), dtype))
         while bool(_unfinished(space, tolerance, products)):
             if store is not None:
                 store.write(space)
@@ -230,7 +230,6 @@ def _modes(space: krylov.Space, dim: int, tolerance: float) -> ContrastiveModes:
 def _stacked(pairs: Pairs) -> np.ndarray:
     """Return both views in one array of at least float32, with few copies."""
     first, second = np.asarray(pairs.first), np.asarray(pairs.second)
-    check_views(first, second)
     dtype = np.dtype(working(first=first[:1], second=second[:1])[0].dtype)
     views = np.empty((2 * len(first), *first.shape[1:]), dtype)
     views[: len(first)], views[len(first) :] = first, second

@@ -118,11 +118,11 @@ class _HostTiles:
         for at in parts:
             unit, length[at][: len(flat[at])] = unit_rows(flat[at])
             offset[at][: len(unit)] = unit
-        centre = offset.sum(0, dtype=np.float64) / len(flat)
+        centre = (offset.sum(0, dtype=np.float64) / len(flat)).astype(flat.dtype)
         for at in parts:
             inside = slice(at.start, min(at.stop, len(flat)))
-            offset[inside], half[inside] = directions(offset[inside], centre.astype(flat.dtype))
-        self._directions = [Directions(offset[at], half[at]) for at in parts]
+            offset[inside], half[inside] = directions(offset[inside], centre)[:2]
+        self._directions = [Directions(offset[at], half[at], centre) for at in parts]
         whole = host_side(kernel, length)
         self._sides = [Side(whole.root[at], whole.after[:, at]) for at in parts]
         self._tile, self._is_kept = tile, is_kept
@@ -146,10 +146,10 @@ class _HostTiles:
             return self._kept[i, j]
         first, second = i // self._tile, j // self._tile
         gap = gaps(self._directions[first], self._directions[second])
-        if i == j:
-            gap = (gap + gap.T) / 2
         (found,) = self._evaluate(gap, self._sides[first], self._sides[second])
         block = np.asarray(found)
+        if i == j:
+            block = (block + block.T) / 2
         if self._is_kept:
             self._kept[i, j] = block
         return block

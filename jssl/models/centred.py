@@ -1,5 +1,6 @@
 """A small initial output without a change of the NTK: f(params, x) - (1 - scale) f(start, x)."""
 
+from dataclasses import dataclass
 from typing import Any
 
 import jax
@@ -7,6 +8,21 @@ import jax.numpy as jnp
 
 from jssl.models.layers import cast_like
 from jssl.types import Array, Model, Params
+
+
+@dataclass(frozen=True, eq=False)
+class _CentredKernel:
+    base: Any
+    scale: Any
+
+    @property
+    def is_homogeneous(self) -> bool:
+        """Whether the base model's kernel is; True for kernels that do not say so."""
+        return getattr(self.base, "is_homogeneous", True)
+
+    def __call__(self, x1: Array, x2: Array) -> tuple[Array, Array]:
+        nngp, ntk = self.base(x1, x2)
+        return cast_like(self.scale, nngp) ** 2 * nngp, ntk
 
 
 def centred(model: Model, scale: Any = 1e-3) -> Model:
@@ -49,12 +65,6 @@ def centred(model: Model, scale: Any = 1e-3) -> Model:
         start = model.apply(jax.lax.stop_gradient(params["start"]), x)
         return z - (1 - cast_like(scale, start)) * start
 
-    base = model.kernel
-    if base is None:
+    if model.kernel is None:
         return Model(init, apply, None, model.no_kernel)
-
-    def kernel(x1: Array, x2: Array) -> tuple[Array, Array]:
-        nngp, ntk = base(x1, x2)
-        return cast_like(scale, nngp) ** 2 * nngp, ntk
-
-    return Model(init, apply, kernel)
+    return Model(init, apply, _CentredKernel(model.kernel, scale))

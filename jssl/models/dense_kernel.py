@@ -25,9 +25,9 @@ from jssl.models.correlation import Directions, directions, gaps, gaps_of_produc
 from jssl.models.expectations import NUMPY_COST
 from jssl.models.layers import flatten
 from jssl.models.recursion import Gains, Network, Side, propagate, side
+from jssl.models.zonal import HOMOGENEOUS, zonal
 from jssl.models.zonal import compiled as compiled_zonal
 from jssl.models.zonal import evaluate as evaluate_zonal
-from jssl.models.zonal import zonal
 from jssl.precision import float64
 from jssl.types import Array
 
@@ -53,6 +53,11 @@ class DenseKernel:
     network: Network
     gains: Gains
     in_dim: int
+
+    @property
+    def is_homogeneous(self) -> bool:
+        """Whether k(c x, c x') = c^2 k(x, x') for c > 0."""
+        return self.network.activation in HOMOGENEOUS and not self.network.biased
 
     def __call__(self, x1: Array, x2: Array) -> tuple[Array, Array]:
         """Return NNGP and NTK, (n1, n2) each, in the dtype of the inputs, at least float32."""
@@ -211,7 +216,7 @@ def _part(whole: Side, at: slice) -> Side:
 
 
 def _rows(of: Directions, at: slice) -> Directions:
-    return Directions(of.offset[at], of.half[at])
+    return Directions(of.offset[at], of.half[at], of.centre)
 
 
 def host_side(kernel: DenseKernel, length: np.ndarray) -> Side:

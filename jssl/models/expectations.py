@@ -1,16 +1,16 @@
 r"""Gaussian expectations of an activation at every pair of inputs, as the dense kernels need them.
 
-For u, v Gaussian of variances p, q and correlation 1 - gap,
+For u, v Gaussian of variances p, q and correlation r, given as its gaps 1 - r and 1 + r,
 
     C = E[phi(u) phi(v)],    P = E[phi(u)^2],    Q = E[phi(v)^2],    slope = E[phi'(u) phi'(v)],
 
-the covariance C of the activations is given by its own gap, 1 - C / sqrt(P Q). For relu, with
-cos(angle) = 1 - gap (Cho and Saul 2009),
+the covariance C of the activations is given by gaps as well, 1 -+ C / sqrt(P Q). For relu, with
+cos(angle) = r and gap = 1 - r (Cho and Saul 2009),
 
     gap' = gap - (sin(angle) - angle cos(angle)) / pi,    slope = (pi - angle) / (2 pi),
 
 which keeps the digits of a small gap. The angle comes from the tangent of its half,
-sqrt(gap / (2 - gap)), and one arctangent on [0, 1].
+sqrt((1 - r) / (1 + r)), and one arctangent on [0, 1].
 
 References:
     Cho and Saul, NIPS 2009; Williams, NIPS 1997 (erf); Tsuchida, Pearce, van der Heide, Roosta,
@@ -29,15 +29,27 @@ NUMPY_COST = {"linear": 2, "leaky_relu": 45, "relu": 40, "sin": 80, "erf": 60, "
 """Name -> nanoseconds of NumPy for a pair of inputs in a layer; 5,000 for those not named."""
 
 
-class Activated(NamedTuple):
-    """Gap of the covariance of an activation, and expectation of its derivatives.
+class Gaps(NamedTuple):
+    """Both gaps of a correlation r, in [0, 2]; their sum is 2, and the smaller has its digits.
 
     Attributes:
-        gap: (n1, n2) 1 - C / sqrt(P Q).
+        equal: (n1, n2) 1 - r, 0 for equal inputs.
+        opposite: (n1, n2) 1 + r, 0 for opposite inputs.
+    """
+
+    equal: Any
+    opposite: Any
+
+
+class Activated(NamedTuple):
+    """Gaps of the covariance of an activation, and expectation of its derivatives.
+
+    Attributes:
+        gaps: (n1, n2) 1 - C / sqrt(P Q) and 1 + C / sqrt(P Q).
         slope: (n1, n2) E[phi'(u) phi'(v)].
     """
 
-    gap: Any
+    gaps: Gaps
     slope: Any
 
 
@@ -65,42 +77,43 @@ def root_mean_square(name: str, root: Any) -> Any:
     return safe_root(logistic.expectations(logistic.RULES[name], square, zero, square, square)[0])
 
 
-def activate(name: str, gap: Any, first: Any, second: Any, after: tuple[Any, Any]) -> Activated:
-    """Return the gap after an activation and the expectation of its derivatives.
+def activate(name: str, gaps: Gaps, first: Any, second: Any, after: tuple[Any, Any]) -> Activated:
+    """Return the gaps after an activation and the expectation of its derivatives.
 
     Example:
         >>> one = np.ones((1, 1))
-        >>> found = activate("relu", one, one, one, (one, one))  # uncorrelated
-        >>> found.gap.round(6).tolist(), found.slope.tolist()  # 1 - 1 / pi
+        >>> found = activate("relu", Gaps(one, one), one, one, (one, one))  # uncorrelated
+        >>> found.gaps.equal.round(6).tolist(), found.slope.tolist()  # 1 - 1 / pi
         ([[0.68169]], [[0.25]])
 
     Args:
         name: of the activation.
-        gap: (n1, n2) in [0, 2].
+        gaps: (n1, n2) of the correlation of u and v.
         first: (n1, 1) standard deviations.
         second: (1, n2).
         after: `root_mean_square` of both.
     """
+    gap = gaps.equal
     if name == "linear":
-        return Activated(gap, namespace(gap).ones_like(gap))
+        return Activated(gaps, namespace(gap).ones_like(gap))
     if name == "relu":
-        return _relu(gap)
+        return _relu(gaps)
     if name == "leaky_relu":
-        inner, share = _relu(gap), (1 - LEAK) ** 2
-        mixed = (2 * LEAK * gap + share * inner.gap) / (1 + LEAK**2)
-        return Activated(mixed, LEAK + share * inner.slope)
+        inner, share = _relu(gaps), (1 - LEAK) ** 2
+        mixed = (2 * LEAK * gap + share * inner.gaps.equal) / (1 + LEAK**2)
+        return Activated(_with_opposite(mixed), LEAK + share * inner.slope)
     if name == "sin":
-        value, slope = _sin(gap, first, second)
+        value, slope = _sin(gaps, first, second)
     else:
         product = first * second
         value, slope = logistic.expectations(
             logistic.RULES[name],
             product * (1 - gap),
-            product * product * (gap * (2 - gap)),
+            product * product * (gap * gaps.opposite),
             first * first,
             second * second,
         )
-    return Activated(gap_of(value, *after), slope)
+    return Activated(_with_opposite(gap_of(value, *after)), slope)
 
 
 def gap_of(covariance: Any, first: Any, second: Any) -> Any:
@@ -111,21 +124,25 @@ def gap_of(covariance: Any, first: Any, second: Any) -> Any:
     return xp.clip(1 - covariance / xp.where(positive, size, 1), 0, 2)
 
 
-def _relu(gap: Any) -> Activated:
-    xp = namespace(gap)
-    other = 2 - gap
-    large = xp.maximum(gap, other)
-    tangent = safe_root(xp.minimum(gap, other) / large)
-    half = 2 * logistic.arctan(tangent)
-    angle = xp.where(gap <= 1, half, np.pi - half)
+def _with_opposite(gap: Any) -> Gaps:
+    return Gaps(gap, 2 - gap)
+
+
+def _relu(gaps: Gaps) -> Activated:
+    gap, xp = gaps.equal, namespace(*gaps)
+    large = xp.maximum(*gaps)
+    tangent = safe_root(xp.minimum(*gaps) / large)
+    small = 2 * logistic.arctan(tangent)
+    is_near, rest = gap <= 1, np.pi - small
+    angle, supplement = xp.where(is_near, small, rest), xp.where(is_near, rest, small)
     after = gap - (tangent * large - angle * (1 - gap)) / np.pi
-    return Activated(xp.clip(after, 0, 2), (np.pi - angle) / (2 * np.pi))
+    return Activated(_with_opposite(xp.clip(after, 0, 2)), supplement / (2 * np.pi))
 
 
-def _sin(gap: Any, first: Any, second: Any) -> tuple[Any, Any]:
+def _sin(gaps: Gaps, first: Any, second: Any) -> tuple[Any, Any]:
     """Return exp(-(p + q) / 2) times sinh and cosh of the covariance."""
-    xp, product = namespace(gap, first, second), first * second
+    xp, product = namespace(*gaps, first, second), first * second
     difference = (first - second) ** 2
-    near = xp.exp(-(difference + 2 * product * gap) / 2)
-    far = xp.exp(-(difference + 2 * product * (2 - gap)) / 2)
+    near = xp.exp(-(difference + 2 * product * gaps.equal) / 2)
+    far = xp.exp(-(difference + 2 * product * gaps.opposite) / 2)
     return (near - far) / 2, (near + far) / 2

@@ -8,6 +8,7 @@ expectations of tanh, sigmoid, softplus and silu of `jssl.models.logistic`.
 import numbers
 import warnings
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import jax
@@ -22,12 +23,30 @@ from jssl.models.dense_kernel import DenseKernel
 from jssl.models.layers import has_bias
 from jssl.models.logistic import DUALS
 from jssl.models.recursion import Gains, Network
+from jssl.models.zonal import HOMOGENEOUS
 from jssl.types import Array
 
 Kernel = Callable[[Array, Array], tuple[Array, Array]]
 """`kernel(x1, x2) -> (nngp, ntk)`, each (n1, n2)."""
 
 _ANALYTIC = {"erf": "Erf", "gelu": "Gelu", "linear": "Identity", "relu": "Relu", "sin": "Sin"}
+
+
+@dataclass(frozen=True, eq=False)
+class ConvKernel:
+    """The function `kernel(x1, x2) -> (nngp, ntk)` of a convolutional network.
+
+    Attributes:
+        function: the same function.
+        is_homogeneous: whether k(c x, c x') = c^2 k(x, x') for c > 0.
+    """
+
+    function: Kernel
+    is_homogeneous: bool
+
+    def __call__(self, x1: Array, x2: Array) -> tuple[Array, Array]:
+        """Return NNGP and NTK, (n1, n2) each."""
+        return self.function(x1, x2)
 
 
 def dense(
@@ -73,7 +92,8 @@ def conv(
             raise InputError(message)
         return x
 
-    return _stax_kernel(architecture, check, output_scale)
+    function = _stax_kernel(architecture, check, output_scale)
+    return ConvKernel(function, activation in HOMOGENEOUS and not has_bias(bias_std))
 
 
 def residual(

@@ -4,21 +4,21 @@ For h' = (g / sqrt(n)) W phi(h) + b B, with h Gaussian of covariance K (Jacot et
 
     K' = g^2 E[phi(u) phi(v)] + b^2,    NTK' = K' + g^2 NTK E[phi'(u) phi'(v)],
 
-and a residual block adds both to those before it. A covariance is carried as its gap,
-1 - c / sqrt(p q), and the roots of the variances p and q. The gap of a sum of covariances
-c + C is
+and a residual block adds both to those before it. A covariance c is carried as its two gaps,
+1 - r and 1 + r with r = c / sqrt(p q), and the roots of the variances p and q. Either gap of a
+sum of covariances c + C is
 
     [sqrt(p q) gap + sqrt(P Q) Gap + (sqrt(p Q) - sqrt(P q))^2 / S] / sqrt((p + P) (q + Q)),
     S = sqrt((p + P) (q + Q)) + sqrt(p q) + sqrt(P Q),
 
-without a difference of nearly equal numbers; a bias is a covariance of gap 0. Nearly equal inputs
-therefore keep their digits through all layers, in float32 as well.
+without a difference of nearly equal numbers; a bias is a covariance of gaps 0 and 2. Nearly equal
+and nearly opposite inputs therefore keep their digits through all layers, in float32 as well.
 """
 
 from typing import Any, NamedTuple
 
 from jssl.models.correlation import namespace, safe_root
-from jssl.models.expectations import activate, root_mean_square
+from jssl.models.expectations import Gaps, activate, root_mean_square
 
 
 class Network(NamedTuple):
@@ -95,21 +95,21 @@ def propagate(
     Args:
         network: its layers.
         gains: its numbers.
-        gap: (n1, n2) 1 - cosine between the inputs.
+        gap: (n1, n2) signed gaps between the inputs, as in `jssl.models.correlation`.
         first: `side` of the n1 inputs.
         second: of the n2 inputs.
     """
-    gap = namespace(gap).clip(gap, 0, 2)
     phi, inner = network.activation, gains.branch if network.residual else gains.weight
-    at = _Covariance(gap, gains.weight * first.root[:, None], gains.weight * second.root[None])
+    roots = gains.weight * first.root[:, None], gains.weight * second.root[None]
+    at = _Covariance(_both_gaps(gap), *roots)
     at = _biased(network, gains, at)
     nngp = tangent = at.value()
     for layer in range(len(first.after)):
         after = first.after[layer][:, None], second.after[layer][None]
-        found = activate(phi, at.gap, at.first, at.second, after)
+        found = activate(phi, at.gaps, at.first, at.second, after)
         last = network.residual and layer == network.hidden
         gain = gains.weight if last else inner
-        step = _biased(network, gains, _Covariance(found.gap, gain * after[0], gain * after[1]))
+        step = _biased(network, gains, _Covariance(found.gaps, gain * after[0], gain * after[1]))
         value = step.value()
         change = value + gain**2 * tangent * found.slope
         if network.residual and not last:
@@ -121,12 +121,19 @@ def propagate(
 
 
 class _Covariance(NamedTuple):
-    gap: Any  # (n1, n2)
+    gaps: Gaps  # (n1, n2)
     first: Any  # (n1, 1) sqrt(p)
     second: Any  # (1, n2) sqrt(q)
 
     def value(self) -> Any:
-        return self.first * self.second * (1 - self.gap)
+        return self.first * self.second * (1 - self.gaps.equal)
+
+
+def _both_gaps(signed: Any) -> Gaps:
+    xp = namespace(signed)
+    small = xp.clip(xp.abs(signed), 0, 1)
+    is_far = signed < 0
+    return Gaps(xp.where(is_far, 2 - small, small), xp.where(is_far, small, 2 - small))
 
 
 def _with_bias(network: Network, gains: Gains, root: Any) -> Any:
@@ -136,8 +143,8 @@ def _with_bias(network: Network, gains: Gains, root: Any) -> Any:
 def _biased(network: Network, gains: Gains, at: _Covariance) -> _Covariance:
     if not network.biased:
         return at
-    constant = namespace(at.gap, gains.bias).asarray(gains.bias, at.gap.dtype)
-    return _plus(at, _Covariance(0.0, constant, constant))
+    constant = namespace(*at.gaps, gains.bias).asarray(gains.bias, at.gaps.equal.dtype)
+    return _plus(at, _Covariance(Gaps(0.0, 2.0), constant, constant))
 
 
 def _hypot(a: Any, b: Any) -> Any:
@@ -146,11 +153,14 @@ def _hypot(a: Any, b: Any) -> Any:
 
 def _plus(one: _Covariance, two: _Covariance) -> _Covariance:
     """Return the covariance of a sum of independent parts."""
-    xp = namespace(one.gap, two.first)
+    xp = namespace(one.gaps.equal, two.first)
     first, second = _hypot(one.first, two.first), _hypot(one.second, two.second)
     size, own, other = first * second, one.first * one.second, two.first * two.second
     positive = size > 0
     mixed = (one.first * two.second - two.first * one.second) ** 2
     mixed = mixed / xp.where(positive, size + own + other, 1)
-    gap = (own * one.gap + other * two.gap + mixed) / xp.where(positive, size, 1)
-    return _Covariance(xp.where(positive, gap, 1), first, second)
+    gaps = [
+        xp.where(positive, (own * a + other * b + mixed) / xp.where(positive, size, 1), 1)
+        for a, b in zip(one.gaps, two.gaps, strict=True)
+    ]
+    return _Covariance(Gaps(*gaps), first, second)

@@ -3,7 +3,7 @@ r"""Kernels of homogeneous networks: a function of the angle of two inputs, time
 A relu or leaky relu network without biases has k(x, x') = |x| |x'| f(angle). f is analytic on
 [0, pi], and so is it in
 
-    s = sqrt(gap / 2) = sin(angle / 2) up to a right angle,    sqrt(1 - gap / 2) beyond.
+    s = sqrt(|signed gap| / 2) = sin(angle / 2) up to a right angle,    cos(angle / 2) beyond.
 
 One polynomial in s for either half, interpolated once at Chebyshev points from the recursion of
 `jssl.models.recursion`, takes the place of an arctangent and a root in every layer.
@@ -44,7 +44,7 @@ def zonal(network: Network, gains: Gains, dtype: Any) -> Zonal | None:
 
     Example:
         >>> found = zonal(Network("relu", 1), Gains(2**0.5), np.dtype("float64"))
-        >>> gap = np.array([[0.0, 1.0, 2.0]])  # angles 0, pi / 2, pi
+        >>> gap = np.array([[0.0, 1.0, -1e-300]])  # angles 0, pi / 2, pi
         >>> nngp, ntk = evaluate(found, gap, np.ones((1, 1)), np.ones((1, 3)))
         >>> (nngp * np.pi).round(9).tolist(), (np.abs(ntk) * np.pi).round(9).tolist()
         ([[6.283185307, 2.0, 0.0]], [[12.566370614, 2.0, 0.0]])
@@ -61,7 +61,7 @@ def zonal(network: Network, gains: Gains, dtype: Any) -> Zonal | None:
     one = side(network, gains, np.ones(1))
     many = side(network, gains, np.ones(len(points)))
     halves = []
-    for gap in (2 * squares, 2 - 2 * squares):
+    for gap in (2 * squares, -2 * squares):
         values = np.stack([part[0] for part in propagate(network, gains, gap[None], one, many)], 1)
         halves.append(transform @ values)
     degree = _degree(halves, dtype)
@@ -81,7 +81,7 @@ def evaluate(
 
     Args:
         polynomials: from `zonal`.
-        gap: (n1, n2) in [0, 2], up to rounding.
+        gap: (n1, n2) signed gaps, as in `jssl.models.correlation`.
         first: (n1, 1) lengths of the inputs over sqrt(in).
         second: (1, n2).
         kinds: columns of the coefficients: 0 for NNGP, 1 for NTK.
@@ -89,8 +89,8 @@ def evaluate(
     if namespace(gap) is np:
         return _in_numpy(polynomials, gap, first, second, kinds)
     xp, size = namespace(gap), first * second
-    is_far = gap > 1
-    half = xp.clip(xp.where(is_far, 2 - gap, gap), 0, 1) / 2
+    is_far = gap < 0
+    half = xp.clip(xp.abs(gap), 0, 1) / 2
     y = safe_root(half) / half.dtype.type(_CENTRE) - 1
     found = []
     for kind in kinds:
@@ -105,9 +105,12 @@ def evaluate(
 def _in_numpy(
     polynomials: Zonal, gap: np.ndarray, first: Any, second: Any, kinds: tuple[int, ...]
 ) -> tuple[np.ndarray, ...]:
-    is_far = gap > 1
+    is_far = gap < 0
+    far: list[np.ndarray] = []
+    if is_far.any():
+        far = _values(polynomials.far[:, kinds], _variable(-gap[is_far]))
+        gap = np.where(is_far, 1, gap)  # inside the range of the others
     found = _values(polynomials.near[:, kinds], _variable(gap))
-    far = _values(polynomials.far[:, kinds], _variable(2 - gap[is_far])) if is_far.any() else ()
     for total, part in zip_longest(found, far):
         if part is not None:
             total[is_far] = part

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from jssl.errors import InputError
-from jssl.kernels import infinite
-from jssl.models import conv, linear, mlp
-from jssl.types import Pairs
+from jssl.kernels import infinite, leading_modes
+from jssl.models import centred, conv, linear, mlp
+from jssl.types import Model, Pairs
 
 RNG = np.random.default_rng(0)
 PAIRS = Pairs(*RNG.standard_normal((2, 5, 3)))
@@ -143,12 +143,61 @@ def test_pixels_that_are_not_scaled_are_refused_where_the_scale_matters(activati
     pixels = np.random.default_rng(0).integers(0, 256, (20, 3)).astype(float)
     model = mlp(3, 1, activation=activation)
     for fine in (pixels / 255, pixels / 255 - 0.5, 1e4 * pixels, np.ones((4, 3), np.uint8)):
-        check_scale_of_inputs(model, fine)
+        check_scale_of_inputs(model, x=fine)
     for unscaled in (pixels, pixels.astype(np.uint8), pixels + RNG.standard_normal((20, 3))):
         if activation == "relu":
-            check_scale_of_inputs(model, unscaled)
+            check_scale_of_inputs(model, x=unscaled)
             continue
-        with pytest.raises(InputError, match=r"pixels of 0 to 255 .* divide them by 255"):
-            check_scale_of_inputs(model, unscaled)
+        with pytest.raises(
+            InputError, match=r"of x look like pixels of 0 to 255 .* divide them by 255"
+        ):
+            check_scale_of_inputs(model, x=unscaled)
     with pytest.raises(InputError, match="divide them by 255"):
-        check_scale_of_inputs(mlp(3, 1, activation="relu", bias_std=0.1), pixels)
+        check_scale_of_inputs(mlp(3, 1, activation="relu", bias_std=0.1), x=pixels)
+
+
+def test_every_call_on_data_refuses_pixels_that_are_not_scaled():
+    pixels = np.random.default_rng(0).integers(0, 256, (4, 5, 5, 1))
+    tanh = conv((5, 5, 1), 1, activation="tanh")
+    for model in (
+        tanh,
+        conv((5, 5, 1), 1, bias_std=0.1),
+        centred(tanh),
+        mlp(25, 1, activation="erf"),
+    ):
+        for call in (
+            lambda model: infinite.kernel(model, pixels),
+            lambda model: infinite.kernel(model, pixels / 255, pixels),
+            lambda model: infinite.gram(model, Pairs(pixels, pixels)),
+            lambda model: leading_modes(model, Pairs(pixels, pixels), 1),
+        ):
+            with pytest.raises(
+                InputError, match=r"look like pixels of 0 to 255 .*; divide them by 255"
+            ):
+                call(model)
+    own = Model(tanh.init, tanh.apply, lambda a, b: (jnp.ones((len(a), len(b))),) * 2)
+    assert infinite.kernel(own, pixels).shape == (4, 4)
+
+
+def test_missing_tuple_and_too_large_inputs_and_whole_keys_are_refused_in_one_line():
+    model, x = mlp(3, 1), np.ones((4, 3))
+    for call, message in (
+        (lambda: infinite.kernel(model, None), "x1 is None; give an array of inputs"),
+        (lambda: infinite.gram(model, (x, x)), "pairs must be jssl.types.Pairs"),
+        (lambda: leading_modes(model, (x, x), 1), "pairs must be jssl.types.Pairs"),
+        (lambda: leading_modes(model, Pairs(x, x), 1, key=0), "key must be a typed key"),
+        (lambda: infinite.kernel(model, 1e200 * x), "overflows float64; divide them"),
+        (lambda: infinite.gram(model, Pairs(x, -1e200 * x)), "second has values up to 1.0e\\+200"),
+    ):
+        with pytest.raises(InputError, match=message):
+            call()
+
+
+@pytest.mark.float32
+def test_values_that_overflow_float32_are_refused():
+    relu, erf = (mlp(3, 1, activation=name) for name in ("relu", "erf"))
+    for model, most in ((relu, 1e18), (erf, 1e9)):
+        for large in (1e300, 20 * most):
+            with pytest.raises(InputError, match="kernel of these inputs overflows float32"):
+                infinite.kernel(model, np.full((4, 3), large))
+        assert np.isfinite(infinite.kernel(model, np.full((4, 3), most))).all()
