@@ -6,11 +6,10 @@ from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile
 
-import jax.numpy as jnp
 import numpy as np
 
 from jssl.errors import InputError
-from jssl.kernels import krylov
+from jssl.kernels.host_krylov import HostSpace
 from jssl.paths import expanded
 
 
@@ -30,14 +29,15 @@ class Checkpoint:
             raise InputError(message)
         self._digest = digest
 
-    def read(self) -> krylov.Space | None:
+    def read(self) -> HostSpace | None:
         """Return the space, None where there is no file."""
         if not self._path.exists():
             return None
         try:
             with self._path.open("rb") as file, np.load(file) as held:
                 digest = str(held["digest"])
-                fields = {name: jnp.asarray(held[name]) for name in krylov.Space._fields}
+                fields = {name: held[name] for name in held.files}
+                space = _space(fields)
         except (
             OSError,
             ValueError,
@@ -55,12 +55,33 @@ class Checkpoint:
                 "delete it, or give another file"
             )
             raise InputError(message)
-        return krylov.Space(**fields)
+        return space
 
-    def write(self, space: krylov.Space) -> None:
+    def write(self, space: HostSpace) -> None:
         """Put the space in the place of the one before, as a whole."""
         beside = self._path.with_name(self._path.name + ".part")
-        held: dict[str, Any] = {name: np.asarray(part) for name, part in space._asdict().items()}
+        held = _fields(space)
         with beside.open("wb") as file:
             np.savez(file, digest=self._digest, **held)
         os.replace(beside, self._path)
+
+
+_BLOCKS = "basis", "image"
+
+
+def _fields(space: HostSpace) -> dict[str, Any]:
+    """Return the arrays of a space by name, a block each."""
+    fields = space._asdict()
+    for name in _BLOCKS:
+        fields |= {f"{name} {index}": block for index, block in enumerate(fields.pop(name))}
+    return fields
+
+
+def _space(fields: dict[str, Any]) -> HostSpace:
+    found: dict[str, Any] = {name: fields[name] for name in HostSpace._fields[len(_BLOCKS) :]}
+    for name in ("scale", "lowest", "products"):
+        found[name] = found[name].item()
+    for name in _BLOCKS:
+        count = sum(key.startswith(name) for key in fields)
+        found[name] = tuple(fields[f"{name} {index}"] for index in range(count))
+    return HostSpace(**found)

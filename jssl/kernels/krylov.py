@@ -61,7 +61,7 @@ def smoothed(pairing: Product, image: Array) -> Array:
     return jnp.linalg.qr(pairing(image))[0]
 
 
-def begin(block: Array, image: Array, *, dim: int, depth: int, floor: float | None = None) -> Space:
+def begin(block: Array, image: Array, *, dim: int, depth: int) -> Space:
     """Return the space of one block.
 
     Args:
@@ -69,14 +69,11 @@ def begin(block: Array, image: Array, *, dim: int, depth: int, floor: float | No
         image: K block.
         dim: number of wanted eigenvalues.
         depth: blocks that are expanded before the basis is restarted.
-        floor: energies below this share of the largest count as rounding; None for 4 eps. It does
-            not grow with the size: in float32 directions of large sets would be lost, and the
-            space would seem to have ended.
     """
     size, width = block.shape
     columns = (depth + 1) * width
     empty = jnp.zeros((size, columns), block.dtype)
-    block, image, _, energy = _normalise(block, image, jnp.zeros((), block.dtype), floor)
+    block, image, _, energy = _normalise(block, image, jnp.zeros((), block.dtype))
     return Space(
         basis=empty.at[:, :width].set(block),
         image=empty.at[:, :width].set(image),
@@ -108,13 +105,13 @@ def propose(pairing: Product, space: Space, width: int) -> Proposal:
     return Proposal(space, block, inside, upper)
 
 
-def absorb(proposal: Proposal, product: Array, *, floor: float | None = None) -> Space:
-    """Return the space with a proposed block, given its product with K; floor as in `begin`."""
+def absorb(proposal: Proposal, product: Array) -> Space:
+    """Return the space with a proposed block, given its product with K."""
     space, block, inside, upper = proposal
     basis, image = space.basis, space.image
     columns, width = basis.shape[1], block.shape[1]
     first = space.block * width
-    block, block_image, root, energy = _normalise(block, product, space.scale, floor)
+    block, block_image, root, energy = _normalise(block, product, space.scale)
     # Rounding was brought up where energies are small, and where the Krylov space has ended the
     # directions are arbitrary: once more, without a product. A direction that is new keeps its
     # energy of 1, one that is not loses it.

@@ -1,32 +1,31 @@
 """The leading modes of the contrastive kernel of an infinite network, for sets of any size.
 
 `contrastive_modes` needs the Gram matrix, 80 GB of float64 for 50,000 pairs. Here block Lanczos
-(`jssl.kernels.lanczos`) asks for products with it, and its tiles are computed for each product and
-thrown away (`jssl.kernels.tiles`). A product then costs the same for many columns as for few, so
-that blocks are wide and products few. The tiles of a small set, of up to 11,000 views in float32,
-are kept. The state can be kept in a file after every product.
+(`jssl.kernels.host_krylov`) asks for products with it, and its tiles are computed for each product
+and thrown away (`jssl.kernels.tiles`). A product then costs the same for many columns as for few,
+so that blocks are wide and products few. The tiles of a small set, of up to 16,000 views in
+float32, are kept. The state can be kept in a file after every product.
 """
 
 import hashlib
 import os
 from collections.abc import Callable
-from functools import partial
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jssl.arithmetic import working
+from jssl.arithmetic import as_array, working
 from jssl.data.checks import require_count, require_name, require_range
 from jssl.errors import InputError
-from jssl.kernels import krylov, processes
+from jssl.kernels import host_krylov as krylov
+from jssl.kernels import processes
 from jssl.kernels.checkpoint import Checkpoint
 from jssl.kernels.contrastive import ContrastiveModes
 from jssl.kernels.infinite import KINDS, kernel_of
 from jssl.kernels.inputs import check_pairs
 from jssl.kernels.mode_checks import check_definite, not_converged, too_few
-from jssl.kernels.pairing import swap_views
 from jssl.kernels.tiles import KernelProduct
 from jssl.keys import require_key
 from jssl.types import Array, Model, Pairs
@@ -77,7 +76,7 @@ def leading_modes(
         (80, 3)
 
     The same modes as `contrastive_modes(gram(model, pairs), dim)`. Memory is that of the views, 14
-    blocks of (2n, width), and a tile, or up to 256 MB of tiles that are kept: 2 GB at 2n = 100,000
+    blocks of (2n, width), and a tile, or up to 512 MB of tiles that are kept: 2 GB at 2n = 100,000
     and 16 modes in float32. Runs on the host: it cannot be jitted.
 
     The tiles are spread over the devices of the process and, under `jax.distributed.initialize`,
@@ -99,7 +98,7 @@ def leading_modes(
             call then continues. It is kept at the end.
         progress: called after every tile.
         key: typed key of the random start; the modes do not depend on it.
-        tile: rows of a tile; None for 512 on the CPU and 2048 elsewhere, or fewer for few pairs.
+        tile: rows of a tile; None for up to 512 on the CPU and up to 2048 elsewhere.
 
     Returns:
         ContrastiveModes; `coefficients` (2n, dim), first views first, `residual` the bounds of
@@ -117,8 +116,8 @@ def leading_modes(
     kernel_of(model)
     check_pairs(model, pairs)
     key = jax.random.key(0) if key is None else require_key(key)
-    views = _stacked(pairs)
-    size, dtype = len(views), views.dtype
+    views = _in_one_dtype(pairs)
+    size, dtype = 2 * len(views[0]), views[0].dtype
     dim = _dim(dim, size // 2)
     require_range("most_hours", most_hours, 0)
     tolerance = float(np.finfo(dtype).eps) ** (2 / 3) if tolerance is None else tolerance
@@ -133,18 +132,18 @@ def leading_modes(
     digest = ""
     if checkpoint is not None or part != (0, 1):
         digest = _same_everywhere(model, views, kind, dim, width, tile)
-    del views  # the product has its own copy
 
     def compute(multiply: processes.Multiply) -> ContrastiveModes:
         store = None if checkpoint is None else Checkpoint(checkpoint, digest)
         space = None if store is None else store.read()
-        if space is None or bool(_unfinished(space, tolerance, products)):
-            left = max(TYPICAL - (0 if space is None else int(space.steps)), 2)
+        if space is None or krylov.is_unfinished(space, tolerance, products):
+            left = max(TYPICAL - (0 if space is None else space.products), 2)
             _check_hours(product.estimate(width) * left / 3600, most_hours, size // 2)
-        run = _Run(multiply, dtype, dim, tolerance, progress)
+        run = _Run(multiply, dtype, dim, width, progress)
         if space is None:
-            space = run.begin(jax.random.normal(key, (size, width), dtype))
-        while bool(_unfinished(space, tolerance, products)):
+            draws = np.random.default_rng(np.asarray(jax.random.key_data(key)).ravel())
+            space = run.begin(draws.standard_normal((size, width), dtype))
+        while krylov.is_unfinished(space, tolerance, products):
             if store is not None:
                 store.write(space)
             space = run.advance(space)
@@ -161,29 +160,28 @@ class _Run:
         multiply: processes.Multiply,
         dtype: Any,
         dim: int,
-        tolerance: float,
+        width: int,
         progress: Callable[[Progress], None] | None,
     ) -> None:
-        self._product, self._dim, self._tolerance = multiply, dim, tolerance
+        self._product, self._dim, self._most = multiply, dim, (_DEPTH + 1) * width
         self._progress, self._products, self._bound = progress, 0, np.inf
         # The mean of all inputs has most of the energy, and other directions about 1 / size of it:
         # a floor that grows with the size would drop them. Sums over tiles round to a few eps.
         self._floor = 4 * float(np.finfo(dtype).eps)
 
-    def begin(self, start: Array) -> krylov.Space:
-        block = _smoothed(self._multiply(start))
-        image = self._multiply(block)
-        return _begin(block, image, dim=self._dim, depth=_DEPTH, floor=self._floor)
+    def begin(self, start: np.ndarray) -> krylov.HostSpace:
+        block = krylov.smoothed(_swapped, self._multiply(start))
+        return krylov.begin(block, self._multiply(block), dim=self._dim, floor=self._floor)
 
-    def advance(self, space: krylov.Space) -> krylov.Space:
-        self._products, size = int(space.steps), np.max(np.abs(space.eigenvalues), initial=0)
-        if np.isfinite(size) and size > 0:
+    def advance(self, space: krylov.HostSpace) -> krylov.HostSpace:
+        self._products, size = space.products, np.max(np.abs(space.eigenvalues), initial=0)
+        if size > 0:
             self._bound = float(np.max(space.bound) / size)
-        width = space.basis.shape[1] // (_DEPTH + 1)
-        space, *proposed = _propose(space, width)
-        return _absorb(space, *proposed, self._multiply(proposed[0]), floor=self._floor)
+        proposal = krylov.propose(_swapped, space, self._most)
+        del space  # a restart gives its blocks free
+        return krylov.absorb(proposal, self._multiply(proposal.block), floor=self._floor)
 
-    def _multiply(self, v: Array) -> np.ndarray:
+    def _multiply(self, v: np.ndarray) -> np.ndarray:
         if self._progress is None:
             return self._product(v)
         report = self._progress
@@ -192,48 +190,31 @@ class _Run:
         return found
 
 
-def _precise(function: Callable[..., Any], **options: Any) -> Callable[..., Any]:
-    def with_precision(*args: Any, **kwargs: Any) -> Any:
-        with jax.default_matmul_precision("highest"):
-            return function(*args, **kwargs)
-
-    return jax.jit(with_precision, **options)
+def _swapped(v: np.ndarray) -> np.ndarray:
+    """Return J v / 2n for v (2n, columns)."""
+    return np.roll(v, len(v) // 2, axis=0) / len(v)
 
 
-_smoothed = _precise(partial(krylov.smoothed, swap_views))
-_begin = _precise(krylov.begin, static_argnames=("dim", "depth", "floor"))
-_propose = _precise(partial(krylov.propose, swap_views), static_argnums=1, donate_argnums=0)
-_absorb = _precise(
-    lambda space, *rest, floor: krylov.absorb(
-        krylov.Proposal(space, *rest[:3]), rest[3], floor=floor
-    ),
-    donate_argnums=0,
-    static_argnames="floor",
-)
-_unfinished = jax.jit(krylov.is_unfinished)
-
-
-def _modes(space: krylov.Space, dim: int, tolerance: float) -> ContrastiveModes:
-    values = space.eigenvalues[:dim]
-    clipped = jnp.maximum(-space.lowest, 0) / jnp.where(space.scale > 0, space.scale, 1)
+def _modes(space: krylov.HostSpace, dim: int, tolerance: float) -> ContrastiveModes:
+    clipped = np.asarray(max(-space.lowest, 0) / (space.scale or 1), space.bound.dtype)
     check_definite(clipped)
-    if not bool(krylov.converged(space, tolerance)):
-        positive = int(jnp.sum(values > krylov.threshold(space.eigenvalues, tolerance)))
-        if bool(space.exhausted) and positive < dim:
+    if not krylov.is_converged(space, tolerance):
+        least = krylov.threshold(space, tolerance)
+        positive = int(np.sum(space.eigenvalues[:dim] > least))
+        if space.is_exhausted and positive < dim:
             raise too_few(dim, positive)
         remedy = "raise products or tolerance, or lower dim"
-        raise not_converged(int(space.steps), positive, dim, remedy)
-    vectors = jnp.matmul(space.basis, space.mixing[:, :dim], precision="highest")
-    return ContrastiveModes(values, vectors, space.bound, jnp.full((), -1), space.steps, clipped)
+        raise not_converged(space.products, positive, dim, remedy)
+    numbers = np.asarray(-1, np.int32), np.asarray(space.products, np.int32), clipped
+    found = space.eigenvalues[:dim], krylov.vectors(space, dim), space.bound, *numbers
+    return ContrastiveModes(*map(as_array, found))
 
 
-def _stacked(pairs: Pairs) -> np.ndarray:
-    """Return both views in one array of at least float32, with few copies."""
+def _in_one_dtype(pairs: Pairs) -> tuple[np.ndarray, np.ndarray]:
+    """Return both views in NumPy and one dtype of at least float32, without copies if possible."""
     first, second = np.asarray(pairs.first), np.asarray(pairs.second)
     dtype = np.dtype(working(first=first[:1], second=second[:1])[0].dtype)
-    views = np.empty((2 * len(first), *first.shape[1:]), dtype)
-    views[: len(first)], views[len(first) :] = first, second
-    return views
+    return first.astype(dtype, copy=False), second.astype(dtype, copy=False)
 
 
 def _dim(dim: int, n: int) -> int:
@@ -255,16 +236,23 @@ def _check_hours(hours: float, most: float, n: int) -> None:
 
 
 def _same_everywhere(
-    model: Model, views: np.ndarray, kind: str, dim: int, width: int, tile: int | None
+    model: Model,
+    views: tuple[np.ndarray, np.ndarray],
+    kind: str,
+    dim: int,
+    width: int,
+    tile: int | None,
 ) -> str:
     """Return a digest of the work, and raise where another process was given other work."""
-    few = jnp.asarray(views[:3])
+    few = jnp.asarray(np.concatenate([view[:2] for view in views]))
     probe = np.asarray(kernel_of(model)(few, few)[KINDS.index(kind)], np.float64).ravel()
-    digest = hashlib.sha256(np.ascontiguousarray(views).tobytes())
-    about = (views.shape, str(views.dtype), kind, dim, width)
+    digest = hashlib.sha256()
+    for view in views:
+        digest.update(np.ascontiguousarray(view).data)
+    about = (views[0].shape, str(views[0].dtype), kind, dim, width)
     shared = digest.copy()
     shared.update(repr((*about, tile)).encode())
-    padded = np.zeros(9)  # of one length for fewer than three views too
+    padded = np.zeros(16)  # of one length for a single pair too
     padded[: len(probe)] = probe
     processes.require_same(shared.digest(), padded)
     digest.update(repr((*about, [f"{k:.4g}" for k in probe])).encode())

@@ -1,5 +1,7 @@
 """Refusals of Gram matrices that have no modes, or fewer than are asked for."""
 
+import numpy as np
+
 from jssl.errors import InputError
 from jssl.host_arithmetic import host_value
 from jssl.kernels import lanczos
@@ -8,7 +10,7 @@ from jssl.types import Array
 _INDEFINITE = 1e-3  # no rounding makes a Gram matrix this indefinite
 
 
-def check_definite(clipped: Array) -> None:
+def check_definite(clipped: Array | np.ndarray) -> None:
     """Raise where the most negative energy over the largest is beyond rounding."""
     energy = host_value(clipped)
     if energy is None or energy <= _INDEFINITE:

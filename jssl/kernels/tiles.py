@@ -2,12 +2,15 @@
 
 Square tiles are computed, multiplied and thrown away, or kept where all of them are small together.
 Only the tiles of the upper half are computed; each serves its mirror image as well. On the CPU,
-tiles of dense networks are computed as `jssl.models.dense_kernel` does. Everything else, kernels of
-other models and accelerators, is one program a tile, and the tiles are spread over the devices.
+tiles of dense networks are computed as `jssl.models.dense_kernel` does, some at a time. Everything
+else, kernels of other models and accelerators, is one program a tile, and the tiles are spread over
+the devices.
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from functools import partial
 from typing import Any
 
@@ -15,22 +18,33 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jssl.models.correlation import Directions, directions, gaps, unit_rows
-from jssl.models.dense_kernel import KINDS, DenseKernel, evaluator, host_side
+from jssl.devices import cores
+from jssl.models.correlation import Directions, directions, gaps_of_product, unit_rows
+from jssl.models.dense_kernel import (
+    KINDS,
+    DenseKernel,
+    evaluator,
+    host_side,
+    part_of_directions,
+    part_of_side,
+)
 from jssl.models.layers import flatten
-from jssl.models.recursion import Side
+from jssl.precision import float64
 from jssl.types import Array, Model
 
 Tick = Callable[[float], None]
 """Called after every tile with the share of the product that is done."""
 
 TILE = {"cpu": 512}
-"""Platform -> rows and columns of a tile; 2048 on those not named, which launch each program."""
+"""Platform -> most rows and columns of a tile; 2048 on those not named: each is a program."""
 
-KEPT = 2**28
-"""Bytes up to which all tiles are kept from one product to the next: 11,000 inputs in float32."""
+KEPT = 2**29
+"""Bytes up to which all tiles are kept from one product to the next: 16,000 inputs in float32."""
 
-_PROBE = 3  # tiles that an estimate times, after one that compiles
+_TOGETHER = 4  # tiles of one matrix product on the CPU
+_STRIP = 128  # rows of a tile that one thread computes at a time
+_PRODUCTS = 4  # times that a tile which is not kept is computed, to choose how
+_PROBE = _TOGETHER  # tiles that an estimate times, after one that compiles
 
 
 class KernelProduct:
@@ -46,7 +60,7 @@ class KernelProduct:
     def __init__(
         self,
         model: Model,
-        views: np.ndarray,
+        views: np.ndarray | tuple[np.ndarray, ...],
         *,
         kind: str = "ntk",
         tile: int | None = None,
@@ -57,31 +71,35 @@ class KernelProduct:
 
         Args:
             model: a model with a kernel.
-            views: (size, ...) Z, floating, at least float32.
+            views: (size, ...) Z, floating, at least float32; or its parts, in one dtype.
             kind: "ntk" or "nngp".
-            tile: rows of a tile; None for `TILE`, or fewer for few inputs.
+            tile: rows of a tile; None for about those of `TILE`, or fewer for few inputs.
             devices: of one platform; None for all of the default backend in this process.
             part: (index, count) for that part of the tiles; the products of all parts add up to
                 k(Z, Z) v.
         """
         assert model.kernel is not None
-        self.size = len(views)
+        views = views if isinstance(views, tuple) else (views,)
+        self.size = sum(map(len, views))
         devices = jax.local_devices() if devices is None else list(devices)
-        usual = TILE.get(devices[0].platform, 2048)
-        self._tile = min(usual, -(-self.size // 64) * 64) if tile is None else tile
+        most = TILE.get(devices[0].platform, 2048)
+        even = -(-self.size // -(-self.size // most))  # rows, so that little is padded
+        self._tile = even if tile is None else tile
         starts = range(0, self.size, self._tile)
         every = [(i, j) for i in starts for j in starts if i <= j]
-        self.are_kept = len(every) * self._tile**2 * views.dtype.itemsize <= KEPT
+        self.dtype = views[0].dtype
+        self.are_kept = len(every) * self._tile**2 * self.dtype.itemsize <= KEPT
         index, count = part
-        self._pairs = every[index::count]
-        self.tiles, self.dtype = len(self._pairs), views.dtype
-        given = views, KINDS.index(kind), self._tile, self.are_kept
+        first, last = (-(-len(every) * i // count) for i in (index, index + 1))
+        self._pairs = every[first:last]
+        self.tiles = len(self._pairs)
+        given = views, KINDS.index(kind), self._tile
         self._parts: _HostTiles | _DeviceTiles
         on_cpu = devices[0].platform == "cpu"
         if on_cpu and isinstance(model.kernel, DenseKernel) and model.kernel.is_on_host():
-            self._parts = _HostTiles(model.kernel, *given)
+            self._parts = _HostTiles(model.kernel, *given, self._pairs, self.are_kept)
         else:
-            self._parts = _DeviceTiles(model.kernel, *given, devices)
+            self._parts = _DeviceTiles(model.kernel, *given, self.are_kept, devices)
 
     def __call__(self, v: Any, tick: Tick | None = None) -> np.ndarray:
         """Return k(Z, Z) v for v (size, columns), or what this part adds to it, in NumPy."""
@@ -105,69 +123,108 @@ class KernelProduct:
 
 class _HostTiles:
     def __init__(
-        self, kernel: DenseKernel, views: Any, index: int, tile: int, is_kept: bool
+        self, kernel: DenseKernel, views: Any, index: int, tile: int, pairs: Any, is_kept: bool
     ) -> None:
-        rows = -(-len(views) // tile) * tile
-        flat = flatten(views, kernel.in_dim)
-        offset, length = np.zeros((rows, flat.shape[1]), flat.dtype), np.zeros(rows, flat.dtype)
+        flat = [flatten(part, kernel.in_dim) for part in views]
+        dtype, size = flat[0].dtype, sum(map(len, flat))
+        rows = -(-size // tile) * tile
+        offset, length = np.zeros((rows, kernel.in_dim), dtype), np.zeros(rows, dtype)
+        np.concatenate(flat, out=offset[:size])
         # rows of padding: of length zero, far from all others, and their rows of v are zero
-        half, parts = (
-            np.full(rows, 0.5, flat.dtype),
-            [slice(i, i + tile) for i in range(0, rows, tile)],
-        )
+        half = np.full(rows, 0.5, dtype)
+        parts = [slice(i, i + tile) for i in range(0, rows, tile)]
         for at in parts:
-            unit, length[at][: len(flat[at])] = unit_rows(flat[at])
-            offset[at][: len(unit)] = unit
-        centre = (offset.sum(0, dtype=np.float64) / len(flat)).astype(flat.dtype)
+            offset[at], length[at] = unit_rows(offset[at])
+        centre = (offset.sum(0, dtype=np.float64) / size).astype(dtype)
         for at in parts:
-            inside = slice(at.start, min(at.stop, len(flat)))
+            inside = slice(at.start, min(at.stop, size))
             offset[inside], half[inside] = directions(offset[inside], centre)[:2]
-        self._directions = [Directions(offset[at], half[at], centre) for at in parts]
-        whole = host_side(kernel, length)
-        self._sides = [Side(whole.root[at], whole.after[:, at]) for at in parts]
-        self._tile, self._is_kept = tile, is_kept
-        self._evaluate = jax.jit(evaluator(kernel, views.dtype, (index,), compiled=False))
-        self._kept: dict[tuple[int, int], np.ndarray] = {}
+        self._offset = offset
+        every, sides = Directions(offset, half, centre), host_side(kernel, length)
+        self._inputs = [(part_of_directions(every, at), part_of_side(sides, at)) for at in parts]
+        self._tile, self._dtype = tile, dtype
+        entries = len(pairs) * tile**2 * (1 if is_kept else _PRODUCTS)
+        self._evaluate = evaluator(kernel, dtype, (index,), entries=entries)
+        together = max((len(columns) for _, columns in _runs(pairs, tile)), default=0)
+        self._products = np.empty(together * tile**2, dtype)
+        # in one array, which the system gets back as a whole
+        self._kept = np.empty((len(pairs) if is_kept else 0, tile, tile), dtype)
+        self._place: dict[tuple[int, int], int] = {}  # in `_kept`, of tiles that are known
 
     def product(self, pairs: Any, v: np.ndarray, tick: Tick | None) -> np.ndarray:
-        total, step = np.zeros_like(v), self._tile
-        for done, (i, j) in enumerate(pairs, start=1):
-            rows, columns = slice(i, i + step), slice(j, j + step)
-            block = self._block(i, j)
-            total[rows] += block @ v[columns]
-            if i != j:
-                total[columns] += block.T @ v[rows]
-            if tick is not None:
-                tick(done / len(pairs))
+        total, step, done = np.zeros_like(v), self._tile, 0
+        with ThreadPoolExecutor(cores()) as threads:
+            for i, columns in _runs(pairs, step):
+                for j, block in zip(columns, self._blocks(i, columns, threads), strict=True):
+                    rows, others = slice(i, i + step), slice(j, j + step)
+                    total[rows] += block @ v[others]
+                    if i != j:
+                        total[others] += block.T @ v[rows]
+                    done += 1
+                    if tick is not None:
+                        tick(done / len(pairs))
         return total
 
-    def _block(self, i: int, j: int) -> np.ndarray:
-        if (i, j) in self._kept:
-            return self._kept[i, j]
-        first, second = i // self._tile, j // self._tile
-        gap = gaps(self._directions[first], self._directions[second])
-        (found,) = self._evaluate(gap, self._sides[first], self._sides[second])
-        block = np.asarray(found)
+    def _blocks(
+        self, i: int, columns: list[int], threads: ThreadPoolExecutor
+    ) -> Sequence[np.ndarray]:
+        """Return the tiles of a row of tiles: one product, and then the recursion in threads."""
+        if all((i, j) in self._place for j in columns):
+            return [self._kept[self._place[i, j]] for j in columns]
+        step = self._tile
+        others = self._offset[columns[0] : columns[-1] + step]
+        products = self._products[: len(columns) * step**2].reshape(step, -1)
+        np.matmul(self._offset[i : i + step], others.T, out=products)
+        blocks = np.split(products, len(columns), axis=1)
+        if len(self._kept):
+            places = [self._place.setdefault((i, j), len(self._place)) for j in columns]
+            for place, block in zip(places, blocks, strict=True):
+                self._kept[place] = block
+            blocks = [self._kept[place] for place in places]
+        list(threads.map(self._finish, [i] * len(columns), columns, blocks))
+        return blocks
+
+    def _finish(self, i: int, j: int, block: np.ndarray) -> None:
+        """Put the kernel in the place of the products, in strips that take little memory."""
+        (at1, side1), (at2, side2) = (self._inputs[start // self._tile] for start in (i, j))
+        # a setting of JAX, such as 64 bits, holds in one thread alone
+        with float64() if self._dtype == np.float64 else nullcontext():
+            for start in range(0, self._tile, _STRIP):
+                rows = slice(start, start + _STRIP)
+                gap = gaps_of_product(block[rows], part_of_directions(at1, rows), at2)
+                (block[rows],) = self._evaluate(gap, part_of_side(side1, rows), side2)
         if i == j:
-            block = (block + block.T) / 2
-        if self._is_kept:
-            self._kept[i, j] = block
-        return block
+            block[:] = (block + block.T) / 2
+
+
+def _runs(pairs: Sequence[tuple[int, int]], tile: int) -> Iterator[tuple[int, list[int]]]:
+    """Yield rows of tiles with up to `_TOGETHER` columns, each next to the one before."""
+    run: list[int] = []
+    row = 0
+    for i, j in pairs:
+        if run and (i != row or j != run[-1] + tile or len(run) == _TOGETHER):
+            yield row, run
+            run = []
+        row = i
+        run.append(j)
+    if run:
+        yield row, run
 
 
 class _DeviceTiles:
     def __init__(
         self,
         kernel: Callable[[Array, Array], tuple[Array, Array]],
-        views: np.ndarray,
+        views: tuple[np.ndarray, ...],
         index: int,
         tile: int,
         is_kept: bool,
         devices: Sequence[jax.Device],
     ) -> None:
         # the last row again, so that a kernel that divides by lengths stays finite
-        padding = [(0, -len(views) % tile)] + [(0, 0)] * (views.ndim - 1)
-        padded = np.pad(views, padding, mode="edge")
+        whole = np.concatenate(views)
+        padding = [(0, -len(whole) % tile)] + [(0, 0)] * (whole.ndim - 1)
+        padded = np.pad(whole, padding, mode="edge")
         self._views = [jax.device_put(padded, device) for device in devices]
         self._devices, self._tile, self._is_kept = devices, tile, is_kept
         self._block = partial(_device_block, kernel, index, tile)

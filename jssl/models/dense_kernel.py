@@ -134,9 +134,11 @@ def _on_host(
 
     def finish(rows: slice, columns: slice) -> None:
         (at1, side1), (at2, side2) = first, second
-        gap = gaps_of_product(found[0][rows, columns], _rows(at1, rows), _rows(at2, columns))
+        gap = gaps_of_product(
+            found[0][rows, columns], part_of_directions(at1, rows), part_of_directions(at2, columns)
+        )
         with precision():
-            kernels = evaluate(gap, _part(side1, rows), _part(side2, columns))
+            kernels = evaluate(gap, part_of_side(side1, rows), part_of_side(side2, columns))
         for whole, part in zip(found, map(np.asarray, kernels), strict=True):
             whole[rows, columns] = (part + part.T) / 2 if x2 is None and rows == columns else part
             if x2 is None and rows != columns:
@@ -211,11 +213,13 @@ def _slices(first: int, last: int, step: int) -> list[slice]:
     return [slice(start, min(start + step, last)) for start in range(first, last, step)]
 
 
-def _part(whole: Side, at: slice) -> Side:
+def part_of_side(whole: Side, at: slice) -> Side:
+    """Return what the recursion needs of some of the inputs."""
     return Side(whole.root[at], whole.after[:, at])
 
 
-def _rows(of: Directions, at: slice) -> Directions:
+def part_of_directions(of: Directions, at: slice) -> Directions:
+    """Return the directions of some of the inputs."""
     return Directions(of.offset[at], of.half[at], of.centre)
 
 
@@ -241,7 +245,7 @@ def _traced(
     (unit1, length1), (unit2, length2) = unit_rows(x1), unit_rows(x2)
     root = jnp.concatenate([length1, length2]) * x1.shape[1] ** -0.5
     whole = side(network, gains, root)  # of both sets at once: fewer operations to compile
-    first, second = _part(whole, slice(len(x1))), _part(whole, slice(len(x1), None))
+    first, second = part_of_side(whole, slice(len(x1))), part_of_side(whole, slice(len(x1), None))
     centre = jax.lax.stop_gradient(jnp.mean(unit1, axis=0))  # any vector gives the same gaps
     gap = gaps(directions(unit1, centre), directions(unit2, centre))
     both = propagate(network, gains, gap, first, second)

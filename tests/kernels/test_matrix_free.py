@@ -179,8 +179,9 @@ def test_bad_input_is_refused(changes, says):
         leading_modes(**given)
 
 
-def test_memory_is_linear_in_the_number_of_pairs():
-    """NumPy's share: less than a quarter of the Gram matrix."""
+def test_memory_is_linear_in_the_number_of_pairs(monkeypatch):
+    """Where no tile is kept: less than a quarter of the Gram matrix."""
+    monkeypatch.setattr(tiles, "KEPT", 0)
     pairs = Pairs(*RNG.standard_normal((2, 1500, 3)))
     tracemalloc.start()
     leading_modes(mlp(3, 1, depth=1, activation="relu"), pairs, 4, width=8, tile=256)
