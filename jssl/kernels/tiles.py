@@ -24,6 +24,7 @@ from jssl.models.dense_kernel import (
     KINDS,
     DenseKernel,
     evaluator,
+    even_step,
     host_side,
     part_of_directions,
     part_of_side,
@@ -83,8 +84,7 @@ class KernelProduct:
         self.size = sum(map(len, views))
         devices = jax.local_devices() if devices is None else list(devices)
         most = TILE.get(devices[0].platform, 2048)
-        even = -(-self.size // -(-self.size // most))  # rows, so that little is padded
-        self._tile = even if tile is None else tile
+        self._tile = even_step(self.size, most) if tile is None else tile
         starts = range(0, self.size, self._tile)
         every = [(i, j) for i in starts for j in starts if i <= j]
         self.dtype = views[0].dtype

@@ -8,7 +8,7 @@ accelerator, the whole kernel is one program.
 
 import math
 import numbers
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -33,11 +33,12 @@ from jssl.types import Array
 
 KINDS = ("nngp", "ntk")
 BLOCK = 512
-"""Rows and columns of a block."""
+"""Most rows and columns of a block."""
 
-_PANEL = 2 * BLOCK  # rows of one product: those of single blocks are a third as fast
-_NUMPY_STEP = 0.4  # nanoseconds of NumPy for a pair of inputs and a power of a polynomial
+_PANEL = 2  # rows of blocks in one product: those of single blocks are a third as fast
+_NUMPY_STEP = 1.2  # nanoseconds of NumPy for a pair of inputs and a power of a polynomial
 _COMPILE = 0.25e9  # nanoseconds of NumPy that a compilation is worth
+_COMPILE_POLYNOMIAL = 0.15e9  # the same for polynomials
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,7 +125,8 @@ def _on_host(
     found = tuple(_aligned(shape, x1.dtype) for _ in kinds)
     entries = math.prod(shape) / (2 if x2 is None else 1)
     evaluate = evaluator(kernel, x1.dtype, kinds, compiled=None, entries=entries)
-    for rows in _slices(0, shape[0], _PANEL):
+    steps = [even_step(size, BLOCK) for size in shape]
+    for rows in _slices(0, shape[0], _PANEL * steps[0]):
         columns = slice(rows.start if x2 is None else 0, shape[1])
         factors = first[0].offset[rows], second[0].offset[columns].T
         np.matmul(*factors, out=found[0][rows, columns])
@@ -144,7 +146,11 @@ def _on_host(
             if x2 is None and rows != columns:
                 whole[columns, rows] = part.T
 
-    blocks = list(_blocks(shape, upper=x2 is None))
+    blocks = [
+        (rows, columns)
+        for rows in _slices(0, shape[0], steps[0])
+        for columns in _slices(rows.start if x2 is None else 0, shape[1], steps[1])
+    ]
     if len(blocks) == 1:  # a small kernel starts no thread
         finish(*blocks[0])
         return found
@@ -180,7 +186,7 @@ def evaluator(
     polynomials = zonal(network, Gains(*map(float, kernel.gains)), np.dtype(dtype))
     if polynomials is not None:
         cost = _NUMPY_STEP * len(polynomials.near) * len(kinds)
-        compiled = entries * cost > _COMPILE if compiled is None else compiled
+        compiled = entries * cost > _COMPILE_POLYNOMIAL if compiled is None else compiled
         function = compiled_zonal if compiled else evaluate_zonal
 
         def evaluate(gap: Any, first: Side, second: Side) -> tuple[Any, ...]:
@@ -202,11 +208,14 @@ def _aligned(shape: tuple[int, ...], dtype: Any) -> np.ndarray:
     return raw[start : start + size].view(dtype).reshape(shape)
 
 
-def _blocks(shape: tuple[int, int], *, upper: bool) -> Iterator[tuple[slice, slice]]:
-    for rows in _slices(0, shape[0], BLOCK):
-        yield from (
-            (rows, columns) for columns in _slices(rows.start if upper else 0, shape[1], BLOCK)
-        )
+def even_step(size: int, most: int) -> int:
+    """Return rows of a block, at most `most`, so that the last block is about as large.
+
+    Example:
+        >>> even_step(4000, 512)
+        500
+    """
+    return -(-size // -(-size // most)) if size else 1
 
 
 def _slices(first: int, last: int, step: int) -> list[slice]:

@@ -197,6 +197,7 @@ def test_numpy_compiled_blocks_and_traced_kernels_agree(build, activation, monke
     monkeypatch.setattr(dense_kernel, "BLOCK", 4)
     by_numpy = kernel(X1, X2), kernel.of_kinds(X2, None)
     monkeypatch.setattr(dense_kernel, "_COMPILE", 0)
+    monkeypatch.setattr(dense_kernel, "_COMPILE_POLYNOMIAL", 0)
     compiled = kernel(X1, X2), kernel.of_kinds(X2, None)
     traced = jax.jit(kernel)(X1, X2), jax.jit(kernel)(X2, X2)
     for found in (compiled, traced):
@@ -207,7 +208,7 @@ def test_numpy_compiled_blocks_and_traced_kernels_agree(build, activation, monke
 @pytest.mark.parametrize("kind", KINDS)
 def test_half_of_a_symmetric_kernel_is_mirrored_exactly(kind, monkeypatch):
     monkeypatch.setattr(dense_kernel, "BLOCK", 4)
-    monkeypatch.setattr(dense_kernel, "_PANEL", 8)
+    monkeypatch.setattr(dense_kernel, "_PANEL", 2)
     x = RNG.standard_normal((11, 5))
     model = mlp(5, 2, activation="relu", bias_std=0.1)
     gram = np.asarray(infinite.kernel(model, x, kind=kind))
