@@ -2,15 +2,12 @@
 
 Square tiles are computed, multiplied and thrown away, or kept where all of them are small together.
 Only the tiles of the upper half are computed; each serves its mirror image as well. On the CPU,
-tiles of dense networks are computed as `jssl.models.dense_kernel` does, some at a time. Everything
-else, kernels of other models and accelerators, is one program a tile, and the tiles are spread over
-the devices.
+tiles of dense networks are computed as `jssl.models.dense_kernel` does. Everything else, kernels of
+other models and accelerators, is one program a tile, and the tiles are spread over the devices.
 """
 
 import time
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import nullcontext
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -18,7 +15,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jssl.devices import cores
 from jssl.models.correlation import Directions, directions, gaps_of_product, unit_rows
 from jssl.models.dense_kernel import (
     KINDS,
@@ -30,7 +26,6 @@ from jssl.models.dense_kernel import (
     part_of_side,
 )
 from jssl.models.layers import flatten
-from jssl.precision import float64
 from jssl.types import Array, Model
 
 Tick = Callable[[float], None]
@@ -42,10 +37,8 @@ TILE = {"cpu": 512}
 KEPT = 2**29
 """Bytes up to which all tiles are kept from one product to the next: 16,000 inputs in float32."""
 
-_TOGETHER = 4  # tiles of one matrix product on the CPU
-_STRIP = 128  # rows of a tile that one thread computes at a time
 _PRODUCTS = 4  # times that a tile which is not kept is computed, to choose how
-_PROBE = _TOGETHER  # tiles that an estimate times, after one that compiles
+_PROBE = 3  # tiles that an estimate times, after one that compiles
 
 
 class KernelProduct:
@@ -139,76 +132,42 @@ class _HostTiles:
         for at in parts:
             inside = slice(at.start, min(at.stop, size))
             offset[inside], half[inside] = directions(offset[inside], centre)[:2]
-        self._offset = offset
         every, sides = Directions(offset, half, centre), host_side(kernel, length)
         self._inputs = [(part_of_directions(every, at), part_of_side(sides, at)) for at in parts]
-        self._tile, self._dtype = tile, dtype
+        self._tile = tile
         entries = len(pairs) * tile**2 * (1 if is_kept else _PRODUCTS)
         self._evaluate = evaluator(kernel, dtype, (index,), entries=entries)
-        together = max((len(columns) for _, columns in _runs(pairs, tile)), default=0)
-        self._products = np.empty(together * tile**2, dtype)
+        self._product = np.empty((tile, tile), dtype)
         # in one array, which the system gets back as a whole
         self._kept = np.empty((len(pairs) if is_kept else 0, tile, tile), dtype)
         self._place: dict[tuple[int, int], int] = {}  # in `_kept`, of tiles that are known
 
     def product(self, pairs: Any, v: np.ndarray, tick: Tick | None) -> np.ndarray:
-        total, step, done = np.zeros_like(v), self._tile, 0
-        with ThreadPoolExecutor(cores()) as threads:
-            for i, columns in _runs(pairs, step):
-                for j, block in zip(columns, self._blocks(i, columns, threads), strict=True):
-                    rows, others = slice(i, i + step), slice(j, j + step)
-                    total[rows] += block @ v[others]
-                    if i != j:
-                        total[others] += block.T @ v[rows]
-                    done += 1
-                    if tick is not None:
-                        tick(done / len(pairs))
+        total, step = np.zeros_like(v), self._tile
+        for done, (i, j) in enumerate(pairs, start=1):
+            rows, columns = slice(i, i + step), slice(j, j + step)
+            block = self._block(i, j)
+            total[rows] += block @ v[columns]
+            if i != j:
+                total[columns] += block.T @ v[rows]
+            if tick is not None:
+                tick(done / len(pairs))
         return total
 
-    def _blocks(
-        self, i: int, columns: list[int], threads: ThreadPoolExecutor
-    ) -> Sequence[np.ndarray]:
-        """Return the tiles of a row of tiles: one product, and then the recursion in threads."""
-        if all((i, j) in self._place for j in columns):
-            return [self._kept[self._place[i, j]] for j in columns]
-        step = self._tile
-        others = self._offset[columns[0] : columns[-1] + step]
-        products = self._products[: len(columns) * step**2].reshape(step, -1)
-        np.matmul(self._offset[i : i + step], others.T, out=products)
-        blocks = np.split(products, len(columns), axis=1)
-        if len(self._kept):
-            places = [self._place.setdefault((i, j), len(self._place)) for j in columns]
-            for place, block in zip(places, blocks, strict=True):
-                self._kept[place] = block
-            blocks = [self._kept[place] for place in places]
-        list(threads.map(self._finish, [i] * len(columns), columns, blocks))
-        return blocks
-
-    def _finish(self, i: int, j: int, block: np.ndarray) -> None:
-        """Put the kernel in the place of the products, in strips that take little memory."""
+    def _block(self, i: int, j: int) -> np.ndarray:
+        place = self._place.get((i, j))
+        if place is not None:
+            return self._kept[place]
         (at1, side1), (at2, side2) = (self._inputs[start // self._tile] for start in (i, j))
-        # a setting of JAX, such as 64 bits, holds in one thread alone
-        with float64() if self._dtype == np.float64 else nullcontext():
-            for start in range(0, self._tile, _STRIP):
-                rows = slice(start, start + _STRIP)
-                gap = gaps_of_product(block[rows], part_of_directions(at1, rows), at2)
-                (block[rows],) = self._evaluate(gap, part_of_side(side1, rows), side2)
+        np.matmul(at1.offset, at2.offset.T, out=self._product)
+        gap = gaps_of_product(self._product, at1, at2)
+        block = np.asarray(self._evaluate(gap, side1, side2)[0])
         if i == j:
-            block[:] = (block + block.T) / 2
-
-
-def _runs(pairs: Sequence[tuple[int, int]], tile: int) -> Iterator[tuple[int, list[int]]]:
-    """Yield rows of tiles with up to `_TOGETHER` columns, each next to the one before."""
-    run: list[int] = []
-    row = 0
-    for i, j in pairs:
-        if run and (i != row or j != run[-1] + tile or len(run) == _TOGETHER):
-            yield row, run
-            run = []
-        row = i
-        run.append(j)
-    if run:
-        yield row, run
+            block = (block + block.T) / 2
+        if len(self._kept):
+            place = self._place[i, j] = len(self._place)
+            self._kept[place] = block
+        return block
 
 
 class _DeviceTiles:
