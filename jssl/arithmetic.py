@@ -82,13 +82,24 @@ def real(name: str, value: Any) -> Array:
     value = without_mask(name, value)
     try:
         with np.errstate(over="ignore"):  # a float64 number beyond float32 becomes inf
-            array = as_array(value)
+            array = as_array(_not_wrapped(value))
     except (TypeError, ValueError, OverflowError) as error:
         raise not_numbers(name, " ".join(str(error).split())[:120]) from error
     real = (jnp.floating, jnp.integer, jnp.bool_)
     if not any(jnp.issubdtype(array.dtype, kind) for kind in real):
         raise not_numbers(name, array.dtype.name)
     return array
+
+
+def _not_wrapped(value: Any) -> Any:
+    """Return integers that JAX's own integers do not hold as floating point."""
+    if not isinstance(value, np.ndarray | np.generic) or value.dtype.kind not in "iu":
+        return value
+    held = np.iinfo(jax.dtypes.canonicalize_dtype(value.dtype))
+    if held.bits == 8 * value.dtype.itemsize or not value.size:
+        return value
+    fits = held.min <= int(value.min()) and int(value.max()) <= held.max
+    return value if fits else value.astype(np.float64)
 
 
 def rows(name: str, value: Any, *, least: int = 1) -> Array:

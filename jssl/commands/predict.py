@@ -147,8 +147,11 @@ def image_samples(
     else:
         known = source in sets.available() or source.endswith(".npz")
         if not known:
-            message = f"no folder {source}; check the path, or pass one of "
-            raise InputError(message + ", ".join(sets.available()))
+            what = f"no folder {source}; check the path"
+            if Path(source).is_file():
+                what = f"{source} is neither a folder of images nor an .npz archive; give one"
+            message = f"{what}, or pass one of {', '.join(sets.available())}"
+            raise InputError(message)
         if size is not None:
             notes.append(f"--size was not used: it resizes the images of a folder, not {source}.")
         loaded = sets.load(source)

@@ -143,4 +143,4 @@ def _bound(value: float) -> str:
 
 def _text(value: Any) -> str:
     """Return a value as a message shows it; a whole number may have thousands of digits."""
-    return shown(value) if isinstance(value, int) else printable(str(value))
+    return shown(value) if isinstance(value, int | str) else printable(str(value))

@@ -8,7 +8,7 @@ from zipfile import BadZipFile
 
 import numpy as np
 
-from jssl.errors import InputError
+from jssl.errors import InputError, printable, shown
 from jssl.kernels.host_krylov import HostSpace
 from jssl.paths import expanded
 
@@ -22,12 +22,32 @@ class Checkpoint:
         Args:
             path: in a folder that exists.
             digest: of the work that the space belongs to.
+
+        Raises:
+            InputError: nothing can be written there.
         """
-        self._path: Path = expanded(path)
-        if not self._path.parent.is_dir():
-            message = f"no folder {self._path.parent} for the checkpoint; create it first"
+        if not isinstance(path, str | os.PathLike):
+            message = f"checkpoint must be the name of a file; got {shown(path)}"
             raise InputError(message)
+        self._path: Path = expanded(path)
+        self._beside = self._path.with_name(self._path.name + ".part")
         self._digest = digest
+        try:
+            if not self._path.parent.is_dir():
+                message = f"no folder {self._path.parent} for the checkpoint; create it first"
+                raise InputError(message)
+            if self._path.exists() and not self._path.is_file():
+                message = f"{self._path} is no file; give the name of a file for the checkpoint"
+                raise InputError(message)
+            self._beside.open("wb").close()
+            self._beside.unlink()
+        except (OSError, ValueError) as error:
+            raise self._not_written(error) from error
+
+    def _not_written(self, error: Exception) -> InputError:
+        reason = printable(getattr(error, "strerror", None) or str(error))
+        name = printable(str(self._path))
+        return InputError(f"cannot write the checkpoint {name}: {reason}; give another file")
 
     def read(self) -> HostSpace | None:
         """Return the space, None where there is no file."""
@@ -47,7 +67,10 @@ class Checkpoint:
             BadZipFile,
             zlib.error,
         ) as error:
-            message = f"{self._path} is not a checkpoint of this function; delete it"
+            message = (
+                f"{self._path} is not a checkpoint of this function; delete it, or give another "
+                "file"
+            )
             raise InputError(message) from error
         if digest != self._digest:
             message = (
@@ -59,11 +82,14 @@ class Checkpoint:
 
     def write(self, space: HostSpace) -> None:
         """Put the space in the place of the one before, as a whole."""
-        beside = self._path.with_name(self._path.name + ".part")
         held = _fields(space)
-        with beside.open("wb") as file:
-            np.savez(file, digest=self._digest, **held)
-        os.replace(beside, self._path)
+        try:
+            with self._beside.open("wb") as file:
+                np.savez(file, digest=self._digest, **held)
+            os.replace(self._beside, self._path)
+        except OSError as error:
+            self._beside.unlink(missing_ok=True)
+            raise self._not_written(error) from error
 
 
 _BLOCKS = "basis", "image"
@@ -84,4 +110,14 @@ def _space(fields: dict[str, Any]) -> HostSpace:
     for name in _BLOCKS:
         count = sum(key.startswith(name) for key in fields)
         found[name] = tuple(fields[f"{name} {index}"] for index in range(count))
-    return HostSpace(**found)
+    space = HostSpace(**found)
+    shapes = [block.shape for block in space.basis]
+    columns = sum(width for _, width in shapes[:-1])
+    same = {rows for rows, _ in shapes} == {len(space.basis[0])}
+    if not same or shapes != [block.shape for block in space.image]:
+        message = "blocks of different shapes"
+        raise ValueError(message)
+    if space.projected.shape != (columns, columns):
+        message = "a projection of another shape than the blocks"
+        raise ValueError(message)
+    return space

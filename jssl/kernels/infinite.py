@@ -15,7 +15,7 @@ import numpy as np
 
 from jssl.arithmetic import working
 from jssl.data.checks import require_count
-from jssl.errors import InputError, unknown_name
+from jssl.errors import InputError, shown, unknown_name
 from jssl.kernels.inputs import check_inputs, check_pairs, check_scale_of_inputs
 from jssl.models.dense_kernel import KINDS as KINDS
 from jssl.models.dense_kernel import DenseKernel
@@ -51,8 +51,8 @@ def kernel(
     Where x2 is None or x1 itself, only the upper half is computed, in blocks, and mirrored.
 
     Returns:
-        (n1, n2) kernel in the dtype of the inputs, at least float32; exactly symmetric where x2 is
-        x1.
+        (n1, n2) kernel in the dtype of the inputs as JAX takes it, at least float32 (float64 needs
+        `jssl.precision.float64()`); exactly symmetric where x2 is x1.
 
     Raises:
         InputError: the model has no kernel, the kind is unknown, there are no inputs, they are not
@@ -110,7 +110,7 @@ def gram(model: Model, pairs: Pairs, *, kind: str = "ntk", rows: int | None = No
     """
     kernel_of(model)
     check_pairs(model, pairs)
-    views = jnp.concatenate([jnp.asarray(pairs.first), jnp.asarray(pairs.second)])
+    views = jnp.concatenate(working(first=pairs.first, second=pairs.second))
     return _of_checked(model, views, None, kind, rows)
 
 
@@ -118,8 +118,11 @@ def kernel_of(model: Model) -> "Function":
     """Return the kernel function of a model.
 
     Raises:
-        InputError: the model has no kernel; the reason is said.
+        InputError: it is no model, or has no kernel; the reason is said.
     """
+    if not isinstance(model, Model):
+        message = f"model must be a jssl.types.Model, as jssl.models.mlp gives; got {shown(model)}"
+        raise InputError(message)
     if model.kernel is None:
         message = (
             f"the model has no infinite-width kernel ({model.no_kernel or 'none was given'}); "
@@ -132,24 +135,38 @@ def kernel_of(model: Model) -> "Function":
 Function = Callable[[Array, Array], tuple[Array, Array]]
 
 
+def part_of(function: "Function", index: int, x1: Array, x2: Array) -> Array:
+    """Return one of the two kernels that a kernel function gives.
+
+    Raises:
+        InputError: it gives no pair of (n1, n2) arrays.
+    """
+    found = function(x1, x2)
+    shape = (len(x1), len(x2))
+    if not isinstance(found, tuple) or [np.shape(part) for part in found] != [shape] * 2:
+        message = f"the model's kernel must return (nngp, ntk), both {shape} for these inputs"
+        raise InputError(message)
+    return found[index]
+
+
 @partial(jax.jit, static_argnames=("function", "index", "rows"))
 def _by_rows(function: Function, index: int, rows: int, x1: Array, x2: Array) -> Array:
     if rows >= len(x1):
-        return function(x1, x2)[index]
-    return jax.lax.map(lambda row: function(row[None], x2)[index][0], x1, batch_size=rows)
+        return part_of(function, index, x1, x2)
+    return jax.lax.map(lambda row: part_of(function, index, row[None], x2)[0], x1, batch_size=rows)
 
 
 @partial(jax.jit, static_argnames=("function", "index", "block"))
 def _symmetric(function: Function, index: int, block: int, x: Array) -> Array:
     """Return function(x, x)[index] from the blocks of its upper half."""
     if block >= len(x):
-        matrix = function(x, x)[index]
+        matrix = part_of(function, index, x, x)
         return (matrix + matrix.T) / 2
     padding = [(0, -len(x) % block)] + [(0, 0)] * (jnp.ndim(x) - 1)
     parts = jnp.pad(x, padding, mode="edge").reshape(-1, block, *x.shape[1:])
     first, second = np.triu_indices(len(parts))
     blocks = jax.lax.map(
-        lambda pair: function(parts[pair[0]], parts[pair[1]])[index],
+        lambda pair: part_of(function, index, parts[pair[0]], parts[pair[1]]),
         (jnp.asarray(first), jnp.asarray(second)),
     )
     mirror = jnp.swapaxes(blocks, 1, 2)

@@ -19,6 +19,7 @@ import numpy as np
 from jssl.arithmetic import as_array, working
 from jssl.data.checks import require_count, require_name, require_range
 from jssl.errors import InputError
+from jssl.host_arithmetic import host_value
 from jssl.kernels import host_krylov as krylov
 from jssl.kernels import processes
 from jssl.kernels.checkpoint import Checkpoint
@@ -34,6 +35,7 @@ TYPICAL = 8
 """Products that a run is expected to take; data with the spectrum of images take 4 to 8."""
 
 _DEPTH = 5  # blocks before a restart
+_PROBED = 4  # rows of a view whose kernel tells one model from another
 
 
 class Progress(NamedTuple):
@@ -85,7 +87,8 @@ def leading_modes(
 
     Args:
         model: a model with an infinite-width kernel.
-        pairs: n positive pairs. Their dtype, at least float32, is that of all arithmetic.
+        pairs: n positive pairs. All arithmetic has their dtype as JAX takes it: float64 inside
+            `jssl.precision.float64()` alone, and float32 otherwise.
         dim: number of modes, at most n.
         kind: "ntk" or "nngp".
         width: columns of a block; None for dim + 8 where the tiles are kept and for at least 64
@@ -94,8 +97,8 @@ def leading_modes(
         tolerance: as in `contrastive_modes`.
         products: bound on the products with K.
         most_hours: longest run that is begun; the time is estimated from a few tiles first.
-        checkpoint: file of the state, written after every product and read at the start; the same
-            call then continues. It is kept at the end.
+        checkpoint: file of the state, written after every product but the first and read at the
+            start; the same call then continues. It is kept at the end.
         progress: called after every tile.
         key: typed key of the random start; the modes do not depend on it.
         tile: rows of a tile; None for up to 512 on the CPU and up to 2048 elsewhere.
@@ -115,6 +118,9 @@ def leading_modes(
     require_name("kind of kernel", kind, KINDS)
     kernel_of(model)
     check_pairs(model, pairs)
+    if host_value(pairs.first) is None or host_value(pairs.second) is None:
+        message = "leading_modes runs on the host and cannot be jitted; call it outside jax.jit"
+        raise InputError(message)
     key = jax.random.key(0) if key is None else require_key(key)
     views = _in_one_dtype(pairs)
     size, dtype = 2 * len(views[0]), views[0].dtype
@@ -198,11 +204,14 @@ def _swapped(v: np.ndarray) -> np.ndarray:
 def _modes(space: krylov.HostSpace, dim: int, tolerance: float) -> ContrastiveModes:
     clipped = np.asarray(max(-space.lowest, 0) / (space.scale or 1), space.bound.dtype)
     check_definite(clipped)
-    if not krylov.is_converged(space, tolerance):
-        least = krylov.threshold(space, tolerance)
-        positive = int(np.sum(space.eigenvalues[:dim] > least))
-        if space.is_exhausted and positive < dim:
-            raise too_few(dim, positive)
+    # J / 2n has norm 1 / 2n: eigenvalues below this are the rounding of products with K
+    rounding = 4 * np.finfo(space.bound.dtype).eps * space.scale / len(space.basis[0])
+    least = max(krylov.threshold(space, tolerance), rounding)
+    positive = int(np.sum(space.eigenvalues[:dim] > least))
+    is_converged = krylov.is_converged(space, tolerance)
+    if positive < dim and (is_converged or space.is_exhausted):
+        raise too_few(dim, positive)
+    if not is_converged:
         remedy = "raise products or tolerance, or lower dim"
         raise not_converged(space.products, positive, dim, remedy)
     numbers = np.asarray(-1, np.int32), np.asarray(space.products, np.int32), clipped
@@ -235,6 +244,14 @@ def _check_hours(hours: float, most: float, n: int) -> None:
         raise InputError(message)
 
 
+def _spread(view: np.ndarray) -> np.ndarray:
+    """Return a few rows from all over a view, not of zeros if possible."""
+    some = np.flatnonzero(view.reshape(len(view), -1).any(1))
+    some = some if len(some) else np.arange(len(view))
+    chosen: np.ndarray = view[some[np.linspace(0, len(some) - 1, _PROBED).astype(int)]]
+    return chosen
+
+
 def _same_everywhere(
     model: Model,
     views: tuple[np.ndarray, np.ndarray],
@@ -244,7 +261,7 @@ def _same_everywhere(
     tile: int | None,
 ) -> str:
     """Return a digest of the work, and raise where another process was given other work."""
-    few = jnp.asarray(np.concatenate([view[:2] for view in views]))
+    few = jnp.asarray(np.concatenate([_spread(view) for view in views]))
     probe = np.asarray(kernel_of(model)(few, few)[KINDS.index(kind)], np.float64).ravel()
     digest = hashlib.sha256()
     for view in views:
@@ -252,7 +269,7 @@ def _same_everywhere(
     about = (views[0].shape, str(views[0].dtype), kind, dim, width)
     shared = digest.copy()
     shared.update(repr((*about, tile)).encode())
-    padded = np.zeros(16)  # of one length for a single pair too
+    padded = np.zeros((2 * _PROBED) ** 2)  # of one length for a single pair too
     padded[: len(probe)] = probe
     processes.require_same(shared.digest(), padded)
     digest.update(repr((*about, [f"{k:.4g}" for k in probe])).encode())

@@ -15,6 +15,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jssl.kernels.infinite import part_of
 from jssl.models.correlation import Directions, directions, gaps_of_product, unit_rows
 from jssl.models.dense_kernel import (
     KINDS,
@@ -77,7 +78,7 @@ class KernelProduct:
         self.size = sum(map(len, views))
         devices = jax.local_devices() if devices is None else list(devices)
         most = TILE.get(devices[0].platform, 2048)
-        self._tile = even_step(self.size, most) if tile is None else tile
+        self._tile = even_step(self.size, most) if tile is None else min(tile, self.size)
         starts = range(0, self.size, self._tile)
         every = [(i, j) for i in starts for j in starts if i <= j]
         self.dtype = views[0].dtype
@@ -221,7 +222,7 @@ def _device_block(
     i: Array,
     j: Array,
 ) -> Array:
-    return kernel(_rows(views, i, tile), _rows(views, j, tile))[index]
+    return part_of(kernel, index, _rows(views, i, tile), _rows(views, j, tile))
 
 
 @partial(jax.jit, donate_argnums=0)

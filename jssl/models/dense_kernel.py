@@ -116,7 +116,7 @@ def _on_host(
     All products come first: BLAS keeps its threads busy for a while after each of them.
     """
     unit, length = unit_rows(x1)
-    centre = unit.mean(0)
+    centre = unit.mean(0) if len(unit) else np.zeros_like(unit, shape=unit.shape[1:])
     first = second = directions(unit, centre), host_side(kernel, length)
     if x2 is not None:
         unit, length = unit_rows(x2)

@@ -145,4 +145,7 @@ def _sin(gaps: Gaps, first: Any, second: Any) -> tuple[Any, Any]:
     difference = (first - second) ** 2
     near = xp.exp(-(difference + 2 * product * gaps.equal) / 2)
     far = xp.exp(-(difference + 2 * product * gaps.opposite) / 2)
-    return (near - far) / 2, (near + far) / 2
+    covariance = product * (1 - gaps.equal)
+    # near - far, without cancellation where the covariance is small
+    apart = -xp.expm1(-2 * xp.abs(covariance)) * xp.maximum(near, far)
+    return xp.copysign(apart, covariance) / 2, (near + far) / 2

@@ -56,6 +56,7 @@ class _Term(NamedTuple):
     determinant: Array  # p q - c^2
     root: Array  # sqrt(D)
     share: Array  # h
+    noise: Array  # s t
 
     def arctan(self) -> Array:
         """Return R."""
@@ -112,8 +113,8 @@ def _silu(a: _Term) -> Array:
 
 
 def _silu_slope(a: _Term) -> Array:
-    middle = a.determinant + a.share * a.covariance**2
-    bracket = 2 * a.share - 1 + middle / a.root**2
+    # 2 h - 1 + M / D, in positive terms
+    bracket = a.share + a.noise / a.root**2
     return (a.one_and_arctan() + 2 / np.pi * a.covariance / a.root * bracket) / 4
 
 
@@ -177,7 +178,8 @@ def expectations(
 
     def terms(s: Any, t: Any) -> tuple[Any, Any]:
         root = xp.sqrt(determinant + first * t + second * s + s * t)
-        term = _Term(covariance, determinant, root, s / (first + s) + t / (second + t))
+        share = s / (first + s) + t / (second + t)
+        term = _Term(covariance, determinant, root, share, s * t)
         return rule.value(term), rule.slope(term)
 
     if len(nodes) == 1:

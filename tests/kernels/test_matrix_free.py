@@ -15,7 +15,7 @@ from jssl.kernels import contrastive_modes, embed, infinite, matrix_free, tiles
 from jssl.kernels.matrix_free import leading_modes
 from jssl.kernels.tiles import KernelProduct
 from jssl.models import centred, conv, linear, mlp, residual
-from jssl.types import Pairs
+from jssl.types import Model, Pairs
 
 RNG = np.random.default_rng(0)
 
@@ -280,3 +280,97 @@ def test_the_answer_does_not_depend_on_the_key():
         for k in (0, 1)
     ]
     np.testing.assert_allclose(*found, rtol=1e-10)
+
+
+def test_eigenvalues_that_are_rounding_are_no_modes():
+    """Second views of zeros: nothing correlates, and every eigenvalue is 0."""
+    x = RNG.standard_normal((6, 6))
+    for model in (MODELS["relu"], MODELS["linear"], mlp(6, 1)):
+        with pytest.raises(InputError, match="only 0 modes are positive"):
+            leading_modes(model, Pairs(x, 0 * x), 1)
+
+
+@pytest.mark.parametrize("other", ["biased", "residual"])
+def test_a_checkpoint_of_another_model_is_refused_though_the_first_views_are_blank(other, tmp_path):
+    blank = [view * (np.arange(90) > 1)[:, None] for view in PAIRS[:2]]
+    file = tmp_path / "modes.npz"
+    leading_modes(MODELS["relu"], Pairs(*blank), 2, checkpoint=file)
+    with pytest.raises(InputError, match="belongs to other pairs"):
+        leading_modes(MODELS[other], Pairs(*blank), 2, checkpoint=file)
+
+
+def test_a_tile_is_at_most_as_large_as_the_set():
+    product = KernelProduct(MODELS["relu"], PAIRS.first, tile=10**6)
+    assert product.tiles == 1
+    v = np.eye(90)
+    np.testing.assert_allclose(product(v), infinite.kernel(MODELS["relu"], PAIRS.first), rtol=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        (".", "is no file; give the name of a file"),
+        ("a" * 300, "cannot write the checkpoint .*; give another file"),
+        ("a" * 252, "cannot write the checkpoint .*; give another file"),
+        ("a\0b", "cannot write the checkpoint"),
+        (3, "checkpoint must be the name of a file; got 3"),
+    ],
+)
+def test_a_checkpoint_that_cannot_be_written_is_refused_before_the_run(name, said, tmp_path):
+    path = name if name == 3 else f"{tmp_path}/{name}"
+    ticks = []
+    with pytest.raises(InputError, match=said):
+        leading_modes(MODELS["relu"], PAIRS, 2, checkpoint=path, progress=ticks.append)
+    assert not ticks
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_checkpoint_whose_disk_is_full_is_named_and_the_one_before_is_kept(tmp_path, monkeypatch):
+    file = tmp_path / "modes.npz"
+    leading_modes(MODELS["relu"], PAIRS, 2, checkpoint=file, products=60)
+    before = file.read_bytes()
+
+    def full(*_, **__):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(np, "savez", full)
+    with pytest.raises(InputError, match="No space left on device; give another file"):
+        leading_modes(MODELS["relu"], PAIRS, 2, checkpoint=file)
+    assert file.read_bytes() == before
+    assert [p.name for p in tmp_path.iterdir()] == ["modes.npz"]
+
+
+def test_a_checkpoint_with_a_cut_block_is_named(tmp_path):
+    file = tmp_path / "modes.npz"
+    leading_modes(MODELS["relu"], PAIRS, 2, checkpoint=file)
+    with np.load(file) as held:
+        fields = {name: held[name] for name in held.files}
+    np.savez(file, **fields | {"basis 0": fields["basis 0"][:10]})
+    with pytest.raises(InputError, match="is not a checkpoint of this function"):
+        leading_modes(MODELS["relu"], PAIRS, 2, checkpoint=file)
+
+
+def test_what_is_no_model_or_gives_no_pair_of_kernels_is_named():
+    views = jnp.asarray(PAIRS.first), jnp.asarray(PAIRS.second)
+    one = Model(MODELS["relu"].init, MODELS["relu"].apply, lambda a, b: a @ b.T)
+    for call, said in (
+        (lambda: leading_modes("relu", PAIRS, 2), "model must be a jssl.types.Model"),
+        (lambda: infinite.gram(None, PAIRS), "model must be a jssl.types.Model"),
+        (lambda: leading_modes(one, PAIRS, 2), r"must return \(nngp, ntk\)"),
+        (lambda: infinite.gram(one, PAIRS), r"must return \(nngp, ntk\)"),
+        (
+            lambda: jax.jit(lambda a, b: leading_modes(MODELS["relu"], Pairs(a, b), 2))(*views),
+            "cannot be jitted",
+        ),
+        (lambda: leading_modes(MODELS["relu"], PAIRS, "2"), "got '2'"),
+        (lambda: infinite.kernel(MODELS["relu"], "abc"), "x1 must be an array of real numbers"),
+    ):
+        with pytest.raises(InputError, match=said):
+            call()
+
+
+def test_masked_arrays_without_masked_entries_are_plain_arrays():
+    masked = Pairs(*map(np.ma.masked_array, PAIRS[:2]))
+    np.testing.assert_array_equal(
+        infinite.gram(MODELS["relu"], masked), infinite.gram(MODELS["relu"], PAIRS)
+    )
