@@ -107,6 +107,8 @@ def absorb(proposal: HostProposal, product: np.ndarray, *, floor: float) -> Host
     # Rounding was brought up where energies are small, and where the Krylov space has ended the
     # directions are arbitrary: once more, without a product. A direction that is new keeps its
     # energy of 1, one that is not loses it.
+    if not np.isfinite(energy).all():
+        return space._replace(scale=np.nan, lowest=np.nan, products=space.products + 1)
     overlap = _overlap(space.image, block)
     block, image = _without(block, space.basis, overlap), _without(image, space.image, overlap)
     block, image, _, _ = _orthonormal(block, image, 1.0, 0.5)
@@ -178,8 +180,8 @@ def _orthonormal(
     return block @ turned, image @ turned, root[:, None] * vectors[:, seen].T, energy
 
 
-def _overlap(blocks: tuple[np.ndarray, ...], with_: np.ndarray) -> np.ndarray:
-    return np.concatenate([block.T @ with_ for block in blocks])
+def _overlap(blocks: tuple[np.ndarray, ...], other: np.ndarray) -> np.ndarray:
+    return np.concatenate([block.T @ other for block in blocks])
 
 
 def _without(block: np.ndarray, basis: tuple[np.ndarray, ...], overlap: np.ndarray) -> np.ndarray:

@@ -143,7 +143,7 @@ def part_of(function: "Function", index: int, x1: Array, x2: Array) -> Array:
     """
     found = function(x1, x2)
     shape = (len(x1), len(x2))
-    if not isinstance(found, tuple) or [np.shape(part) for part in found] != [shape] * 2:
+    if not isinstance(found, tuple | list) or [np.shape(part) for part in found] != [shape] * 2:
         message = f"the model's kernel must return (nngp, ntk), both {shape} for these inputs"
         raise InputError(message)
     return found[index]

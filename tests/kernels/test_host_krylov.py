@@ -77,3 +77,13 @@ def test_a_kernel_that_is_not_finite_is_named():
     model = Model(base.init, base.apply, broken)
     with pytest.raises(InputError, match="holds values that are not finite"):
         leading_modes(model, Pairs(*RNG.standard_normal((2, 6, 3))), 2)
+
+
+def test_a_product_that_breaks_on_the_way_ends_the_run():
+    gram, pairing, _ = _slow_problem(40)
+    block = host_krylov.smoothed(lambda v: pairing @ v, gram @ RNG.standard_normal((40, 4)))
+    space = host_krylov.begin(block, gram @ block, dim=2, floor=1e-15)
+    proposal = host_krylov.propose(lambda v: pairing @ v, space)
+    space = host_krylov.absorb(proposal, np.nan * proposal.block, floor=1e-15)
+    assert np.isnan(space.scale)
+    assert not host_krylov.is_unfinished(space, 1e-9, 50)
