@@ -95,7 +95,7 @@ def _not_wrapped(value: Any) -> Any:
     """Return integers that JAX's own integers do not hold as floating point."""
     if not isinstance(value, np.ndarray | np.generic) or value.dtype.kind not in "iu":
         return value
-    held = np.iinfo(jnp.result_type(value.dtype))
+    held = np.iinfo(as_array(np.zeros((), value.dtype)).dtype)
     if held.bits == 8 * value.dtype.itemsize or not value.size:
         return value
     fits = held.min <= int(value.min()) and int(value.max()) <= held.max
