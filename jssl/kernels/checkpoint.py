@@ -30,9 +30,9 @@ class Checkpoint:
             message = f"checkpoint must be the name of a file; got {shown(path)}"
             raise InputError(message)
         self._path: Path = expanded(path)
-        self._beside = self._path.with_name(self._path.name + ".part")
         self._digest = digest
         try:
+            self._beside = self._path.with_name(self._path.name + ".part")
             if not self._path.parent.is_dir():
                 message = f"no folder {self._path.parent} for the checkpoint; create it first"
                 raise InputError(message)
@@ -105,7 +105,7 @@ def _fields(space: HostSpace) -> dict[str, Any]:
 
 def _space(fields: dict[str, Any]) -> HostSpace:
     found: dict[str, Any] = {name: fields[name] for name in HostSpace._fields[len(_BLOCKS) :]}
-    for name in ("scale", "lowest", "products"):
+    for name in ("norm", "scale", "lowest", "products"):
         found[name] = found[name].item()
     for name in _BLOCKS:
         count = sum(key.startswith(name) for key in fields)

@@ -23,7 +23,8 @@ class HostSpace(NamedTuple):
         eigenvalues: its Ritz values, descending.
         mixing: their vectors, over all blocks but the last.
         bound: (dim,) distance of a wanted eigenvalue to an exact one; infinite where unknown.
-        scale: the largest energy met, an estimate of the norm of K.
+        norm: an estimate of the norm of K from the random start.
+        scale: the largest energy met.
         lowest: the lowest energy met.
         products: products of K with a block.
     """
@@ -34,6 +35,7 @@ class HostSpace(NamedTuple):
     eigenvalues: np.ndarray
     mixing: np.ndarray
     bound: np.ndarray
+    norm: float
     scale: float
     lowest: float
     products: int
@@ -69,19 +71,36 @@ def smoothed(pairing: Product, image: np.ndarray) -> np.ndarray:
     return found
 
 
-def begin(block: np.ndarray, image: np.ndarray, *, dim: int, floor: float) -> HostSpace:
+def norm_of(start: np.ndarray, image: np.ndarray) -> float:
+    """Return an estimate of the Frobenius norm of K, from a random start and K start.
+
+    The energies of the first block are no such estimate: where A maps to what K does not see, they
+    are rounding.
+
+    Example:
+        >>> start = np.random.default_rng(0).standard_normal((100, 20))
+        >>> round(norm_of(start, 3 * start), 9)  # of 3 times the identity
+        30.0
+    """
+    return float(np.linalg.norm(image) / np.linalg.norm(start) * len(start) ** 0.5)
+
+
+def begin(
+    block: np.ndarray, image: np.ndarray, *, dim: int, floor: float, norm: float
+) -> HostSpace:
     """Return the space of one block.
 
     Args:
         block: from `smoothed`.
         image: K block.
         dim: number of wanted eigenvalues.
+        norm: from `norm_of`.
         floor: energies below this share of the largest count as rounding.
     """
     block, image, _, energy = _orthonormal(block, image, 0.0, floor)
     empty = np.zeros((0, 0), block.dtype)
     bound = np.full(dim, np.inf, block.dtype)
-    scales = float(energy[-1]), float(energy[0])
+    scales = norm, float(energy[-1]), float(energy[0])
     return HostSpace((block,), (image,), empty, np.zeros(0, block.dtype), empty, bound, *scales, 2)
 
 
@@ -126,6 +145,7 @@ def absorb(proposal: HostProposal, product: np.ndarray, *, floor: float) -> Host
         eigenvalues=values,
         mixing=mixing,
         bound=bound,
+        norm=space.norm,
         scale=max(space.scale, float(energy[-1])),
         lowest=min(space.lowest, float(energy[0])),
         products=space.products + 1,

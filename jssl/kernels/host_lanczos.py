@@ -12,6 +12,7 @@ from jssl.kernels.host_krylov import (
     absorb,
     begin,
     is_unfinished,
+    norm_of,
     propose,
     smoothed,
     vectors,
@@ -67,8 +68,11 @@ def largest_on_host(
     """
     width = min(dim + 16 if width is None else width, size)
     floor = 4 * float(np.finfo(float).eps) * size**0.5
-    block = smoothed(pairing, product(np.random.default_rng(seed).normal(size=(size, width))))
-    space = begin(block, product(block), dim=dim, floor=floor)
+    start = np.random.default_rng(seed).normal(size=(size, width))
+    image = product(start)
+    block = smoothed(pairing, image)
+    norm = norm_of(start, image)
+    space = begin(block, product(block), dim=dim, floor=floor, norm=norm)
     while is_unfinished(space, tolerance, products):
         proposal = propose(pairing, space)
         space = absorb(proposal, product(proposal.block), floor=floor)

@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import jax
 import numpy as np
 
 from jssl.arithmetic import working
@@ -40,12 +39,12 @@ def check_inputs(**inputs: Any) -> None:
             shape = np.shape(x)
         except ValueError as error:  # lists of unequal lengths
             raise not_numbers(name, shown(x)) from error
-        if not isinstance(x, jax.Array) and np.asarray(x).dtype.kind in "OSU":
+        known = host_value(x)
+        if known is not None and known.dtype.kind in "OSU":
             raise not_numbers(name, shown(x))
         if not shape or not shape[0]:
             message = f"a kernel needs at least one input on either side; {name} is {shape}"
             raise InputError(message)
-        known = host_value(x)
         if known is None or known.dtype.kind in "biu":
             continue
         finite = np.isfinite(known).reshape(len(known), -1).all(1)

@@ -18,8 +18,8 @@ import numpy as np
 
 from jssl.arithmetic import as_array, working
 from jssl.data.checks import require_count, require_name, require_range
-from jssl.errors import InputError
-from jssl.host_arithmetic import host_value
+from jssl.errors import InputError, shown
+from jssl.host_arithmetic import refuse_traced
 from jssl.kernels import host_krylov as krylov
 from jssl.kernels import processes
 from jssl.kernels.checkpoint import Checkpoint
@@ -118,8 +118,10 @@ def leading_modes(
     require_name("kind of kernel", kind, KINDS)
     kernel_of(model)
     check_pairs(model, pairs)
-    if host_value(pairs.first) is None or host_value(pairs.second) is None:
-        message = "leading_modes runs on the host and cannot be jitted; call it outside jax.jit"
+    refuse_traced("the pairs, the key and the tolerance", (tuple(pairs), key, tolerance))
+    refuse_traced("the model's gains", getattr(model.kernel, "gains", ()))
+    if progress is not None and not callable(progress):
+        message = f"progress must be a function of one Progress; got {shown(progress)}"
         raise InputError(message)
     key = jax.random.key(0) if key is None else require_key(key)
     views = _in_one_dtype(pairs)
@@ -176,8 +178,10 @@ class _Run:
         self._floor = 4 * float(np.finfo(dtype).eps)
 
     def begin(self, start: np.ndarray) -> krylov.HostSpace:
-        block = krylov.smoothed(_swapped, self._multiply(start))
-        return krylov.begin(block, self._multiply(block), dim=self._dim, floor=self._floor)
+        image = self._multiply(start)
+        block, norm = krylov.smoothed(_swapped, image), krylov.norm_of(start, image)
+        image = self._multiply(block)
+        return krylov.begin(block, image, dim=self._dim, floor=self._floor, norm=norm)
 
     def advance(self, space: krylov.HostSpace) -> krylov.HostSpace:
         self._products, size = space.products, np.max(np.abs(space.eigenvalues), initial=0)
@@ -202,11 +206,11 @@ def _swapped(v: np.ndarray) -> np.ndarray:
 
 
 def _modes(space: krylov.HostSpace, dim: int, tolerance: float) -> ContrastiveModes:
-    clipped = np.asarray(max(-space.lowest, 0) / (space.scale or 1), space.bound.dtype)
-    check_definite(clipped)
+    rounding = 4 * float(np.finfo(space.bound.dtype).eps) * space.norm  # of energies
+    clipped = max(-space.lowest, 0) / (max(space.scale, rounding) or 1)
+    check_definite(np.asarray(clipped))
     # J / 2n has norm 1 / 2n: eigenvalues below this are the rounding of products with K
-    rounding = 4 * np.finfo(space.bound.dtype).eps * space.scale / len(space.basis[0])
-    least = max(krylov.threshold(space, tolerance), rounding)
+    least = max(krylov.threshold(space, tolerance), rounding / len(space.basis[0]))
     positive = int(np.sum(space.eigenvalues[:dim] > least))
     is_converged = krylov.is_converged(space, tolerance)
     if positive < dim and (is_converged or space.is_exhausted):
@@ -214,9 +218,14 @@ def _modes(space: krylov.HostSpace, dim: int, tolerance: float) -> ContrastiveMo
     if not is_converged:
         remedy = "raise products or tolerance, or lower dim"
         raise not_converged(space.products, positive, dim, remedy)
-    numbers = np.asarray(-1, np.int32), np.asarray(space.products, np.int32), clipped
-    found = space.eigenvalues[:dim], krylov.vectors(space, dim), space.bound, *numbers
-    return ContrastiveModes(*map(as_array, found))
+    return ContrastiveModes(
+        as_array(space.eigenvalues[:dim]),
+        as_array(krylov.vectors(space, dim)),
+        as_array(space.bound),
+        rank=as_array(np.asarray(-1, np.int32)),
+        steps=as_array(np.asarray(space.products, np.int32)),
+        clipped=as_array(np.asarray(clipped, space.bound.dtype)),
+    )
 
 
 def _in_one_dtype(pairs: Pairs) -> tuple[np.ndarray, np.ndarray]:

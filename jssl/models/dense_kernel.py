@@ -124,7 +124,7 @@ def _on_host(
     shape = len(first[0].half), len(second[0].half)
     found = tuple(_aligned(shape, x1.dtype) for _ in kinds)
     entries = math.prod(shape) / (2 if x2 is None else 1)
-    evaluate = evaluator(kernel, x1.dtype, kinds, compiled=None, entries=entries)
+    evaluate = evaluator(kernel, x1.dtype, kinds, entries=entries)
     steps = [even_step(size, BLOCK) for size in shape]
     for rows in _slices(0, shape[0], _PANEL * steps[0]):
         columns = slice(rows.start if x2 is None else 0, shape[1])
@@ -169,8 +169,7 @@ def evaluator(
     dtype: Any,
     kinds: tuple[int, ...],
     *,
-    compiled: bool | None = None,
-    entries: float = np.inf,
+    entries: float,
 ) -> Evaluate:
     """Return the function of a block's gaps that gives its kernels, as fast as it is known.
 
@@ -178,25 +177,21 @@ def evaluator(
         kernel: of the network.
         dtype: of the numbers.
         kinds: indices into `KINDS`.
-        compiled: whether it is compiled, or NumPy; None for what costs less. Inside a compiled
-            program: False, which takes JAX arrays as well.
-        entries: pairs of inputs that it will serve, for `compiled=None`.
+        entries: pairs of inputs that it will serve; it is compiled where they cost more in NumPy.
     """
     network = kernel.network
     polynomials = zonal(network, Gains(*map(float, kernel.gains)), np.dtype(dtype))
     if polynomials is not None:
         cost = _NUMPY_STEP * len(polynomials.near) * len(kinds)
-        compiled = entries * cost > _COMPILE_POLYNOMIAL if compiled is None else compiled
-        function = compiled_zonal if compiled else evaluate_zonal
+        function = compiled_zonal if entries * cost > _COMPILE_POLYNOMIAL else evaluate_zonal
 
         def evaluate(gap: Any, first: Side, second: Side) -> tuple[Any, ...]:
             return function(polynomials, gap, first.root[:, None], second.root[None], kinds)
 
         return evaluate
     cost = NUMPY_COST.get(network.activation, 5000) * max(network.hidden, 1)
-    compiled = entries * cost > _COMPILE if compiled is None else compiled
     gains = Gains(*(np.asarray(gain, dtype)[()] for gain in kernel.gains))
-    general = partial(_compiled if compiled else propagate, network, gains)
+    general = partial(_compiled if entries * cost > _COMPILE else propagate, network, gains)
     return lambda *block: tuple(general(*block)[kind] for kind in kinds)
 
 

@@ -16,7 +16,8 @@ def _run(gram, pairing, *, dim, width, most, steps, tolerance=1e-9, floor=1e-15)
     """Return the space at the end and how many columns each step had."""
     start = RNG.standard_normal((len(gram), width)).astype(gram.dtype)
     block = host_krylov.smoothed(lambda v: pairing @ v, gram @ start)
-    space = host_krylov.begin(block, gram @ block, dim=dim, floor=floor)
+    norm = host_krylov.norm_of(start, gram @ start)
+    space = host_krylov.begin(block, gram @ block, dim=dim, floor=floor, norm=norm)
     columns = []
     while host_krylov.is_unfinished(space, tolerance, steps):
         proposal = host_krylov.propose(lambda v: pairing @ v, space, most)
@@ -82,7 +83,7 @@ def test_a_kernel_that_is_not_finite_is_named():
 def test_a_product_that_breaks_on_the_way_ends_the_run():
     gram, pairing, _ = _slow_problem(40)
     block = host_krylov.smoothed(lambda v: pairing @ v, gram @ RNG.standard_normal((40, 4)))
-    space = host_krylov.begin(block, gram @ block, dim=2, floor=1e-15)
+    space = host_krylov.begin(block, gram @ block, dim=2, floor=1e-15, norm=1.0)
     proposal = host_krylov.propose(lambda v: pairing @ v, space)
     space = host_krylov.absorb(proposal, np.nan * proposal.block, floor=1e-15)
     assert np.isnan(space.scale)

@@ -282,12 +282,36 @@ def test_the_answer_does_not_depend_on_the_key():
     np.testing.assert_allclose(*found, rtol=1e-10)
 
 
-def test_eigenvalues_that_are_rounding_are_no_modes():
+@pytest.mark.float32
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("name", ["relu", "linear", "residual", "erf", "own"])
+@pytest.mark.parametrize("n", [6, 40])
+def test_eigenvalues_that_are_rounding_are_no_modes(n, name, dtype):
     """Second views of zeros: nothing correlates, and every eigenvalue is 0."""
-    x = RNG.standard_normal((6, 6))
-    for model in (MODELS["relu"], MODELS["linear"], mlp(6, 1)):
-        with pytest.raises(InputError, match="only 0 modes are positive"):
-            leading_modes(model, Pairs(x, 0 * x), 1)
+    x = np.random.default_rng(0).standard_normal((n, 6)).astype(dtype)
+    model = {**MODELS, "erf": mlp(6, 1)}.get(name)
+    if model is None:
+        relu = MODELS["relu"].kernel
+        model = MODELS["relu"]._replace(kernel=lambda a, b: list(relu(a, b)))
+    with jax.enable_x64(dtype == "float64"):
+        for dim in {1, 2, 3, 5, min(n, 10), n}:
+            with pytest.raises(InputError, match="only 0 modes are positive"):
+                leading_modes(model, Pairs(x, 0 * x), dim)
+
+
+@pytest.mark.float32
+@pytest.mark.parametrize("share", [1e-1, 1e-3, 1e-5])
+def test_second_views_that_are_far_smaller_have_the_modes_of_the_pairs(share):
+    """A relu kernel is homogeneous: second views c x' have c times the eigenvalues of a product."""
+    x = np.random.default_rng(1).standard_normal((2, 40, 6)).astype(np.float32)
+    found = leading_modes(MODELS["relu"], Pairs(x[0], share * (x[0] + 0.3 * x[1])), 3)
+    views = np.concatenate([x[0], share * (x[0] + 0.3 * x[1])]).astype(float)
+    with jax.enable_x64(True):
+        gram = MODELS["relu"].kernel.on_host(views, None, ["ntk"])[0]
+    root = np.linalg.svd(gram)
+    half = root[0] * np.sqrt(root[1])
+    exact = np.linalg.eigvalsh(half.T @ np.roll(half, 40, axis=0) / 80)[::-1]
+    np.testing.assert_allclose(found.eigenvalues, exact[:3], rtol=0, atol=1e-4 * exact[0])
 
 
 @pytest.mark.parametrize("other", ["biased", "residual"])
@@ -310,6 +334,7 @@ def test_a_tile_is_at_most_as_large_as_the_set():
     ("name", "said"),
     [
         (".", "is no file; give the name of a file"),
+        ("", "cannot write the checkpoint|is no file; give the name"),
         ("a" * 300, "cannot write the checkpoint .*; give another file"),
         ("a" * 252, "cannot write the checkpoint .*; give another file"),
         ("a\0b", "cannot write the checkpoint"),
@@ -317,7 +342,7 @@ def test_a_tile_is_at_most_as_large_as_the_set():
     ],
 )
 def test_a_checkpoint_that_cannot_be_written_is_refused_before_the_run(name, said, tmp_path):
-    path = name if name == 3 else f"{tmp_path}/{name}"
+    path = name if name in (3, "") else f"{tmp_path}/{name}"
     ticks = []
     with pytest.raises(InputError, match=said):
         leading_modes(MODELS["relu"], PAIRS, 2, checkpoint=path, progress=ticks.append)
@@ -360,8 +385,23 @@ def test_what_is_no_model_or_gives_no_pair_of_kernels_is_named():
         (lambda: infinite.gram(one, PAIRS), r"must return \(nngp, ntk\)"),
         (
             lambda: jax.jit(lambda a, b: leading_modes(MODELS["relu"], Pairs(a, b), 2))(*views),
-            "cannot be jitted",
+            "must be known, not traced",
         ),
+        (
+            lambda: jax.jit(lambda k: leading_modes(MODELS["relu"], PAIRS, 2, key=k))(
+                jax.random.key(0)
+            ),
+            "must be known, not traced",
+        ),
+        (
+            lambda: jax.jit(lambda t: leading_modes(MODELS["relu"], PAIRS, 2, tolerance=t))(1e-3),
+            "must be known, not traced",
+        ),
+        (
+            lambda: jax.jit(lambda s: leading_modes(mlp(6, 1, weight_std=s), PAIRS, 2))(1.0),
+            "must be known, not traced",
+        ),
+        (lambda: leading_modes(MODELS["relu"], PAIRS, 2, progress=3), "progress must be"),
         (lambda: leading_modes(MODELS["relu"], PAIRS, "2"), "got '2'"),
         (lambda: infinite.kernel(MODELS["relu"], "abc"), "x1 must be an array of real numbers"),
     ):

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from jssl.kernels.tiles import KernelProduct
-from jssl.models import mlp, residual
+from jssl.models import ACTIVATIONS, mlp, residual
 from jssl.models.activations import LEAK
 from jssl.models.correlation import Directions, directions, gaps, unit_rows
 
@@ -54,7 +54,7 @@ def _exact(build, options, x, y):
     x, y = ([mp.mpf(float(value)) for value in row] for row in (x, y))
     name = options["activation"]
     bias = mp.mpf(options.get("bias_std", 0)) ** 2
-    gain = mp.mpf({"relu": 2**0.5}.get(name, options.get("weight_std", 0)) or _gain(name)) ** 2
+    gain = mp.mpf(options.get("weight_std", ACTIVATIONS[name].weight_std)) ** 2
     moments = [gain * mp.fdot(a, b) / len(x) + bias for a, b in ((x, x), (y, y), (x, y))]
     ntk = moments[2]
 
@@ -74,18 +74,12 @@ def _exact(build, options, x, y):
     return step(moments, ntk, gain)[1]
 
 
-def _gain(name):
-    from jssl.models import ACTIVATIONS
-
-    return ACTIVATIONS[name].weight_std
-
-
 @pytest.mark.float32
 @pytest.mark.parametrize("where", ["host", "traced"])
 @pytest.mark.parametrize(("dtype", "tolerance"), [("float64", 1e-12), ("float32", 2e-6)])
 @pytest.mark.parametrize("net", NETS)
 def test_nearly_opposite_inputs_keep_their_digits(net, dtype, tolerance, where):
-    """Relative to the largest entry of the kernel, and where it counts to the entry itself."""
+    """Relative to the largest entry of the kernel."""
     build, options = NETS[net]
     with jax.enable_x64(dtype == "float64"):
         x = _opposite(ANGLES, dtype)
