@@ -42,7 +42,7 @@ class Ritz(NamedTuple):
         eigenvalues: (dim,) descending; `-inf` where the space holds fewer.
         vectors: (size, dim) c with c^T K c = 1 and A K c = eigenvalue c.
         residual: (dim,) || A K c - eigenvalue c ||_K, from fresh products with K.
-        positive: number of eigenvalues found that are positive beyond the tolerance.
+        positive: number of eigenvalues found that are positive beyond tolerance and rounding.
         converged: whether the bound of every wanted eigenvalue is within the tolerance.
         exhausted: whether the basis spans everything that K can see.
         steps: products of K with a block.
@@ -101,12 +101,17 @@ def largest(
         return absorb(proposal, product(proposal.block))
 
     with jax.default_matmul_precision("highest"):
-        block = smoothed(pairing, product(start))
+        image = product(start)
+        norm = jnp.linalg.norm(image) * jnp.linalg.norm(pairing(start)) / jnp.sum(start**2)
+        block = smoothed(pairing, image)
         space = begin(block, product(block), dim=dim, depth=depth)
         space = jax.lax.while_loop(
             lambda space: is_unfinished(space, tolerance, steps), advance, space
         )
-        return _finish(product, pairing, space, dim, tolerance)
+        # of eigenvalues, where K S and A S of the random start are large: energies of the first
+        # block are no estimate, since A may map to what K does not see
+        rounding = 4 * float(jnp.finfo(start.dtype).eps) * norm * len(start) ** 0.5
+        return _finish(product, pairing, space, dim, tolerance, rounding)
 
 
 def residual_norms(
@@ -118,9 +123,11 @@ def residual_norms(
     return jnp.sqrt(jnp.maximum(squares, 0))
 
 
-def _finish(product: Product, pairing: Product, space: Space, dim: int, tolerance: float) -> Ritz:
+def _finish(
+    product: Product, pairing: Product, space: Space, dim: int, tolerance: float, rounding: Array
+) -> Ritz:
     values, mixing = space.eigenvalues[:dim], space.mixing[:, :dim]
-    least = threshold(space.eigenvalues, tolerance)
+    least = jnp.maximum(threshold(space.eigenvalues, tolerance), rounding)
     usable = jnp.isfinite(values) & (jnp.abs(values) > least)
     # c = A K c / eigenvalue also fixes the part of c in the null space of K.
     vectors = jnp.where(usable, pairing(space.image @ mixing) / jnp.where(usable, values, 1), 0)

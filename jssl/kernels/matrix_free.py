@@ -31,8 +31,11 @@ from jssl.kernels.tiles import KernelProduct
 from jssl.keys import require_key
 from jssl.types import Array, Model, Pairs
 
-TYPICAL = 8
-"""Products that a run is expected to take; data with the spectrum of images take 4 to 8."""
+TYPICAL = {4: 8, 8: 12}
+"""Bytes of a number -> products that a run is expected to take.
+
+Data with the spectrum of images take 4 to 8 in float32 and up to 12 in float64.
+"""
 
 _DEPTH = 5  # blocks before a restart
 _PROBED = 4  # rows of a view whose kernel tells one model from another
@@ -123,7 +126,9 @@ def leading_modes(
     if progress is not None and not callable(progress):
         message = f"progress must be a function of one Progress; got {shown(progress)}"
         raise InputError(message)
-    key = jax.random.key(0) if key is None else require_key(key)
+    seed = np.zeros(2, np.uint32)  # the data of key(0), without a program to compile
+    if key is not None:
+        seed = np.asarray(jax.random.key_data(require_key(key))).ravel()
     views = _in_one_dtype(pairs)
     size, dtype = 2 * len(views[0]), views[0].dtype
     dim = _dim(dim, size // 2)
@@ -145,11 +150,11 @@ def leading_modes(
         store = None if checkpoint is None else Checkpoint(checkpoint, digest)
         space = None if store is None else store.read()
         if space is None or krylov.is_unfinished(space, tolerance, products):
-            left = max(TYPICAL - (0 if space is None else space.products), 2)
+            left = max(TYPICAL[dtype.itemsize] - (0 if space is None else space.products), 2)
             _check_hours(product.estimate(width) * left / 3600, most_hours, size // 2)
         run = _Run(multiply, dtype, dim, width, progress)
         if space is None:
-            draws = np.random.default_rng(np.asarray(jax.random.key_data(key)).ravel())
+            draws = np.random.default_rng(seed)
             space = run.begin(draws.standard_normal((size, width), dtype))
         while krylov.is_unfinished(space, tolerance, products):
             if store is not None:

@@ -27,11 +27,13 @@ def check_definite(clipped: Array | np.ndarray) -> None:
 def check_converged(ritz: lanczos.Ritz, dim: int) -> None:
     """Raise where block Lanczos did not find `dim` positive modes."""
     converged = host_value(ritz.converged)
-    if converged is None or converged:
+    if converged is None:
         return
     positive = int(ritz.positive)
-    if bool(ritz.exhausted) and positive < dim:
+    if positive < dim and (bool(converged) or bool(ritz.exhausted)):
         raise too_few(dim, positive)
+    if converged:
+        return
     remedy = "raise steps or tolerance, lower dim, or use method='dense'"
     raise not_converged(int(ritz.steps), positive, dim, remedy)
 

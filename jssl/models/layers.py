@@ -22,8 +22,9 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
-from jssl.errors import InputError, unknown_name
+from jssl.errors import InputError, shown, unknown_name
 from jssl.host_arithmetic import host_value
 from jssl.models.width import cut, normals_at
 from jssl.types import Array, Params
@@ -266,11 +267,17 @@ def check_at_least_one(**sizes: Any) -> None:
 
 
 def check_scale(scale: Any, least: float) -> None:
-    """Raise InputError unless the scale of a start, where it is known, is at least that."""
-    known = host_value(scale)
-    if known is not None and not (known.dtype.kind in "iuf" and (known >= least).all()):
-        what = "above 0, where training never moves" if least else "0 or more"
-        message = f"the scale of a start must be a number {what}; got {scale}"
+    """Raise InputError unless the scale of a start is one number and, if known, at least that."""
+    what = "above 0, where training never moves" if least else "0 or more"
+    try:
+        is_sound = np.shape(scale) == ()
+        known = host_value(scale)
+    except ValueError:  # lists of unequal lengths
+        is_sound, known = False, None
+    if known is not None:
+        is_sound = is_sound and known.dtype.kind in "iuf" and bool(known >= least)
+    if not is_sound:
+        message = f"the scale of a start must be a number {what}; got {shown(scale)}"
         raise InputError(message)
 
 

@@ -289,6 +289,21 @@ def test_single_precision_is_right_to_its_rounding(method):
     np.testing.assert_allclose(modes.eigenvalues, expected, atol=200 * 6e-8 * expected[0])
 
 
+@pytest.mark.float32
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("n", [6, 40])
+def test_eigenvalues_that_are_rounding_are_no_modes(n, dtype, method):
+    """The kernel of second views is 0: B J B = 0 for B = K^(1/2)."""
+    z = np.random.default_rng(0).standard_normal((n, 60))
+    gram = np.zeros((2 * n, 2 * n))
+    gram[:n, :n] = z @ z.T
+    with jax.enable_x64(dtype == np.float64):
+        for dim in (1, 2, 3, 5):
+            with pytest.raises(InputError, match="only 0 modes are positive"):
+                contrastive_modes(jnp.asarray(gram, dtype), dim, method=method)
+
+
 @pytest.mark.parametrize("method", METHODS)
 def test_more_modes_than_are_positive_are_refused_with_their_number(method):
     _, gram, gamma = _linear(DISAGREEING)

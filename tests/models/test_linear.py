@@ -99,12 +99,14 @@ def test_deep_linear_kernel_is_that_of_a_linear_mlp(depth):
         np.testing.assert_allclose(a, b, rtol=1e-10)
 
 
-@pytest.mark.parametrize("scale", [0.0, -1.0, float("nan"), "small"])
+@pytest.mark.parametrize("scale", [0.0, -1.0, float("nan"), "small", [1.0, 2.0], np.ones(1)])
 def test_a_scale_that_is_not_positive_is_refused(scale):
     factories = (
         lambda: linear(3, 2, scale=scale),
         lambda: deep_linear(3, 2, scale=scale),
         lambda: mlp(3, 2, output_scale=scale),
+        lambda: mlp(3, 2, weight_std=scale),
+        lambda: mlp(3, 2, bias_std=-1.0 if scale == 0 else scale),
     )
     for factory in factories:
         with pytest.raises(InputError, match="scale of a start"):
