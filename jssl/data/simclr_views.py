@@ -11,6 +11,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from jssl.data.checks import require_range
 from jssl.errors import InputError
@@ -302,8 +303,8 @@ def require_colours(name: str, x: Array, *, any_channels: bool = False) -> None:
         ...
         jssl.errors.InputError: jitter views one image (height, width, 1 or 3 channels); got ...
     """
-    if jnp.ndim(x) == 3 and (any_channels or x.shape[-1] in (1, 3)):
+    if np.ndim(x) == 3 and (any_channels or x.shape[-1] in (1, 3)):
         return
     channels = "channels" if any_channels else "1 or 3 channels"
-    message = f"{name} views one image (height, width, {channels}); got shape {jnp.shape(x)}"
+    message = f"{name} views one image (height, width, {channels}); got shape {np.shape(x)}"
     raise InputError(message)

@@ -13,6 +13,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from jssl.data.checks import require_count, require_name, require_range
 from jssl.data.pairs import PLACEMENTS
@@ -43,9 +44,9 @@ def gaussian(key: Array, n: int, spectrum: Any, *, rotation: Array | None = None
     """
     spectrum = _floating(spectrum)
     colour, dim = _colouring("spectrum", spectrum)
-    if spectrum.ndim != 1 or (rotation is not None and jnp.shape(rotation) != (dim, dim)):
+    if spectrum.ndim != 1 or (rotation is not None and np.shape(rotation) != (dim, dim)):
         message = f"give a spectrum (d,) and a rotation (d, d); got {spectrum.shape} and " + (
-            "none" if rotation is None else f"{jnp.shape(rotation)}"
+            "none" if rotation is None else f"{np.shape(rotation)}"
         )
         raise InputError(message)
     x = colour(_normal(key, n, dim, spectrum.dtype))

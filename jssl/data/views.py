@@ -14,6 +14,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from jssl.data import simclr_views
 from jssl.data.checks import require_count, require_name, require_range
@@ -300,9 +301,9 @@ def _parse(part: str) -> View:
 
 
 def _require_image(name: str, x: Array) -> None:
-    if jnp.ndim(x) != 3:
+    if np.ndim(x) != 3:
         message = (
-            f"{name} views one image (height, width, channels); got shape {jnp.shape(x)}: "
+            f"{name} views one image (height, width, channels); got shape {np.shape(x)}: "
             "use batch_view for a batch"
         )
         raise InputError(message)

@@ -82,7 +82,7 @@ def parse_kernel(name: str, shape: tuple[int, ...]) -> tuple[str, str, int]:
     if matched is None:
         message = (
             f"unknown kernel '{name}'; write linear, mlp-<activation>-<layers> such as mlp-relu-3,"
-            " or conv-<activation>-<layers>"
+            " or conv-<activation>-<layers>, with 1 to 99 layers"
         )
         raise InputError(message)
     kind, activation, layers = matched.groups()

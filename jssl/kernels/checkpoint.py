@@ -26,7 +26,7 @@ class Checkpoint:
         Raises:
             InputError: nothing can be written there.
         """
-        if not isinstance(path, str | os.PathLike):
+        if not isinstance(path, str | os.PathLike) or not os.fspath(path):
             message = f"checkpoint must be the name of a file; got {shown(path)}"
             raise InputError(message)
         self._path: Path = expanded(path)
@@ -41,6 +41,8 @@ class Checkpoint:
                 raise InputError(message)
             self._beside.open("wb").close()
             self._beside.unlink()
+        except InputError:
+            raise
         except (OSError, ValueError) as error:
             raise self._not_written(error) from error
 
@@ -105,7 +107,7 @@ def _fields(space: HostSpace) -> dict[str, Any]:
 
 def _space(fields: dict[str, Any]) -> HostSpace:
     found: dict[str, Any] = {name: fields[name] for name in HostSpace._fields[len(_BLOCKS) :]}
-    for name in ("norm", "scale", "lowest", "products"):
+    for name in ("norm", "scale", "lowest", "products", "unit"):
         found[name] = found[name].item()
     for name in _BLOCKS:
         count = sum(key.startswith(name) for key in fields)

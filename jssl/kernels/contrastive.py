@@ -26,12 +26,19 @@ import jax.numpy as jnp
 from jax.tree_util import Partial
 
 from jssl.arithmetic import working
-from jssl.errors import InputError, unknown_name
+from jssl.data.checks import require_count, require_range
+from jssl.errors import InputError, shown, unknown_name
 from jssl.host_arithmetic import host_value
 from jssl.kernels import dense, lanczos
 from jssl.kernels.dense import square_root
-from jssl.kernels.mode_checks import check_converged, check_definite, too_few
-from jssl.kernels.pairing import as_product, pairing_product, size_of
+from jssl.kernels.mode_checks import check_converged, check_definite, check_size, too_few
+from jssl.kernels.pairing import (
+    as_product,
+    check_symmetric,
+    pairing_product,
+    size_of,
+)
+from jssl.keys import require_key
 from jssl.types import Array
 
 
@@ -80,7 +87,9 @@ def contrastive_kernel(gram: Array, pairing: Array | None = None) -> Array:
         Simon et al. 2023, arXiv 2303.15438, section 5.
     """
     size = size_of(gram, None, pairing)
-    (gram,) = working(gram=gram)
+    gram = check_symmetric("the Gram matrix", *working(gram=gram))
+    if pairing is not None and not callable(pairing):
+        pairing = check_symmetric("pairing", *working(pairing=pairing))
     root = square_root(gram)
     check_definite(root.clipped)
     kernel = _dot(root.root, pairing_product(pairing, size)(root.root))
@@ -104,7 +113,7 @@ def contrastive_modes(
     restricted to its range, and diagonalises B^T A B. `iterative` runs block Lanczos in the inner
     product of K: one product of K with a (size, dim) block a step, no factorisation, and K may be
     singular or known by its products alone. Under jit `dense` always takes the eigenvectors, and
-    of the checks only those of shapes are made.
+    of the checks only those of shapes are made. `iterative` has no derivative in reverse mode.
 
     Example:
         >>> import jax, jax.numpy as jnp
@@ -126,16 +135,18 @@ def contrastive_modes(
         size: number of rows of K where `gram` is a function.
         key: typed key of the random start block of `iterative`; the answer does not depend on it.
         tolerance: for `iterative`, the residual at which it stops, as a share of the largest
-            eigenvalue; eigenvalues are then right to about its square over the relative gap.
-            epsilon^(2/3) by default: 4e-11 in float64, 2e-5 in float32.
-        steps: for `iterative`, the bound on products with K.
+            eigenvalue, at most 0.1; eigenvalues are then right to about its square over the
+            relative gap, and those below it count as 0. epsilon^(2/3) by default: 4e-11 in
+            float64, 2e-5 in float32.
+        steps: for `iterative`, the bound on products with K, at least 2.
 
     Returns:
         The modes. `rank` < 2n says that K is singular; modes are defined all the same.
 
     Raises:
         InputError: if fewer than `dim` modes are positive (it says how many are), K is indefinite
-            beyond rounding, shapes do not fit, or `iterative` does not converge within `steps`.
+            or asymmetric beyond rounding, or too small for its dtype, shapes do not fit, or
+            `iterative` does not converge within `steps`.
 
     References:
         Simon et al. 2023, arXiv 2303.15438, section 5.
@@ -144,21 +155,24 @@ def contrastive_modes(
         kind = "method"
         raise unknown_name(kind, method, ["dense", "iterative"])
     size = size_of(gram, size, pairing)
-    if not 1 <= dim <= size:
-        message = f"dim must be between 1 and the size of the Gram matrix, {size}; got {dim}"
-        raise InputError(message)
+    dim, steps = require_count("dim", dim, high=size), require_count("steps", steps, low=2)
+    if not callable(gram):
+        gram = check_symmetric("the Gram matrix", *working(gram=gram))
+        check_size(jnp.max(jnp.abs(gram)), gram.dtype, "the Gram matrix")
+    if pairing is not None and not callable(pairing):
+        pairing = check_symmetric("pairing", *working(pairing=pairing))
     apply_pairing = pairing_product(pairing, size)
     if method == "dense":
         if callable(gram):
             message = "method 'dense' needs the Gram matrix itself; use 'iterative' for products"
             raise InputError(message)
-        return _dense(working(gram=gram)[0], apply_pairing, dim)
-    gram = gram if callable(gram) else working(gram=gram)[0]
+        return _dense(gram, apply_pairing, dim)
     product = as_product(gram)
     dtype = jnp.result_type(float if callable(gram) else gram)
     if tolerance is None:
         tolerance = float(jnp.finfo(dtype).eps) ** (2 / 3)
-    key = jax.random.key(0) if key is None else key
+    require_range("tolerance", tolerance, 0, 0.1)
+    key = jax.random.key(0) if key is None else require_key(key)
     start = jax.random.normal(key, (size, min(max(dim, 4), size)), dtype)
     ritz = _largest(product, apply_pairing, start, tolerance, dim=dim, steps=steps)
     check_definite(ritz.clipped)
@@ -194,9 +208,20 @@ def embed(modes: ContrastiveModes, cross: Array) -> Array:
     Returns:
         (q, dim) embedding, one of its rotations.
 
+    Raises:
+        InputError: for what is no ContrastiveModes, or a cross that has not one column a view.
+
     References:
         Simon et al. 2023, arXiv 2303.15438, section 5.
     """
+    if not isinstance(modes, ContrastiveModes):
+        message = f"modes must be what contrastive_modes returns; got {shown(modes)}"
+        raise InputError(message)
+    (cross,) = working(cross=cross)
+    size = modes.coefficients.shape[-2]
+    if cross.ndim < 2 or cross.shape[-1] != size:
+        message = f"cross must be (q, {size}), k(x, Z) for the views Z; got {cross.shape}"
+        raise InputError(message)
     unlearned = modes.eigenvalues <= 0  # not so for NaN, which stays NaN
     scale = jnp.where(unlearned, 0, jax.lax.rsqrt(jnp.where(unlearned, 1, modes.eigenvalues)))
     return _dot(cross, modes.coefficients) * scale
@@ -207,6 +232,8 @@ _dot = partial(jnp.matmul, precision="highest")
 
 def _dense(gram: Array, pairing: Partial, dim: int) -> ContrastiveModes:
     size, eps = gram.shape[0], float(jnp.finfo(gram.dtype).eps)
+    unit = lanczos.unit_of(gram)
+    gram = gram / unit
     rank, clipped = jnp.full((), size), jnp.zeros((), gram.dtype)
     factor = dense.cholesky(gram)
     if factor is None:
@@ -218,6 +245,7 @@ def _dense(gram: Array, pairing: Partial, dim: int) -> ContrastiveModes:
     count = host_value(positive)
     if count is not None and count < dim:
         raise too_few(dim, int(count))
+    values, vectors, residual = values * unit, vectors / jnp.sqrt(unit), residual * unit
     return ContrastiveModes(values, vectors, residual, rank, jnp.zeros((), int), clipped)
 
 

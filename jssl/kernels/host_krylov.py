@@ -27,6 +27,7 @@ class HostSpace(NamedTuple):
         scale: the largest energy met.
         lowest: the lowest energy met.
         products: products of K with a block.
+        unit: power of 4 that K is divided by; all of the above are of K over it.
     """
 
     basis: tuple[np.ndarray, ...]
@@ -39,6 +40,7 @@ class HostSpace(NamedTuple):
     scale: float
     lowest: float
     products: int
+    unit: float
 
     @property
     def is_exhausted(self) -> bool:
@@ -71,6 +73,19 @@ def smoothed(pairing: Product, image: np.ndarray) -> np.ndarray:
     return found
 
 
+def unit_of(image: np.ndarray) -> float:
+    """Return a power of 4 near the largest absolute value, 1 for zeros; division by it is exact.
+
+    Example:
+        >>> unit_of(np.array([3.0, -70.0]))
+        64.0
+    """
+    largest = float(np.max(np.abs(image), initial=0))
+    if not largest or not np.isfinite(largest):
+        return 1.0
+    return float(np.ldexp(1.0, int(np.frexp(largest)[1] - 1) // 2 * 2))
+
+
 def norm_of(start: np.ndarray, image: np.ndarray) -> float:
     """Return an estimate of the Frobenius norm of K, from a random start and K start.
 
@@ -86,7 +101,13 @@ def norm_of(start: np.ndarray, image: np.ndarray) -> float:
 
 
 def begin(
-    block: np.ndarray, image: np.ndarray, *, dim: int, floor: float, norm: float
+    block: np.ndarray,
+    image: np.ndarray,
+    *,
+    dim: int,
+    floor: float,
+    norm: float,
+    unit: float = 1.0,
 ) -> HostSpace:
     """Return the space of one block.
 
@@ -96,12 +117,24 @@ def begin(
         dim: number of wanted eigenvalues.
         norm: from `norm_of`.
         floor: energies below this share of the largest count as rounding.
+        unit: that K was divided by.
     """
     block, image, _, energy = _orthonormal(block, image, 0.0, floor)
     empty = np.zeros((0, 0), block.dtype)
     bound = np.full(dim, np.inf, block.dtype)
-    scales = norm, float(energy[-1]), float(energy[0])
-    return HostSpace((block,), (image,), empty, np.zeros(0, block.dtype), empty, bound, *scales, 2)
+    return HostSpace(
+        basis=(block,),
+        image=(image,),
+        projected=empty,
+        eigenvalues=np.zeros(0, block.dtype),
+        mixing=empty,
+        bound=bound,
+        norm=norm,
+        scale=float(energy[-1]),
+        lowest=float(energy[0]),
+        products=2,
+        unit=unit,
+    )
 
 
 def propose(pairing: Product, space: HostSpace, most: int | None = None) -> HostProposal:
@@ -149,6 +182,7 @@ def absorb(proposal: HostProposal, product: np.ndarray, *, floor: float) -> Host
         scale=max(space.scale, float(energy[-1])),
         lowest=min(space.lowest, float(energy[0])),
         products=space.products + 1,
+        unit=space.unit,
     )
 
 

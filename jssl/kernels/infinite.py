@@ -162,7 +162,7 @@ def _symmetric(function: Function, index: int, block: int, x: Array) -> Array:
     if block >= len(x):
         matrix = part_of(function, index, x, x)
         return (matrix + matrix.T) / 2
-    padding = [(0, -len(x) % block)] + [(0, 0)] * (jnp.ndim(x) - 1)
+    padding = [(0, -len(x) % block)] + [(0, 0)] * (np.ndim(x) - 1)
     parts = jnp.pad(x, padding, mode="edge").reshape(-1, block, *x.shape[1:])
     first, second = np.triu_indices(len(parts))
     blocks = jax.lax.map(

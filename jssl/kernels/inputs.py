@@ -10,6 +10,7 @@ from jssl.host_arithmetic import host_value, not_numbers, without_mask
 from jssl.types import Model, Pairs
 
 _PIXELS = -64, 320  # range of pixels of 0 to 255 after noise
+_ON_AVERAGE = 0.1  # least mean of pixels over their root mean square: few images are darker
 _SATURATED = 16.0  # root mean square of inputs that pixels scaled to [0, 1] never have
 
 
@@ -40,7 +41,7 @@ def check_inputs(**inputs: Any) -> None:
         except ValueError as error:  # lists of unequal lengths
             raise not_numbers(name, shown(x)) from error
         known = host_value(x)
-        if known is not None and known.dtype.kind in "OSU":
+        if known is not None and (known.dtype.kind in "OSU" or known.dtype.names is not None):
             raise not_numbers(name, shown(x))
         if not shape or not shape[0]:
             message = f"a kernel needs at least one input on either side; {name} is {shape}"
@@ -123,7 +124,8 @@ def _check_overflow(name: str, known: np.ndarray, power: int) -> None:
     """Raise where this power of the length of an input might overflow."""
     dtype = working(**{name: known[:1]})[0].dtype
     size = max(float(known.max()), -float(known.min()))
-    if size > float(np.finfo(dtype).max) ** (1 / power) / known[0].size ** 0.5:
+    most = float(np.finfo(dtype).max) / len(known)  # of products of the kernel with a vector
+    if size > most ** (1 / power) / known[0].size ** 0.5:
         message = (
             f"{name} has values up to {size:.1e}, and the kernel of these inputs overflows "
             f"{dtype}; divide them by a constant"
@@ -134,7 +136,9 @@ def _check_overflow(name: str, known: np.ndarray, power: int) -> None:
 def _check_pixels(name: str, known: np.ndarray) -> None:
     squares = (np.sum(np.square(part, dtype=np.float64)) for part in np.array_split(known, 64))
     size = float(np.sqrt(sum(squares) / known.size))
-    if size > _SATURATED and known.min() >= _PIXELS[0] and known.max() <= _PIXELS[1]:
+    if size <= _SATURATED or float(known.mean(dtype=np.float64)) <= _ON_AVERAGE * size:
+        return
+    if known.min() >= _PIXELS[0] and known.max() <= _PIXELS[1]:
         message = (
             f"the values of {name} look like pixels of 0 to 255 (root mean square {size:.3g}), and "
             "this kernel depends on their scale; divide them by 255"

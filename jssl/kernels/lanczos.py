@@ -14,6 +14,9 @@ H = Q^T K A K Q is the projected operator, H s = eigenvalue s a Ritz pair, and i
 bounds the distance to an exact eigenvalue. Every block is orthogonalised against all others. A
 block at least as wide as the number of wanted eigenvalues misses no multiple one. A full basis is
 restarted from its best Ritz vectors and its last block, which keeps it a Krylov space.
+
+A and K are divided by powers of 4 near their size, which rounds nothing: energies are products of
+two numbers of the size of K, and would overflow or vanish in float32 from 1e19 or 1e-19 on.
 """
 
 from typing import NamedTuple
@@ -32,6 +35,7 @@ from jssl.kernels.krylov import (
     smoothed,
     threshold,
 )
+from jssl.kernels.pairing import check_product
 from jssl.types import Array
 
 
@@ -96,22 +100,51 @@ def largest(
     """
     width = start.shape[1]
 
-    def advance(space: Space) -> Space:
-        proposal = propose(pairing, space, width)
-        return absorb(proposal, product(proposal.block))
-
     with jax.default_matmul_precision("highest"):
-        image = product(start)
-        norm = jnp.linalg.norm(image) * jnp.linalg.norm(pairing(start)) / jnp.sum(start**2)
-        block = smoothed(pairing, image)
-        space = begin(block, product(block), dim=dim, depth=depth)
+        image, paired = product(start), pairing(start)
+        check_product("the Gram matrix", image, start)
+        check_product("pairing", paired, start)
+        unit, pairing_unit = unit_of(image), unit_of(paired)
+        image, paired = image / unit, paired / pairing_unit
+
+        def scaled(v: Array) -> Array:
+            return product(v) / unit
+
+        def scaled_pairing(v: Array) -> Array:
+            return pairing(v) / pairing_unit
+
+        def advance(space: Space) -> Space:
+            proposal = propose(scaled_pairing, space, width)
+            return absorb(proposal, scaled(proposal.block))
+
+        norm = jnp.linalg.norm(image) * jnp.linalg.norm(paired) / jnp.sum(start**2)
+        block = smoothed(scaled_pairing, image)
+        space = begin(block, scaled(block), dim=dim, depth=depth)
         space = jax.lax.while_loop(
             lambda space: is_unfinished(space, tolerance, steps), advance, space
         )
         # of eigenvalues, where K S and A S of the random start are large: energies of the first
         # block are no estimate, since A may map to what K does not see
         rounding = 4 * float(jnp.finfo(start.dtype).eps) * norm * len(start) ** 0.5
-        return _finish(product, pairing, space, dim, tolerance, rounding)
+        found = _finish(scaled, scaled_pairing, space, dim, tolerance, rounding)
+        return found._replace(
+            eigenvalues=found.eigenvalues * unit * pairing_unit,
+            vectors=found.vectors / jnp.sqrt(unit),
+            residual=found.residual * unit * pairing_unit,
+        )
+
+
+def unit_of(x: Array) -> Array:
+    """Return a power of 4 near the largest absolute value, 1 for zeros; division by it is exact.
+
+    Example:
+        >>> print(unit_of(jax.numpy.array([3.0, -70.0])))
+        64.0
+    """
+    largest = jnp.max(jnp.abs(x))
+    _, exponent = jnp.frexp(largest)
+    unit = jnp.ldexp(jnp.ones_like(largest), (exponent - 1) // 2 * 2)
+    return jnp.where(jnp.isfinite(largest) & (largest > 0), unit, 1)
 
 
 def residual_norms(

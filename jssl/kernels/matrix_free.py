@@ -26,7 +26,7 @@ from jssl.kernels.checkpoint import Checkpoint
 from jssl.kernels.contrastive import ContrastiveModes
 from jssl.kernels.infinite import KINDS, kernel_of
 from jssl.kernels.inputs import check_pairs
-from jssl.kernels.mode_checks import check_definite, not_converged, too_few
+from jssl.kernels.mode_checks import check_definite, check_size, not_converged, too_few
 from jssl.kernels.tiles import KernelProduct
 from jssl.keys import require_key
 from jssl.types import Array, Model, Pairs
@@ -121,7 +121,8 @@ def leading_modes(
     require_name("kind of kernel", kind, KINDS)
     kernel_of(model)
     check_pairs(model, pairs)
-    refuse_traced("the pairs, the key and the tolerance", (tuple(pairs), key, tolerance))
+    numbers = tolerance, most_hours, products, dim
+    refuse_traced("the pairs, the key and all numbers", (tuple(pairs), key, numbers))
     refuse_traced("the model's gains", getattr(model.kernel, "gains", ()))
     if progress is not None and not callable(progress):
         message = f"progress must be a function of one Progress; got {shown(progress)}"
@@ -134,7 +135,7 @@ def leading_modes(
     dim = _dim(dim, size // 2)
     require_range("most_hours", most_hours, 0)
     tolerance = float(np.finfo(dtype).eps) ** (2 / 3) if tolerance is None else tolerance
-    require_range("tolerance", tolerance, 0)
+    require_range("tolerance", tolerance, 0, 0.1)
     products = require_count("products", products, low=2)
     tile = None if tile is None else require_count("tile", tile)
     part = processes.share()
@@ -177,6 +178,7 @@ class _Run:
         progress: Callable[[Progress], None] | None,
     ) -> None:
         self._product, self._dim, self._most = multiply, dim, (_DEPTH + 1) * width
+        self._unit = 1.0
         self._progress, self._products, self._bound = progress, 0, np.inf
         # The mean of all inputs has most of the energy, and other directions about 1 / size of it:
         # a floor that grows with the size would drop them. Sums over tiles round to a few eps.
@@ -184,11 +186,15 @@ class _Run:
 
     def begin(self, start: np.ndarray) -> krylov.HostSpace:
         image = self._multiply(start)
+        self._unit = unit = krylov.unit_of(image)
+        check_size(np.max(np.abs(image)), image.dtype, "the kernel of these inputs")
+        image = image / unit
         block, norm = krylov.smoothed(_swapped, image), krylov.norm_of(start, image)
         image = self._multiply(block)
-        return krylov.begin(block, image, dim=self._dim, floor=self._floor, norm=norm)
+        return krylov.begin(block, image, dim=self._dim, floor=self._floor, norm=norm, unit=unit)
 
     def advance(self, space: krylov.HostSpace) -> krylov.HostSpace:
+        self._unit = space.unit
         self._products, size = space.products, np.max(np.abs(space.eigenvalues), initial=0)
         if size > 0:
             self._bound = float(np.max(space.bound) / size)
@@ -197,12 +203,14 @@ class _Run:
         return krylov.absorb(proposal, self._multiply(proposal.block), floor=self._floor)
 
     def _multiply(self, v: np.ndarray) -> np.ndarray:
-        if self._progress is None:
-            return self._product(v)
         report = self._progress
-        found = self._product(v, lambda share: report(Progress(self._products, share, self._bound)))
-        self._products += 1
-        return found
+        if report is None:
+            found = self._product(v)
+        else:
+            state = self._products, self._bound
+            found = self._product(v, lambda share: report(Progress(state[0], share, state[1])))
+            self._products += 1
+        return found / self._unit
 
 
 def _swapped(v: np.ndarray) -> np.ndarray:
@@ -212,6 +220,7 @@ def _swapped(v: np.ndarray) -> np.ndarray:
 
 def _modes(space: krylov.HostSpace, dim: int, tolerance: float) -> ContrastiveModes:
     rounding = 4 * float(np.finfo(space.bound.dtype).eps) * space.norm  # of energies
+    unit = space.unit
     clipped = max(-space.lowest, 0) / (max(space.scale, rounding) or 1)
     check_definite(np.asarray(clipped))
     # J / 2n has norm 1 / 2n: eigenvalues below this are the rounding of products with K
@@ -224,9 +233,9 @@ def _modes(space: krylov.HostSpace, dim: int, tolerance: float) -> ContrastiveMo
         remedy = "raise products or tolerance, or lower dim"
         raise not_converged(space.products, positive, dim, remedy)
     return ContrastiveModes(
-        as_array(space.eigenvalues[:dim]),
-        as_array(krylov.vectors(space, dim)),
-        as_array(space.bound),
+        as_array(space.eigenvalues[:dim] * unit),
+        as_array(krylov.vectors(space, dim) / unit**0.5),
+        as_array(space.bound * unit),
         rank=as_array(np.asarray(-1, np.int32)),
         steps=as_array(np.asarray(space.products, np.int32)),
         clipped=as_array(np.asarray(clipped, space.bound.dtype)),

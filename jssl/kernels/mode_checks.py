@@ -1,5 +1,7 @@
 """Refusals of Gram matrices that have no modes, or fewer than are asked for."""
 
+from typing import Any
+
 import numpy as np
 
 from jssl.errors import InputError
@@ -15,13 +17,39 @@ def check_definite(clipped: Array | np.ndarray) -> None:
     energy = host_value(clipped)
     if energy is None or energy <= _INDEFINITE:
         return
-    message = "the Gram matrix holds values that are not finite"
+    message = (
+        "the Gram matrix or the pairing, or a product with them, has values that are not finite; "
+        "check the inputs, and their scale and that of the gains"
+    )
     if energy > 0:
         message = (
             f"the Gram matrix is indefinite: an energy of {-float(energy):.1e} of the largest; "
             "pass k(Z, Z) of a positive semi-definite kernel"
         )
     raise InputError(message)
+
+
+def check_size(largest: Any, dtype: Any, what: str) -> None:
+    """Raise where a kernel is so small that its small entries vanish.
+
+    Example:
+        >>> check_size(1e-36, np.float32, "the Gram matrix")
+        Traceback (most recent call last):
+        ...
+        jssl.errors.InputError: the Gram matrix is too small for float32, 1e-36 at most; ...
+
+    Args:
+        largest: absolute entry; a traced one passes.
+        dtype: of the entries.
+        what: is small.
+    """
+    known, limits = host_value(largest), np.finfo(dtype)
+    if known is not None and 0 < float(known) < float(limits.tiny) / float(limits.eps):
+        message = (
+            f"{what} is too small for {np.dtype(dtype).name}, {float(known):.0e} at most; multiply "
+            "the inputs by a constant"
+        )
+        raise InputError(message)
 
 
 def check_converged(ritz: lanczos.Ritz, dim: int) -> None:

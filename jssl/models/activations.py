@@ -69,7 +69,7 @@ def activation(name: str) -> Activation:
     Raises:
         InputError: no activation has that name.
     """
-    if name not in ACTIVATIONS:
+    if not isinstance(name, str) or name not in ACTIVATIONS:
         error = unknown_name("activation", name, ACTIVATIONS)
         raise error
     return ACTIVATIONS[name]

@@ -275,7 +275,7 @@ def check_scale(scale: Any, least: float) -> None:
     except ValueError:  # lists of unequal lengths
         is_sound, known = False, None
     if known is not None:
-        is_sound = is_sound and known.dtype.kind in "iuf" and bool(known >= least)
+        is_sound = is_sound and known.dtype.kind in "iuf" and bool(least <= known < math.inf)
     if not is_sound:
         message = f"the scale of a start must be a number {what}; got {shown(scale)}"
         raise InputError(message)

@@ -366,8 +366,38 @@ def test_no_convergence_is_an_error_that_says_what_to_do():
         ({"gram": jnp.ones((4, 3))}, "must be square"),
         ({"gram": jnp.ones((0, 0))}, "at least one row"),
         ({"gram": jnp.eye(3)}, "even number of rows"),
-        ({"gram": jnp.eye(4), "dim": 5}, "dim must be between 1 and .* 4; got 5"),
-        ({"gram": jnp.eye(4), "dim": 0}, "dim must be between 1"),
+        ({"gram": jnp.eye(4), "dim": 5}, r"dim must be .* in \[1, 4\]; got 5"),
+        ({"gram": jnp.eye(4), "dim": 0}, "dim must be a whole number"),
+        ({"gram": jnp.eye(4), "dim": True}, "dim must be a whole number"),
+        ({"gram": jnp.eye(4), "dim": "2"}, "dim must be a whole number"),
+        ({"gram": jnp.eye(4), "steps": 0}, "steps must be a whole number of at least 2"),
+        ({"gram": jnp.eye(4), "size": 5}, "size is 5, and the Gram matrix has 4 rows"),
+        ({"gram": lambda v: v, "size": "a", "method": "iterative"}, "size must be a whole number"),
+        ({"gram": [[1.0], [1.0, 2.0]]}, "the Gram matrix must be an array of real numbers"),
+        ({"gram": np.triu(np.ones((4, 4)))}, "the Gram matrix is not symmetric"),
+        ({"gram": jnp.eye(4), "pairing": np.triu(np.ones((4, 4)))}, "pairing is not symmetric"),
+        ({"gram": jnp.eye(4), "pairing": [[1.0], [1.0, 2.0]]}, "pairing must be an array of real"),
+        ({"gram": np.full((4, 4), 1e-300)}, "the Gram matrix is too small for float64, 1e-300"),
+        ({"gram": jnp.eye(4), "method": "iterative", "key": 1}, "key must be a typed key"),
+        ({"gram": jnp.eye(4), "method": "iterative", "tolerance": "a"}, "tolerance must be"),
+        ({"gram": jnp.eye(4), "method": "iterative", "tolerance": np.nan}, "tolerance must be"),
+        ({"gram": jnp.eye(4), "method": "iterative", "tolerance": 2.0}, "tolerance must be"),
+        (
+            {"gram": jnp.eye(4), "method": "iterative", "pairing": np.full((4, 4), np.nan)},
+            "the Gram matrix or the pairing, .* not finite",
+        ),
+        (
+            {"gram": lambda v: v[:2], "size": 4, "method": "iterative"},
+            r"the Gram matrix must map \(4, 4\) to \(4, 4\); it returns \(2, 4\)",
+        ),
+        (
+            {"gram": lambda v: None, "size": 4, "method": "iterative"},
+            r"the Gram matrix must map \(4, 4\) to \(4, 4\); it returns None",
+        ),
+        (
+            {"gram": jnp.eye(4), "pairing": lambda v: 1.0, "method": "iterative"},
+            r"pairing must map .*; it returns 1.0",
+        ),
         ({"gram": jnp.eye(4), "method": "denze"}, "did you mean 'dense'"),
         ({"gram": jnp.eye(4), "pairing": jnp.eye(3)}, r"pairing must be \(4, 4\)"),
         ({"gram": lambda v: v, "size": 4}, "needs the Gram matrix itself"),
@@ -448,3 +478,27 @@ def test_gram_matrices_of_integers_and_half_precision_are_computed_with_in_float
 def test_a_mode_that_is_nan_is_not_embedded_as_unlearned():
     modes = contrastive_modes(jnp.eye(4), 1)
     assert np.isnan(embed(modes._replace(eigenvalues=jnp.array([jnp.nan])), jnp.eye(4))).all()
+
+
+def test_what_cannot_be_embedded_is_refused():
+    gram = jnp.eye(4)
+    modes = contrastive_modes(gram, 1)
+    assert embed(modes, gram.tolist()).shape == (4, 1)
+    with pytest.raises(InputError, match="modes must be what contrastive_modes returns; got None"):
+        embed(None, gram)
+    with pytest.raises(InputError, match=r"cross must be \(q, 4\), .*; got \(4, 3\)"):
+        embed(modes, gram[:, :3])
+
+
+def test_grams_of_views_may_be_lists():
+    assert two_view_gram([[1.0]], [[0.5]], [[1.0]]).tolist() == [[1, 0.5], [0.5, 1]]
+    with pytest.raises(InputError, match="not symmetric"):
+        contrastive_kernel(np.triu(np.ones((4, 4))))
+
+
+def test_the_iterative_method_does_not_depend_on_the_scale_of_the_pairing():
+    gram, swap = jnp.diag(jnp.arange(1.0, 9.0)), jnp.asarray(np.roll(np.eye(8), 4, 0))
+    plain = contrastive_modes(gram, 2, method="iterative", pairing=swap)
+    for scale in (1e-200, 1e200):
+        found = contrastive_modes(gram, 2, method="iterative", pairing=scale * swap)
+        np.testing.assert_allclose(found.eigenvalues / scale, plain.eigenvalues, rtol=1e-9)

@@ -76,7 +76,7 @@ def test_a_kernel_that_is_not_finite_is_named():
         return (product.at[0, 0].set(jnp.nan),) * 2
 
     model = Model(base.init, base.apply, broken)
-    with pytest.raises(InputError, match="holds values that are not finite"):
+    with pytest.raises(InputError, match="has values that are not finite"):
         leading_modes(model, Pairs(*RNG.standard_normal((2, 6, 3))), 2)
 
 

@@ -154,6 +154,7 @@ def test_pixels_that_are_not_scaled_are_refused_where_the_scale_matters(activati
             check_scale_of_inputs(model, x=unscaled)
     with pytest.raises(InputError, match="divide them by 255"):
         check_scale_of_inputs(mlp(3, 1, activation="relu", bias_std=0.1), x=pixels)
+    check_scale_of_inputs(model, x=20 * RNG.standard_normal((60, 3)))  # of both signs: no pixels
 
 
 def test_every_call_on_data_refuses_pixels_that_are_not_scaled():

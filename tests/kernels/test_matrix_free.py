@@ -336,7 +336,7 @@ def test_a_tile_is_at_most_as_large_as_the_set():
     ("name", "said"),
     [
         (".", "is no file; give the name of a file"),
-        ("", "cannot write the checkpoint|is no file; give the name"),
+        ("", "checkpoint must be the name of a file; got ''"),
         ("a" * 300, "cannot write the checkpoint .*; give another file"),
         ("a" * 252, "cannot write the checkpoint .*; give another file"),
         ("a\0b", "cannot write the checkpoint"),
@@ -403,7 +403,16 @@ def test_what_is_no_model_or_gives_no_pair_of_kernels_is_named():
             lambda: jax.jit(lambda s: leading_modes(mlp(6, 1, weight_std=s), PAIRS, 2))(1.0),
             "must be known, not traced",
         ),
+        (
+            lambda: jax.jit(lambda h: leading_modes(MODELS["relu"], PAIRS, 2, most_hours=h))(1.0),
+            "must be known, not traced",
+        ),
         (lambda: leading_modes(MODELS["relu"], PAIRS, 2, progress=3), "progress must be"),
+        (lambda: leading_modes(MODELS["relu"], PAIRS, 2, tolerance=2.0), "tolerance must be"),
+        (
+            lambda: infinite.kernel(MODELS["relu"], np.zeros(3, [("a", float)])),
+            "x1 must be an array of real numbers",
+        ),
         (lambda: leading_modes(MODELS["relu"], PAIRS, "2"), "got '2'"),
         (lambda: infinite.kernel(MODELS["relu"], "abc"), "x1 must be an array of real numbers"),
     ):
@@ -416,3 +425,37 @@ def test_masked_arrays_without_masked_entries_are_plain_arrays():
     np.testing.assert_array_equal(
         infinite.gram(MODELS["relu"], masked), infinite.gram(MODELS["relu"], PAIRS)
     )
+
+
+@pytest.mark.float32
+@pytest.mark.parametrize("method", ["leading", "dense", "iterative"])
+@pytest.mark.parametrize("scale", [2.0**-50, 2.0**-34, 2.0**34, 2.0**54])
+def test_modes_keep_their_digits_at_any_scale_of_inputs(scale, method):
+    """The kernel is homogeneous: inputs c x have c^2 times the eigenvalues, and c^-1 c_j."""
+
+    def modes(scale):
+        pairs = Pairs(*(np.float32(scale) * np.asarray(x, np.float32) for x in PAIRS[:2]))
+        if method == "leading":
+            return leading_modes(MODELS["relu"], pairs, 4)
+        return contrastive_modes(infinite.gram(MODELS["relu"], pairs), 4, method=method)
+
+    with jax.enable_x64(False):
+        found, plain = modes(scale), modes(1.0)
+        np.testing.assert_allclose(found.eigenvalues / scale**2, plain.eigenvalues, rtol=1e-5)
+        np.testing.assert_allclose(found.residual / scale**2, plain.residual, atol=1e-5)
+        sizes = [np.linalg.norm(m.coefficients, axis=0) for m in (found, plain)]
+        np.testing.assert_allclose(sizes[0] * scale, sizes[1], rtol=1e-3)
+
+
+@pytest.mark.float32
+def test_a_kernel_that_single_precision_cannot_hold_is_refused():
+    small, large = (
+        Pairs(*(np.float32(c) * np.float32(x) for x in PAIRS[:2])) for c in (1e-18, 1e18)
+    )
+    with jax.enable_x64(False):
+        with pytest.raises(InputError, match=r"too small for float32, .* multiply the inputs"):
+            leading_modes(MODELS["relu"], small, 2)
+        with pytest.raises(InputError, match="Gram matrix is too small for float32"):
+            contrastive_modes(infinite.gram(MODELS["relu"], small), 2)
+        with pytest.raises(InputError, match="overflows float32; divide them"):
+            leading_modes(MODELS["relu"], large, 2)

@@ -103,8 +103,8 @@ def leak(apply: Apply, params: Params, x: Array, coefficients: Array, direction:
     """
     coefficients = jnp.asarray(coefficients)
     dim = _checked(apply, params, x, coefficients[:, None])
-    if jnp.shape(direction) != (dim,):
-        message = f"direction must be ({dim},), a number per output; got {jnp.shape(direction)}"
+    if np.shape(direction) != (dim,):
+        message = f"direction must be ({dim},), a number per output; got {np.shape(direction)}"
         raise InputError(message)
     leaves, _ = split_params(params)
     inputs, weights = _in_rows(x, coefficients[:, None], leaves)

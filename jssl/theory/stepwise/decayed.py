@@ -25,7 +25,6 @@ from functools import partial, reduce
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from jssl.data.checks import require_count, require_range
@@ -156,8 +155,8 @@ def mode_times(
     Raises:
         InputError: if the two shapes differ, or numbers are out of range.
     """
-    if jnp.ndim(eigenvalues) != 1 or jnp.shape(eigenvalues) != jnp.shape(start_scales):
-        shapes = f"{jnp.shape(start_scales)} and {jnp.shape(eigenvalues)}"
+    if np.ndim(eigenvalues) != 1 or np.shape(eigenvalues) != np.shape(start_scales):
+        shapes = f"{np.shape(start_scales)} and {np.shape(eigenvalues)}"
         message = f"start_scales and eigenvalues must both be (k,); got {shapes}"
         raise InputError(message)
     dim = require_count("dim", dim)

@@ -21,6 +21,7 @@ after Simon et al., ICML 2023, arXiv 2303.15438; loss of van den Oord et al., ar
 import math
 
 import jax.numpy as jnp
+import numpy as np
 
 from jssl.data.checks import require_range
 from jssl.errors import InputError
@@ -52,8 +53,8 @@ def infonce_expansion(first: Array, second: Array, *, temperature: Array | float
         InputError: if the embeddings differ in shape or temperature is not positive.
     """
     _require_positive(temperature)
-    if jnp.ndim(first) != 2 or jnp.shape(first) != jnp.shape(second):
-        shapes = f"{jnp.shape(first)} and {jnp.shape(second)}"
+    if np.ndim(first) != 2 or np.shape(first) != np.shape(second):
+        shapes = f"{np.shape(first)} and {np.shape(second)}"
         message = f"both embeddings must be (n, d) of one shape; got {shapes}"
         raise InputError(message)
     n = len(first)

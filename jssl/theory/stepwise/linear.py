@@ -110,7 +110,7 @@ def modes(cross_moment: Array, dim: int | None = None) -> Modes:
         InputError: for a matrix that is not square, not finite or not symmetric (values are
             checked outside jit), or a dim outside [1, m].
     """
-    shape = jnp.shape(cross_moment)
+    shape = np.shape(cross_moment)
     if len(shape) < 2 or shape[-1] != shape[-2]:
         message = f"cross_moment must be a square matrix (m, m); got shape {shape}"
         raise InputError(message)

@@ -21,6 +21,7 @@ import math
 from typing import NamedTuple
 
 import jax.numpy as jnp
+import numpy as np
 
 from jssl.data.checks import require_count, require_range
 from jssl.errors import InputError
@@ -141,8 +142,8 @@ def redundancy_staircase(
     References:
         Simon et al. (2023), arXiv 2303.15438, Prop. 4.1 for weight one; the rest derived here.
     """
-    if jnp.ndim(eigenvalues) != 1 or jnp.shape(eigenvalues) != jnp.shape(start_scales):
-        shapes = f"{jnp.shape(start_scales)} and {jnp.shape(eigenvalues)}"
+    if np.ndim(eigenvalues) != 1 or np.shape(eigenvalues) != np.shape(start_scales):
+        shapes = f"{np.shape(start_scales)} and {np.shape(eigenvalues)}"
         message = f"start_scales and eigenvalues must both be (d,); got {shapes}"
         raise InputError(message)
     count = len(eigenvalues)

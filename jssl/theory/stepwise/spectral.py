@@ -29,6 +29,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from jssl.errors import InputError
 from jssl.types import Array
@@ -109,8 +110,8 @@ def spectral_factor(t: Array | float, start_weight: Array, cross_moment: Array) 
         Derived here, see the module; loss of HaoChen et al. (2021), arXiv 2106.04156, section 3.2.
     """
     _require_square("cross_moment", cross_moment)
-    if jnp.ndim(start_weight) != 2 or start_weight.shape[1] != len(cross_moment):
-        shapes = f"(d, {len(cross_moment)}) to match cross_moment; got {jnp.shape(start_weight)}"
+    if np.ndim(start_weight) != 2 or start_weight.shape[1] != len(cross_moment):
+        shapes = f"(d, {len(cross_moment)}) to match cross_moment; got {np.shape(start_weight)}"
         message = f"start_weight must be {shapes}"
         raise InputError(message)
     ascending, vectors = jnp.linalg.eigh(cross_moment)
@@ -226,7 +227,7 @@ def _echelon(rows: Array) -> tuple[Array, Array, Array]:
 
 
 def _require_square(names: str, *matrices: Array) -> None:
-    shapes = [jnp.shape(matrix) for matrix in matrices]
+    shapes = [np.shape(matrix) for matrix in matrices]
     if any(s != shapes[0] or len(s) != 2 or s[0] != s[1] for s in shapes):
         message = f"{names} must be square (m, m); got {', '.join(map(str, shapes))}"
         raise InputError(message)

@@ -23,6 +23,7 @@ here, after Simon et al., ICML 2023, arXiv 2303.15438, and Bardes et al. (2022),
 from typing import NamedTuple
 
 import jax.numpy as jnp
+import numpy as np
 
 from jssl.data.checks import require_count
 from jssl.errors import InputError
@@ -86,8 +87,8 @@ def centred_moments(first: Array, second: Array) -> Moments:
     Raises:
         InputError: if the views differ in shape or are not matrices.
     """
-    if jnp.ndim(first) != 2 or jnp.shape(first) != jnp.shape(second):
-        shapes = f"{jnp.shape(first)} and {jnp.shape(second)}"
+    if np.ndim(first) != 2 or np.shape(first) != np.shape(second):
+        shapes = f"{np.shape(first)} and {np.shape(second)}"
         message = f"both views must be (n, m) of one shape; got {shapes}"
         raise InputError(message)
     x, y = first - first.mean(0), second - second.mean(0)
