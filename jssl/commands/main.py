@@ -10,12 +10,13 @@ installed and the arguments are parsed, so `jssl --help` is fast and Ctrl-C alwa
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 
 TYPE_CHECKING = False  # as in `typing`, whose import would double the time before Ctrl-C is handled
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from types import TracebackType
 
     from jssl.commands.arguments import Command, Report, Reproduce, Sweep
@@ -28,6 +29,7 @@ SMALL_COUNT = 2000
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit with its status."""
     sys.excepthook = _before_signals_are_handled
+    gc.disable()  # until everything is imported: imports make no garbage worth a search
     from jssl import interrupts
 
     interrupts.install()
@@ -37,6 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         status = 1
         _discard_output()
     finally:
+        gc.enable()
         interrupts.finish()
     side_by_side = getattr(sys.modules.get("jssl.papers.parallel"), "started", False)
     if status == interrupts.status() and not side_by_side:
@@ -77,7 +80,11 @@ def run(arguments: Sequence[str] | None = None, *, own_process: bool = False) ->
         if own_process:
             _prepare_jax(command)
             _prepare_blas(command)
-        return _run(command, own_process)
+        work = _imported(command, own_process)
+        if own_process:
+            gc.freeze()  # what is imported stays, and is not searched again
+            gc.enable()
+        return work()
     except InputError as error:
         print(f"jssl: {error}", file=sys.stderr)
         return 2
@@ -107,7 +114,8 @@ def _before_signals_are_handled(
     sys.__excepthook__(kind, value, traceback)
 
 
-def _run(command: Command, own_process: bool) -> int:
+def _imported(command: Command, own_process: bool) -> Callable[[], int]:
+    """Import the modules of a command; return the function that runs it."""
     from jssl.commands.arguments import (
         Compare,
         Diagnose,
@@ -120,37 +128,38 @@ def _run(command: Command, own_process: bool) -> int:
 
     if isinstance(command, Reproduce):
         return _reproduce(command, own_process)
+    arguments = vars(command)
     if isinstance(command, Predict):
         from jssl.commands.predict import run_predict
 
-        return run_predict(**vars(command))
+        return lambda: run_predict(**arguments)
     if isinstance(command, Diagnose):
         from jssl.commands.diagnose import run_diagnose
 
-        return run_diagnose(**vars(command))
+        return lambda: run_diagnose(**arguments)
     if isinstance(command, Compare):
         from jssl.commands.compare import run_compare
 
-        return run_compare(**vars(command))
+        return lambda: run_compare(**arguments)
     if isinstance(command, Sweep | Report):
         return _sweep(command)
     assert isinstance(command, Doctor)
     from jssl.commands.doctor import examine
 
-    return examine()
+    return examine
 
 
-def _reproduce(command: Reproduce, own_process: bool) -> int:
+def _reproduce(command: Reproduce, own_process: bool) -> Callable[[], int]:
     from jssl.commands.paper_names import PAPERS, list_papers, paper_names
 
     if command.list:
-        return list_papers()
+        return list_papers
     names = paper_names(command.papers, PAPERS)
     if own_process and command.jobs != 1:
         _start_fork_server(names)
     from jssl.commands.reproduce import reproduce
 
-    return reproduce(
+    return lambda: reproduce(
         names, command.scale, command.out, command.seed, command.jobs, overwrite=command.overwrite
     )
 
@@ -177,18 +186,22 @@ def _start_fork_server(papers: Sequence[str]) -> None:
             signal.pthread_sigmask(signal.SIG_SETMASK, usual)
 
 
-def _sweep(command: Sweep | Report) -> int:
+def _sweep(command: Sweep | Report) -> Callable[[], int]:
+    from functools import partial
+
     from jssl.commands.arguments import Report
     from jssl.sweeps import StoreError
 
-    try:
-        if isinstance(command, Report):
-            from jssl.commands.report import report_folder
+    work: Callable[[], int]
+    if isinstance(command, Report):
+        from jssl.commands.report import report_folder
 
-            return report_folder(**vars(command))
+        work = partial(report_folder, **vars(command))
+    else:
         from jssl.commands.sweep import run_sweep
 
-        return run_sweep(
+        work = partial(
+            run_sweep,
             command.study,
             plan=command.plan,
             shard=command.shard,
@@ -199,9 +212,15 @@ def _sweep(command: Sweep | Report) -> int:
             timeout=command.coordinator_timeout,
             scheduler=command.scheduler,
         )
-    except StoreError as error:
-        print(f"jssl: {error}", file=sys.stderr)
-        return 1
+
+    def run_on_store() -> int:
+        try:
+            return work()
+        except StoreError as error:
+            print(f"jssl: {error}", file=sys.stderr)
+            return 1
+
+    return run_on_store
 
 
 def _prepare_jax(command: Command) -> None:
@@ -236,9 +255,10 @@ def _prepare_blas(command: Command) -> None:
 
     It reads the variable when NumPy and SciPy are imported; one that is set already is followed.
     """
-    from jssl.commands.arguments import Diagnose, Predict
+    from jssl.commands.arguments import Diagnose, Doctor, Predict
 
     small = isinstance(command, Predict) and command.count <= SMALL_COUNT
+    small = small or isinstance(command, Doctor)
     if isinstance(command, Diagnose):
         from jssl.commands.blas_threads import is_small
 
