@@ -57,6 +57,23 @@ def working(**values: Any) -> tuple[Array, ...]:
     return tuple(a.astype(dtype) for a in arrays)
 
 
+def unit_of(x: Array, axis: int | tuple[int, ...] | None = None) -> Array:
+    """Return a power of 4 near the largest absolute value, 1 for zeros; division by it is exact.
+
+    Example:
+        >>> print(unit_of(jnp.array([3.0, -70.0])))
+        64.0
+
+    Args:
+        x: floating.
+        axis: over which the largest is taken; None for all.
+    """
+    largest = jnp.max(jnp.abs(x), axis=axis)
+    _, exponent = jnp.frexp(largest)
+    unit = jnp.ldexp(jnp.ones_like(largest), (exponent - 1) // 2 * 2)
+    return jnp.where(jnp.isfinite(largest) & (largest > 0), unit, 1)
+
+
 def as_array(value: Any) -> Array:
     """Return `jnp.asarray(value)`; for a NumPy array without a program for each of its shapes.
 

@@ -93,7 +93,7 @@ def _shortened(box: str, prog: str) -> str:
     parts = [_TOO_LONG.sub(lambda digits: f"a number of {digits[1]} digits is too large", text)]
     for section in paragraphs[1:]:
         if section[0].startswith("Available subcommands"):
-            parts.append(section[0][0].lower() + section[0][1:])
+            parts.append(" ".join([section[0][0].lower() + section[0][1:], *section[1:]]))
         elif section[0].startswith("Perhaps you meant") and len(section) > 1:
             parts.append(f"perhaps you meant {section[1]}")
     help_line = re.search(rf"({re.escape(prog)}[\w ]* --help)", " ".join(paragraphs[-1]))

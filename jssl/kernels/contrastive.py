@@ -19,21 +19,29 @@ Source: Simon, Knutins, Ziyin, Geisz, Fetterman, Albrecht, ICML 2023, arXiv 2303
 
 from collections.abc import Callable
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.tree_util import Partial
 
-from jssl.arithmetic import working
+from jssl.arithmetic import unit_of, working
 from jssl.data.checks import require_count, require_range
 from jssl.errors import InputError, shown, unknown_name
 from jssl.host_arithmetic import host_value
 from jssl.kernels import dense, lanczos
 from jssl.kernels.dense import square_root
-from jssl.kernels.mode_checks import check_converged, check_definite, check_size, too_few
+from jssl.kernels.mode_checks import (
+    check_converged,
+    check_definite,
+    check_representable,
+    check_size,
+    too_few,
+)
 from jssl.kernels.pairing import (
     as_product,
+    check_product,
     check_symmetric,
     pairing_product,
     size_of,
@@ -86,13 +94,17 @@ def contrastive_kernel(gram: Array, pairing: Array | None = None) -> Array:
     References:
         Simon et al. 2023, arXiv 2303.15438, section 5.
     """
+    if callable(gram):
+        message = "contrastive_kernel needs the Gram matrix itself; got a function"
+        raise InputError(message)
     size = size_of(gram, None, pairing)
-    gram = check_symmetric("the Gram matrix", *working(gram=gram))
-    if pairing is not None and not callable(pairing):
-        pairing = check_symmetric("pairing", *working(pairing=pairing))
+    gram = _checked(gram)
     root = square_root(gram)
     check_definite(root.clipped)
-    kernel = _dot(root.root, pairing_product(pairing, size)(root.root))
+    paired = _pairing(pairing, size, gram.dtype)(root.root)
+    check_product("pairing", paired, root.root)
+    kernel = _dot(root.root, paired)
+    check_definite(jnp.where(jnp.isfinite(kernel).all(), 0, jnp.nan))
     return (kernel + kernel.T) / 2
 
 
@@ -138,7 +150,7 @@ def contrastive_modes(
             eigenvalue, at most 0.1; eigenvalues are then right to about its square over the
             relative gap, and those below it count as 0. epsilon^(2/3) by default: 4e-11 in
             float64, 2e-5 in float32.
-        steps: for `iterative`, the bound on products with K, at least 2.
+        steps: for `iterative`, the bound on products with K, at least 4.
 
     Returns:
         The modes. `rank` < 2n says that K is singular; modes are defined all the same.
@@ -154,29 +166,30 @@ def contrastive_modes(
     if method not in ("dense", "iterative"):
         kind = "method"
         raise unknown_name(kind, method, ["dense", "iterative"])
+    if method == "dense" and callable(gram):
+        message = "method 'dense' needs the Gram matrix itself; use 'iterative' for products"
+        raise InputError(message)
     size = size_of(gram, size, pairing)
-    dim, steps = require_count("dim", dim, high=size), require_count("steps", steps, low=2)
+    dim, steps = require_count("dim", dim, high=size), require_count("steps", steps, low=4)
     if not callable(gram):
-        gram = check_symmetric("the Gram matrix", *working(gram=gram))
-        check_size(jnp.max(jnp.abs(gram)), gram.dtype, "the Gram matrix")
-    if pairing is not None and not callable(pairing):
-        pairing = check_symmetric("pairing", *working(pairing=pairing))
-    apply_pairing = pairing_product(pairing, size)
-    if method == "dense":
-        if callable(gram):
-            message = "method 'dense' needs the Gram matrix itself; use 'iterative' for products"
-            raise InputError(message)
-        return _dense(gram, apply_pairing, dim)
+        gram = _checked(gram)
+        if method == "dense":
+            return _dense(gram, _pairing(pairing, size, gram.dtype), dim)
     product = as_product(gram)
     dtype = jnp.result_type(float if callable(gram) else gram)
+    apply_pairing = _pairing(pairing, size, dtype)
     if tolerance is None:
         tolerance = float(jnp.finfo(dtype).eps) ** (2 / 3)
     require_range("tolerance", tolerance, 0, 0.1)
+    if np.shape(tolerance):
+        message = f"tolerance must be one number; got {shown(tolerance)}"
+        raise InputError(message)
     key = jax.random.key(0) if key is None else require_key(key)
     start = jax.random.normal(key, (size, min(max(dim, 4), size)), dtype)
     ritz = _largest(product, apply_pairing, start, tolerance, dim=dim, steps=steps)
     check_definite(ritz.clipped)
-    check_converged(ritz, dim)
+    check_converged(ritz, dim, tolerance)
+    check_representable(ritz.eigenvalues)
     return ContrastiveModes(
         ritz.eigenvalues,
         ritz.vectors,
@@ -230,22 +243,42 @@ def embed(modes: ContrastiveModes, cross: Array) -> Array:
 _dot = partial(jnp.matmul, precision="highest")
 
 
+def _pairing(pairing: Array | Callable[[Array], Array] | None, size: int, dtype: Any) -> Partial:
+    if pairing is not None and not callable(pairing):
+        pairing = check_symmetric("pairing", *working(pairing=pairing)).astype(dtype)
+    return pairing_product(pairing, size)
+
+
+def _checked(gram: Array) -> Array:
+    """Return a Gram matrix, symmetric and not so small that it vanishes."""
+    (array,) = working(gram=gram)
+    array = check_symmetric("the Gram matrix", array)
+    on_host = isinstance(gram, np.ndarray) and gram.dtype.kind == "f"  # of more digits, perhaps
+    largest = np.max(np.abs(gram)) if on_host else jnp.max(jnp.abs(array))
+    check_size(largest, array.dtype, "the Gram matrix")
+    return array
+
+
 def _dense(gram: Array, pairing: Partial, dim: int) -> ContrastiveModes:
     size, eps = gram.shape[0], float(jnp.finfo(gram.dtype).eps)
-    unit = lanczos.unit_of(gram)
+    unit = unit_of(gram)
     gram = gram / unit
     rank, clipped = jnp.full((), size), jnp.zeros((), gram.dtype)
     factor = dense.cholesky(gram)
     if factor is None:
         factor, _, rank, clipped = dense.range_factor(gram)
         check_definite(clipped)
-    (values, vectors, residual), positive = dense.diagonalise(
+    (values, vectors, residual, pairing_unit), positive = dense.diagonalise(
         gram, factor, pairing, dim, size * eps
     )
     count = host_value(positive)
+    if count is not None:
+        check_definite(jnp.where(jnp.isfinite(values).all(), clipped, jnp.nan))
     if count is not None and count < dim:
         raise too_few(dim, int(count))
-    values, vectors, residual = values * unit, vectors / jnp.sqrt(unit), residual * unit
+    values, residual = (lanczos.times(x, unit, pairing_unit) for x in (values, residual))
+    check_representable(values)
+    vectors = vectors / jnp.sqrt(unit)
     return ContrastiveModes(values, vectors, residual, rank, jnp.zeros((), int), clipped)
 
 

@@ -17,9 +17,10 @@ import jax.numpy as jnp
 import numpy as np
 from jax.tree_util import Partial
 
-from jssl.arithmetic import working
+from jssl.arithmetic import unit_of, working
 from jssl.host_arithmetic import host_value
 from jssl.kernels import lanczos
+from jssl.kernels.pairing import check_product
 from jssl.types import Array
 
 
@@ -76,10 +77,20 @@ def cholesky(gram: Array) -> Array | None:
 @partial(jax.jit, static_argnums=(3, 4))
 def diagonalise(
     gram: Array, factor: Array, pairing: Partial, dim: int, cutoff: float
-) -> tuple[tuple[Array, Array, Array], Array]:
-    """Return eigenvalues, coefficients and residuals of A K, and how many are positive."""
+) -> tuple[tuple[Array, Array, Array, Array], Array]:
+    """Return eigenvalues, coefficients and residuals of A K, and how many are positive.
+
+    Eigenvalues and residuals are over a unit, which comes fourth.
+    """
     with jax.default_matmul_precision("highest"):
-        projected = factor.T @ pairing(factor)
+        paired = pairing(factor)
+        check_product("pairing", paired, factor)
+        unit = unit_of(paired)
+
+        def scaled_pairing(v: Array) -> Array:
+            return pairing(v) / unit
+
+        projected = factor.T @ (paired / unit)
         values, vectors = jnp.linalg.eigh((projected + projected.T) / 2)
         floor = cutoff * jnp.max(jnp.abs(values))
         positive = jnp.sum(values > floor)
@@ -87,9 +98,9 @@ def diagonalise(
         # c = A B y / eigenvalue: no triangular solve, and right for a singular K too.
         real = jnp.abs(values) > floor
         scaled = jnp.where(real, vectors / jnp.where(real, values, 1), 0)
-        coefficients = pairing(factor @ scaled)
+        coefficients = scaled_pairing(factor @ scaled)
         product = partial(jnp.matmul, gram)
         residual = lanczos.residual_norms(
-            product, pairing, coefficients, product(coefficients), values
+            product, scaled_pairing, coefficients, product(coefficients), values
         )
-        return (values, coefficients, residual), positive
+        return (values, coefficients, residual, unit), positive

@@ -129,6 +129,9 @@ def kernel_of(model: Model) -> "Function":
             "use the NTK of one net, jssl.kernels.empirical_ntk(apply, params, x)"
         )
         raise InputError(message)
+    if not callable(model.kernel):
+        message = f"the kernel of the model must be a function; got {shown(model.kernel)}"
+        raise InputError(message)
     return model.kernel
 
 

@@ -24,6 +24,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
+from jssl.arithmetic import unit_of
 from jssl.kernels.krylov import (
     Product,
     Space,
@@ -91,7 +92,7 @@ def largest(
         start: (size, width) start block, random; width >= dim so that no multiple is missed.
         dim: number of eigenvalues.
         tolerance: largest residual bound over the largest absolute eigenvalue.
-        steps: bound on the products with K.
+        steps: bound on the products with K, two of which come at the end.
         depth: blocks that are expanded before the basis is restarted, at least 2.
 
     References:
@@ -121,30 +122,23 @@ def largest(
         block = smoothed(scaled_pairing, image)
         space = begin(block, scaled(block), dim=dim, depth=depth)
         space = jax.lax.while_loop(
-            lambda space: is_unfinished(space, tolerance, steps), advance, space
+            lambda space: is_unfinished(space, tolerance, steps - 2), advance, space
         )
         # of eigenvalues, where K S and A S of the random start are large: energies of the first
         # block are no estimate, since A may map to what K does not see
         rounding = 4 * float(jnp.finfo(start.dtype).eps) * norm * len(start) ** 0.5
         found = _finish(scaled, scaled_pairing, space, dim, tolerance, rounding)
         return found._replace(
-            eigenvalues=found.eigenvalues * unit * pairing_unit,
+            eigenvalues=times(found.eigenvalues, unit, pairing_unit),
             vectors=found.vectors / jnp.sqrt(unit),
-            residual=found.residual * unit * pairing_unit,
+            residual=times(found.residual, unit, pairing_unit),
         )
 
 
-def unit_of(x: Array) -> Array:
-    """Return a power of 4 near the largest absolute value, 1 for zeros; division by it is exact.
-
-    Example:
-        >>> print(unit_of(jax.numpy.array([3.0, -70.0])))
-        64.0
-    """
-    largest = jnp.max(jnp.abs(x))
-    _, exponent = jnp.frexp(largest)
-    unit = jnp.ldexp(jnp.ones_like(largest), (exponent - 1) // 2 * 2)
-    return jnp.where(jnp.isfinite(largest) & (largest > 0), unit, 1)
+def times(values: Array, unit: Array, pairing_unit: Array) -> Array:
+    """Return eigenvalues in the units of K and A, which alone may not be representable."""
+    root = jnp.sqrt(unit)
+    return values * root * pairing_unit * root
 
 
 def residual_norms(

@@ -26,7 +26,13 @@ from jssl.kernels.checkpoint import Checkpoint
 from jssl.kernels.contrastive import ContrastiveModes
 from jssl.kernels.infinite import KINDS, kernel_of
 from jssl.kernels.inputs import check_pairs
-from jssl.kernels.mode_checks import check_definite, check_size, not_converged, too_few
+from jssl.kernels.mode_checks import (
+    check_definite,
+    check_size,
+    is_loose,
+    not_converged,
+    too_few,
+)
 from jssl.kernels.tiles import KernelProduct
 from jssl.keys import require_key
 from jssl.types import Array, Model, Pairs
@@ -56,6 +62,7 @@ class Progress(NamedTuple):
     bound: float
 
 
+@np.errstate(over="ignore", invalid="ignore")  # said in one line at the end
 def leading_modes(
     model: Model,
     pairs: Pairs,
@@ -136,6 +143,9 @@ def leading_modes(
     require_range("most_hours", most_hours, 0)
     tolerance = float(np.finfo(dtype).eps) ** (2 / 3) if tolerance is None else tolerance
     require_range("tolerance", tolerance, 0, 0.1)
+    if np.shape(tolerance):
+        message = f"tolerance must be one number; got {shown(tolerance)}"
+        raise InputError(message)
     products = require_count("products", products, low=2)
     tile = None if tile is None else require_count("tile", tile)
     part = processes.share()
@@ -153,7 +163,7 @@ def leading_modes(
         if space is None or krylov.is_unfinished(space, tolerance, products):
             left = max(TYPICAL[dtype.itemsize] - (0 if space is None else space.products), 2)
             _check_hours(product.estimate(width) * left / 3600, most_hours, size // 2)
-        run = _Run(multiply, dtype, dim, width, progress)
+        run = _Run(multiply, dtype, dim, width, progress, any(view.any() for view in views))
         if space is None:
             draws = np.random.default_rng(seed)
             space = run.begin(draws.standard_normal((size, width), dtype))
@@ -176,9 +186,10 @@ class _Run:
         dim: int,
         width: int,
         progress: Callable[[Progress], None] | None,
+        is_nonzero: bool,
     ) -> None:
         self._product, self._dim, self._most = multiply, dim, (_DEPTH + 1) * width
-        self._unit = 1.0
+        self._unit, self._is_nonzero = 1.0, is_nonzero
         self._progress, self._products, self._bound = progress, 0, np.inf
         # The mean of all inputs has most of the energy, and other directions about 1 / size of it:
         # a floor that grows with the size would drop them. Sums over tiles round to a few eps.
@@ -188,6 +199,12 @@ class _Run:
         image = self._multiply(start)
         self._unit = unit = krylov.unit_of(image)
         check_size(np.max(np.abs(image)), image.dtype, "the kernel of these inputs")
+        if self._is_nonzero and not image.any():
+            message = (
+                f"the kernel of these inputs is 0 in {image.dtype.name}; multiply the inputs or "
+                "the gains by a constant"
+            )
+            raise InputError(message)
         image = image / unit
         block, norm = krylov.smoothed(_swapped, image), krylov.norm_of(start, image)
         image = self._multiply(block)
@@ -228,9 +245,13 @@ def _modes(space: krylov.HostSpace, dim: int, tolerance: float) -> ContrastiveMo
     positive = int(np.sum(space.eigenvalues[:dim] > least))
     is_converged = krylov.is_converged(space, tolerance)
     if positive < dim and (is_converged or space.is_exhausted):
-        raise too_few(dim, positive)
+        raise too_few(dim, positive, tolerance, space.bound.dtype)
     if not is_converged:
         remedy = "raise products or tolerance, or lower dim"
+        if positive < dim and is_loose(tolerance, space.bound.dtype):
+            remedy = (
+                f"lower tolerance, since modes below {tolerance:g} of the largest are not counted"
+            )
         raise not_converged(space.products, positive, dim, remedy)
     return ContrastiveModes(
         as_array(space.eigenvalues[:dim] * unit),

@@ -22,9 +22,11 @@ def check_definite(clipped: Array | np.ndarray) -> None:
         "check the inputs, and their scale and that of the gains"
     )
     if energy > 0:
+        size = f"an energy is {-float(energy):.1e} of the largest"
+        size = size if energy <= 1 else "its negative energies are the largest"
         message = (
-            f"the Gram matrix is indefinite: an energy of {-float(energy):.1e} of the largest; "
-            "pass k(Z, Z) of a positive semi-definite kernel"
+            f"the Gram matrix is indefinite: {size}; pass k(Z, Z) of a positive semi-definite "
+            "kernel"
         )
     raise InputError(message)
 
@@ -52,17 +54,30 @@ def check_size(largest: Any, dtype: Any, what: str) -> None:
         raise InputError(message)
 
 
-def check_converged(ritz: lanczos.Ritz, dim: int) -> None:
+def check_representable(eigenvalues: Array) -> None:
+    """Raise where positive eigenvalues overflow their dtype, or vanish in it."""
+    known = host_value(eigenvalues)
+    if known is not None and (not np.isfinite(known).all() or (known == 0).any()):
+        message = (
+            f"the eigenvalues of A K are too large or too small for {known.dtype.name}; multiply "
+            "the Gram matrix or the pairing by a constant"
+        )
+        raise InputError(message)
+
+
+def check_converged(ritz: lanczos.Ritz, dim: int, tolerance: float) -> None:
     """Raise where block Lanczos did not find `dim` positive modes."""
     converged = host_value(ritz.converged)
     if converged is None:
         return
     positive = int(ritz.positive)
     if positive < dim and (bool(converged) or bool(ritz.exhausted)):
-        raise too_few(dim, positive)
+        raise too_few(dim, positive, tolerance, ritz.residual.dtype)
     if converged:
         return
     remedy = "raise steps or tolerance, lower dim, or use method='dense'"
+    if positive < dim and is_loose(tolerance, ritz.residual.dtype):
+        remedy = f"lower tolerance, since modes below {tolerance:g} of the largest are not counted"
     raise not_converged(int(ritz.steps), positive, dim, remedy)
 
 
@@ -74,7 +89,17 @@ def not_converged(products: int, positive: int, dim: int, remedy: str) -> InputE
     )
 
 
-def too_few(dim: int, positive: int) -> InputError:
+def is_loose(tolerance: float, dtype: Any) -> bool:
+    """Return whether a tolerance is above the default of a dtype."""
+    return float(tolerance) > 1.01 * float(np.finfo(dtype).eps) ** (2 / 3)
+
+
+def too_few(dim: int, positive: int, tolerance: float = 0.0, dtype: Any = np.float64) -> InputError:
     """Return the error for fewer positive modes than asked for."""
     hint = f"ask for at most {positive}" if positive else "there is nothing to learn"
+    if is_loose(tolerance, dtype):
+        return InputError(
+            f"dim is {dim} but only {positive} modes are above {tolerance:g} of the largest: "
+            "lower tolerance or dim"
+        )
     return InputError(f"dim is {dim} but only {positive} modes are positive: {hint}")

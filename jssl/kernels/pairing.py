@@ -138,6 +138,9 @@ def check_product(name: str, found: Any, v: Array) -> None:
         got = shown(found) if shape is None else shape
         message = f"{name} must map {v.shape} to {v.shape}; it returns {got}"
         raise InputError(message)
+    if found.dtype != v.dtype:
+        message = f"{name} must map {v.dtype} to {v.dtype}; it returns {found.dtype}"
+        raise InputError(message)
 
 
 @jax.jit

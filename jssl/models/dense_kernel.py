@@ -19,7 +19,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jssl.arithmetic import working
+from jssl.arithmetic import unit_of, working
 from jssl.devices import cores
 from jssl.models.correlation import Directions, directions, gaps, gaps_of_product, unit_rows
 from jssl.models.expectations import NUMPY_COST
@@ -248,9 +248,14 @@ def _traced(
     gains = Gains(*(jnp.asarray(gain, x1.dtype) for gain in gains))
     (unit1, length1), (unit2, length2) = unit_rows(x1), unit_rows(x2)
     root = jnp.concatenate([length1, length2]) * x1.shape[1] ** -0.5
+    units = jnp.ones_like(root)
+    if network.activation in HOMOGENEOUS and not network.biased:
+        units = jax.lax.stop_gradient(unit_of(root[:, None], 1))  # squares of lengths may overflow
+        root = root / units
     whole = side(network, gains, root)  # of both sets at once: fewer operations to compile
     first, second = part_of_side(whole, slice(len(x1))), part_of_side(whole, slice(len(x1), None))
     centre = jax.lax.stop_gradient(jnp.mean(unit1, axis=0))  # any vector gives the same gaps
     gap = gaps(directions(unit1, centre), directions(unit2, centre))
     both = propagate(network, gains, gap, first, second)
-    return tuple(both[KINDS.index(kind)] for kind in kinds)
+    left, right = units[: len(x1), None], units[len(x1) :]
+    return tuple(both[KINDS.index(kind)] * left * right for kind in kinds)

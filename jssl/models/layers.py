@@ -268,14 +268,15 @@ def check_at_least_one(**sizes: Any) -> None:
 
 def check_scale(scale: Any, least: float) -> None:
     """Raise InputError unless the scale of a start is one number and, if known, at least that."""
-    what = "above 0, where training never moves" if least else "0 or more"
+    what = "above 0, where training never moves, and finite" if least else "0 or more, and finite"
     try:
         is_sound = np.shape(scale) == ()
         known = host_value(scale)
     except ValueError:  # lists of unequal lengths
         is_sound, known = False, None
     if known is not None:
-        is_sound = is_sound and known.dtype.kind in "iuf" and bool(least <= known < math.inf)
+        real = jnp.issubdtype(known.dtype, jnp.floating) or known.dtype.kind in "iu"
+        is_sound = is_sound and real and bool(least <= known < math.inf)
     if not is_sound:
         message = f"the scale of a start must be a number {what}; got {shown(scale)}"
         raise InputError(message)

@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 
 from jssl._compat import neural_tangents
-from jssl.arithmetic import working
+from jssl.arithmetic import unit_of, working
 from jssl.errors import InputError
 from jssl.models.activations import LEAK
 from jssl.models.activations import activation as find_activation
@@ -38,15 +38,29 @@ class ConvKernel:
 
     Attributes:
         function: the same function.
-        is_homogeneous: whether k(c x, c x') = c^2 k(x, x') for c > 0.
+        is_homogeneous: whether k(c x, d x') = c d k(x, x') for c, d > 0.
     """
 
     function: Kernel
     is_homogeneous: bool
 
     def __call__(self, x1: Array, x2: Array) -> tuple[Array, Array]:
-        """Return NNGP and NTK, (n1, n2) each."""
-        return self.function(x1, x2)
+        """Return NNGP and NTK, (n1, n2) each.
+
+        neural-tangents adds small constants to squared lengths, so that a homogeneous kernel is
+        computed of inputs of order 1.
+        """
+        if not self.is_homogeneous:
+            return self.function(x1, x2)
+        (x1, first), (x2, second) = (_in_units(x) for x in working(x1=x1, x2=x2))
+        nngp, ntk = self.function(x1, x2)
+        return nngp * first[:, None] * second, ntk * first[:, None] * second
+
+
+def _in_units(x: Array) -> tuple[Array, Array]:
+    """Return (n, ...) inputs of order 1, and the (n,) powers of 4 that they were divided by."""
+    units = jax.lax.stop_gradient(unit_of(x, tuple(range(1, x.ndim))))
+    return x / units.reshape(-1, *[1] * (x.ndim - 1)), units
 
 
 def dense(

@@ -102,7 +102,7 @@ def test_bad_input_is_one_line_and_status_2(arguments, says, capsys):
         (["reproduce", "--jobs", "x"], "--jobs"),
         (["reproduce", "--scale", "big"], "Expected one of ('quick', 'paper', 'large')"),
         (["reproduce", "--sead", "3"], "perhaps you meant --seed"),
-        (["reproduse"], "available subcommands: reproduce"),
+        (["reproduse"], "compare, sweep, report, doctor; see jssl --help"),
         (["sweep"], "Missing from jssl sweep: PATH"),
         (["predict", "--count", "9" * 5001], "--count: a number of 5001 digits is too large;"),
         ([], "Expected one of {reproduce"),

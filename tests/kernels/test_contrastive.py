@@ -370,7 +370,7 @@ def test_no_convergence_is_an_error_that_says_what_to_do():
         ({"gram": jnp.eye(4), "dim": 0}, "dim must be a whole number"),
         ({"gram": jnp.eye(4), "dim": True}, "dim must be a whole number"),
         ({"gram": jnp.eye(4), "dim": "2"}, "dim must be a whole number"),
-        ({"gram": jnp.eye(4), "steps": 0}, "steps must be a whole number of at least 2"),
+        ({"gram": jnp.eye(4), "steps": 0}, "steps must be a whole number of at least 4"),
         ({"gram": jnp.eye(4), "size": 5}, "size is 5, and the Gram matrix has 4 rows"),
         ({"gram": lambda v: v, "size": "a", "method": "iterative"}, "size must be a whole number"),
         ({"gram": [[1.0], [1.0, 2.0]]}, "the Gram matrix must be an array of real numbers"),
@@ -398,6 +398,22 @@ def test_no_convergence_is_an_error_that_says_what_to_do():
             {"gram": jnp.eye(4), "pairing": lambda v: 1.0, "method": "iterative"},
             r"pairing must map .*; it returns 1.0",
         ),
+        ({"gram": np.eye(4), "pairing": np.full((4, 4), np.nan)}, "the pairing, .* not finite"),
+        ({"gram": jnp.eye(4), "pairing": lambda v: v[:3]}, r"pairing must map .* returns \(3, 4\)"),
+        (
+            {"gram": lambda v: v + 0j, "size": 4, "method": "iterative"},
+            "the Gram matrix must map float64 to float64; it returns complex128",
+        ),
+        (
+            {"gram": jnp.eye(4), "method": "iterative", "tolerance": [1e-3, 1e-3]},
+            "tolerance must be one number",
+        ),
+        ({"gram": 1e-200 * np.eye(4), "pairing": 1e-200 * np.eye(4)}, "eigenvalues of A K are too"),
+        (
+            {"gram": 1e200 * np.eye(4), "pairing": 1e200 * np.eye(4), "method": "iterative"},
+            "eigenvalues of A K are too large or too small for float64",
+        ),
+        ({"gram": -np.eye(4), "method": "iterative"}, "negative energies are the largest"),
         ({"gram": jnp.eye(4), "method": "denze"}, "did you mean 'dense'"),
         ({"gram": jnp.eye(4), "pairing": jnp.eye(3)}, r"pairing must be \(4, 4\)"),
         ({"gram": lambda v: v, "size": 4}, "needs the Gram matrix itself"),
@@ -492,13 +508,28 @@ def test_what_cannot_be_embedded_is_refused():
 
 def test_grams_of_views_may_be_lists():
     assert two_view_gram([[1.0]], [[0.5]], [[1.0]]).tolist() == [[1, 0.5], [0.5, 1]]
-    with pytest.raises(InputError, match="not symmetric"):
-        contrastive_kernel(np.triu(np.ones((4, 4))))
+    for gram, pairing, said in (
+        (np.triu(np.ones((4, 4))), None, "not symmetric"),
+        (1e-300 * np.eye(4), None, "too small for float64"),
+        (np.eye(4), np.full((4, 4), np.nan), "not finite"),
+        (np.eye(4), lambda v: v[:2], "pairing must map"),
+        (lambda v: v, None, "needs the Gram matrix itself"),
+    ):
+        with pytest.raises(InputError, match=said):
+            contrastive_kernel(gram, pairing)
 
 
-def test_the_iterative_method_does_not_depend_on_the_scale_of_the_pairing():
+def test_a_tolerance_that_hides_modes_is_named():
+    gram = jnp.diag(jnp.asarray([1.0, 0.5, 0.01, 0.01, 0.01, 0.01]))
+    with pytest.raises(InputError, match=r"lower tolerance"):
+        contrastive_modes(gram, 4, method="iterative", tolerance=0.05, pairing=jnp.eye(6))
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_modes_do_not_depend_on_the_scale_of_the_pairing(method):
     gram, swap = jnp.diag(jnp.arange(1.0, 9.0)), jnp.asarray(np.roll(np.eye(8), 4, 0))
-    plain = contrastive_modes(gram, 2, method="iterative", pairing=swap)
+    plain = contrastive_modes(gram, 2, method=method, pairing=swap)
     for scale in (1e-200, 1e200):
-        found = contrastive_modes(gram, 2, method="iterative", pairing=scale * swap)
+        found = contrastive_modes(gram, 2, method=method, pairing=scale * swap)
         np.testing.assert_allclose(found.eigenvalues / scale, plain.eigenvalues, rtol=1e-9)
+        np.testing.assert_allclose(found.residual / scale, 0, atol=1e-9)

@@ -459,3 +459,15 @@ def test_a_kernel_that_single_precision_cannot_hold_is_refused():
             contrastive_modes(infinite.gram(MODELS["relu"], small), 2)
         with pytest.raises(InputError, match="overflows float32; divide them"):
             leading_modes(MODELS["relu"], large, 2)
+        tiny = Pairs(*(np.float32(1e-25) * np.float32(x) for x in PAIRS[:2]))
+        with pytest.raises(InputError, match="kernel of these inputs is 0 in float32"):
+            leading_modes(MODELS["relu"], tiny, 1)
+        with pytest.raises(InputError, match="not finite; check the inputs, and their scale"):
+            leading_modes(mlp(6, 1, weight_std=1e30), PAIRS, 2)
+
+
+def test_a_tolerance_that_hides_modes_is_named():
+    with pytest.raises(InputError, match=r"lower tolerance, since modes below 0.1 of the largest"):
+        leading_modes(MODELS["relu"], PAIRS, 20, tolerance=0.1)
+    with pytest.raises(InputError, match="kernel of the model must be a function; got 3"):
+        leading_modes(MODELS["relu"]._replace(kernel=3), PAIRS, 1)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from jssl.kernels import infinite
-from jssl.models import mlp
+from jssl.models import conv, mlp, residual
 from jssl.types import Pairs
 
 X = np.random.default_rng(7).standard_normal((5, 6))
@@ -75,3 +75,25 @@ def test_integers_beyond_those_of_jax_do_not_wrap_around(dtype):
 def test_no_inputs_give_an_empty_kernel_without_a_warning():
     found = mlp(6, 1, activation="relu").kernel(X[:0], X)
     assert [part.shape for part in found] == [(0, 5), (0, 5)]
+
+
+@pytest.mark.float32
+@pytest.mark.parametrize("name", ["conv", "leaky conv", "residual", "mlp"])
+@pytest.mark.parametrize("exponents", [(-100, -100), (-50, 100), (110, 100)])
+def test_homogeneous_kernels_keep_their_digits_at_any_scale(name, exponents):
+    """k(2^a x, 2^b x') = 2^(a + b) k(x, x') for networks without biases, traced as well."""
+    models = {
+        "conv": lambda: conv((6, 6, 1), 1),
+        "leaky conv": lambda: conv((6, 6, 1), 1, activation="leaky_relu"),
+        "residual": lambda: residual(36, 1),
+        "mlp": lambda: mlp(36, 1, activation="relu"),
+    }
+    model = models[name]()
+    x = np.random.default_rng(0).uniform(0, 1, (4, 6, 6, 1)).astype(np.float32)
+    first, second = (np.float32(2.0 ** (e // 2)) * x for e in exponents)
+    with jax.enable_x64(False):
+        plain = model.kernel(x, x)
+        for call in (model.kernel, jax.jit(model.kernel)):
+            for found, known in zip(call(first, second), plain, strict=True):
+                unit = 2.0 ** (exponents[0] // 2) * 2.0 ** (exponents[1] // 2)
+                np.testing.assert_allclose(np.asarray(found) / unit, known, rtol=1e-5)
