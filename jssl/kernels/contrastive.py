@@ -125,7 +125,8 @@ def contrastive_modes(
     restricted to its range, and diagonalises B^T A B. `iterative` runs block Lanczos in the inner
     product of K: one product of K with a (size, dim) block a step, no factorisation, and K may be
     singular or known by its products alone. Under jit `dense` always takes the eigenvectors, and
-    of the checks only those of shapes are made. `iterative` has no derivative in reverse mode.
+    of the checks only those of shapes are made. `iterative` has no derivative in reverse mode,
+    and that of `dense` is right where no two eigenvalues of K, but those at 0, are equal.
 
     Example:
         >>> import jax, jax.numpy as jnp

@@ -71,6 +71,7 @@ def decayed_levels(
     """Return what is learned at the minimum, and how large.
 
     Example:
+        >>> import jax.numpy as jnp
         >>> seen = decayed_levels(jnp.array([1.0, 0.5, 0.1]), 3, weight_decay=0.5)
         >>> print(*(f"{value:.3f}" for value in seen.eigenvalues), seen.learned)
         0.750 0.500 0.000 [ True  True False]
@@ -125,6 +126,7 @@ def mode_times(
     """Return when each mode is half learned.
 
     Example:
+        >>> import jax.numpy as jnp
         >>> start, gamma = jnp.full(3, 1e-3), jnp.array([1.0, 0.5, 0.1])
         >>> print(*(f"{time:.2f}" for time in mode_times(start, gamma, 3).times))
         1.73 3.63 20.15
