@@ -231,8 +231,11 @@ def embed(modes: ContrastiveModes, cross: Array) -> Array:
     if not isinstance(modes, ContrastiveModes):
         message = f"modes must be what contrastive_modes returns; got {shown(modes)}"
         raise InputError(message)
+    if modes.coefficients.ndim != 2:
+        message = f"modes hold coefficients of shape {modes.coefficients.shape}; map with jax.vmap"
+        raise InputError(message)
     (cross,) = working(cross=cross)
-    size = modes.coefficients.shape[-2]
+    size = modes.coefficients.shape[0]
     if cross.ndim < 2 or cross.shape[-1] != size:
         message = f"cross must be (q, {size}), k(x, Z) for the views Z; got {cross.shape}"
         raise InputError(message)
@@ -246,7 +249,11 @@ _dot = partial(jnp.matmul, precision="highest")
 
 def _pairing(pairing: Array | Callable[[Array], Array] | None, size: int, dtype: Any) -> Partial:
     if pairing is not None and not callable(pairing):
-        pairing = check_symmetric("pairing", *working(pairing=pairing)).astype(dtype)
+        given = pairing
+        pairing = check_symmetric("pairing", *working(pairing=given)).astype(dtype)
+        if isinstance(given, np.ndarray) and given.any() and host_value(~pairing.any()):
+            message = f"pairing is 0 in {pairing.dtype.name}; multiply it by a constant"
+            raise InputError(message)
     return pairing_product(pairing, size)
 
 

@@ -502,6 +502,11 @@ def test_what_cannot_be_embedded_is_refused():
     assert embed(modes, gram.tolist()).shape == (4, 1)
     with pytest.raises(InputError, match="modes must be what contrastive_modes returns; got None"):
         embed(None, gram)
+    many = jax.vmap(lambda k: contrastive_modes(k, 1))(jnp.stack([gram, gram]))
+    with pytest.raises(InputError, match=r"map with jax\.vmap"):
+        embed(many, gram)
+    with jax.enable_x64(False), pytest.raises(InputError, match="pairing is 0 in float32"):
+        contrastive_modes(np.eye(4, dtype=np.float32), 1, pairing=1e-50 * np.eye(4))
     with pytest.raises(InputError, match=r"cross must be \(q, 4\), .*; got \(4, 3\)"):
         embed(modes, gram[:, :3])
 
