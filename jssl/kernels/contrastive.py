@@ -27,7 +27,7 @@ import numpy as np
 from jax.tree_util import Partial
 
 from jssl.arithmetic import unit_of, working
-from jssl.data.checks import require_count, require_range
+from jssl.data.checks import require_count
 from jssl.errors import InputError, shown, unknown_name
 from jssl.host_arithmetic import host_value
 from jssl.kernels import dense, lanczos
@@ -37,6 +37,7 @@ from jssl.kernels.mode_checks import (
     check_definite,
     check_representable,
     check_size,
+    check_tolerance,
     too_few,
 )
 from jssl.kernels.pairing import (
@@ -181,10 +182,7 @@ def contrastive_modes(
     apply_pairing = _pairing(pairing, size, dtype)
     if tolerance is None:
         tolerance = float(jnp.finfo(dtype).eps) ** (2 / 3)
-    require_range("tolerance", tolerance, 0, 0.1)
-    if np.shape(tolerance):
-        message = f"tolerance must be one number; got {shown(tolerance)}"
-        raise InputError(message)
+    check_tolerance(tolerance)
     key = jax.random.key(0) if key is None else require_key(key)
     start = jax.random.normal(key, (size, min(max(dim, 4), size)), dtype)
     ritz = _largest(product, apply_pairing, start, tolerance, dim=dim, steps=steps)

@@ -29,6 +29,8 @@ from jssl.kernels.inputs import check_pairs
 from jssl.kernels.mode_checks import (
     check_definite,
     check_size,
+    check_tolerance,
+    hidden_by,
     is_loose,
     not_converged,
     too_few,
@@ -142,10 +144,7 @@ def leading_modes(
     dim = _dim(dim, size // 2)
     require_range("most_hours", most_hours, 0)
     tolerance = float(np.finfo(dtype).eps) ** (2 / 3) if tolerance is None else tolerance
-    require_range("tolerance", tolerance, 0, 0.1)
-    if np.shape(tolerance):
-        message = f"tolerance must be one number; got {shown(tolerance)}"
-        raise InputError(message)
+    check_tolerance(tolerance)
     products = require_count("products", products, low=2)
     tile = None if tile is None else require_count("tile", tile)
     part = processes.share()
@@ -249,9 +248,7 @@ def _modes(space: krylov.HostSpace, dim: int, tolerance: float) -> ContrastiveMo
     if not is_converged:
         remedy = "raise products or tolerance, or lower dim"
         if positive < dim and is_loose(tolerance, space.bound.dtype):
-            remedy = (
-                f"lower tolerance, since modes below {tolerance:g} of the largest are not counted"
-            )
+            remedy = hidden_by(tolerance)
         raise not_converged(space.products, positive, dim, remedy)
     return ContrastiveModes(
         as_array(space.eigenvalues[:dim] * unit),

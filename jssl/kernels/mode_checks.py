@@ -4,7 +4,8 @@ from typing import Any
 
 import numpy as np
 
-from jssl.errors import InputError
+from jssl.data.checks import require_range
+from jssl.errors import InputError, shown
 from jssl.host_arithmetic import host_value
 from jssl.kernels import lanczos
 from jssl.types import Array
@@ -65,6 +66,19 @@ def check_representable(eigenvalues: Array) -> None:
         raise InputError(message)
 
 
+def check_tolerance(tolerance: float) -> None:
+    """Raise unless a tolerance is one number from 0 to 0.1; a traced one passes."""
+    require_range("tolerance", tolerance, 0, 0.1)
+    if np.shape(tolerance):
+        message = f"tolerance must be one number; got {shown(tolerance)}"
+        raise InputError(message)
+
+
+def hidden_by(tolerance: float) -> str:
+    """Return what to do about modes that a tolerance hides."""
+    return f"lower tolerance, since modes below {tolerance:g} of the largest are not counted"
+
+
 def check_converged(ritz: lanczos.Ritz, dim: int, tolerance: float) -> None:
     """Raise where block Lanczos did not find `dim` positive modes."""
     converged = host_value(ritz.converged)
@@ -77,7 +91,7 @@ def check_converged(ritz: lanczos.Ritz, dim: int, tolerance: float) -> None:
         return
     remedy = "raise steps or tolerance, lower dim, or use method='dense'"
     if positive < dim and is_loose(tolerance, ritz.residual.dtype):
-        remedy = f"lower tolerance, since modes below {tolerance:g} of the largest are not counted"
+        remedy = hidden_by(tolerance)
     raise not_converged(int(ritz.steps), positive, dim, remedy)
 
 
